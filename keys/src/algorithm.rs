@@ -1,0 +1,158 @@
+//! JOSE signature algorithms.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::excerpt;
+use crate::parts::{Curve, Parts};
+use crate::{Error, KeyType, PublicKey};
+
+/// A JOSE signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the symmetric `HS*` are not among them.
+///
+/// ```
+/// # use keyward_keys::Algorithm;
+/// let algorithm: Algorithm = "ES256".parse()?;
+/// assert_eq!(algorithm.to_string(), "ES256");
+/// assert!("none".parse::<Algorithm>().is_err());
+/// # Ok::<(), keyward_keys::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384 (RFC 7518 §3.3).
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512 (RFC 7518 §3.3).
+    Rs512,
+    /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 7518 §3.5).
+    Ps256,
+    /// RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes (RFC 7518 §3.5).
+    Ps384,
+    /// RSASSA-PSS with SHA-512, MGF1 with SHA-512 and a salt of 64 bytes (RFC 7518 §3.5).
+    Ps512,
+    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4).
+    Es256,
+    /// ECDSA on P-384 with SHA-384 (RFC 7518 §3.4).
+    Es384,
+    /// ECDSA on P-521 with SHA-512 (RFC 7518 §3.4).
+    Es512,
+    /// Ed25519, by its JOSE name `EdDSA` (RFC 8037 §3.1). Ed448 is not supported.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: &'static [Self] = &[
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::EdDsa,
+    ];
+
+    /// The algorithm to use with a key where nobody says otherwise: `RS256` for RSA, the curve's own for the rest.
+    pub fn default_for(key_type: KeyType) -> Self {
+        match key_type {
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => Self::Rs256,
+            KeyType::EcdsaP256 => Self::Es256,
+            KeyType::EcdsaP384 => Self::Es384,
+            KeyType::EcdsaP521 => Self::Es512,
+            KeyType::Ed25519 => Self::EdDsa,
+        }
+    }
+
+    /// Whether the algorithm may be used with the key: `RS*` and `PS*` with RSA, `ES*` each with its one curve
+    /// (RFC 7518 §3.4), `EdDSA` with Ed25519.
+    pub fn fits(self, key: &PublicKey) -> bool {
+        self.fits_parts(key.parts())
+    }
+
+    pub(crate) fn fits_parts(self, parts: &Parts) -> bool {
+        match self {
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                matches!(parts, Parts::Rsa { .. })
+            }
+            Self::Es256 => matches!(parts, Parts::Ec { curve: Curve::P256, .. }),
+            Self::Es384 => matches!(parts, Parts::Ec { curve: Curve::P384, .. }),
+            Self::Es512 => matches!(parts, Parts::Ec { curve: Curve::P521, .. }),
+            Self::EdDsa => matches!(parts, Parts::Ed25519(_)),
+        }
+    }
+
+    /// The JOSE name, for example `ES256`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = Error;
+
+    /// Names are case-sensitive (RFC 7515 §4.1.1).
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|algorithm| algorithm.as_str() == name);
+        found.copied().ok_or_else(|| Error::UnknownAlgorithm { name: excerpt(name) })
+    }
+}
+
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Algorithm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.to_string().parse(), Ok(*algorithm));
+            let json = serde_json::to_string(algorithm).unwrap();
+            assert_eq!(json, format!("\"{algorithm}\""));
+            assert_eq!(serde_json::from_str::<Algorithm>(&json).unwrap(), *algorithm);
+        }
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        for name in ["", "none", "None", "HS256", "ES256K", "es256", "Ed448", " RS256", "RS256\0"] {
+            let error = name.parse::<Algorithm>().unwrap_err();
+            assert_eq!(error, Error::UnknownAlgorithm { name: excerpt(name) });
+        }
+        let error = "none".parse::<Algorithm>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown signature algorithm `none`");
+    }
+}

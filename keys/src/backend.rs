@@ -1,0 +1,25 @@
+//! The cryptography itself. Two modules with one internal shape, of which one serves:
+//!
+//! - `VerifyingKey`: `new(&Parts)`, `verify(Algorithm, Form, message, signature) -> bool`
+//! - `SigningKey`: `generate(KeyType)`, `from_pkcs8(&Content, document)`, `to_pkcs8()`, `parts()`, `sign(Algorithm, Form, message)`
+//! - `Aead`: `new(&[u8; 32])`, `seal(nonce, aad, plaintext)`, `open(nonce, aad, ciphertext)`
+//! - `sha256(bytes)`
+//!
+//! Callers have checked that the algorithm fits the key.
+
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) use aws_lc::{Aead, SigningKey, VerifyingKey, sha256};
+
+// With both features on it is compiled for the differential tests alone.
+#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
+mod rust_crypto;
+#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
+pub(crate) use rust_crypto::{Aead, SigningKey, VerifyingKey, sha256};
+
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+compile_error!("keyward-keys needs a crypto backend: enable its feature `aws-lc-rs` (the default) or `rust-crypto`");
+
+#[cfg(all(test, feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod differential;

@@ -1,0 +1,75 @@
+//! What a PKCS#8 document holds (RFC 5208, RFC 5958), looked at once for both backends.
+
+use ::pkcs8::der::asn1::{AnyRef, OctetStringRef};
+use ::pkcs8::der::{Decode, Header, SliceReader};
+use ::pkcs8::{LineEnding, PrivateKeyInfoRef, SecretDocument};
+use zeroize::Zeroizing;
+
+use super::{EC, ED25519, RSA, curve_of};
+use crate::Error;
+use crate::parts::Curve;
+
+const PKCS8: Error = Error::Encoding { what: "PKCS#8 private key" };
+const PEM: Error = Error::Encoding { what: "PEM `PRIVATE KEY`" };
+const LABEL: &str = "PRIVATE KEY";
+
+/// A private key's kind and what the backend needs besides the document itself.
+pub(crate) enum Content<'a> {
+    /// Two primes.
+    Rsa,
+    Ec(Curve),
+    Ed25519 { seed: &'a [u8; 32], public: Option<&'a [u8]> },
+}
+
+/// Looks inside; trailing bytes, encrypted keys, explicit curves and RSA keys of more than two primes are refused.
+pub(crate) fn inspect(document: &[u8]) -> Result<Content<'_>, Error> {
+    let info = PrivateKeyInfoRef::try_from(document).map_err(|_| PKCS8)?;
+    let key = info.private_key.as_bytes();
+    match info.algorithm.oid {
+        RSA => {
+            if !info.algorithm.parameters.is_some_and(AnyRef::is_null) {
+                return Err(PKCS8);
+            }
+            // RFC 8017 appendix A.1.2: version 0 = two primes.
+            let mut reader = SliceReader::new(key).map_err(|_| PKCS8)?;
+            Header::decode(&mut reader).map_err(|_| PKCS8)?;
+            match u8::decode(&mut reader) {
+                Ok(0) => Ok(Content::Rsa),
+                _ => Err(PKCS8),
+            }
+        }
+        EC => {
+            let curve = info.algorithm.parameters_oid().map_err(|_| PKCS8)?;
+            curve_of(curve).map(Content::Ec)
+        }
+        ED25519 => {
+            if info.algorithm.parameters.is_some() {
+                return Err(PKCS8);
+            }
+            // RFC 8410 §7: an OCTET STRING within the OCTET STRING.
+            let seed = <&OctetStringRef>::from_der(key).map_err(|_| PKCS8)?;
+            let seed = seed.as_bytes().try_into().map_err(|_| PKCS8)?;
+            let public = match info.public_key {
+                Some(bits) => Some(bits.as_bytes().ok_or(PKCS8)?),
+                None => None,
+            };
+            Ok(Content::Ed25519 { seed, public })
+        }
+        other => Err(Error::Unsupported { what: "private key algorithm", found: other.to_string() }),
+    }
+}
+
+/// The document inside a PEM text (RFC 7468 §10).
+pub(crate) fn from_pem(pem: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (label, document) = SecretDocument::from_pem(pem).map_err(|_| PEM)?;
+    if label != LABEL {
+        return Err(PEM);
+    }
+    Ok(document.to_bytes())
+}
+
+/// The document as PEM, lines ending in a line feed.
+pub(crate) fn to_pem(document: &[u8]) -> Result<Zeroizing<String>, Error> {
+    let document = SecretDocument::try_from(document).map_err(|_| PKCS8)?;
+    document.to_pem(LABEL, LineEnding::LF).map_err(|_| PKCS8)
+}

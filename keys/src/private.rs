@@ -1,0 +1,128 @@
+//! Private keys.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::encoding::ecdsa::Form;
+use crate::encoding::pkcs8;
+use crate::{Algorithm, Error, KeyType, PublicKey, backend};
+
+/// A private key: parsed once, kept ready for signing, its public key beside it.
+///
+/// It cannot be cloned or serialized by accident, and `Debug` shows nothing. RSA keys have 2048, 3072 or 4096 bits.
+///
+/// ```
+/// use keyward_keys::{Algorithm, KeyType, PrivateKey};
+///
+/// let key = PrivateKey::generate(KeyType::EcdsaP256)?;
+/// let signature = key.sign(Algorithm::Es256, b"message")?;
+/// assert_eq!(signature.len(), 64);
+/// key.public_key().verify(Algorithm::Es256, b"message", &signature)?;
+/// # Ok::<(), keyward_keys::Error>(())
+/// ```
+pub struct PrivateKey {
+    key: backend::SigningKey,
+    key_type: KeyType,
+    public: PublicKey,
+}
+
+impl PrivateKey {
+    /// Generates a key pair with the backend's own randomness. RSA exponents are 65537. RSA takes tens to hundreds of
+    /// milliseconds, and pure Rust several times as long: not for a thread that must answer.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the system has no randomness.
+    pub fn generate(key_type: KeyType) -> Result<Self, Error> {
+        Self::new(backend::SigningKey::generate(key_type)?)
+    }
+
+    /// Reads an unencrypted PKCS#8 document (RFC 5208; for Ed25519 also version 2, RFC 5958).
+    ///
+    /// # Errors
+    /// When the bytes are not exactly that, type, curve or size is not supported, or public and private values do not
+    /// belong together.
+    pub fn from_pkcs8_der(document: &[u8]) -> Result<Self, Error> {
+        Self::new(backend::SigningKey::from_pkcs8(&pkcs8::inspect(document)?, document)?)
+    }
+
+    /// Reads a PEM text labelled `PRIVATE KEY` (RFC 7468 §10).
+    ///
+    /// # Errors
+    /// As [`from_pkcs8_der`](Self::from_pkcs8_der), and when it is no such text.
+    pub fn from_pkcs8_pem(pem: &str) -> Result<Self, Error> {
+        Self::from_pkcs8_der(&pkcs8::from_pem(pem)?)
+    }
+
+    fn new(key: backend::SigningKey) -> Result<Self, Error> {
+        let parts = key.parts()?;
+        let Some(key_type) = parts.key_type() else {
+            let bits = parts.rsa_bits().unwrap_or_default();
+            return Err(Error::RsaSize { bits, accepted: "2048, 3072 or 4096 for a private key" });
+        };
+        Ok(Self { key, key_type, public: PublicKey::new(parts)? })
+    }
+
+    /// Writes the PKCS#8 document, version 1, in memory that is cleared when dropped.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the backend cannot encode its key.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.key.to_pkcs8()
+    }
+
+    /// Writes the document as PEM, in memory that is cleared when dropped.
+    ///
+    /// # Errors
+    /// As [`to_pkcs8_der`](Self::to_pkcs8_der).
+    pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, Error> {
+        pkcs8::to_pem(&self.to_pkcs8_der()?)
+    }
+
+    /// The type of the key.
+    pub fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Signs in the form of JWS: an ECDSA signature is the two numbers, fixed width, r then s (RFC 7518 §3.4).
+    ///
+    /// # Errors
+    /// [`Error::AlgorithmMismatch`] when the algorithm does not fit the key, [`Error::Backend`] when the backend fails.
+    pub fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.public.demand_fit(algorithm)?;
+        self.key.sign(algorithm, Form::Fixed, message)
+    }
+
+    /// Signs in the form of X.509: an ECDSA signature is a DER `SEQUENCE` (RFC 3279 §2.2.3). For RSA and Ed25519 the
+    /// same as [`sign`](Self::sign).
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    pub fn sign_asn1(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.public.demand_fit(algorithm)?;
+        self.key.sign(algorithm, Form::Asn1, message)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
+        assert_eq!(format!("{key:?}"), "PrivateKey(..)");
+        assert_eq!(format!("{key:#?}"), "PrivateKey(..)");
+    }
+}
