@@ -1,0 +1,2 @@
+//! The control tower.
+fn main() {}

@@ -1,0 +1,200 @@
+//! The storage trait and its contract, the same for every engine: bytes in, bytes out.
+//!
+//! One store-wide counter, the [`Revision`], grows by one with every commit that writes. A commit lists guards (what its
+//! caller read and relies on) and writes; either all guards hold and all writes happen, or nothing does. Everything else is
+//! made of that: taking something once is a guarded delete, a lock is a guarded put, expiry is a time-ordered key swept in
+//! small steps. Secrets are sealed before they come here.
+//!
+//! Keys are ordered by their UTF-8 bytes. A prefix is bytes too: `a` covers `a`, `a/b` and `ab`; end it with `/` for a folder.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use time::{Duration, OffsetDateTime};
+
+mod error;
+mod lease;
+pub mod memory;
+mod retention;
+pub mod sqlite;
+mod watch;
+
+pub use self::{error::StoreError, lease::Lease, memory::Memory, retention::HISTORY, sqlite::Sqlite, watch::Watch};
+
+/// The number of a commit: 1 is the first, 0 the empty store.
+pub type Revision = u64;
+
+/// A store shared by everything in the process.
+pub type SharedStore = Arc<dyn Store>;
+
+/// What every call of a store answers with.
+pub type Fut<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// One stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its bytes.
+    pub value: Vec<u8>,
+    /// The revision of its last change.
+    pub revision: Revision,
+}
+
+/// What a commit relies on; checked against the state just before the commit's own writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The key does not exist.
+    Absent(String),
+    /// The key exists and was last changed by this revision.
+    At(String, Revision),
+    /// No key under the prefix was put or deleted after the revision. For a plan made from a whole
+    /// [`range`](Store::range); a revision whose history is gone counts as a conflict.
+    Unchanged {
+        /// The prefix that was read.
+        prefix: String,
+        /// The revision at which it was read.
+        since: Revision,
+    },
+}
+
+impl Guard {
+    /// The guard that an entry read a moment ago, or its absence, is still so.
+    #[must_use]
+    pub fn seen(key: &str, entry: Option<&Entry>) -> Self {
+        match entry {
+            Some(entry) => Self::At(key.to_owned(), entry.revision),
+            None => Self::Absent(key.to_owned()),
+        }
+    }
+
+    /// The key or prefix that the guard is about.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Absent(key) | Self::At(key, _) | Self::Unchanged { prefix: key, .. } => key,
+        }
+    }
+}
+
+/// One change of a commit. Writes happen in order; of two on one key the later stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Creates or replaces.
+    Put(String, Vec<u8>),
+    /// Removes; nothing happens where there is nothing.
+    Delete(String),
+}
+
+/// How a commit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// All writes are durable under this revision. (Without writes: the guards held at this revision.)
+    Committed(Revision),
+    /// A guard did not hold, the first of them on this key or prefix; nothing was changed.
+    Conflict {
+        /// The key or prefix of the guard.
+        key: String,
+    },
+    /// The answer was lost: the writes are either all durable or none. Read again before deciding.
+    Unknown,
+}
+
+/// One change as a [`Watch`] reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The commit that made the change.
+    pub revision: Revision,
+    /// What was changed.
+    pub key: String,
+    /// The new value; `None` when the key was deleted.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A store. Reads never wait for writes; a commit is answered after it is on the disk (where the engine has one).
+///
+/// A commit whose future is dropped once it was handed over may still happen.
+pub trait Store: Send + Sync + 'static {
+    /// The value of a key now.
+    fn get<'a>(&'a self, key: &'a str) -> Fut<'a, Option<Entry>>;
+
+    /// At most `limit` entries whose keys start with `prefix` and come after the key `after`, in key order: now, or as they were
+    /// `at` a revision. Take [`revision`](Self::revision) first and pass it with every page for one consistent picture.
+    ///
+    /// # Errors
+    /// [`StoreError::Compacted`] when the history of `at` is gone, [`StoreError::Future`] when it has not happened.
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        at: Option<Revision>,
+    ) -> Fut<'a, Vec<Entry>>;
+
+    /// All of the writes if every guard holds, else nothing. An error means that nothing was changed.
+    fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome>;
+
+    /// The changes under `prefix` from revision `from` (inclusive) on, past ones first, each exactly once and in order.
+    fn watch(&self, prefix: &str, from: Revision) -> Watch;
+
+    /// The latest committed revision.
+    fn revision(&self) -> Revision;
+
+    /// Forgets history older than [`HISTORY`]; to be called about once a minute. Answers the oldest revision still readable.
+    fn compact<'a>(&'a self, now: OffsetDateTime) -> Fut<'a, Revision>;
+
+    /// Syncs to disk so far, for the benches and metrics. Zero for an engine without a disk.
+    fn syncs(&self) -> u64;
+
+    /// Why commits are refused, if they are: for readiness.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] after a sync failed, [`StoreError::Closed`] while shutting down.
+    fn health(&self) -> Result<(), StoreError>;
+
+    /// Takes the lease `name` for `ttl` unless someone holds it: for work that one of several towers should do. A lease saves
+    /// work, it does not protect data: that is what guards are for.
+    fn lease<'a>(&'a self, name: &'a str, ttl: Duration, now: OffsetDateTime) -> Fut<'a, Option<Lease>> {
+        Box::pin(lease::take(self, name, ttl, now))
+    }
+
+    /// Extends a lease to `now + ttl`; `None` when it was lost meanwhile.
+    fn renew<'a>(&'a self, lease: Lease, ttl: Duration, now: OffsetDateTime) -> Fut<'a, Option<Lease>> {
+        Box::pin(lease::renew(self, lease, ttl, now))
+    }
+
+    /// Gives a lease back early. Nothing happens when it was lost meanwhile.
+    fn release<'a>(&'a self, lease: Lease) -> Fut<'a, ()> {
+        Box::pin(lease::release(self, lease))
+    }
+}
+
+/// Every entry under a prefix as of one revision, and that revision: what [`Guard::Unchanged`] wants.
+///
+/// # Errors
+/// Those of [`Store::range`].
+pub async fn snapshot(store: &dyn Store, prefix: &str) -> Result<(Revision, Vec<Entry>), StoreError> {
+    const PAGE: usize = 256;
+    let at = store.revision();
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let after = entries.last().map(|entry| entry.key.clone());
+        let page = store.range(prefix, after.as_deref(), PAGE, Some(at)).await?;
+        let full = page.len() == PAGE;
+        entries.extend(page);
+        if !full {
+            return Ok((at, entries));
+        }
+    }
+}
+
+/// The bytes `low <= key < high` that are the keys under a prefix. UTF-8 has no byte 255, so the last byte has a successor.
+fn bounds(prefix: &str) -> (Vec<u8>, Vec<u8>) {
+    let low = prefix.as_bytes().to_vec();
+    let mut high = low.clone();
+    match high.last_mut() {
+        Some(last) => *last = last.saturating_add(1),
+        None => high.push(u8::MAX),
+    }
+    (low, high)
+}

@@ -1,0 +1,101 @@
+//! Reading: by key, by range now and at a revision, and the changes between revisions.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::{Entry, Event, Revision, StoreError, schema, sql};
+use crate::store::bounds;
+
+pub(super) fn get(connection: &Connection, key: &str) -> Result<Option<Entry>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT revision, value FROM entry WHERE key = ?1")?;
+    let row = statement.query_row([key.as_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+    Ok(row.map(|(revision, value)| Entry { key: key.to_owned(), value, revision: revision.unsigned_abs() }))
+}
+
+pub(super) fn range(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+    at: Option<Revision>,
+) -> Result<Vec<Entry>, StoreError> {
+    let (mut low, high) = bounds(prefix);
+    if let Some(after) = after.filter(|after| *after >= prefix) {
+        // The very next key: nothing lies between a string and itself with a zero byte behind it.
+        low = after.as_bytes().to_vec();
+        low.push(0);
+    }
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let Some(at) = at else {
+        let mut statement = connection.prepare_cached(
+            "SELECT key, revision, value FROM entry WHERE key >= :low AND key < :high ORDER BY key LIMIT :limit",
+        )?;
+        let rows = statement.query_map(named_params! { ":low": low, ":high": high, ":limit": limit }, entry)?;
+        return Ok(rows.collect::<Result<_, _>>()?);
+    };
+    let snapshot = connection.unchecked_transaction()?;
+    let (latest, oldest) = (schema::meta(&snapshot, "revision")?, schema::meta(&snapshot, "compacted")?);
+    if at > latest {
+        return Err(StoreError::Future { requested: at, latest });
+    }
+    if at < oldest {
+        return Err(StoreError::Compacted { requested: at, oldest });
+    }
+    // What has not changed since, and what the earliest later change replaced.
+    let mut statement = snapshot.prepare_cached(
+        "SELECT key, revision, value FROM entry WHERE key >= :low AND key < :high AND revision <= :at
+         UNION ALL
+         SELECT key, old_revision, old_value FROM history AS change
+         WHERE key >= :low AND key < :high AND revision > :at AND old_revision IS NOT NULL AND revision =
+             (SELECT min(revision) FROM history WHERE key = change.key AND revision > :at)
+         ORDER BY key LIMIT :limit",
+    )?;
+    let rows =
+        statement.query_map(named_params! { ":low": low, ":high": high, ":at": sql(at), ":limit": limit }, entry)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn changes(
+    connection: &Connection,
+    prefix: &str,
+    from: Revision,
+    to: Revision,
+) -> Result<Vec<Event>, StoreError> {
+    let (low, high) = bounds(prefix);
+    let snapshot = connection.unchecked_transaction()?;
+    let compacted = schema::meta(&snapshot, "compacted")?;
+    if from <= compacted {
+        return Err(StoreError::Compacted { requested: from, oldest: compacted.saturating_add(1) });
+    }
+    // A change's value is what the next change of the key replaced, or what is there now.
+    let mut statement = snapshot.prepare_cached(
+        "SELECT change.key, change.revision, CASE WHEN next.revision IS NULL THEN entry.value ELSE next.old_value END
+         FROM history AS change
+         LEFT JOIN history AS next ON next.key = change.key AND next.revision =
+             (SELECT min(revision) FROM history WHERE key = change.key AND revision > change.revision)
+         LEFT JOIN entry ON entry.key = change.key
+         WHERE change.revision BETWEEN :from AND :to AND change.key >= :low AND change.key < :high
+         ORDER BY change.revision, change.key",
+    )?;
+    let rows = statement
+        .query_map(named_params! { ":low": low, ":high": high, ":from": sql(from), ":to": sql(to) }, |row| {
+            Ok(Event { key: key(row)?, revision: row.get::<_, i64>(1)?.unsigned_abs(), value: row.get(2)? })
+        })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// `VACUUM INTO` reads in one transaction, and its copy has no log beside it.
+pub(super) fn copy_to(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    connection.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
+    Ok(())
+}
+
+fn key(row: &Row<'_>) -> rusqlite::Result<String> {
+    let bytes: Vec<u8> = row.get(0)?;
+    String::from_utf8(bytes).map_err(|error| rusqlite::Error::Utf8Error(0, error.utf8_error()))
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry { key: key(row)?, revision: row.get::<_, i64>(1)?.unsigned_abs(), value: row.get(2)? })
+}
