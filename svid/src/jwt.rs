@@ -1,0 +1,23 @@
+//! JWT-SVIDs: minting and verification (JWT-SVID, RFC 7515, RFC 7519).
+
+mod bundle;
+mod claims;
+mod der_signature;
+mod error;
+mod frame;
+mod header;
+mod mint;
+mod signing_input;
+mod token;
+mod unverified;
+mod verify;
+
+pub use bundle::JwtBundle;
+pub use claims::{Claims, MAX_AUDIENCES};
+pub use error::{ClaimProblem, HeaderProblem, MintError, Part, VerifierError, VerifyError};
+pub use header::JWT_SVID_ALGORITHMS;
+pub use mint::{DEFAULT_BACKDATE, MintRequest, Minter, mint};
+pub use signing_input::SigningInput;
+pub use token::EncodedJwtSvid;
+pub use unverified::{MAX_TOKEN_BYTES, UnverifiedJwtSvid};
+pub use verify::{JwtSvid, MAX_LEEWAY, Verifier, VerifyOptions};

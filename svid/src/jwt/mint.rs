@@ -1,0 +1,316 @@
+//! Minting: from a subject, audiences and a lifetime to a signed token.
+
+use keyward_keys::{Algorithm, Signer};
+use keyward_spiffe_id::SpiffeId;
+use time::{Duration, OffsetDateTime};
+
+use super::claims::MAX_AUDIENCES;
+use super::error::MintError;
+use super::frame::encode_into;
+use super::header::JWT_SVID_ALGORITHMS;
+use super::signing_input::SigningInput;
+use super::token::EncodedJwtSvid;
+use super::unverified::MAX_TOKEN_BYTES;
+
+/// How far `nbf` lies before `iat` unless a request says otherwise, for verifiers whose clocks are late.
+pub const DEFAULT_BACKDATE: Duration = Duration::seconds(10);
+
+/// What a token shall say.
+///
+/// ```
+/// use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
+/// use keyward_svid::jwt::{MintRequest, mint};
+/// use time::Duration;
+/// # let now = time::OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+///
+/// let signer = KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256)?, Algorithm::Es256, None)?;
+/// let request = MintRequest::new("spiffe://example.org/payments".parse()?, ["sts.amazonaws.com"], Duration::minutes(5))?
+///     .with_issuer("https://tower.example.org/1f0e");
+/// let token = mint(&signer, &request, now)?;
+/// assert_eq!(token.as_str().split('.').count(), 3);
+/// assert_eq!(token.expires(), now + Duration::minutes(5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MintRequest {
+    subject: SpiffeId,
+    audiences: Vec<String>,
+    lifetime: Duration,
+    issuer: Option<String>,
+    jwt_id: Option<String>,
+    backdate: Duration,
+    not_after: Option<OffsetDateTime>,
+}
+
+impl MintRequest {
+    /// A token for `subject`, to be shown to `audiences`, that lives for `lifetime` (whole seconds; a fraction is
+    /// cut off). One audience is what the standard recommends (JWT-SVID §3.2).
+    ///
+    /// # Errors
+    /// [`MintError::Audience`] without audience, with an empty one or with more than [`MAX_AUDIENCES`];
+    /// [`MintError::Lifetime`] below a second.
+    pub fn new(
+        subject: SpiffeId,
+        audiences: impl IntoIterator<Item = impl Into<String>>,
+        lifetime: Duration,
+    ) -> Result<Self, MintError> {
+        let audiences: Vec<String> = audiences.into_iter().map(Into::into).collect();
+        let count = audiences.len();
+        if count == 0 || count > MAX_AUDIENCES || audiences.iter().any(String::is_empty) {
+            return Err(MintError::Audience { count, limit: MAX_AUDIENCES });
+        }
+        if lifetime < Duration::SECOND {
+            return Err(MintError::Lifetime { lifetime });
+        }
+        Ok(Self {
+            subject,
+            audiences,
+            lifetime,
+            issuer: None,
+            jwt_id: None,
+            backdate: DEFAULT_BACKDATE,
+            not_after: None,
+        })
+    }
+
+    /// Sets `iss`, which OIDC relying parties demand: the issuer's URL, see [`Issuer`](crate::oidc::Issuer).
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Sets `jti`, a name for this one token, unique per issuer (RFC 7519 §4.1.7).
+    pub fn with_jwt_id(mut self, jwt_id: impl Into<String>) -> Self {
+        self.jwt_id = Some(jwt_id.into());
+        self
+    }
+
+    /// Sets how far `nbf` lies before the time of issuing, in whole seconds; negative counts as zero. The default is
+    /// [`DEFAULT_BACKDATE`].
+    pub fn with_backdate(mut self, backdate: Duration) -> Self {
+        self.backdate = backdate.max(Duration::ZERO);
+        self
+    }
+
+    /// Sets a moment that the token may not outlive, such as the end of its key. The lifetime is cut to it; once it
+    /// has passed nothing is issued.
+    pub fn with_not_after(mut self, not_after: OffsetDateTime) -> Self {
+        self.not_after = Some(not_after);
+        self
+    }
+
+    /// Whom the token shall identify.
+    pub fn subject(&self) -> &SpiffeId {
+        &self.subject
+    }
+
+    /// Whom it is meant for.
+    pub fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
+    /// How long it shall live.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// Its `iss`.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// The first of two steps: the bytes to sign, for a key that only a KMS or an HSM can use. The second is
+    /// [`SigningInput::attach`].
+    ///
+    /// # Errors
+    /// When the algorithm is not one of JWT-SVID's, `kid` is empty, or lifetime and `now` do not go together.
+    pub fn signing_input(
+        &self,
+        algorithm: Algorithm,
+        kid: &str,
+        now: OffsetDateTime,
+    ) -> Result<SigningInput, MintError> {
+        self.signing_input_after(&encode_header(algorithm, kid)?, algorithm, now)
+    }
+
+    fn signing_input_after(
+        &self,
+        header: &str,
+        algorithm: Algorithm,
+        now: OffsetDateTime,
+    ) -> Result<SigningInput, MintError> {
+        let Times { issued_at, not_before, expires } = self.times(now)?;
+        let claims = self.claims_json(issued_at, not_before, expires);
+        // The claims grow by a third in base64; the longest signature, RSA of 8192 bits, takes 1,366.
+        let mut text = String::with_capacity(header.len() + claims.len().div_ceil(3) * 4 + 1 + 700);
+        text.push_str(header);
+        encode_into(claims.as_bytes(), &mut text);
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(MintError::TooLong { length: text.len(), limit: MAX_TOKEN_BYTES });
+        }
+        Ok(SigningInput::new(text, algorithm, issued_at, expires))
+    }
+
+    fn times(&self, now: OffsetDateTime) -> Result<Times, MintError> {
+        let impossible = MintError::Lifetime { lifetime: self.lifetime };
+        let issued_at = OffsetDateTime::from_unix_timestamp(now.unix_timestamp()).map_err(|_| impossible.clone())?;
+        let lifetime = Duration::seconds(self.lifetime.whole_seconds());
+        let mut expires = issued_at.checked_add(lifetime).ok_or(impossible)?;
+        if let Some(not_after) = self.not_after {
+            // Down to the whole second, so that the token ends first.
+            let end = OffsetDateTime::from_unix_timestamp(not_after.unix_timestamp()).unwrap_or(not_after);
+            expires = expires.min(end);
+            if expires <= now {
+                return Err(MintError::AuthorityEnded { now, not_after });
+            }
+        }
+        let not_before = issued_at.saturating_sub(Duration::seconds(self.backdate.whole_seconds()));
+        Ok(Times { issued_at, not_before, expires })
+    }
+
+    /// The claims as JSON, times as integers, `aud` as a string where there is one and as a list where there are
+    /// more (RFC 7519 §4.1.3).
+    fn claims_json(&self, issued_at: OffsetDateTime, not_before: OffsetDateTime, expires: OffsetDateTime) -> String {
+        let mut json = String::with_capacity(320);
+        json.push('{');
+        if let Some(issuer) = &self.issuer {
+            json.push_str("\"iss\":");
+            push_string(&mut json, issuer);
+            json.push(',');
+        }
+        json.push_str("\"sub\":");
+        push_string(&mut json, self.subject.as_str());
+        json.push_str(",\"aud\":");
+        match self.audiences.as_slice() {
+            [only] => push_string(&mut json, only),
+            several => {
+                for (index, audience) in several.iter().enumerate() {
+                    json.push(if index == 0 { '[' } else { ',' });
+                    push_string(&mut json, audience);
+                }
+                json.push(']');
+            }
+        }
+        for (name, instant) in [("exp", expires), ("iat", issued_at), ("nbf", not_before)] {
+            json.push_str(",\"");
+            json.push_str(name);
+            json.push_str("\":");
+            push_integer(&mut json, instant.unix_timestamp());
+        }
+        if let Some(jwt_id) = &self.jwt_id {
+            json.push_str(",\"jti\":");
+            push_string(&mut json, jwt_id);
+        }
+        json.push('}');
+        json
+    }
+}
+
+struct Times {
+    issued_at: OffsetDateTime,
+    not_before: OffsetDateTime,
+    expires: OffsetDateTime,
+}
+
+/// Mints one token. For many tokens of one signer a [`Minter`] saves encoding the header each time.
+///
+/// # Errors
+/// As [`Minter::new`] and [`Minter::mint`].
+pub fn mint(signer: &impl Signer, request: &MintRequest, now: OffsetDateTime) -> Result<EncodedJwtSvid, MintError> {
+    Minter::new(signer)?.mint(request, now)
+}
+
+/// Mints tokens with one signer, whose header is encoded once.
+///
+/// A signer that changes, such as a key ring that rotates, needs a new minter after each change: the header
+/// names the key, and [`mint`](Self::mint) refuses to sign when they differ.
+#[derive(Debug, Clone)]
+pub struct Minter<S> {
+    signer: S,
+    header: String,
+    algorithm: Algorithm,
+    kid: String,
+}
+
+impl<S: Signer> Minter<S> {
+    /// Takes a signer; a reference and an `Arc` are signers too.
+    ///
+    /// # Errors
+    /// [`MintError::Algorithm`] for an Ed25519 key, which JWT-SVID §2.1 does not allow; [`MintError::KeyId`] for a
+    /// signer without key ID.
+    pub fn new(signer: S) -> Result<Self, MintError> {
+        let algorithm = signer.algorithm();
+        let kid = signer.kid().to_owned();
+        let header = encode_header(algorithm, &kid)?;
+        Ok(Self { signer, header, algorithm, kid })
+    }
+
+    /// The signer.
+    pub fn signer(&self) -> &S {
+        &self.signer
+    }
+
+    /// Mints one token.
+    ///
+    /// # Errors
+    /// When the request cannot be fulfilled at `now`, or the signer fails.
+    pub fn mint(&self, request: &MintRequest, now: OffsetDateTime) -> Result<EncodedJwtSvid, MintError> {
+        let input = request.signing_input_after(&self.header, self.algorithm, now)?;
+        let signature = self.signer.sign(input.as_bytes()).map_err(MintError::Signer)?;
+        if self.signer.algorithm() != self.algorithm || self.signer.kid() != self.kid {
+            return Err(MintError::SignerChanged);
+        }
+        input.attach(&signature)
+    }
+}
+
+/// The encoded header and its dot: exactly `alg`, `kid`, `typ` (JWT-SVID §2).
+fn encode_header(algorithm: Algorithm, kid: &str) -> Result<String, MintError> {
+    if !JWT_SVID_ALGORITHMS.contains(&algorithm) {
+        return Err(MintError::Algorithm { algorithm });
+    }
+    if kid.is_empty() {
+        return Err(MintError::KeyId);
+    }
+    let mut json = String::with_capacity(96);
+    json.push_str("{\"alg\":\"");
+    json.push_str(algorithm.as_str());
+    json.push_str("\",\"kid\":");
+    push_string(&mut json, kid);
+    json.push_str(",\"typ\":\"JWT\"}");
+    let mut header = String::with_capacity(json.len() * 4 / 3 + 4);
+    encode_into(json.as_bytes(), &mut header);
+    header.push('.');
+    Ok(header)
+}
+
+/// A JSON string: escapes what RFC 8259 §7 demands.
+fn push_string(json: &mut String, text: &str) {
+    json.push('"');
+    let mut plain = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        json.push_str(text.get(plain..index).unwrap_or_default());
+        match byte {
+            b'"' => json.push_str("\\\""),
+            b'\\' => json.push_str("\\\\"),
+            control => {
+                json.push_str("\\u00");
+                for digit in [control >> 4, control & 15] {
+                    json.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+                }
+            }
+        }
+        plain = index + 1;
+    }
+    json.push_str(text.get(plain..).unwrap_or_default());
+    json.push('"');
+}
+
+fn push_integer(json: &mut String, number: i64) {
+    use std::fmt::Write as _;
+    // Writing into a `String` does not fail.
+    let _ = write!(json, "{number}");
+}

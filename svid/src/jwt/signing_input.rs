@@ -1,0 +1,109 @@
+//! Signing in two steps, for keys that cannot be called from here.
+
+use std::fmt;
+
+use keyward_keys::Algorithm;
+use time::OffsetDateTime;
+
+use super::der_signature::fixed_from_der;
+use super::error::MintError;
+use super::frame::encode_into;
+use super::token::EncodedJwtSvid;
+
+/// A token that waits for its signature.
+///
+/// ```
+/// # use keyward_keys::{Algorithm, KeyType, PrivateKey};
+/// # use keyward_svid::jwt::MintRequest;
+/// # use time::Duration;
+/// # let now = time::OffsetDateTime::UNIX_EPOCH;
+/// # let hsm = PrivateKey::generate(KeyType::EcdsaP256)?;
+/// let request = MintRequest::new("spiffe://example.org/db".parse()?, ["reports"], Duration::minutes(5))?;
+/// let input = request.signing_input(Algorithm::Es256, "hsm-key-7", now)?;
+/// let signature = hsm.sign_asn1(Algorithm::Es256, input.as_bytes())?; // most devices answer DER
+/// let token = input.attach_der(&signature)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a signing input is of no use without its signature"]
+pub struct SigningInput {
+    text: String,
+    algorithm: Algorithm,
+    issued_at: OffsetDateTime,
+    expires: OffsetDateTime,
+}
+
+impl SigningInput {
+    pub(super) fn new(text: String, algorithm: Algorithm, issued_at: OffsetDateTime, expires: OffsetDateTime) -> Self {
+        Self { text, algorithm, issued_at, expires }
+    }
+
+    /// The bytes to sign (RFC 7515 §5.1, step 5). A device that wants a digest gets theirs.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The algorithm to sign with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Completes the token with a signature in the form of JWS: for ECDSA r then s, each of fixed width
+    /// (RFC 7518 §3.4). The signature is not verified here.
+    ///
+    /// # Errors
+    /// [`MintError::SignatureLength`] when the algorithm cannot have produced it.
+    pub fn attach(mut self, signature: &[u8]) -> Result<EncodedJwtSvid, MintError> {
+        let found = signature.len();
+        let expected = match ecdsa_width(self.algorithm) {
+            Some(width) if found == 2 * width => None,
+            Some(32) => Some("64 bytes, r then s, not DER"),
+            Some(48) => Some("96 bytes, r then s, not DER"),
+            Some(_) => Some("132 bytes, r then s, not DER"),
+            // 2048 to 8192 bits.
+            None if (256..=1024).contains(&found) => None,
+            None => Some("256 to 1024 bytes"),
+        };
+        if let Some(expected) = expected {
+            return Err(MintError::SignatureLength { algorithm: self.algorithm, expected, found });
+        }
+        self.text.push('.');
+        encode_into(signature, &mut self.text);
+        Ok(EncodedJwtSvid::new(self.text, self.issued_at, self.expires))
+    }
+
+    /// Completes the token with an ECDSA signature in DER (RFC 3279 §2.2.3), the form that KMS and PKCS #11
+    /// wrappers answer. For RSA it is the same as [`attach`](Self::attach).
+    ///
+    /// # Errors
+    /// [`MintError::SignatureDer`] when it is not canonical DER of two numbers that the curve allows.
+    pub fn attach_der(self, signature: &[u8]) -> Result<EncodedJwtSvid, MintError> {
+        match ecdsa_width(self.algorithm) {
+            None => self.attach(signature),
+            Some(width) => {
+                let fixed = fixed_from_der(signature, width)
+                    .ok_or(MintError::SignatureDer { algorithm: self.algorithm })?;
+                self.attach(&fixed)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SigningInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningInput")
+            .field("algorithm", &self.algorithm)
+            .field("issued_at", &self.issued_at)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of one coordinate for ECDSA, nothing for RSA.
+fn ecdsa_width(algorithm: Algorithm) -> Option<usize> {
+    match algorithm {
+        Algorithm::Es256 => Some(32),
+        Algorithm::Es384 => Some(48),
+        Algorithm::Es512 => Some(66),
+        _ => None,
+    }
+}

@@ -1,0 +1,233 @@
+//! Verification: the one way to a [`JwtSvid`].
+
+use std::fmt;
+
+use keyward_keys::Algorithm;
+use keyward_spiffe_id::SpiffeId;
+use time::{Duration, OffsetDateTime};
+
+use super::bundle::JwtBundle;
+use super::claims::Claims;
+use super::error::{VerifierError, VerifyError};
+use super::header::JWT_SVID_ALGORITHMS;
+use super::unverified::{MAX_TOKEN_BYTES, UnverifiedJwtSvid};
+use crate::json::excerpt;
+
+/// The largest leeway a verifier grants.
+pub const MAX_LEEWAY: Duration = Duration::MINUTE;
+
+/// How many keys are tried for a token that names no key, or a name that several keys bear.
+const MAX_TRIES: usize = 8;
+
+/// What a [`Verifier`] accepts, beyond its audiences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// The algorithms accepted; by default all nine of JWT-SVID §2.1.
+    pub algorithms: Vec<Algorithm>,
+    /// How far the clocks of issuer and verifier may differ, from zero, the default, to [`MAX_LEEWAY`]. It
+    /// prolongs a token at both ends.
+    pub leeway: Duration,
+    /// The longest token that is read, in bytes; at most, and by default, [`MAX_TOKEN_BYTES`].
+    pub max_token_bytes: usize,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            algorithms: JWT_SVID_ALGORITHMS.to_vec(),
+            leeway: Duration::ZERO,
+            max_token_bytes: MAX_TOKEN_BYTES,
+        }
+    }
+}
+
+/// Verifies JWT-SVIDs for one recipient. Made once, used for every token.
+///
+/// ```
+/// use keyward_svid::jwt::{JwtBundle, Verifier, VerifyOptions, VerifyError};
+/// use keyward_svid::jwks::{JwkSet, KeyUse};
+/// # let now = time::OffsetDateTime::UNIX_EPOCH;
+///
+/// let verifier = Verifier::new(["https://reports.example"], VerifyOptions::default())?;
+/// let keys = JwkSet::from_json(br#"{"keys":[]}"#, KeyUse::Signature)?;
+/// let bundle = JwtBundle::new("example.org".parse()?, keys);
+///
+/// let error = verifier.verify("not.a-token", &bundle, now).unwrap_err();
+/// assert_eq!(error, VerifyError::NotCompact { parts: 2 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    audiences: Vec<String>,
+    options: VerifyOptions,
+}
+
+impl Verifier {
+    /// A verifier that identifies with `audiences`: a token must name at least one of them.
+    ///
+    /// # Errors
+    /// When no token could ever be accepted, or more than the standard allows.
+    pub fn new(
+        audiences: impl IntoIterator<Item = impl Into<String>>,
+        options: VerifyOptions,
+    ) -> Result<Self, VerifierError> {
+        let audiences: Vec<String> = audiences.into_iter().map(Into::into).collect();
+        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+            return Err(VerifierError::Audience);
+        }
+        let nine = |algorithm| JWT_SVID_ALGORITHMS.contains(algorithm);
+        if options.algorithms.is_empty() || !options.algorithms.iter().all(nine) {
+            return Err(VerifierError::Algorithm);
+        }
+        if options.leeway.is_negative() || options.leeway > MAX_LEEWAY {
+            return Err(VerifierError::Leeway { leeway: options.leeway, limit: MAX_LEEWAY });
+        }
+        Ok(Self { audiences, options })
+    }
+
+    /// The audiences that this verifier identifies with.
+    pub fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
+    /// Verifies a token with the keys of one trust domain, at one moment.
+    ///
+    /// The order is: length, form, algorithm, header, claims, trust domain, key and signature, audience, times.
+    /// What is said about audience and times is therefore said about an authentic token.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks.
+    pub fn verify(&self, token: &str, bundle: &JwtBundle, now: OffsetDateTime) -> Result<JwtSvid, VerifyError> {
+        let token = UnverifiedJwtSvid::read(token, self.max_token_bytes(), &self.options.algorithms)?;
+        self.check(token, bundle, now)
+    }
+
+    /// Verifies a token that was parsed before, as one does to choose the bundle by its trust domain.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_parsed(
+        &self,
+        token: UnverifiedJwtSvid<'_>,
+        bundle: &JwtBundle,
+        now: OffsetDateTime,
+    ) -> Result<JwtSvid, VerifyError> {
+        if token.length > self.max_token_bytes() {
+            return Err(VerifyError::TooLong { length: token.length, limit: self.max_token_bytes() });
+        }
+        if !self.options.algorithms.contains(&token.algorithm()) {
+            return Err(VerifyError::Algorithm { algorithm: token.algorithm().to_string() });
+        }
+        self.check(token, bundle, now)
+    }
+
+    fn max_token_bytes(&self) -> usize {
+        self.options.max_token_bytes.min(MAX_TOKEN_BYTES)
+    }
+
+    fn check(
+        &self,
+        token: UnverifiedJwtSvid<'_>,
+        bundle: &JwtBundle,
+        now: OffsetDateTime,
+    ) -> Result<JwtSvid, VerifyError> {
+        let claims = &token.claims;
+        let found = claims.subject().trust_domain();
+        if found.as_str() != bundle.trust_domain().as_str() {
+            return Err(VerifyError::TrustDomain { expected: bundle.trust_domain().clone(), found: found.to_owned() });
+        }
+        self.check_signature(&token, bundle)?;
+        // JWT-SVID §3.2, RFC 7519 §4.1.3: audiences are compared byte by byte.
+        if !claims.audiences().iter().any(|audience| self.audiences.contains(audience)) {
+            let found = claims.audiences().iter().map(|audience| excerpt(audience)).collect();
+            return Err(VerifyError::Audience { found });
+        }
+        // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
+        if now.saturating_sub(self.options.leeway) >= claims.expires() {
+            return Err(VerifyError::Expired { now, not_after: claims.expires() });
+        }
+        // RFC 7519 §4.1.5: "before which the JWT MUST NOT be accepted".
+        if let Some(not_before) = claims.not_before()
+            && now.saturating_add(self.options.leeway) < not_before
+        {
+            return Err(VerifyError::NotYetValid { now, not_before });
+        }
+        Ok(JwtSvid {
+            algorithm: token.header.algorithm,
+            kid: token.header.kid,
+            claims: token.claims,
+            payload: token.payload,
+        })
+    }
+
+    /// Finds the key by `kid` and algorithm and checks the signature (RFC 7515 §5.2). A token without `kid`
+    /// (JWT-SVID §2.2 makes it optional) is tried with each key that fits, up to [`MAX_TRIES`].
+    fn check_signature(&self, token: &UnverifiedJwtSvid<'_>, bundle: &JwtBundle) -> Result<(), VerifyError> {
+        let algorithm = token.header.algorithm;
+        let kid = token.header.kid.as_deref();
+        let signature = token.frame.signature()?;
+        let mut outcome = Err(VerifyError::NoKey { kid: kid.map(excerpt), algorithm });
+        for key in bundle.keys().candidates(kid, algorithm).take(MAX_TRIES) {
+            match key.public_key().verify(algorithm, token.frame.signed.as_bytes(), &signature) {
+                Ok(()) => return Ok(()),
+                Err(_) => outcome = Err(VerifyError::Signature),
+            }
+        }
+        outcome
+    }
+}
+
+/// A verified JWT-SVID: authentic, meant for us, valid at the time of verification.
+///
+/// Only a [`Verifier`] makes it. It does not hold the token, so it can be kept and logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JwtSvid {
+    algorithm: Algorithm,
+    kid: Option<String>,
+    claims: Claims,
+    payload: Vec<u8>,
+}
+
+impl JwtSvid {
+    /// Whom the token identifies.
+    pub fn id(&self) -> &SpiffeId {
+        self.claims.subject()
+    }
+
+    /// The claims.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// From this second on the token is expired.
+    pub fn expires(&self) -> OffsetDateTime {
+        self.claims.expires()
+    }
+
+    /// The algorithm of its signature.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The key ID in its header, if there was one.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// All claims as the JSON object that was signed, for claims that this crate gives no meaning to. It has no
+    /// duplicate members.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl fmt::Debug for JwtSvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtSvid")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! SPIFFE Verifiable Identity Documents: mint and verify, without I/O.
+//!
+//! A JWT-SVID is a signed token that says which workload its bearer is (JWT-SVID standard). This crate mints them with
+//! any [`Signer`](keyward_keys::Signer), verifies them with published keys, and reads and writes the documents around
+//! them: key sets, OIDC discovery, and warnings about what a cloud would refuse.
+//!
+//! ```
+//! use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
+//! use keyward_svid::{JwkSet, JwtBundle, KeyUse, MintRequest, Minter, VerificationKey, Verifier, VerifyOptions};
+//! use time::{Duration, OffsetDateTime};
+//!
+//! let now = OffsetDateTime::from_unix_timestamp(1_800_000_000)?; // the caller's clock, read once
+//!
+//! // The issuer: a key, a name for it, and a token for a workload.
+//! let key = PrivateKey::generate(KeyType::EcdsaP256)?;
+//! let signer = KeySigner::new(key, Algorithm::Es256, Some("2027-01".to_owned()))?;
+//! let minter = Minter::new(&signer)?;
+//! let request = MintRequest::new("spiffe://example.org/payments".parse()?, ["reports"], Duration::minutes(5))?;
+//! let token = minter.mint(&request, now)?;
+//!
+//! // What it publishes.
+//! let published = VerificationKey::new(signer.public_key().clone(), Algorithm::Es256, "2027-01")?;
+//! let jwks = JwkSet::new(KeyUse::Signature, [published]).to_json();
+//!
+//! // The verifier: the published keys, bound to the trust domain they belong to.
+//! let keys = JwkSet::from_json(jwks.as_bytes(), KeyUse::Signature)?;
+//! let bundle = JwtBundle::new("example.org".parse()?, keys);
+//! let verifier = Verifier::new(["reports"], VerifyOptions::default())?;
+//! let svid = verifier.verify(token.as_str(), &bundle, now)?;
+//! assert_eq!(svid.id().path(), "/payments");
+//!
+//! // At the second of `exp` it is over.
+//! assert!(verifier.verify(token.as_str(), &bundle, now + Duration::minutes(5)).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! It fetches nothing, reads no clock, and remembers no token: a JWT-SVID that is shown twice is accepted twice. It
+//! knows no encrypted tokens, no JSON serialization of JWS, no `HS*`, no `none`, no EdDSA. X.509-SVIDs, whole SPIFFE
+//! bundles and federation are not here yet.
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default), `rust-crypto`: the backend of `keyward-keys`.
+//! - `config`: `SpiffeSettings`, a document that serde reads.
+//! - `transit`: key sets from the rings of `keyward-transit`, which are signers by themselves.
+//! - `jsonwebtoken`: [`JwkSet`] from and to that crate's.
+//! - `spiffe`: bundles and verified tokens from and to the types of the crate `spiffe`.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+#[cfg(feature = "config")]
+mod config;
+mod json;
+pub mod jwks;
+pub mod jwt;
+pub mod oidc;
+pub mod relying_party;
+
+#[cfg(feature = "config")]
+pub use config::SpiffeSettings;
+pub use jwks::{JwkSet, KeyUse, VerificationKey};
+pub use jwt::{JwtBundle, JwtSvid, MintRequest, Minter, UnverifiedJwtSvid, Verifier, VerifyOptions, mint};
+pub use keyward_keys::ErrorKind;
