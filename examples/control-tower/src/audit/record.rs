@@ -1,0 +1,172 @@
+//! One record, as it is handed in and as it is stored.
+
+use std::{borrow::Cow, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// The schema that is written.
+pub(super) const SCHEMA: u64 = 1;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditOutcome {
+    /// It was permitted and is done, or will be as soon as the record is written.
+    Success,
+    /// It was refused.
+    Refused,
+    /// It was permitted and failed.
+    Failed,
+}
+
+/// What is to be recorded. Never a secret: what goes in here can be read by whoever may read the log.
+#[derive(Clone, Debug)]
+pub struct AuditRecord {
+    /// When.
+    pub time: OffsetDateTime,
+    /// The tenant it happened in.
+    pub tenant: String,
+    /// What, for example `approle-login`.
+    pub event: Cow<'static, str>,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// Who: a user, an AppRole, a task of the tower.
+    pub subject: String,
+    /// The address it came from, empty for the tower itself.
+    pub source: String,
+    /// What else belongs to the event.
+    pub detail: Map<String, Value>,
+}
+
+impl AuditRecord {
+    /// A record without details.
+    #[must_use]
+    pub fn new(
+        tenant: impl Into<String>,
+        event: impl Into<Cow<'static, str>>,
+        outcome: AuditOutcome,
+        subject: impl Into<String>,
+        source: impl Into<String>,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            time: now,
+            tenant: tenant.into(),
+            event: event.into(),
+            outcome,
+            subject: subject.into(),
+            source: source.into(),
+            detail: Map::new(),
+        }
+    }
+
+    /// Adds a detail.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The record as it is stored, without the end of the line.
+    pub(super) fn line(self, seq: u64) -> serde_json::Result<Vec<u8>> {
+        let Self { time, tenant, event, outcome, subject, source, detail } = self;
+        let event = event.into_owned();
+        serde_json::to_vec(&StoredRecord { v: SCHEMA, seq, time, tenant, event, outcome, subject, source, detail })
+    }
+}
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredRecord {
+    /// The number of the schema.
+    pub v: u64,
+    /// Its number: the first record's is 1, the next one's is one more.
+    pub seq: u64,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    /// The tenant it happened in.
+    pub tenant: String,
+    /// What.
+    pub event: String,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// Who.
+    pub subject: String,
+    /// The address it came from.
+    pub source: String,
+    /// What else belongs to the event.
+    pub detail: Map<String, Value>,
+}
+
+/// Where reading begins. From text: a number is a record's number, anything else a time (RFC 3339).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Since {
+    /// At the oldest record.
+    #[default]
+    Start,
+    /// At the record with this number.
+    Seq(u64),
+    /// At the first file that may hold records of this time or later; earlier records are left out.
+    Time(OffsetDateTime),
+}
+
+/// Neither a number nor a time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is neither a record's number nor a time such as `2026-03-01T12:00:00Z`")]
+pub struct ParseSinceError {
+    given: String,
+}
+
+impl FromStr for Since {
+    type Err = ParseSinceError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSinceError> {
+        if let Ok(seq) = text.parse() {
+            return Ok(Self::Seq(seq));
+        }
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(Self::Time)
+            .map_err(|_| ParseSinceError { given: text.chars().take(40).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn the_schema_is_this() {
+        let record = AuditRecord::new(
+            "default",
+            "approle-login",
+            AuditOutcome::Refused,
+            "payments",
+            "192.0.2.7",
+            datetime!(2026-03-01 12:00:00.5 UTC),
+        )
+        .with("reason", "expired")
+        .with("uses-left", 0);
+        let line = String::from_utf8(record.line(7).unwrap()).unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"seq":7,"time":"2026-03-01T12:00:00.5Z","tenant":"default","event":"approle-login","outcome":"refused","subject":"payments","source":"192.0.2.7","detail":{"reason":"expired","uses-left":0}}"#
+        );
+        let read: StoredRecord = serde_json::from_str(&line).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), line);
+    }
+
+    #[test]
+    fn since_is_a_number_or_a_time() {
+        assert_eq!("42".parse(), Ok(Since::Seq(42)));
+        assert_eq!("2026-03-01T12:00:00Z".parse(), Ok(Since::Time(datetime!(2026-03-01 12:00 UTC))));
+        assert_eq!(
+            "yesterday".parse::<Since>().unwrap_err().to_string(),
+            "`yesterday` is neither a record's number nor a time such as `2026-03-01T12:00:00Z`"
+        );
+    }
+}
