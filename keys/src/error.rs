@@ -54,9 +54,12 @@ pub enum Error {
         /// What would be accepted.
         accepted: &'static str,
     },
-    /// The RSA public exponent is even, below 3 or longer than 33 bits, or the modulus is even.
-    #[error("the RSA public key is not usable: {reason}")]
-    RsaUnusable {
+    /// The public key's values make no key that could be trusted: an even RSA modulus or exponent, an exponent of 1 or of
+    /// more than 33 bits, an Ed25519 point of small order, under which anything verifies.
+    #[error("the {key} public key is not usable: {reason}")]
+    Unusable {
+        /// `RSA` or `Ed25519`.
+        key: &'static str,
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -127,7 +130,7 @@ impl Error {
             | Self::JwkMissing { .. }
             | Self::JwkInvalid { .. } => ErrorKind::Malformed,
             Self::RsaSize { .. }
-            | Self::RsaUnusable { .. }
+            | Self::Unusable { .. }
             | Self::AlgorithmMismatch { .. }
             | Self::BadSignature
             | Self::DecryptionFailed => ErrorKind::Refused,
@@ -154,9 +157,21 @@ mod tests {
     #[test]
     fn texts_and_kinds() {
         let cases = [
-            (Error::UnknownAlgorithm { name: "none".into() }, "unknown signature algorithm `none`", ErrorKind::Malformed),
-            (Error::Encoding { what: "DER `SubjectPublicKeyInfo`" }, "not a valid DER `SubjectPublicKeyInfo`", ErrorKind::Malformed),
-            (Error::Unsupported { what: "curve", found: "P-192".into() }, "curve `P-192` is not supported", ErrorKind::Malformed),
+            (
+                Error::UnknownAlgorithm { name: "none".into() },
+                "unknown signature algorithm `none`",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::Encoding { what: "DER `SubjectPublicKeyInfo`" },
+                "not a valid DER `SubjectPublicKeyInfo`",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::Unsupported { what: "curve", found: "P-192".into() },
+                "curve `P-192` is not supported",
+                ErrorKind::Malformed,
+            ),
             (
                 Error::RsaSize { bits: 1024, accepted: "2048 to 8192" },
                 "an RSA modulus of 1024 bits is not accepted, only 2048 to 8192",

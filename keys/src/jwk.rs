@@ -57,7 +57,19 @@ pub struct Jwk {
 
 impl Jwk {
     fn empty(kty: String) -> Self {
-        Self { kty, use_: None, key_ops: None, alg: None, kid: None, crv: None, x: None, y: None, n: None, e: None, x5c: None }
+        Self {
+            kty,
+            use_: None,
+            key_ops: None,
+            alg: None,
+            kid: None,
+            crv: None,
+            x: None,
+            y: None,
+            n: None,
+            e: None,
+            x5c: None,
+        }
     }
 
     pub(crate) fn from_parts(parts: &Parts) -> Self {
@@ -97,7 +109,7 @@ impl Jwk {
                     return Err(Error::Unsupported { what: "curve", found: excerpt(crv) });
                 }
                 let key = fixed_width("x", self.x.as_deref(), 32)?;
-                key.try_into().map(Parts::Ed25519).map_err(|_| wrong_width("x"))
+                Parts::ed25519(key.try_into().map_err(|_| wrong_width("x"))?)
             }
             other => Err(Error::Unsupported { what: "JWK key type", found: excerpt(other) }),
         }

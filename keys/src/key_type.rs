@@ -38,8 +38,15 @@ pub enum KeyType {
 
 impl KeyType {
     /// Every key type.
-    pub const ALL: &'static [Self] =
-        &[Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcdsaP256, Self::EcdsaP384, Self::EcdsaP521, Self::Ed25519];
+    pub const ALL: &'static [Self] = &[
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::EcdsaP521,
+        Self::Ed25519,
+    ];
 
     /// The name, as [`Display`](fmt::Display) writes it.
     pub fn as_str(self) -> &'static str {

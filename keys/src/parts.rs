@@ -6,6 +6,35 @@ use crate::{Error, KeyType};
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 const RSA_ACCEPTED: &str = "2048 to 8192";
 
+/// 2²⁵⁵ − 19, little-endian.
+const PRIME_25519: [u8; 32] = {
+    let mut prime = [0xff; 32];
+    prime[0] = 0xed;
+    prime[31] = 0x7f;
+    prime
+};
+
+/// The y of the eight points of small order, little-endian: orders 4, 1, 2, 8 and 8.
+pub(crate) const SMALL_ORDER: [[u8; 32]; 5] = {
+    let mut one = [0; 32];
+    one[0] = 1;
+    let mut minus_one = PRIME_25519;
+    minus_one[0] = 0xec;
+    [
+        [0; 32],
+        one,
+        minus_one,
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ]
+};
+
 /// A NIST curve of RFC 7518 §6.2.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Curve {
@@ -44,8 +73,8 @@ impl Curve {
     }
 }
 
-/// The values of a public key. [`Parts::rsa`] and [`Parts::ec`] check everything but whether a point lies on its
-/// curve, which the backend does.
+/// The values of a public key. The constructors check everything but whether a point lies on its curve, which
+/// the backend does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Parts {
     /// Big-endian, without leading zeros.
@@ -65,16 +94,16 @@ impl Parts {
             return Err(Error::RsaSize { bits, accepted: RSA_ACCEPTED });
         }
         if is_even(modulus) {
-            return Err(Error::RsaUnusable { reason: "the modulus is even" });
+            return Err(Error::Unusable { key: "RSA", reason: "the modulus is even" });
         }
         if is_even(exponent) {
-            return Err(Error::RsaUnusable { reason: "the exponent is even" });
+            return Err(Error::Unusable { key: "RSA", reason: "the exponent is even" });
         }
         if bit_length(exponent) > 33 {
-            return Err(Error::RsaUnusable { reason: "the exponent is longer than 33 bits" });
+            return Err(Error::Unusable { key: "RSA", reason: "the exponent is longer than 33 bits" });
         }
         if exponent == [1] {
-            return Err(Error::RsaUnusable { reason: "the exponent is 1" });
+            return Err(Error::Unusable { key: "RSA", reason: "the exponent is 1" });
         }
         Ok(Self::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
     }
@@ -91,6 +120,21 @@ impl Parts {
     pub(crate) fn ec_point(curve: Curve, point: &[u8]) -> Option<Self> {
         let well_formed = point.first() == Some(&4) && point.len() == 1 + 2 * curve.width();
         well_formed.then(|| Self::Ec { curve, point: point.to_vec() })
+    }
+
+    /// Canonical (RFC 8032 §5.1.3: y below 2²⁵⁵ − 19) and not of small order.
+    pub(crate) fn ed25519(key: [u8; 32]) -> Result<Self, Error> {
+        let [low @ .., top] = key;
+        // Without the sign of x.
+        let y = [low.as_slice(), &[top & 0x7f]].concat();
+        let reason = if y.iter().rev().ge(PRIME_25519.iter().rev()) {
+            "the encoding is not canonical"
+        } else if SMALL_ORDER.iter().any(|small| small.as_slice() == y) {
+            "the point has a small order"
+        } else {
+            return Ok(Self::Ed25519(key));
+        };
+        Err(Error::Unusable { key: "Ed25519", reason })
     }
 
     /// Number of bits of an RSA modulus.
@@ -179,7 +223,7 @@ mod tests {
             (&[2, 0, 0, 0, 1], "the exponent is longer than 33 bits"),
         ];
         for (exponent, reason) in cases {
-            assert_eq!(Parts::rsa(&n, exponent), Err(Error::RsaUnusable { reason }));
+            assert_eq!(Parts::rsa(&n, exponent), Err(Error::Unusable { key: "RSA", reason }));
         }
         let mut even = n;
         even[255] = 0xfe;

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaKeyPair,
-    RsaParameters, RsaSignatureEncoding,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey,
+    RsaKeyPair, RsaParameters, RsaSignatureEncoding,
 };
 use aws_lc_rs::{aead, digest, rsa};
 use zeroize::Zeroizing;
@@ -40,7 +40,7 @@ impl VerifyingKey {
     pub(crate) fn new(parts: &Parts) -> Result<Self, Error> {
         match parts {
             Parts::Rsa { modulus, exponent } => {
-                let unusable = Error::RsaUnusable { reason: "the backend rejects it" };
+                let unusable = Error::Unusable { key: "RSA", reason: "the backend rejects it" };
                 let der = spki::encode_rsa(modulus, exponent).map_err(|_| unusable.clone())?;
                 let key = RsaVerifyingKey { der, parsed: Default::default() };
                 match key.parsed(Algorithm::Rs256) {
@@ -64,7 +64,9 @@ impl VerifyingKey {
             Self::Rsa(key) => key.parsed(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok()),
             Self::Ec(curve, key) => match form {
                 Form::Asn1 => key.verify_sig(message, signature).is_ok(),
-                Form::Fixed => ecdsa::to_asn1(signature, curve.width()).is_some_and(|asn1| key.verify_sig(message, &asn1).is_ok()),
+                Form::Fixed => {
+                    ecdsa::to_asn1(signature, curve.width()).is_some_and(|asn1| key.verify_sig(message, &asn1).is_ok())
+                }
             },
             Self::Ed25519(key) => key.verify_sig(message, signature).is_ok(),
         }
@@ -93,7 +95,8 @@ pub(crate) enum SigningKey {
 impl SigningKey {
     pub(crate) fn generate(key_type: KeyType) -> Result<Self, Error> {
         let rsa = |size| RsaKeyPair::generate(size).map(Self::Rsa).map_err(|_| GENERATE);
-        let ec = |curve| EcdsaKeyPair::generate(ecdsa_signing(curve)).map(|key| Self::Ec(curve, key)).map_err(|_| GENERATE);
+        let ec =
+            |curve| EcdsaKeyPair::generate(ecdsa_signing(curve)).map(|key| Self::Ec(curve, key)).map_err(|_| GENERATE);
         match key_type {
             KeyType::Rsa2048 => rsa(rsa::KeySize::Rsa2048),
             KeyType::Rsa3072 => rsa(rsa::KeySize::Rsa3072),
@@ -108,7 +111,9 @@ impl SigningKey {
     pub(crate) fn from_pkcs8(content: &Content<'_>, document: &[u8]) -> Result<Self, Error> {
         let key = match content {
             Content::Rsa => RsaKeyPair::from_pkcs8(document).map(Self::Rsa),
-            Content::Ec(curve) => EcdsaKeyPair::from_pkcs8(ecdsa_signing(*curve), document).map(|key| Self::Ec(*curve, key)),
+            Content::Ec(curve) => {
+                EcdsaKeyPair::from_pkcs8(ecdsa_signing(*curve), document).map(|key| Self::Ec(*curve, key))
+            }
             Content::Ed25519 { seed, public: None } => Ed25519KeyPair::from_seed_unchecked(*seed).map(Self::Ed25519),
             Content::Ed25519 { seed, public: Some(public) } => {
                 Ed25519KeyPair::from_seed_and_public_key(*seed, public).map(Self::Ed25519)

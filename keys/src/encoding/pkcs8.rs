@@ -18,7 +18,10 @@ pub(crate) enum Content<'a> {
     /// Two primes.
     Rsa,
     Ec(Curve),
-    Ed25519 { seed: &'a [u8; 32], public: Option<&'a [u8]> },
+    Ed25519 {
+        seed: &'a [u8; 32],
+        public: Option<&'a [u8]>,
+    },
 }
 
 /// Looks inside; trailing bytes, encrypted keys, explicit curves and RSA keys of more than two primes are refused.
@@ -57,6 +60,16 @@ pub(crate) fn inspect(document: &[u8]) -> Result<Content<'_>, Error> {
         }
         other => Err(Error::Unsupported { what: "private key algorithm", found: other.to_string() }),
     }
+}
+
+/// The document of an Ed25519 key, version 1 (RFC 8410 §7).
+#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
+pub(crate) fn encode_ed25519(seed: &[u8; 32]) -> ::pkcs8::der::Result<Zeroizing<Vec<u8>>> {
+    use ::pkcs8::der::Encode as _;
+    use ::pkcs8::spki::AlgorithmIdentifierRef;
+    let key = Zeroizing::new(OctetStringRef::new(seed)?.to_der()?);
+    let algorithm = AlgorithmIdentifierRef { oid: ED25519, parameters: None };
+    Ok(Zeroizing::new(PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&key)?).to_der()?))
 }
 
 /// The document inside a PEM text (RFC 7468 §10).

@@ -35,7 +35,7 @@ pub(crate) fn decode(spki: &[u8]) -> Result<Parts, Error> {
             if spki.algorithm.parameters.is_some() {
                 return Err(SPKI);
             }
-            key.try_into().map(Parts::Ed25519).map_err(|_| SPKI)
+            Parts::ed25519(key.try_into().map_err(|_| SPKI)?)
         }
         other => Err(Error::Unsupported { what: "public key algorithm", found: other.to_string() }),
     }

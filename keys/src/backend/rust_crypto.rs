@@ -1,0 +1,249 @@
+//! RustCrypto: pure Rust, no C compiler. RSA private-key operations are blinded but not constant time
+//! (RUSTSEC-2023-0071), which the crate's documentation says.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend draws its own randomness")]
+
+use aes_gcm::aead::{Aead as _, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit as _};
+use ed25519_dalek::Signer as _;
+use getrandom::SysRng;
+use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, PrivateKeyInfoRef};
+use rand_core::UnwrapErr;
+use rsa::pkcs1::EncodeRsaPrivateKey as _;
+use rsa::signature::{RandomizedSigner, SignatureEncoding, Verifier};
+use rsa::traits::PublicKeyParts as _;
+use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
+
+use crate::encoding::ecdsa::{self, Form};
+use crate::encoding::pkcs8::Content;
+use crate::parts::{Curve, Parts};
+use crate::{Algorithm, Error, KeyType};
+
+const GENERATE: Error = Error::Backend { operation: "key generation" };
+const SIGN: Error = Error::Backend { operation: "signing" };
+const EXPORT: Error = Error::Backend { operation: "key export" };
+const ENCRYPT: Error = Error::Backend { operation: "encryption" };
+
+/// A public key, parsed.
+pub(crate) enum VerifyingKey {
+    Rsa(RsaPublicKey),
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+    P521(p521::ecdsa::VerifyingKey),
+    /// `None` for bytes that encode no point: no signature verifies.
+    Ed25519(Option<ed25519_dalek::VerifyingKey>),
+}
+
+impl VerifyingKey {
+    pub(crate) fn new(parts: &Parts) -> Result<Self, Error> {
+        match parts {
+            Parts::Rsa { modulus, exponent } => {
+                let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
+                RsaPublicKey::new(n, e)
+                    .map(Self::Rsa)
+                    .map_err(|_| Error::Unusable { key: "RSA", reason: "the backend rejects it" })
+            }
+            Parts::Ec { curve, point } => match curve {
+                Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P256),
+                Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P384),
+                Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P521),
+            }
+            .map_err(|_| Error::NotOnCurve { curve: curve.name() }),
+            Parts::Ed25519(key) => Ok(Self::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(key).ok())),
+        }
+    }
+
+    pub(crate) fn verify(&self, algorithm: Algorithm, form: Form, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Rsa(key) => verify_rsa(key, algorithm, message, signature),
+            Self::P256(key) => verify_ecdsa::<p256::ecdsa::Signature, _>(key, Curve::P256, form, message, signature),
+            Self::P384(key) => verify_ecdsa::<p384::ecdsa::Signature, _>(key, Curve::P384, form, message, signature),
+            Self::P521(key) => verify_ecdsa::<p521::ecdsa::Signature, _>(key, Curve::P521, form, message, signature),
+            Self::Ed25519(key) => match (key, ed25519_dalek::Signature::from_slice(signature)) {
+                (Some(key), Ok(signature)) => key.verify(message, &signature).is_ok(),
+                _ => false,
+            },
+        }
+    }
+}
+
+fn verify_rsa(key: &RsaPublicKey, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    // RFC 8017 §8.1.2 and §8.2.2, step 1; the library accepts shorter ones.
+    if signature.len() != key.size() {
+        return false;
+    }
+    match algorithm {
+        Algorithm::Rs256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature),
+        Algorithm::Rs384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature),
+        Algorithm::Rs512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature),
+        Algorithm::Ps256 => key.verify(Pss::<Sha256>::new_with_salt(32), &Sha256::digest(message), signature),
+        Algorithm::Ps384 => key.verify(Pss::<Sha384>::new_with_salt(48), &Sha384::digest(message), signature),
+        Algorithm::Ps512 => key.verify(Pss::<Sha512>::new_with_salt(64), &Sha512::digest(message), signature),
+        _ => return false,
+    }
+    .is_ok()
+}
+
+fn verify_ecdsa<S, K>(key: &K, curve: Curve, form: Form, message: &[u8], signature: &[u8]) -> bool
+where
+    S: for<'a> TryFrom<&'a [u8]>,
+    K: Verifier<S>,
+{
+    let verify = |fixed: &[u8]| S::try_from(fixed).is_ok_and(|signature| key.verify(message, &signature).is_ok());
+    match form {
+        Form::Fixed => verify(signature),
+        Form::Asn1 => ecdsa::to_fixed(signature, curve.width()).is_some_and(|fixed| verify(&fixed)),
+    }
+}
+
+/// A key pair, parsed. Every one of these types clears its memory when dropped.
+pub(crate) enum SigningKey {
+    Rsa(Box<RsaPrivateKey>),
+    P256(p256::ecdsa::SigningKey),
+    P384(p384::ecdsa::SigningKey),
+    P521(p521::ecdsa::SigningKey),
+    Ed25519(ed25519_dalek::SigningKey),
+}
+
+impl SigningKey {
+    pub(crate) fn generate(key_type: KeyType) -> Result<Self, Error> {
+        use p256::elliptic_curve::Generate;
+        let rsa = |bits| {
+            // The library panics where randomness fails half-way: ask the system once before.
+            getrandom::u32().map_err(|_| GENERATE)?;
+            RsaPrivateKey::new(&mut UnwrapErr(SysRng), bits).map(|key| Self::Rsa(Box::new(key))).map_err(|_| GENERATE)
+        };
+        match key_type {
+            KeyType::Rsa2048 => rsa(2048),
+            KeyType::Rsa3072 => rsa(3072),
+            KeyType::Rsa4096 => rsa(4096),
+            KeyType::EcdsaP256 => Generate::try_generate_from_rng(&mut SysRng).map(Self::P256).map_err(|_| GENERATE),
+            KeyType::EcdsaP384 => Generate::try_generate_from_rng(&mut SysRng).map(Self::P384).map_err(|_| GENERATE),
+            KeyType::EcdsaP521 => Generate::try_generate_from_rng(&mut SysRng).map(Self::P521).map_err(|_| GENERATE),
+            KeyType::Ed25519 => {
+                let mut seed = Zeroizing::new([0; 32]);
+                getrandom::fill(seed.as_mut_slice()).map_err(|_| GENERATE)?;
+                Ok(Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)))
+            }
+        }
+    }
+
+    pub(crate) fn from_pkcs8(content: &Content<'_>, document: &[u8]) -> Result<Self, Error> {
+        const INVALID: Error = Error::InvalidPrivateKey;
+        match content {
+            Content::Rsa => {
+                let given = PrivateKeyInfoRef::try_from(document).map_err(|_| INVALID)?.private_key;
+                let key = RsaPrivateKey::from_pkcs8_der(document).map_err(|_| INVALID)?;
+                // The library computes the CRT values anew and does not look at those given.
+                let computed = key.to_pkcs1_der().map_err(|_| INVALID)?;
+                if computed.as_bytes() != given.as_bytes() {
+                    return Err(INVALID);
+                }
+                Ok(Self::Rsa(Box::new(key)))
+            }
+            Content::Ec(Curve::P256) => {
+                p256::ecdsa::SigningKey::from_pkcs8_der(document).map(Self::P256).map_err(|_| INVALID)
+            }
+            Content::Ec(Curve::P384) => {
+                p384::ecdsa::SigningKey::from_pkcs8_der(document).map(Self::P384).map_err(|_| INVALID)
+            }
+            Content::Ec(Curve::P521) => {
+                p521::ecdsa::SigningKey::from_pkcs8_der(document).map(Self::P521).map_err(|_| INVALID)
+            }
+            Content::Ed25519 { seed, public } => {
+                let key = ed25519_dalek::SigningKey::from_bytes(seed);
+                if public.is_some_and(|public| public != key.verifying_key().as_bytes()) {
+                    return Err(INVALID);
+                }
+                Ok(Self::Ed25519(key))
+            }
+        }
+    }
+
+    pub(crate) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let document = match self {
+            Self::Rsa(key) => key.to_pkcs8_der(),
+            Self::P256(key) => key.to_pkcs8_der(),
+            Self::P384(key) => key.to_pkcs8_der(),
+            Self::P521(key) => key.to_pkcs8_der(),
+            Self::Ed25519(key) => return crate::encoding::pkcs8::encode_ed25519(key.as_bytes()).map_err(|_| EXPORT),
+        };
+        Ok(document.map_err(|_| EXPORT)?.to_bytes())
+    }
+
+    pub(crate) fn parts(&self) -> Result<Parts, Error> {
+        let point = |curve, point: &[u8]| Parts::ec_point(curve, point).ok_or(EXPORT);
+        match self {
+            Self::Rsa(key) => {
+                let key = key.as_public_key();
+                Parts::rsa(&key.n_bytes(), &key.e_bytes())
+            }
+            Self::P256(key) => point(Curve::P256, key.verifying_key().to_sec1_point(false).as_bytes()),
+            Self::P384(key) => point(Curve::P384, key.verifying_key().to_sec1_point(false).as_bytes()),
+            Self::P521(key) => point(Curve::P521, key.verifying_key().to_sec1_point(false).as_bytes()),
+            Self::Ed25519(key) => Ok(Parts::Ed25519(key.verifying_key().to_bytes())),
+        }
+    }
+
+    pub(crate) fn sign(&self, algorithm: Algorithm, form: Form, message: &[u8]) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Rsa(key) => sign_rsa(key, algorithm, message),
+            Self::P256(key) => sign_ecdsa::<p256::ecdsa::Signature, _>(key, Curve::P256, form, message),
+            Self::P384(key) => sign_ecdsa::<p384::ecdsa::Signature, _>(key, Curve::P384, form, message),
+            Self::P521(key) => sign_ecdsa::<p521::ecdsa::Signature, _>(key, Curve::P521, form, message),
+            Self::Ed25519(key) => Ok(key.try_sign(message).map_err(|_| SIGN)?.to_vec()),
+        }
+    }
+}
+
+fn sign_rsa(key: &RsaPrivateKey, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Error> {
+    // See `generate`.
+    getrandom::u32().map_err(|_| SIGN)?;
+    let rng = &mut UnwrapErr(SysRng);
+    match algorithm {
+        Algorithm::Rs256 => key.sign_with_rng(rng, Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)),
+        Algorithm::Rs384 => key.sign_with_rng(rng, Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message)),
+        Algorithm::Rs512 => key.sign_with_rng(rng, Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message)),
+        Algorithm::Ps256 => key.sign_with_rng(rng, Pss::<Sha256>::new_with_salt(32), &Sha256::digest(message)),
+        Algorithm::Ps384 => key.sign_with_rng(rng, Pss::<Sha384>::new_with_salt(48), &Sha384::digest(message)),
+        Algorithm::Ps512 => key.sign_with_rng(rng, Pss::<Sha512>::new_with_salt(64), &Sha512::digest(message)),
+        _ => return Err(SIGN),
+    }
+    .map_err(|_| SIGN)
+}
+
+/// Hedged: the ephemeral number depends on key, message and fresh randomness (RFC 6979 §3.6).
+fn sign_ecdsa<S, K>(key: &K, curve: Curve, form: Form, message: &[u8]) -> Result<Vec<u8>, Error>
+where
+    S: SignatureEncoding,
+    K: RandomizedSigner<S>,
+{
+    let fixed = key.try_sign_with_rng(&mut SysRng, message).map_err(|_| SIGN)?.to_vec();
+    match form {
+        Form::Fixed => Ok(fixed),
+        Form::Asn1 => ecdsa::to_asn1(&fixed, curve.width()).ok_or(SIGN),
+    }
+}
+
+/// AES-256-GCM with an expanded key.
+pub(crate) struct Aead(Aes256Gcm);
+
+impl Aead {
+    pub(crate) fn new(key: &[u8; 32]) -> Result<Self, Error> {
+        Ok(Self(Aes256Gcm::new(key.into())))
+    }
+
+    pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.encrypt(nonce.into(), Payload { msg: plaintext, aad }).map_err(|_| ENCRYPT)
+    }
+
+    pub(crate) fn open(&self, nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.decrypt(nonce.into(), Payload { msg: sealed, aad }).map(Zeroizing::new).ok()
+    }
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
