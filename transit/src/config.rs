@@ -1,0 +1,129 @@
+//! The configuration document of a ring.
+
+use keyward_config_values::{Distribute, Duration, Name};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cipher, Schedule, ScheduleError};
+
+/// The configuration document of a ring.
+///
+/// ```
+/// use keyward_transit::{Cipher, RingConfig};
+///
+/// let config: RingConfig = serde_json::from_str(r#"{
+///     "name": "spiffe-jwt", "cipher": "rsa-2048",
+///     "auto-rotate": {"rotate-after": "30d", "activate-after": "1d",
+///                     "deprecate-after": "2d", "invalidate-after": "2d"}}"#)?;
+/// assert_eq!(config.cipher, Cipher::Rsa2048);
+/// assert!(config.schedule()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct RingConfig {
+    /// The name of the ring.
+    pub name: Name,
+    /// What its versions are made of; cannot change later. Default `aes256-gcm96`.
+    #[serde(default)]
+    pub cipher: Cipher,
+    /// When versions are created and how they overlap. Without it the ring rotates on request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rotate: Option<AutoRotate>,
+    /// Whether keys may leave the ring. Sticky: once true, it stays true.
+    #[serde(default)]
+    pub exportable: bool,
+    /// Whether the ring may be deleted.
+    #[serde(default)]
+    pub deletion_allowed: bool,
+    /// The sites that hold a replica of the ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribute: Option<Distribute>,
+}
+
+impl RingConfig {
+    /// The configuration of a ring of which only the name is given.
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            cipher: Cipher::default(),
+            auto_rotate: None,
+            exportable: false,
+            deletion_allowed: false,
+            distribute: None,
+        }
+    }
+
+    /// The schedule of `auto-rotate`, checked.
+    ///
+    /// # Errors
+    /// [`ScheduleError`] when a verifier could notice a rotation.
+    pub fn schedule(&self) -> Result<Option<Schedule>, ScheduleError> {
+        self.auto_rotate.map(Schedule::try_from).transpose()
+    }
+}
+
+/// The document of a schedule, as it was given: [`Schedule`] is the checked form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct AutoRotate {
+    /// How long after a version its successor is created.
+    pub rotate_after: Duration,
+    /// How long a version is published before it signs.
+    pub activate_after: Duration,
+    /// How long a superseded version may still sign at a cut-off site.
+    pub deprecate_after: Duration,
+    /// How long a deprecated version verifies.
+    pub invalidate_after: Duration,
+}
+
+impl From<Schedule> for AutoRotate {
+    fn from(schedule: Schedule) -> Self {
+        let overlap = schedule.overlap();
+        Self {
+            rotate_after: schedule.rotate_after(),
+            activate_after: overlap.activate_after(),
+            deprecate_after: overlap.deprecate_after(),
+            invalidate_after: overlap.invalidate_after(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_document_is_an_aes_ring_that_rotates_on_request() {
+        let config: RingConfig = serde_json::from_str(r#"{"name": "data"}"#).unwrap();
+        assert_eq!(config, RingConfig::new("data".parse().unwrap()));
+        assert_eq!(config.cipher, Cipher::Aes256Gcm96);
+        assert_eq!(
+            serde_json::to_string(&config).unwrap(),
+            r#"{"name":"data","cipher":"aes256-gcm96","exportable":false,"deletion-allowed":false}"#
+        );
+    }
+
+    #[test]
+    fn a_complete_document_round_trips() {
+        let text = concat!(
+            r#"{"name":"spiffe-jwt","cipher":"rsa-2048","auto-rotate":{"rotate-after":"30d","#,
+            r#""activate-after":"1d","deprecate-after":"2d","invalidate-after":"2d"},"#,
+            r#""exportable":true,"deletion-allowed":true,"#,
+            r#""distribute":{"deployments":["payments"]}}"#
+        );
+        let config: RingConfig = serde_json::from_str(text).unwrap();
+        let again: RingConfig = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+        assert_eq!(again, config);
+        let schedule = config.schedule().unwrap().unwrap();
+        assert_eq!(Some(AutoRotate::from(schedule)), config.auto_rotate);
+    }
+
+    #[test]
+    fn a_missing_offset_is_named() {
+        let error =
+            serde_json::from_str::<RingConfig>(r#"{"name": "a", "auto-rotate": {"rotate-after": "30d"}}"#).unwrap_err();
+        assert!(error.to_string().starts_with("missing field `activate-after`"), "{error}");
+    }
+}

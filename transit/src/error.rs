@@ -1,0 +1,205 @@
+//! What a ring refuses, and why.
+
+use keyward_keys::ErrorKind;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::{Cipher, ScheduleError};
+
+/// Why a ring, or the issuing state of a tenant, did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A version is pending already; the next can be created when it is active.
+    #[error("version {version} is pending until {}: rotate again after that", rfc3339(.activates))]
+    Pending {
+        /// The pending version.
+        version: u32,
+        /// When it becomes active.
+        activates: OffsetDateTime,
+    },
+    /// The version handed in is not the next one: another commit was faster.
+    #[error("version {given} was handed in, but the next version of the ring is {expected}")]
+    UnexpectedVersion {
+        /// The number handed in.
+        given: u32,
+        /// The number of the next version.
+        expected: u32,
+    },
+    /// The key handed in is not one of the ring's cipher.
+    #[error("the key handed in is no `{cipher}` key")]
+    WrongMaterial {
+        /// The cipher of the ring.
+        cipher: Cipher,
+    },
+    /// The key handed in is one that the ring had already.
+    #[error("the ring already had the key with the ID `{kid}`, and key IDs are never reused")]
+    KidReused {
+        /// The key ID (RFC 7638 thumbprint).
+        kid: String,
+    },
+    /// A field of the configuration cannot change.
+    #[error("`{field}` of a ring cannot change from `{from}` to `{to}`")]
+    Immutable {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        from: String,
+        /// The value asked for.
+        to: String,
+    },
+    /// Rings of this cipher cannot do that.
+    #[error("a ring with the cipher `{cipher}` cannot {operation}")]
+    Unsupported {
+        /// What was asked for.
+        operation: &'static str,
+        /// The cipher of the ring.
+        cipher: Cipher,
+    },
+    /// A ring that signs JWTs never encrypts.
+    #[error("a ring used as `jwt-signing-key` refuses to encrypt")]
+    SignsJwts,
+    /// No version is active.
+    #[error("no version of ring `{ring}` is active{}", after(.from))]
+    NotActive {
+        /// The ring.
+        ring: String,
+        /// From when a version will be, if one exists.
+        from: Option<OffsetDateTime>,
+    },
+    /// The site was without contact for so long that what it signs might not verify.
+    #[error("cut off since {}: signing ended at {} and needs contact first", rfc3339(.last_contact), rfc3339(.until))]
+    CutOff {
+        /// The last contact.
+        last_contact: OffsetDateTime,
+        /// When signing ended.
+        until: OffsetDateTime,
+    },
+    /// The ciphertext is not one that this ring made with this associated data. There is no
+    /// second reason.
+    #[error("decryption failed")]
+    DecryptionFailed,
+    /// The signature is not one that this ring made of this message with a version that still
+    /// verifies. There is no second reason.
+    #[error("the signature does not verify")]
+    SignatureRefused,
+    /// The version is in use and cannot be trimmed or destroyed.
+    #[error("version {version} is still needed")]
+    StillNeeded {
+        /// The version.
+        version: u32,
+    },
+    /// The tenant has no `jwt-signing-key`, or the ring that it names is not at hand.
+    #[error("there is no `jwt-signing-key` to sign with")]
+    NoSigningRing,
+    /// The schedule would break a verifier.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The key or the crypto backend failed.
+    #[error(transparent)]
+    Keys(#[from] keyward_keys::Error),
+}
+
+fn after(time: &Option<OffsetDateTime>) -> String {
+    time.as_ref().map_or_else(String::new, |time| format!(" before {}", rfc3339(time)))
+}
+
+/// A time as errors print it.
+pub(crate) fn rfc3339(time: &OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Pending { .. }
+            | Error::UnexpectedVersion { .. }
+            | Error::KidReused { .. }
+            | Error::SignsJwts
+            | Error::DecryptionFailed
+            | Error::SignatureRefused
+            | Error::StillNeeded { .. } => ErrorKind::Refused,
+            Error::WrongMaterial { .. }
+            | Error::Immutable { .. }
+            | Error::Unsupported { .. }
+            | Error::NoSigningRing => ErrorKind::Misconfigured,
+            Error::NotActive { .. } | Error::CutOff { .. } => ErrorKind::Unavailable,
+            Error::Schedule(error) => error.kind(),
+            Error::Keys(error) => error.kind(),
+        }
+    }
+
+    /// Whether the request was fine, but contradicts what another one did before it (409 in HTTP).
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Error::Pending { .. } | Error::UnexpectedVersion { .. } | Error::KidReused { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn texts_and_kinds() {
+        let at = datetime!(2026-03-02 00:00 UTC);
+        let cases = [
+            (
+                Error::Pending { version: 2, activates: at },
+                "version 2 is pending until 2026-03-02T00:00:00Z: rotate again after that",
+                ErrorKind::Refused,
+            ),
+            (
+                Error::UnexpectedVersion { given: 2, expected: 3 },
+                "version 2 was handed in, but the next version of the ring is 3",
+                ErrorKind::Refused,
+            ),
+            (
+                Error::WrongMaterial { cipher: Cipher::Rsa2048 },
+                "the key handed in is no `rsa-2048` key",
+                ErrorKind::Misconfigured,
+            ),
+            (
+                Error::Immutable { field: "cipher", from: "ed25519".into(), to: "rsa-2048".into() },
+                "`cipher` of a ring cannot change from `ed25519` to `rsa-2048`",
+                ErrorKind::Misconfigured,
+            ),
+            (
+                Error::Unsupported { operation: "encrypt", cipher: Cipher::EcdsaP256 },
+                "a ring with the cipher `ecdsa-p256` cannot encrypt",
+                ErrorKind::Misconfigured,
+            ),
+            (
+                Error::NotActive { ring: "a".into(), from: Some(at) },
+                "no version of ring `a` is active before 2026-03-02T00:00:00Z",
+                ErrorKind::Unavailable,
+            ),
+            (
+                Error::NotActive { ring: "a".into(), from: None },
+                "no version of ring `a` is active",
+                ErrorKind::Unavailable,
+            ),
+            (
+                Error::CutOff { last_contact: at, until: at },
+                "cut off since 2026-03-02T00:00:00Z: signing ended at 2026-03-02T00:00:00Z and needs contact first",
+                ErrorKind::Unavailable,
+            ),
+            (Error::DecryptionFailed, "decryption failed", ErrorKind::Refused),
+            (Error::SignatureRefused, "the signature does not verify", ErrorKind::Refused),
+            (Error::StillNeeded { version: 1 }, "version 1 is still needed", ErrorKind::Refused),
+            (Error::NoSigningRing, "there is no `jwt-signing-key` to sign with", ErrorKind::Misconfigured),
+            (Error::SignsJwts, "a ring used as `jwt-signing-key` refuses to encrypt", ErrorKind::Refused),
+        ];
+        for (error, text, kind) in cases {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+        let error = Error::KidReused { kid: "k".into() };
+        assert_eq!(error.to_string(), "the ring already had the key with the ID `k`, and key IDs are never reused");
+        assert!(error.is_conflict() && !Error::SignsJwts.is_conflict());
+        fn is_ours<T: Send + Sync + 'static>() {}
+        is_ours::<Error>();
+    }
+}
