@@ -1,0 +1,250 @@
+//! What can be wrong with documents, values and stored records.
+//!
+//! Refused logins and tokens are not errors but decisions: see [`crate::Reason`].
+
+use core::fmt;
+
+use keyward_config_values::{Duration, ErrorKind, Name};
+
+use crate::policy::PatternProblem;
+
+/// An error of this crate. No text contains a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A document has fields that cannot be accepted.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A role-id has the wrong length or holds a character outside visible ASCII.
+    #[error("a role-id is 1 to 255 visible ASCII characters")]
+    RoleId,
+    /// An accessor is not 32 lower-case hexadecimal digits.
+    #[error("an accessor is 32 lower-case hexadecimal digits")]
+    Accessor,
+    /// A supplied secret-id is shorter than 128 bits.
+    #[error("a supplied secret-id has {bits} bits, at least {minimum} are needed")]
+    SecretIdTooShort {
+        /// Length of what was supplied, in bits.
+        bits: usize,
+        /// The least length, in bits.
+        minimum: usize,
+    },
+    /// A supplied secret-id is too long.
+    #[error("a supplied secret-id has {bytes} bytes, at most {maximum} are allowed")]
+    SecretIdTooLong {
+        /// Length of what was supplied, in bytes.
+        bytes: usize,
+        /// The greatest length, in bytes.
+        maximum: usize,
+    },
+    /// A supplied secret-id holds a control character.
+    #[error("a supplied secret-id must not hold control characters")]
+    SecretIdControl,
+    /// A path pattern cannot be accepted.
+    #[error("invalid path pattern `{pattern}`: {problem}")]
+    Pattern {
+        /// The pattern as it was given.
+        pattern: String,
+        /// What is wrong with it.
+        problem: PatternProblem,
+    },
+    /// The path of a request is not in the canonical form that policies are written for.
+    #[error("a path to be authorized starts with `/`, has no empty, `.` or `..` segment and no escapes")]
+    RequestPath,
+    /// A stored record was written by a newer release.
+    #[error("the stored {record} has format {found}, this release knows formats up to {known}")]
+    NewerFormat {
+        /// Which kind of record.
+        record: &'static str,
+        /// The number found.
+        found: u64,
+        /// The newest number that this release reads and writes.
+        known: u32,
+    },
+    /// A stored record cannot be read or written.
+    #[error("the stored {record} is damaged")]
+    Damaged {
+        /// Which kind of record.
+        record: &'static str,
+    },
+}
+
+impl Error {
+    /// Who has to act: the caller (`Malformed`) or the operator (`Misconfigured`).
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NewerFormat { .. } | Self::Damaged { .. } => ErrorKind::Misconfigured,
+            _ => ErrorKind::Malformed,
+        }
+    }
+}
+
+/// Everything that is wrong with one document: at least one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    problems: Vec<FieldError>,
+}
+
+impl Invalid {
+    /// `Ok` when nothing was found.
+    pub(crate) fn check(problems: Vec<FieldError>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+
+    /// The fields and what is wrong with each, in the order of the document.
+    #[must_use]
+    pub fn problems(&self) -> &[FieldError] {
+        &self.problems
+    }
+
+    /// Always [`ErrorKind::Malformed`]: the document has to be changed.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Malformed
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Invalid {}
+
+/// One field of a document and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    field: String,
+    problem: Problem,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, problem: Problem) -> Self {
+        Self { field: field.into(), problem }
+    }
+
+    /// The field as the document names it, for example `token-spiffe-jwt.jwt-audiences`.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.field, self.problem)
+    }
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A duration is longer than another one allows.
+    #[error("is `{value}`, longer than {of} (`{limit}`)")]
+    LongerThan {
+        /// The duration of the field.
+        value: Duration,
+        /// The longest one allowed.
+        limit: Duration,
+        /// Where the limit comes from.
+        of: Limit,
+    },
+    /// A number of uses is greater than the role allows; 0 means unlimited.
+    #[error("is {value}, the role allows at most {limit}")]
+    MoreUses {
+        /// The number of the field.
+        value: u32,
+        /// The greatest number allowed.
+        limit: u32,
+    },
+    /// A list has too few or too many entries.
+    #[error("has {found} entries, {minimum} to {maximum} are allowed")]
+    Entries {
+        /// Number of entries found.
+        found: usize,
+        /// Least number allowed.
+        minimum: usize,
+        /// Greatest number allowed.
+        maximum: usize,
+    },
+    /// An entry occurs twice.
+    #[error("names `{entry}` twice")]
+    Twice {
+        /// The repeated entry.
+        entry: String,
+    },
+    /// A text is empty, too long or holds control characters.
+    #[error("must be 1 to {maximum} bytes without control characters")]
+    Text {
+        /// Greatest length in bytes.
+        maximum: usize,
+    },
+    /// A value that serves as a secret is too short for one.
+    #[error("has {bits} bits, at least {minimum} are needed where it serves as the secret")]
+    TooShort {
+        /// Length in bits.
+        bits: usize,
+        /// Least length in bits.
+        minimum: usize,
+    },
+    /// Two fields that exclude each other are both set.
+    #[error("cannot be set together with `{other}`")]
+    Excludes {
+        /// The other field.
+        other: &'static str,
+    },
+    /// The field or value is known and belongs to a later release.
+    #[error("is not supported by this release")]
+    NotSupported,
+    /// A name that is built in.
+    #[error("is `{name}`, which is built in and cannot be configured")]
+    BuiltIn {
+        /// The name.
+        name: Name,
+    },
+    /// A replaced document has another name than the one it replaces.
+    #[error("is `{found}`, but the role's name is `{expected}`")]
+    Renamed {
+        /// The name in the document.
+        found: Name,
+        /// The name it must have.
+        expected: Name,
+    },
+}
+
+/// Where the limit of a duration comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Another field of the same document.
+    Field(&'static str),
+    /// A field of the role that the request is for.
+    Role(&'static str),
+    /// A limit that is the same for everyone.
+    Fixed(&'static str),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => write!(f, "`{name}`"),
+            Self::Role(name) => write!(f, "the role's `{name}`"),
+            Self::Fixed(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Policies made ready for decisions.
+
+use std::collections::BTreeMap;
+
+use keyward_config_values::Name;
+use keyward_spiffe_id::SegmentTrie;
+
+use super::{
+    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Effect, Operation, Operations, PathPattern, PolicyConfig, RuleConfig,
+};
+use crate::error::Invalid;
+
+/// The policies of one tenant, made ready for decisions; the built-in ones are always among them.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    policies: BTreeMap<Name, Policy>,
+}
+
+impl PolicySet {
+    /// Only the built-in policies.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut policies = BTreeMap::new();
+        for (name, rules) in [(DEFAULT_POLICY, default_rules()), (ADMINISTRATOR_POLICY, administrator_rules())] {
+            // The names are legal: a test holds them to it.
+            if let Ok(name) = name.parse::<Name>() {
+                policies.insert(name, Policy::new(&rules));
+            }
+        }
+        Self { policies }
+    }
+
+    /// Puts a policy in place, or another one in the place of the one of that name.
+    ///
+    /// # Errors
+    ///
+    /// The problems of [`PolicyConfig::validate`].
+    pub fn insert(&mut self, policy: &PolicyConfig) -> Result<(), Invalid> {
+        policy.validate()?;
+        self.policies.insert(policy.name.clone(), Policy::new(&policy.rest_api.rules));
+        Ok(())
+    }
+
+    /// Removes a policy; whether it was there. The built-in ones stay. Tokens that name it lose what
+    /// it allowed.
+    pub fn remove(&mut self, name: &Name) -> bool {
+        ![DEFAULT_POLICY, ADMINISTRATOR_POLICY].contains(&name.as_str()) && self.policies.remove(name).is_some()
+    }
+
+    /// Whether there is a policy of that name.
+    #[must_use]
+    pub fn contains(&self, name: &Name) -> bool {
+        self.policies.contains_key(name)
+    }
+
+    /// The names in order, the built-in ones among them.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.policies.keys()
+    }
+
+    /// The policy and the name as the set has it.
+    pub(super) fn get(&self, name: &Name) -> Option<(&Name, &Policy)> {
+        self.policies.get_key_value(name)
+    }
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The rules of one policy, found by path.
+#[derive(Clone)]
+pub(super) struct Policy {
+    rules: SegmentTrie<Rule>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    pattern: PathPattern,
+    operations: Operations,
+}
+
+impl Policy {
+    fn new(configured: &[RuleConfig]) -> Self {
+        let mut merged: BTreeMap<&PathPattern, Operations> = BTreeMap::new();
+        for rule in configured {
+            merged.entry(&rule.path).or_default().merge(&rule.operations);
+        }
+        let mut rules = SegmentTrie::new();
+        for (pattern, operations) in merged {
+            rules.insert(pattern.as_str(), Rule { pattern: pattern.clone(), operations });
+        }
+        Self { rules }
+    }
+
+    /// The most specific rule that says something of the operation, and what it says.
+    pub(super) fn effect(&self, path: &str, operation: Operation) -> Option<(&PathPattern, Effect)> {
+        self.rules.matches(path).find_map(|rule| Some((&rule.pattern, rule.operations.get(operation)?)))
+    }
+}
+
+impl core::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Policy").field("rules", &self.rules.len()).finish()
+    }
+}
+
+/// What every token may do with itself.
+fn default_rules() -> Vec<RuleConfig> {
+    rules(&[
+        ("/v1/state/strongbox/token", &[Operation::Read]),
+        ("/v1/state/strongbox/token/refresh", &[Operation::Execute]),
+        ("/v1/state/strongbox/token/revoke", &[Operation::Execute]),
+    ])
+}
+
+/// Everything.
+fn administrator_rules() -> Vec<RuleConfig> {
+    rules(&[("/**", &Operation::ALL)])
+}
+
+fn rules(rules: &[(&str, &[Operation])]) -> Vec<RuleConfig> {
+    // The patterns are legal: a test holds them to it.
+    rules
+        .iter()
+        .filter_map(|(path, operations)| {
+            let path = path.parse().ok()?;
+            Some(RuleConfig::new(path, Effect::Allow, operations.iter().copied()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::name;
+
+    #[test]
+    fn the_built_in_policies_are_whole_and_stay() {
+        assert_eq!(default_rules().len(), 3);
+        assert_eq!(administrator_rules().len(), 1);
+        let mut set = PolicySet::new();
+        let names: Vec<&str> = set.names().map(Name::as_str).collect();
+        assert_eq!(names, ["administrator", "default"]);
+        assert!(!set.remove(&name("default")));
+        assert!(!set.remove(&name("administrator")));
+        assert!(set.insert(&PolicyConfig::new(name("default"), Vec::new())).is_err());
+        assert!(set.contains(&name("default")));
+    }
+
+    #[test]
+    fn policies_come_and_go() {
+        let mut set = PolicySet::default();
+        set.insert(&PolicyConfig::new(name("a"), administrator_rules())).unwrap();
+        assert!(set.contains(&name("a")));
+        let (_, policy) = set.get(&name("a")).unwrap();
+        assert!(policy.effect("/x", Operation::Read).is_some());
+        set.insert(&PolicyConfig::new(name("a"), Vec::new())).unwrap();
+        let (_, policy) = set.get(&name("a")).unwrap();
+        assert!(policy.effect("/x", Operation::Read).is_none());
+        assert!(set.remove(&name("a")));
+        assert!(!set.remove(&name("a")));
+    }
+}

@@ -1,0 +1,177 @@
+//! What a token is issued with.
+
+use core::fmt;
+use std::net::IpAddr;
+
+use keyward_config_values::{Cidr, Duration, Name};
+use serde::{Deserialize, Serialize};
+
+use super::Lifetime;
+use crate::policy::DEFAULT_POLICY;
+use crate::role::AutoBound;
+use crate::{Accessor, Role};
+
+/// Who a token was issued to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Subject {
+    /// An AppRole, by its name and the instance of the role.
+    #[serde(rename_all = "kebab-case")]
+    Approle {
+        /// The role's name.
+        name: Name,
+        /// What tells the role from an earlier one of the same name.
+        instance: Accessor,
+    },
+    /// A human user, by the name that they log in with.
+    User {
+        /// The user's name.
+        name: String,
+    },
+}
+
+/// `approle/<name>` or `user/<name>`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Approle { name, .. } => write!(f, "approle/{name}"),
+            Self::User { name } => write!(f, "user/{name}"),
+        }
+    }
+}
+
+/// What a token is issued with. For a role a [`crate::Grant`] has it; for a user start from
+/// [`TokenParameters::for_user`] and set what differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenParameters {
+    /// The tenant that the token belongs to.
+    pub tenant: Name,
+    /// Who it is issued to.
+    pub subject: Subject,
+    /// Names of its policies, without repetition.
+    pub policies: Vec<Name>,
+    /// Life from a login, and from a refresh that asks for nothing.
+    pub ttl: Option<Duration>,
+    /// Makes the token periodic.
+    pub period: Option<Duration>,
+    /// The longest life that a login or a refresh gives.
+    pub max_ttl: Option<Duration>,
+    /// The end of the token counted from its login.
+    pub explicit_max_ttl: Option<Duration>,
+    /// How often it can be used; `None` means without limit.
+    pub num_uses: Option<u32>,
+    /// It can be used from these ranges only; empty means anywhere.
+    pub bound_cidrs: Vec<Cidr>,
+    /// It can be used from this address only.
+    pub bound_host: Option<IpAddr>,
+    /// Whether it can be refreshed.
+    pub renewable: bool,
+    /// The recipients of the JWT-SVIDs that come with it; empty means that none do.
+    pub jwt_audiences: Vec<String>,
+    /// The cap of the SVIDs that come with it.
+    pub(crate) svid_ttl: Option<Duration>,
+}
+
+impl TokenParameters {
+    /// What a role says at this moment, for a caller at `source`.
+    #[must_use]
+    pub fn for_role(role: &Role, source: IpAddr) -> Self {
+        let config = role.config();
+        let mut policies = Vec::with_capacity(config.token_policies.len() + 1);
+        if !config.token_no_default_policy {
+            policies.extend(DEFAULT_POLICY.parse());
+        }
+        for policy in &config.token_policies {
+            if !policies.contains(policy) {
+                policies.push(policy.clone());
+            }
+        }
+        let Lifetime { ttl, period, max_ttl, svid_ttl } = config.lifetime();
+        Self {
+            tenant: role.tenant().clone(),
+            subject: Subject::Approle { name: role.name().clone(), instance: role.instance() },
+            policies,
+            ttl,
+            period,
+            max_ttl,
+            explicit_max_ttl: config.token_explicit_max_ttl,
+            num_uses: (config.token_num_uses > 0).then_some(config.token_num_uses),
+            bound_cidrs: config.token_bound_cidrs.clone(),
+            bound_host: config.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
+            renewable: config.token_renewable,
+            jwt_audiences: config.token_spiffe_jwt.as_ref().map(|jwt| jwt.jwt_audiences.clone()).unwrap_or_default(),
+            svid_ttl,
+        }
+    }
+
+    /// A renewable token for a user, with the system's life, from anywhere.
+    #[must_use]
+    pub fn for_user(tenant: Name, user: impl Into<String>, policies: Vec<Name>) -> Self {
+        Self {
+            tenant,
+            subject: Subject::User { name: user.into() },
+            policies,
+            ttl: None,
+            period: None,
+            max_ttl: None,
+            explicit_max_ttl: None,
+            num_uses: None,
+            bound_cidrs: Vec::new(),
+            bound_host: None,
+            renewable: true,
+            jwt_audiences: Vec::new(),
+            svid_ttl: None,
+        }
+    }
+
+    pub(super) fn lifetime(&self) -> Lifetime {
+        Lifetime { ttl: self.ttl, period: self.period, max_ttl: self.max_ttl, svid_ttl: self.svid_ttl }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{duration, name, role};
+
+    fn of(json: &str) -> TokenParameters {
+        TokenParameters::for_role(&role(json), "::ffff:192.0.2.1".parse().unwrap())
+    }
+
+    #[test]
+    fn the_default_policy_comes_first_unless_left_out() {
+        assert_eq!(of(r#"{"name":"a"}"#).policies, [name("default")]);
+        assert_eq!(
+            of(r#"{"name":"a","token-policies":["b","default","b","c"]}"#).policies,
+            [name("default"), name("b"), name("c")]
+        );
+        assert_eq!(of(r#"{"name":"a","token-policies":["b"],"token-no-default-policy":true}"#).policies, [name("b")]);
+    }
+
+    #[test]
+    fn bound_to_the_address_in_its_canonical_form() {
+        assert_eq!(of(r#"{"name":"a"}"#).bound_host, None);
+        assert_eq!(
+            of(r#"{"name":"a","token-auto-bound-cidrs":"host"}"#).bound_host,
+            Some("192.0.2.1".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn svids_bring_their_cap() {
+        let plain = of(r#"{"name":"a"}"#);
+        assert_eq!((plain.svid_ttl, plain.jwt_audiences.len()), (None, 0));
+        let svid = of(r#"{"name":"a","token-spiffe-jwt":{"jwt-audiences":["b"]}}"#);
+        assert_eq!(svid.svid_ttl, Some(duration("1d")));
+        assert_eq!(svid.jwt_audiences, ["b"]);
+    }
+
+    #[test]
+    fn subjects_have_a_short_name() {
+        assert_eq!(of(r#"{"name":"a"}"#).subject.to_string(), "approle/a");
+        let user = TokenParameters::for_user(name("default"), "joe@example.org", Vec::new());
+        assert_eq!(user.subject.to_string(), "user/joe@example.org");
+    }
+}

@@ -1,0 +1,295 @@
+//! What is stored of a token.
+
+use std::net::IpAddr;
+
+use keyward_config_values::{Cidr, Name};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Lifetime, Subject, Token, TokenParameters, TokenType};
+use crate::record::{self, Format};
+use crate::{Accessor, Error, Limits, Pepper, StorageKey, instant};
+
+const RECORD: &str = "token";
+const FORMAT: u32 = 1;
+
+/// What is stored of a token, under its [`StorageKey`]. The token itself is not in it. To revoke a
+/// token is to delete its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TokenRecord {
+    format: Format<FORMAT>,
+    key: StorageKey,
+    accessor: Accessor,
+    #[serde(rename = "type")]
+    kind: TokenType,
+    tenant: Name,
+    subject: Subject,
+    policies: Vec<Name>,
+    #[serde(with = "time::serde::rfc3339")]
+    creation_time: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    renewal_time: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    expires: OffsetDateTime,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    explicit_end: Option<OffsetDateTime>,
+    lifetime: Lifetime,
+    uses_left: Option<u32>,
+    bound_cidrs: Vec<Cidr>,
+    bound_host: Option<IpAddr>,
+    renewable: bool,
+    jwt_audiences: Vec<String>,
+}
+
+impl TokenRecord {
+    /// Issues a token: the token to hand over, and the record to store under its key.
+    #[must_use]
+    pub fn issue(
+        parameters: TokenParameters,
+        limits: &Limits,
+        pepper: &Pepper,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> (Token, Self) {
+        let token = Token::generate(rng);
+        let lifetime = parameters.lifetime();
+        let explicit_end = parameters.explicit_max_ttl.map(|ttl| instant::after(now, ttl));
+        let expires = instant::after(now, lifetime.span(None, limits));
+        let record = Self {
+            format: Format,
+            key: pepper.token_key(token.expose()),
+            accessor: Accessor::generate(rng),
+            kind: TokenType::Service,
+            tenant: parameters.tenant,
+            subject: parameters.subject,
+            policies: parameters.policies,
+            creation_time: now,
+            renewal_time: now,
+            expires: explicit_end.map_or(expires, |end| end.min(expires)),
+            explicit_end,
+            lifetime,
+            uses_left: parameters.num_uses,
+            bound_cidrs: parameters.bound_cidrs,
+            bound_host: parameters.bound_host,
+            renewable: parameters.renewable,
+            jwt_audiences: parameters.jwt_audiences,
+        };
+        (token, record)
+    }
+
+    /// The key that the record is stored under.
+    #[must_use]
+    pub fn key(&self) -> &StorageKey {
+        &self.key
+    }
+
+    /// The name by which it is looked up and revoked without knowing the token.
+    #[must_use]
+    pub fn accessor(&self) -> Accessor {
+        self.accessor
+    }
+
+    /// The type of the token.
+    #[must_use]
+    pub fn kind(&self) -> TokenType {
+        self.kind
+    }
+
+    /// The tenant that it belongs to.
+    #[must_use]
+    pub fn tenant(&self) -> &Name {
+        &self.tenant
+    }
+
+    /// Who it was issued to.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Names of its policies.
+    #[must_use]
+    pub fn policies(&self) -> &[Name] {
+        &self.policies
+    }
+
+    /// When it was issued.
+    #[must_use]
+    pub fn creation_time(&self) -> OffsetDateTime {
+        self.creation_time
+    }
+
+    /// When it was last refreshed; at first its creation.
+    #[must_use]
+    pub fn renewal_time(&self) -> OffsetDateTime {
+        self.renewal_time
+    }
+
+    /// When it stops working. Its record can be swept away then: made to be a time-ordered key of
+    /// the store.
+    #[must_use]
+    pub fn expires(&self) -> OffsetDateTime {
+        self.expires
+    }
+
+    /// The moment that no refresh goes beyond.
+    #[must_use]
+    pub fn explicit_end(&self) -> Option<OffsetDateTime> {
+        self.explicit_end
+    }
+
+    /// How many uses are left; `None` means without limit.
+    #[must_use]
+    pub fn uses_left(&self) -> Option<u32> {
+        self.uses_left
+    }
+
+    /// The ranges that it can be used from; empty means anywhere.
+    #[must_use]
+    pub fn bound_cidrs(&self) -> &[Cidr] {
+        &self.bound_cidrs
+    }
+
+    /// The one address that it can be used from.
+    #[must_use]
+    pub fn bound_host(&self) -> Option<IpAddr> {
+        self.bound_host
+    }
+
+    /// Whether it can be refreshed.
+    #[must_use]
+    pub fn is_renewable(&self) -> bool {
+        self.renewable
+    }
+
+    /// The JWT-SVID that is to come with a login or refresh that left this record; `None` where none
+    /// does.
+    #[must_use]
+    pub fn jwt_svid(&self) -> Option<JwtSvidGrant<'_>> {
+        (!self.jwt_audiences.is_empty())
+            .then_some(JwtSvidGrant { audiences: &self.jwt_audiences, expires: self.expires })
+    }
+
+    pub(super) fn used_once(&self) -> Self {
+        Self { uses_left: self.uses_left.map(|uses| uses.saturating_sub(1)), ..self.clone() }
+    }
+
+    /// The record after a refresh under the present parameters of its owner. The token, its accessor,
+    /// creation, uses and bound host stay.
+    pub(super) fn renewed(
+        &self,
+        parameters: Option<TokenParameters>,
+        increment: Option<keyward_config_values::Duration>,
+        limits: &Limits,
+        now: OffsetDateTime,
+    ) -> Self {
+        let mut record = self.clone();
+        if let Some(parameters) = parameters {
+            record.lifetime = parameters.lifetime();
+            record.policies = parameters.policies;
+            record.bound_cidrs = parameters.bound_cidrs;
+            record.jwt_audiences = parameters.jwt_audiences;
+            // An end that was once promised never moves back, only nearer.
+            let end = parameters.explicit_max_ttl.map(|ttl| instant::after(self.creation_time, ttl));
+            record.explicit_end = match (self.explicit_end, end) {
+                (Some(old), Some(new)) => Some(old.min(new)),
+                (old, new) => old.or(new),
+            };
+        }
+        let expires = instant::after(now, record.lifetime.span(increment, limits));
+        record.renewal_time = now;
+        record.expires = record.explicit_end.map_or(expires, |end| end.min(expires));
+        record
+    }
+
+    /// The record to be stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] when a time cannot be written.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        record::encode(RECORD, self)
+    }
+
+    /// Reads a stored record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        record::decode(RECORD, FORMAT, bytes)
+    }
+}
+
+/// A JWT-SVID that a token carries: for whom, and until when. It expires with its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JwtSvidGrant<'a> {
+    /// The `aud` claim.
+    pub audiences: &'a [String],
+    /// When the SVID expires: with its token. In whole seconds it is to be rounded down.
+    pub expires: OffsetDateTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, name, pepper, rng, role};
+
+    fn issue(json: &str) -> (Token, TokenRecord) {
+        let parameters = TokenParameters::for_role(&role(json), [192, 0, 2, 1].into());
+        TokenRecord::issue(parameters, &Limits::default(), &pepper(), &mut rng(1), at(0))
+    }
+
+    #[test]
+    fn issued_with_the_parameters_of_the_role() {
+        let (token, record) = issue(
+            r#"{"name":"a","token-period":"3d","token-num-uses":7,
+                "token-spiffe-jwt":{"jwt-audiences":["b"],"ttl":"2h"}}"#,
+        );
+        assert_eq!(*record.key(), pepper().token_key(token.expose()));
+        assert_eq!(record.expires(), at(7200), "the SVID caps the token");
+        assert_eq!(record.creation_time(), at(0));
+        assert_eq!(record.renewal_time(), at(0));
+        assert_eq!(record.uses_left(), Some(7));
+        assert_eq!(record.kind(), TokenType::Service);
+        assert_eq!(record.tenant(), &name("default"));
+        assert_eq!(record.policies(), [name("default")]);
+        assert_eq!(record.explicit_end(), None);
+        assert!(record.is_renewable());
+        let svid = record.jwt_svid().unwrap();
+        assert_eq!(svid.audiences, ["b"]);
+        assert_eq!(svid.expires, record.expires(), "SVIDs expire with their token");
+        assert!(issue(r#"{"name":"a"}"#).1.jwt_svid().is_none());
+    }
+
+    #[test]
+    fn an_explicit_end_holds_from_the_start() {
+        let (_, record) = issue(r#"{"name":"a","token-explicit-max-ttl":"10m"}"#);
+        assert_eq!(record.explicit_end(), Some(at(600)));
+        assert_eq!(record.expires(), at(600));
+    }
+
+    #[test]
+    fn stored_and_read_again_without_the_token() {
+        let (token, record) = issue(
+            r#"{"name":"a","token-explicit-max-ttl":"10m","token-bound-cidrs":["192.0.2.0/24"],
+                "token-auto-bound-cidrs":"host"}"#,
+        );
+        let bytes = record.encode().unwrap();
+        assert_eq!(TokenRecord::decode(&bytes).unwrap(), record);
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains(token.expose()) && !format!("{record:?}").contains(token.expose()));
+        assert!(text.starts_with(r#"{"format":1,"#));
+        assert_eq!(
+            TokenRecord::decode(text.replacen('1', "2", 1).as_bytes()).unwrap_err().to_string(),
+            "the stored token has format 2, this release knows formats up to 1"
+        );
+        let user = TokenParameters::for_user(name("default"), "joe", vec![name("administrator")]);
+        let (_, record) = TokenRecord::issue(user, &Limits::default(), &pepper(), &mut rng(1), at(0));
+        assert_eq!(TokenRecord::decode(&record.encode().unwrap()).unwrap(), record);
+        assert_eq!(record.expires(), at(3600));
+    }
+}
