@@ -42,6 +42,11 @@
 //! `none`, no RSA below 2048 bits, no encryption with RSA, no secp256k1, no key agreement. It reads no clock, no file
 //! and no environment.
 
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod aead;
 mod algorithm;
 mod backend;

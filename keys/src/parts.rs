@@ -153,6 +153,12 @@ impl Parts {
         }
     }
 
+    /// The type of the key pair that this is the public half of.
+    pub(crate) fn key_pair_type(&self) -> Result<KeyType, Error> {
+        let bits = self.rsa_bits().unwrap_or_default();
+        self.key_type().ok_or(Error::RsaSize { bits, accepted: "2048, 3072 or 4096 for a private key" })
+    }
+
     /// The JWK `kty` (RFC 7518 §6.1, RFC 8037 §2).
     pub(crate) fn kty(&self) -> &'static str {
         match self {

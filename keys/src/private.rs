@@ -56,10 +56,7 @@ impl PrivateKey {
 
     fn new(key: backend::SigningKey) -> Result<Self, Error> {
         let parts = key.parts()?;
-        let Some(key_type) = parts.key_type() else {
-            let bits = parts.rsa_bits().unwrap_or_default();
-            return Err(Error::RsaSize { bits, accepted: "2048, 3072 or 4096 for a private key" });
-        };
+        let key_type = parts.key_pair_type()?;
         Ok(Self { key, key_type, public: PublicKey::new(parts)? })
     }
 

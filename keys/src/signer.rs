@@ -129,9 +129,13 @@ mod tests {
         let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
         let signer = KeySigner::new(key, Algorithm::Es256, Some("mine".into())).unwrap();
         assert_eq!(signer.kid(), "mine");
-        let shared: Arc<dyn Signer> = Arc::new(signer);
-        let signature = (&shared).sign(b"message").unwrap();
-        assert_eq!((signature.len(), shared.algorithm(), shared.kid()), (64, Algorithm::Es256, "mine"));
+
+        fn sizes(signer: impl Signer) -> (usize, Algorithm, usize) {
+            (signer.sign(b"message").unwrap().len(), signer.algorithm(), signer.kid().len())
+        }
+        let shared: Arc<dyn Signer + Send + Sync> = Arc::new(signer);
+        assert_eq!(sizes(&*shared), (64, Algorithm::Es256, 4));
+        assert_eq!(sizes(shared), (64, Algorithm::Es256, 4));
     }
 
     #[test]

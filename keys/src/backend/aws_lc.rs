@@ -24,7 +24,7 @@ const ENCRYPT: Error = Error::Backend { operation: "encryption" };
 
 /// A public key, parsed.
 pub(crate) enum VerifyingKey {
-    Rsa(RsaVerifyingKey),
+    Rsa(Box<RsaVerifyingKey>),
     /// Signatures are ASN.1 here; fixed ones are converted, which is cheaper than the library's own conversion.
     Ec(Curve, ParsedPublicKey),
     Ed25519(ParsedPublicKey),
@@ -44,7 +44,7 @@ impl VerifyingKey {
                 let der = spki::encode_rsa(modulus, exponent).map_err(|_| unusable.clone())?;
                 let key = RsaVerifyingKey { der, parsed: Default::default() };
                 match key.parsed(Algorithm::Rs256) {
-                    Some(_) => Ok(Self::Rsa(key)),
+                    Some(_) => Ok(Self::Rsa(Box::new(key))),
                     None => Err(unusable),
                 }
             }

@@ -1,13 +1,13 @@
 //! What a PKCS#8 document holds (RFC 5208, RFC 5958), looked at once for both backends.
 
-use ::pkcs8::der::asn1::{AnyRef, OctetStringRef};
-use ::pkcs8::der::{Decode, Header, SliceReader};
+use ::pkcs8::der::asn1::{AnyRef, OctetStringRef, UintRef};
+use ::pkcs8::der::{self, Decode, Header, SliceReader};
 use ::pkcs8::{LineEnding, PrivateKeyInfoRef, SecretDocument};
 use zeroize::Zeroizing;
 
 use super::{EC, ED25519, RSA, curve_of};
 use crate::Error;
-use crate::parts::Curve;
+use crate::parts::{Curve, Parts};
 
 const PKCS8: Error = Error::Encoding { what: "PKCS#8 private key" };
 const PEM: Error = Error::Encoding { what: "PEM `PRIVATE KEY`" };
@@ -33,13 +33,14 @@ pub(crate) fn inspect(document: &[u8]) -> Result<Content<'_>, Error> {
             if !info.algorithm.parameters.is_some_and(AnyRef::is_null) {
                 return Err(PKCS8);
             }
-            // RFC 8017 appendix A.1.2: version 0 = two primes.
-            let mut reader = SliceReader::new(key).map_err(|_| PKCS8)?;
-            Header::decode(&mut reader).map_err(|_| PKCS8)?;
-            match u8::decode(&mut reader) {
-                Ok(0) => Ok(Content::Rsa),
-                _ => Err(PKCS8),
+            let (version, modulus, exponent) = rsa_head(key).map_err(|_| PKCS8)?;
+            // RFC 8017 appendix A.1.2: 0 = two primes.
+            if version != 0 {
+                return Err(PKCS8);
             }
+            // Before the backend computes with them.
+            Parts::rsa(modulus.as_bytes(), exponent.as_bytes())?.key_pair_type()?;
+            Ok(Content::Rsa)
         }
         EC => {
             let curve = info.algorithm.parameters_oid().map_err(|_| PKCS8)?;
@@ -60,6 +61,13 @@ pub(crate) fn inspect(document: &[u8]) -> Result<Content<'_>, Error> {
         }
         other => Err(Error::Unsupported { what: "private key algorithm", found: other.to_string() }),
     }
+}
+
+/// Version, modulus and exponent of an `RSAPrivateKey` (RFC 8017 appendix A.1.2).
+fn rsa_head(key: &[u8]) -> der::Result<(u8, UintRef<'_>, UintRef<'_>)> {
+    let mut reader = SliceReader::new(key)?;
+    Header::decode(&mut reader)?;
+    Ok((u8::decode(&mut reader)?, UintRef::decode(&mut reader)?, UintRef::decode(&mut reader)?))
 }
 
 /// The document of an Ed25519 key, version 1 (RFC 8410 §7).
