@@ -215,12 +215,10 @@ impl Aead {
 
     pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         let nonce = aead::Nonce::assume_unique_for_key(*nonce);
-        // One buffer of the final size: growing it would leave plaintext behind.
-        let mut sealed = vec![0; plaintext.len() + aead::AES_256_GCM.tag_len()];
-        let (ciphertext, tag) = sealed.split_at_mut_checked(plaintext.len()).ok_or(ENCRYPT)?;
-        ciphertext.copy_from_slice(plaintext);
-        let made = self.0.seal_in_place_separate_tag(nonce, aead::Aad::from(aad), ciphertext).map_err(|_| ENCRYPT)?;
-        tag.copy_from_slice(made.as_ref());
+        // Of the final size from the start: growing would leave plaintext behind.
+        let mut sealed = Vec::with_capacity(plaintext.len() + aead::AES_256_GCM.tag_len());
+        sealed.extend_from_slice(plaintext);
+        self.0.seal_in_place_append_tag(nonce, aead::Aad::from(aad), &mut sealed).map_err(|_| ENCRYPT)?;
         Ok(sealed)
     }
 
