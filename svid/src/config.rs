@@ -74,10 +74,8 @@ mod tests {
             ("trust-domain", "\"TD\""),
             ("distribute", "{\"to\":\"moon\"}"),
         ] {
-            let json = format!(r#"{{"jwt-signing-key":"k","{field}":{value}}}"#).replace(
-                r#""jwt-signing-key":"k","jwt-signing-key""#,
-                r#""jwt-signing-key""#,
-            );
+            let json = format!(r#"{{"jwt-signing-key":"k","{field}":{value}}}"#)
+                .replace(r#""jwt-signing-key":"k","jwt-signing-key""#, r#""jwt-signing-key""#);
             assert!(serde_json::from_str::<SpiffeSettings>(&json).is_err(), "{json}");
         }
     }

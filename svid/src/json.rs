@@ -78,10 +78,7 @@ pub(crate) fn duplicate<E: serde::de::Error>(name: &str, fault: &mut Option<Faul
 }
 
 /// Ends the reading of an object: refuses a name that was seen twice.
-pub(crate) fn all_different<E: serde::de::Error>(
-    names: &[Text<'_>],
-    fault: &mut Option<Fault>,
-) -> Result<(), E> {
+pub(crate) fn all_different<E: serde::de::Error>(names: &[Text<'_>], fault: &mut Option<Fault>) -> Result<(), E> {
     match first_duplicate(names) {
         Some(name) => Err(duplicate(name, fault)),
         None => Ok(()),
@@ -297,11 +294,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_is_found_at_every_depth_and_behind_escapes() {
-        for json in [
-            r#"{"a":1,"a":2}"#,
-            r#"{"a":1,"\u0061":2}"#,
-            r#"{"b":[{"c":{"a":null,"d":1.5,"a":true}}]}"#,
-        ] {
+        for json in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"{"b":[{"c":{"a":null,"d":1.5,"a":true}}]}"#] {
             let (ok, fault) = skip(json);
             assert!(!ok, "{json}");
             assert_eq!(fault, Some(Fault::Duplicate("a".to_owned())), "{json}");

@@ -5,9 +5,11 @@
 
 mod error;
 #[cfg(feature = "jsonwebtoken")]
-mod jsonwebtoken;
+mod jsonwebtoken_crate;
 mod key;
 mod read;
+#[cfg(feature = "transit")]
+mod transit_crate;
 
 use keyward_keys::Algorithm;
 use serde::ser::{Serialize, SerializeStruct, Serializer};

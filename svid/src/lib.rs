@@ -47,10 +47,7 @@
 //! - `transit`: key sets from the rings of `keyward-transit`, which are signers by themselves.
 //! - `jsonwebtoken`: [`JwkSet`] from and to that crate's.
 //! - `spiffe`: bundles and verified tokens from and to the types of the crate `spiffe`.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 #[cfg(feature = "config")]
 mod config;
@@ -59,9 +56,17 @@ pub mod jwks;
 pub mod jwt;
 pub mod oidc;
 pub mod relying_party;
+#[cfg(feature = "spiffe")]
+mod spiffe_crate;
 
 #[cfg(feature = "config")]
 pub use config::SpiffeSettings;
+#[cfg(feature = "jsonwebtoken")]
+pub use jsonwebtoken;
 pub use jwks::{JwkSet, KeyUse, VerificationKey};
 pub use jwt::{JwtBundle, JwtSvid, MintRequest, Minter, UnverifiedJwtSvid, Verifier, VerifyOptions, mint};
 pub use keyward_keys::ErrorKind;
+#[cfg(feature = "spiffe")]
+pub use spiffe;
+#[cfg(feature = "spiffe")]
+pub use spiffe_crate::BundleError;

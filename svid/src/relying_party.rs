@@ -291,3 +291,212 @@ fn check_limits(party: RelyingParty, shape: &TokenShape<'_>, warnings: &mut Vec<
         warnings.push(Warning::NoIssuedAt { party });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AWS: RelyingParty = RelyingParty::AwsSts;
+
+    fn shape<'a>() -> TokenShape<'a> {
+        TokenShape {
+            algorithm: Some(Algorithm::Rs256),
+            subject: Some("spiffe://td.example/payments"),
+            lifetime: Some(Duration::minutes(5)),
+            issuer: Some("https://tower.example/t"),
+            discovery_issuer: Some("https://tower.example/t"),
+            token_bytes: Some(700),
+            rsa_keys: 2,
+            ec_keys: 2,
+            ..TokenShape::default()
+        }
+    }
+
+    fn codes(party: RelyingParty, shape: &TokenShape<'_>) -> Vec<&'static str> {
+        let warnings = check(party, shape);
+        assert!(warnings.iter().all(|warning| warning.party() == party));
+        warnings.iter().map(Warning::code).collect()
+    }
+
+    #[test]
+    fn what_suits_everybody() {
+        for party in RelyingParty::ALL {
+            let audiences = if party == RelyingParty::Azure { [AZURE_AUDIENCE.to_owned()] } else { ["a".to_owned()] };
+            assert!(check(party, &TokenShape { audiences: &audiences, ..shape() }).is_empty(), "{party}");
+        }
+    }
+
+    #[test]
+    fn algorithms() {
+        let refused = |party: RelyingParty| {
+            let refuses = |algorithm: &Algorithm| {
+                codes(party, &TokenShape { algorithm: Some(*algorithm), ..shape() }).contains(&"algorithm")
+            };
+            JWT_SVID_ALGORITHMS.into_iter().filter(refuses).map(Algorithm::as_str).collect::<Vec<_>>()
+        };
+        assert_eq!(refused(AWS), ["PS256", "PS384", "PS512"]);
+        assert_eq!(refused(RelyingParty::Azure).len(), 8);
+        assert_eq!(refused(RelyingParty::Gcp).len(), 7);
+        assert!(refused(RelyingParty::Kubernetes).is_empty());
+        assert!(refused(RelyingParty::Keycloak).is_empty());
+        assert_eq!(codes(AWS, &TokenShape { algorithm: Some(Algorithm::EdDsa), ..shape() }), ["algorithm"]);
+    }
+
+    #[test]
+    fn issuers() {
+        for (issuer, aws, kubernetes) in [
+            ("https://tower.example/t", vec![], vec![]),
+            ("https://tower.example:4646/t", vec!["issuer-port"], vec![]),
+            ("https://localhost:4646/t", vec!["issuer-local", "issuer-port"], vec![]),
+            ("http://localhost/t", vec!["issuer-url", "issuer-local"], vec!["issuer-url"]),
+            ("https://tower.example/t?x=1", vec!["issuer-url"], vec!["issuer-url"]),
+            ("tower", vec!["issuer-url"], vec!["issuer-url"]),
+        ] {
+            let shape = TokenShape { issuer: Some(issuer), discovery_issuer: Some(issuer), ..shape() };
+            assert_eq!(codes(AWS, &shape), aws, "{issuer}");
+            assert_eq!(codes(RelyingParty::Kubernetes, &shape), kubernetes, "{issuer}");
+        }
+        let moved = TokenShape { discovery_issuer: Some("https://tower.example/t/"), ..shape() };
+        assert_eq!(codes(RelyingParty::Kubernetes, &moved), ["issuer-mismatch"]);
+        let long = format!("https://tower.example/{}", "x".repeat(579));
+        let shape = TokenShape { issuer: Some(&long), discovery_issuer: None, ..shape() };
+        assert_eq!(codes(RelyingParty::Azure, &shape), ["issuer-length"]);
+        assert!(codes(AWS, &shape).is_empty());
+        for party in RelyingParty::ALL {
+            assert_eq!(codes(party, &TokenShape::default()), ["no-issuer"]);
+        }
+    }
+
+    #[test]
+    fn limits_hold_and_one_more_does_not() {
+        let subject = |length: usize| "x".repeat(length);
+        for (party, length, ok) in [
+            (AWS, 5, false),
+            (AWS, 6, true),
+            (AWS, 255, true),
+            (AWS, 256, false),
+            (RelyingParty::Gcp, 127, true),
+            (RelyingParty::Gcp, 128, false),
+            (RelyingParty::Kubernetes, 2048, true),
+        ] {
+            let subject = subject(length);
+            let found = codes(party, &TokenShape { subject: Some(&subject), ..shape() });
+            assert_eq!(found.is_empty(), ok, "{party} {length}");
+        }
+        for (party, lifetime, ok) in [
+            (RelyingParty::Gcp, Duration::hours(48) - Duration::SECOND, true),
+            (RelyingParty::Gcp, Duration::hours(48), false),
+            (RelyingParty::Keycloak, Duration::seconds(300), true),
+            (RelyingParty::Keycloak, Duration::seconds(301), false),
+            (AWS, Duration::weeks(52), true),
+        ] {
+            let found = codes(party, &TokenShape { lifetime: Some(lifetime), ..shape() });
+            assert_eq!(found.is_empty(), ok, "{party} {lifetime}");
+        }
+        assert!(
+            codes(AWS, &TokenShape { token_bytes: Some(20_000), rsa_keys: 100, ec_keys: 100, ..shape() }).is_empty()
+        );
+        assert_eq!(
+            codes(AWS, &TokenShape { token_bytes: Some(20_001), rsa_keys: 101, ec_keys: 101, ..shape() }),
+            ["token-length", "too-many-keys", "too-many-keys"]
+        );
+    }
+
+    #[test]
+    fn audiences() {
+        let two = ["a".to_owned(), AZURE_AUDIENCE.to_owned()];
+        let shape = TokenShape { audiences: &two, ..shape() };
+        assert_eq!(codes(RelyingParty::Azure, &shape), ["audience-count"]);
+        assert_eq!(codes(RelyingParty::Keycloak, &shape), ["audience-count"]);
+        let shape = TokenShape { audiences: &two[..1], ..shape };
+        assert_eq!(codes(RelyingParty::Azure, &shape), ["audience"]);
+        assert!(codes(RelyingParty::Keycloak, &shape).is_empty());
+    }
+
+    #[test]
+    fn names_and_times_that_are_demanded() {
+        let shape = TokenShape { kid: false, issued_at: false, ..shape() };
+        assert_eq!(codes(AWS, &shape), ["no-issued-at"]);
+        assert_eq!(codes(RelyingParty::Gcp, &shape), ["no-key-id", "no-issued-at"]);
+        assert!(codes(RelyingParty::Kubernetes, &shape).is_empty());
+    }
+
+    #[test]
+    fn who_an_audience_belongs_to() {
+        for (audience, party) in [
+            ("sts.amazonaws.com", Some(AWS)),
+            ("api://AzureADTokenExchange", Some(RelyingParty::Azure)),
+            (
+                "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+                Some(RelyingParty::Gcp),
+            ),
+            ("https://iam.googleapis.com/projects/1", Some(RelyingParty::Gcp)),
+            ("https://iam.googleapis.com.evil.example/", None),
+            ("reports", None),
+        ] {
+            assert_eq!(RelyingParty::of_audience(audience), party, "{audience}");
+        }
+    }
+
+    #[test]
+    fn every_text_names_the_remedy() {
+        let party = AWS;
+        let texts = [
+            (
+                Warning::Algorithm { party, algorithm: Algorithm::Ps256, accepted: AWS.algorithms() },
+                "AWS STS accepts RS256, RS384, RS512, ES256, ES384, ES512 only: sign with a key for one of these instead of PS256",
+            ),
+            (
+                Warning::NoIssuer { party },
+                "AWS STS finds the keys by the issuer and tokens have none: set `jwt-issuer`",
+            ),
+            (
+                Warning::IssuerUrl { party, issuer: "x".into() },
+                "AWS STS fetches the keys from an https URL without query and fragment: change issuer `x`",
+            ),
+            (
+                Warning::IssuerPort { party, port: 4646 },
+                "AWS STS accepts no port in an issuer: serve it on 443 and leave out `:4646`",
+            ),
+            (
+                Warning::IssuerLocal { party, host: "localhost".into() },
+                "AWS STS cannot fetch the keys from `localhost`: use an issuer with a public host name",
+            ),
+            (
+                Warning::IssuerLength { party, length: 601, limit: 600 },
+                "AWS STS accepts issuers of up to 600 bytes: shorten this one of 601",
+            ),
+            (
+                Warning::IssuerMismatch { party, issuer: "a".into(), discovery: "b".into() },
+                "AWS STS compares issuers byte by byte: tokens say `a`, discovery says `b`, make them equal",
+            ),
+            (
+                Warning::SubjectLength { party, length: 300, min: 6, max: 255 },
+                "AWS STS accepts subjects of 6 to 255 bytes: shorten trust domain or name, this one has 300",
+            ),
+            (
+                Warning::AudienceCount { party, count: 2 },
+                "AWS STS accepts exactly one audience: ask for a token of its own instead of 2 audiences in one",
+            ),
+            (Warning::Audience { party, expected: "e" }, "AWS STS expects the audience `e`: add it"),
+            (
+                Warning::Lifetime { party, lifetime: Duration::DAY, limit: Duration::minutes(5) },
+                "AWS STS accepts tokens that live up to 5m: shorten the lifetime of 1d",
+            ),
+            (
+                Warning::TokenLength { party, length: 20_001, limit: 20_000 },
+                "AWS STS accepts tokens of up to 20000 characters: leave out audiences or shorten names, this one has 20001",
+            ),
+            (
+                Warning::TooManyKeys { party, kty: "RSA", count: 101, limit: 100 },
+                "AWS STS reads up to 100 RSA keys: publish fewer than these 101, rotate less often",
+            ),
+            (Warning::NoKeyId { party }, "AWS STS finds the key by `kid`: give the signing key one"),
+            (Warning::NoIssuedAt { party }, "AWS STS demands `iat`: add it to the tokens"),
+        ];
+        for (warning, text) in texts {
+            assert_eq!(warning.to_string(), text);
+            assert!(text.contains(": "), "{text}");
+        }
+    }
+}

@@ -49,6 +49,9 @@ pub enum JwksError {
         /// The `kty` of the key.
         kty: &'static str,
     },
+    /// A JWK to publish is no usable key.
+    #[error("not a usable key")]
+    Key(#[source] keyward_keys::Error),
     /// A key is published without a name.
     #[error("a published key needs a key ID")]
     KeyId,
@@ -58,11 +61,10 @@ impl JwksError {
     /// Whether the document was malformed or the key was refused.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::TooLong { .. }
-            | Self::Json { .. }
-            | Self::Duplicate { .. }
-            | Self::NoKeys
-            | Self::TooMany { .. } => ErrorKind::Malformed,
+            Self::TooLong { .. } | Self::Json { .. } | Self::Duplicate { .. } | Self::NoKeys | Self::TooMany { .. } => {
+                ErrorKind::Malformed
+            }
+            Self::Key(error) => error.kind(),
             Self::Algorithm { .. } | Self::KeyId => ErrorKind::Misconfigured,
         }
     }
@@ -141,7 +143,9 @@ impl fmt::Display for SkipReason {
             Self::Use { found: None, wanted } => write!(f, "it has no use, `{}` is required", wanted.as_str()),
             Self::NoKeyId => f.write_str("it has no key ID"),
             Self::KeyOps => f.write_str("its operations do not hold `verify`"),
-            Self::Algorithm { found } => write!(f, "its algorithm `{found}` is not one for JWT-SVIDs or not one for the key"),
+            Self::Algorithm { found } => {
+                write!(f, "its algorithm `{found}` is not one for JWT-SVIDs or not one for the key")
+            }
             Self::UnknownKeyType { kty } => write!(f, "its key type `{kty}` is unknown"),
             Self::KeyType { kty } => write!(f, "a key of type `{kty}` cannot verify JWT-SVIDs"),
             Self::Key(error) => error.fmt(f),

@@ -30,6 +30,33 @@ impl VerificationKey {
         Ok(Self { key, kid: Some(kid), algorithm: Some(algorithm) })
     }
 
+    /// A key to publish, as its owner describes it: with `kid`, and bound to its `alg` where it has one. Its `use` does
+    /// not count.
+    ///
+    /// ```
+    /// # use keyward_svid::VerificationKey;
+    /// # use keyward_keys::{Algorithm, KeyType, PrivateKey};
+    /// let key = PrivateKey::generate(KeyType::EcdsaP256)?;
+    /// let jwk = key.public_key().to_jwk().with_alg(Algorithm::Es256).with_kid("2027-01");
+    /// assert_eq!(VerificationKey::from_jwk(&jwk)?.algorithm(), Some(Algorithm::Es256));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`JwksError::Key`] when the values are no key or `alg` is unknown, and as [`new`](Self::new).
+    pub fn from_jwk(jwk: &Jwk) -> Result<Self, JwksError> {
+        let key = PublicKey::from_jwk(jwk).map_err(JwksError::Key)?;
+        let algorithm = jwk.alg().map(str::parse::<Algorithm>).transpose().map_err(JwksError::Key)?;
+        let kid = jwk.kid().unwrap_or_default();
+        match algorithm {
+            Some(algorithm) => Self::new(key, algorithm, kid),
+            None => {
+                let first = JWT_SVID_ALGORITHMS.into_iter().find(|algorithm| algorithm.fits(&key));
+                Self::new(key, first.unwrap_or(Algorithm::EdDsa), kid).map(|key| Self { algorithm: None, ..key })
+            }
+        }
+    }
+
     /// For the reader, which has made the same checks on what is present.
     pub(super) fn from_parts(key: PublicKey, kid: Option<String>, algorithm: Option<Algorithm>) -> Self {
         Self { key, kid, algorithm }
@@ -55,7 +82,8 @@ impl VerificationKey {
         self.algorithm.is_none_or(|bound| bound == algorithm) && algorithm.fits(&self.key)
     }
 
-    pub(super) fn to_jwk(&self, key_use: KeyUse) -> Jwk {
+    /// The key as an entry of a set: its values, `use`, and `alg` and `kid` where it has them.
+    pub fn to_jwk(&self, key_use: KeyUse) -> Jwk {
         let mut jwk = self.key.to_jwk().with_use(key_use.as_str());
         if let Some(algorithm) = self.algorithm {
             jwk = jwk.with_alg(algorithm);

@@ -206,11 +206,11 @@ mod tests {
     #[test]
     fn times_are_whole_numbers_in_range() {
         for name in ["exp", "iat", "nbf"] {
-            for value in ["1700000300.0", "1.5e9", "\"1700000300\"", "null", "[1]", "{}", "true", "18446744073709551615"] {
-                let json = format!(r#"{{"sub":"spiffe://td/w","aud":"a","exp":1,"{name}":{value}}}"#).replace(
-                    r#""exp":1,"exp""#,
-                    r#""exp""#,
-                );
+            for value in
+                ["1700000300.0", "1.5e9", "\"1700000300\"", "null", "[1]", "{}", "true", "18446744073709551615"]
+            {
+                let json = format!(r#"{{"sub":"spiffe://td/w","aud":"a","exp":1,"{name}":{value}}}"#)
+                    .replace(r#""exp":1,"exp""#, r#""exp""#);
                 assert_eq!(read(&json), claim(name, ClaimProblem::Type), "{json}");
             }
             let json = format!(r#"{{"sub":"spiffe://td/w","aud":"a","{name}":999999999999999,"exp":1}}"#)

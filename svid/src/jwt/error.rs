@@ -334,9 +334,7 @@ pub(crate) fn json_error(part: Part, error: &serde_json::Error, fault: Option<Fa
                 VerifyError::Header { member: member.to_owned(), problem: HeaderProblem::NotAString }
             }
             (_, Fault::Type(claim)) => VerifyError::Claim { claim, problem: ClaimProblem::Type },
-            (_, Fault::TooMany(claim, limit)) => {
-                VerifyError::Claim { claim, problem: ClaimProblem::TooMany(limit) }
-            }
+            (_, Fault::TooMany(claim, limit)) => VerifyError::Claim { claim, problem: ClaimProblem::TooMany(limit) },
         },
         _ => VerifyError::Json { part, column: error.column() },
     }

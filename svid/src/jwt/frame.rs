@@ -83,11 +83,7 @@ mod tests {
         // Padding, the standard alphabet, whitespace, stray bits, an impossible length, nothing.
         for header in ["aGk=", "a+/k", "aG k", "aGk\n", "aGl", "a", "", "äGk"] {
             let token = format!("{header}.aG8.aHU");
-            assert_eq!(
-                cut(&token).unwrap().header(),
-                Err(VerifyError::Encoding { part: Part::Header }),
-                "{header}"
-            );
+            assert_eq!(cut(&token).unwrap().header(), Err(VerifyError::Encoding { part: Part::Header }), "{header}");
         }
     }
 

@@ -120,10 +120,7 @@ mod tests {
             read(r#"{"alg":"ES256","kid":"a\u002f1","typ":"JWT"}"#),
             Ok(Header { algorithm: Algorithm::Es256, kid: Some("a/1".to_owned()) })
         );
-        assert_eq!(
-            read(r#"{"typ":"JOSE","alg":"PS512"}"#),
-            Ok(Header { algorithm: Algorithm::Ps512, kid: None })
-        );
+        assert_eq!(read(r#"{"typ":"JOSE","alg":"PS512"}"#), Ok(Header { algorithm: Algorithm::Ps512, kid: None }));
         for algorithm in JWT_SVID_ALGORITHMS {
             assert_eq!(read(&format!(r#"{{"alg":"{algorithm}"}}"#)).unwrap().algorithm, algorithm);
         }
@@ -180,10 +177,7 @@ mod tests {
         for json in ["", "[]", "null", "\"alg\"", "{", "{}x", r#"{"alg":"ES256"} {}"#, "{\"alg\":\"\u{1}\"}"] {
             assert!(matches!(read(json), Err(VerifyError::Json { part: Part::Header, .. })), "{json}");
         }
-        assert_eq!(
-            read("{}"),
-            Err(VerifyError::Header { member: "alg".to_owned(), problem: HeaderProblem::Missing })
-        );
+        assert_eq!(read("{}"), Err(VerifyError::Header { member: "alg".to_owned(), problem: HeaderProblem::Missing }));
     }
 
     #[test]

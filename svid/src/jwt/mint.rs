@@ -314,3 +314,161 @@ fn push_integer(json: &mut String, number: i64) {
     // Writing into a `String` does not fail.
     let _ = write!(json, "{number}");
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use keyward_keys::{ErrorKind, KeySigner, KeyType, PrivateKey};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+    }
+
+    fn request() -> MintRequest {
+        MintRequest::new("spiffe://td.example/w".parse().unwrap(), ["a"], Duration::minutes(5)).unwrap()
+    }
+
+    fn signer(key_type: KeyType) -> KeySigner {
+        let algorithm = Algorithm::default_for(key_type);
+        KeySigner::new(PrivateKey::generate(key_type).unwrap(), algorithm, Some("k/1".to_owned())).unwrap()
+    }
+
+    fn part(token: &str, index: usize) -> String {
+        let part = token.split('.').nth(index).unwrap();
+        String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_written() {
+        let signer = signer(KeyType::EcdsaP256);
+        let now = at(1_700_000_000) + Duration::milliseconds(999);
+        let token = mint(&signer, &request(), now).unwrap();
+        assert_eq!(part(token.as_str(), 0), r#"{"alg":"ES256","kid":"k/1","typ":"JWT"}"#);
+        assert_eq!(
+            part(token.as_str(), 1),
+            r#"{"sub":"spiffe://td.example/w","aud":"a","exp":1700000300,"iat":1700000000,"nbf":1699999990}"#
+        );
+        assert_eq!((token.issued_at(), token.expires()), (at(1_700_000_000), at(1_700_000_300)));
+
+        let request = MintRequest::new("spiffe://td".parse().unwrap(), ["a", "b"], Duration::seconds(90))
+            .unwrap()
+            .with_issuer("https://i.example")
+            .with_jwt_id("7")
+            .with_backdate(Duration::ZERO);
+        let token = mint(&signer, &request, at(0)).unwrap();
+        assert_eq!(
+            part(token.as_str(), 1),
+            r#"{"iss":"https://i.example","sub":"spiffe://td","aud":["a","b"],"exp":90,"iat":0,"nbf":0,"jti":"7"}"#
+        );
+    }
+
+    #[test]
+    fn an_ed25519_key_is_refused_with_the_reason() {
+        let error = Minter::new(signer(KeyType::Ed25519)).unwrap_err();
+        assert_eq!(error, MintError::Algorithm { algorithm: Algorithm::EdDsa });
+        assert_eq!(error.kind(), ErrorKind::Misconfigured);
+        let error = request().signing_input(Algorithm::EdDsa, "k", at(0)).unwrap_err();
+        assert_eq!(error, MintError::Algorithm { algorithm: Algorithm::EdDsa });
+        assert_eq!(request().signing_input(Algorithm::Es256, "", at(0)).unwrap_err(), MintError::KeyId);
+    }
+
+    #[test]
+    fn audiences_are_given_and_bounded() {
+        let new =
+            |audiences: Vec<String>| MintRequest::new("spiffe://td/w".parse().unwrap(), audiences, Duration::SECOND);
+        for (audiences, count) in [(vec![], 0), (vec![String::new()], 1), (vec!["a".to_owned(); 33], 33)] {
+            assert_eq!(new(audiences), Err(MintError::Audience { count, limit: 32 }));
+        }
+        assert!(new(vec!["a".to_owned(); 32]).is_ok());
+    }
+
+    #[test]
+    fn a_lifetime_is_at_least_a_second_and_ends_in_time() {
+        let new = |lifetime| MintRequest::new("spiffe://td/w".parse().unwrap(), ["a"], lifetime);
+        for lifetime in [Duration::ZERO, Duration::milliseconds(999), -Duration::DAY] {
+            assert_eq!(new(lifetime), Err(MintError::Lifetime { lifetime }));
+        }
+        let request = new(Duration::MAX).unwrap();
+        let error = request.signing_input(Algorithm::Es256, "k", at(0)).unwrap_err();
+        assert_eq!(error, MintError::Lifetime { lifetime: Duration::MAX });
+    }
+
+    #[test]
+    fn no_token_outlives_its_authority() {
+        let expires = |not_after: OffsetDateTime, now: OffsetDateTime| {
+            let request = request().with_not_after(not_after);
+            mint(&signer(KeyType::EcdsaP256), &request, now).map(|token| token.expires())
+        };
+        assert_eq!(expires(at(1_000), at(0)), Ok(at(300)));
+        assert_eq!(expires(at(100), at(0)), Ok(at(100)));
+        assert_eq!(expires(at(100) + Duration::milliseconds(500), at(0)), Ok(at(100)));
+        for not_after in [at(0), at(-5)] {
+            assert_eq!(expires(not_after, at(0)), Err(MintError::AuthorityEnded { now: at(0), not_after }));
+        }
+        // Less than a second left: a whole second would be too much.
+        let (not_after, now) = (at(1), at(1) - Duration::milliseconds(1));
+        assert_eq!(expires(not_after, now), Ok(at(1)));
+        assert_eq!(
+            expires(not_after, at(1) + Duration::milliseconds(1)),
+            Err(MintError::AuthorityEnded { now: at(1) + Duration::milliseconds(1), not_after })
+        );
+    }
+
+    #[test]
+    fn a_token_that_nobody_must_read_is_not_made() {
+        let request = request().with_issuer("x".repeat(50_000));
+        let error = request.signing_input(Algorithm::Es256, "k", at(0)).unwrap_err();
+        assert!(matches!(error, MintError::TooLong { limit: MAX_TOKEN_BYTES, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_signer_that_changed_is_noticed() {
+        #[derive(Default)]
+        struct Turncoat(std::sync::atomic::AtomicBool);
+        impl Signer for Turncoat {
+            fn algorithm(&self) -> Algorithm {
+                Algorithm::Es256
+            }
+            fn kid(&self) -> &str {
+                if self.0.load(std::sync::atomic::Ordering::Relaxed) { "new" } else { "old" }
+            }
+            fn sign(&self, _: &[u8]) -> Result<Vec<u8>, keyward_keys::Error> {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+                Ok(vec![0; 64])
+            }
+        }
+        let error = mint(&Turncoat::default(), &request(), at(0)).unwrap_err();
+        assert_eq!(error, MintError::SignerChanged);
+        assert_eq!(error.to_string(), "the signer changed its key, encode its header anew");
+    }
+
+    #[test]
+    fn the_token_is_not_shown_by_accident() {
+        let token = mint(&signer(KeyType::EcdsaP256), &request(), at(0)).unwrap();
+        let shown = format!("{token:?}");
+        for part in token.as_str().split('.') {
+            assert!(!shown.contains(part), "{shown}");
+        }
+        assert!(shown.starts_with("EncodedJwtSvid { issued_at: 1970"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_json(text in any::<String>()) {
+            let mut json = String::new();
+            push_string(&mut json, &text);
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let mut json = String::new();
+        push_string(&mut json, "a\"b\\c\nd\u{1f}é");
+        assert_eq!(json, r#""a\"b\\c\u000ad\u001fé""#);
+    }
+}

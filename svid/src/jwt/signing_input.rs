@@ -80,8 +80,8 @@ impl SigningInput {
         match ecdsa_width(self.algorithm) {
             None => self.attach(signature),
             Some(width) => {
-                let fixed = fixed_from_der(signature, width)
-                    .ok_or(MintError::SignatureDer { algorithm: self.algorithm })?;
+                let fixed =
+                    fixed_from_der(signature, width).ok_or(MintError::SignatureDer { algorithm: self.algorithm })?;
                 self.attach(&fixed)
             }
         }
@@ -105,5 +105,74 @@ fn ecdsa_width(algorithm: Algorithm) -> Option<usize> {
         Algorithm::Es384 => Some(48),
         Algorithm::Es512 => Some(66),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_keys::{KeySigner, KeyType, PrivateKey, Signer as _};
+    use time::Duration;
+
+    use super::*;
+    use crate::jwt::{MintRequest, mint};
+
+    fn input(algorithm: Algorithm) -> SigningInput {
+        let request = MintRequest::new("spiffe://td.example/w".parse().unwrap(), ["a"], Duration::MINUTE).unwrap();
+        request.signing_input(algorithm, "k", OffsetDateTime::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn two_steps_make_what_one_makes() {
+        let key = PrivateKey::generate(KeyType::Rsa2048).unwrap();
+        let signer = KeySigner::new(key, Algorithm::Rs256, Some("k".to_owned())).unwrap();
+        let request = MintRequest::new("spiffe://td.example/w".parse().unwrap(), ["a"], Duration::MINUTE).unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::DAY;
+        let input = request.signing_input(signer.algorithm(), signer.kid(), now).unwrap();
+        let signature = signer.sign(input.as_bytes()).unwrap();
+        // PKCS #1 v1.5 signatures are deterministic.
+        let once = mint(&signer, &request, now).unwrap();
+        assert_eq!(input.attach(&signature).unwrap().as_str(), once.as_str());
+    }
+
+    #[test]
+    fn signatures_of_the_wrong_length_are_refused() {
+        for (algorithm, right, text) in [
+            (Algorithm::Es256, 64, "64 bytes, r then s, not DER"),
+            (Algorithm::Es384, 96, "96 bytes, r then s, not DER"),
+            (Algorithm::Es512, 132, "132 bytes, r then s, not DER"),
+            (Algorithm::Rs256, 256, "256 to 1024 bytes"),
+            (Algorithm::Ps512, 1024, "256 to 1024 bytes"),
+        ] {
+            assert!(input(algorithm).attach(&vec![1; right]).is_ok(), "{algorithm}");
+            for found in [0, 63, 70, 72, 255, 1025] {
+                let error = input(algorithm).attach(&vec![1; found]).unwrap_err();
+                assert_eq!(error, MintError::SignatureLength { algorithm, expected: text, found });
+            }
+        }
+    }
+
+    #[test]
+    fn der_is_converted_or_refused() {
+        for (key_type, algorithm) in [
+            (KeyType::EcdsaP256, Algorithm::Es256),
+            (KeyType::EcdsaP384, Algorithm::Es384),
+            (KeyType::EcdsaP521, Algorithm::Es512),
+        ] {
+            let key = PrivateKey::generate(key_type).unwrap();
+            for _ in 0..32 {
+                let input = input(algorithm);
+                let signed = input.as_bytes().to_vec();
+                let token = input.attach_der(&key.sign_asn1(algorithm, &signed).unwrap()).unwrap();
+                let frame = crate::jwt::frame::Frame::cut(token.as_str(), 65_536).unwrap();
+                key.public_key().verify(algorithm, &signed, &frame.signature().unwrap()).unwrap();
+            }
+            let error = input(algorithm).attach_der(&[0x30, 0]).unwrap_err();
+            assert_eq!(error, MintError::SignatureDer { algorithm });
+            assert_eq!(
+                error.to_string(),
+                format!("the signature is not a DER-encoded ECDSA signature for `{algorithm}`")
+            );
+        }
+        assert!(input(Algorithm::Rs256).attach_der(&[1; 256]).is_ok());
     }
 }

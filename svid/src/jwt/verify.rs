@@ -34,11 +34,7 @@ pub struct VerifyOptions {
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self {
-            algorithms: JWT_SVID_ALGORITHMS.to_vec(),
-            leeway: Duration::ZERO,
-            max_token_bytes: MAX_TOKEN_BYTES,
-        }
+        Self { algorithms: JWT_SVID_ALGORITHMS.to_vec(), leeway: Duration::ZERO, max_token_bytes: MAX_TOKEN_BYTES }
     }
 }
 

@@ -240,8 +240,14 @@ mod tests {
         for (text, message) in [
             ("", "issuer `` does not begin with `https://`; `http://` is for localhost only"),
             ("a.example", "issuer `a.example` does not begin with `https://`; `http://` is for localhost only"),
-            ("HTTPS://a.example", "issuer `HTTPS://a.example` does not begin with `https://`; `http://` is for localhost only"),
-            ("http://a.example", "issuer `http://a.example` does not begin with `https://`; `http://` is for localhost only"),
+            (
+                "HTTPS://a.example",
+                "issuer `HTTPS://a.example` does not begin with `https://`; `http://` is for localhost only",
+            ),
+            (
+                "http://a.example",
+                "issuer `http://a.example` does not begin with `https://`; `http://` is for localhost only",
+            ),
             ("https://", "`` is not a host name in lower case or an address"),
             ("https:///t", "`` is not a host name in lower case or an address"),
             ("https://A.example", "`A.example` is not a host name in lower case or an address"),

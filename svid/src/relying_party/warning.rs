@@ -194,10 +194,9 @@ impl fmt::Display for Warning {
             Self::IssuerPort { party, port } => {
                 write!(f, "{party} accepts no port in an issuer: serve it on 443 and leave out `:{port}`")
             }
-            Self::IssuerLocal { party, host } => write!(
-                f,
-                "{party} cannot fetch the keys from `{host}`: use an issuer with a public host name"
-            ),
+            Self::IssuerLocal { party, host } => {
+                write!(f, "{party} cannot fetch the keys from `{host}`: use an issuer with a public host name")
+            }
             Self::IssuerLength { party, length, limit } => {
                 write!(f, "{party} accepts issuers of up to {limit} bytes: shorten this one of {length}")
             }
@@ -210,7 +209,10 @@ impl fmt::Display for Warning {
                 "{party} accepts subjects of {min} to {max} bytes: shorten trust domain or name, this one has {length}"
             ),
             Self::AudienceCount { party, count } => {
-                write!(f, "{party} accepts exactly one audience: ask for a token of its own instead of {count} audiences in one")
+                write!(
+                    f,
+                    "{party} accepts exactly one audience: ask for a token of its own instead of {count} audiences in one"
+                )
             }
             Self::Audience { party, expected } => write!(f, "{party} expects the audience `{expected}`: add it"),
             Self::Lifetime { party, lifetime, limit } => {
