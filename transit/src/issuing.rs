@@ -156,6 +156,11 @@ impl Issuing {
         true
     }
 
+    /// Every ring that the state names: what the closures of the other calls are asked for.
+    pub fn rings(&self) -> impl Iterator<Item = &Name> {
+        self.terms.iter().map(|term| &term.ring)
+    }
+
     /// The ring that signs, or will as soon as verifiers know it: what `jwt-signing-key` names.
     pub fn current_ring(&self) -> Option<&Name> {
         self.current().map(|term| &term.ring)
