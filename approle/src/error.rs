@@ -248,3 +248,41 @@ impl fmt::Display for Limit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_say_who_has_to_act() {
+        assert_eq!(Error::RoleId.kind(), ErrorKind::Malformed);
+        assert_eq!(Error::RequestPath.kind(), ErrorKind::Malformed);
+        assert_eq!(Error::Damaged { record: "role" }.kind(), ErrorKind::Misconfigured);
+        let newer = Error::NewerFormat { record: "role", found: 2, known: 1 };
+        assert_eq!(newer.kind(), ErrorKind::Misconfigured);
+    }
+
+    #[test]
+    fn fields_can_be_read_one_by_one() {
+        assert!(Invalid::check(Vec::new()).is_ok());
+        let problems = vec![
+            FieldError::new("a", Problem::NotSupported),
+            FieldError::new("b.c", Problem::Twice { entry: "d".to_owned() }),
+        ];
+        let invalid = Invalid::check(problems).unwrap_err();
+        let fields: Vec<&str> = invalid.problems().iter().map(FieldError::field).collect();
+        assert_eq!(fields, ["a", "b.c"]);
+        assert_eq!(invalid.problems()[0].problem(), &Problem::NotSupported);
+        let text = "`a` is not supported by this release; `b.c` names `d` twice";
+        assert_eq!(invalid.to_string(), text);
+        assert_eq!(Error::from(invalid).to_string(), text);
+    }
+
+    #[test]
+    fn errors_travel() {
+        fn travels<T: Send + Sync + 'static>() {}
+        travels::<Error>();
+        travels::<Invalid>();
+        travels::<crate::Reason>();
+    }
+}

@@ -86,3 +86,8 @@ pub use crate::secret_id::{SecretId, SecretIdIssued, SecretIdRecord, SecretIdReq
 pub use crate::token::{
     Authenticated, JwtSvidGrant, Owner, Subject, Token, TokenParameters, TokenRecord, TokenType, TokenView, check,
 };
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
