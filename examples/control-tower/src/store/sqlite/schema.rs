@@ -167,6 +167,17 @@ mod tests {
     }
 
     #[test]
+    fn every_commit_is_synced() {
+        let (_dir, path) = file();
+        let (writer, _, _) = open(&path, Options::default()).unwrap();
+        let pragma =
+            |name| writer.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        // 2 is FULL.
+        assert_eq!(pragma("synchronous"), 2.into());
+    }
+
+    #[test]
     fn a_newer_format_is_refused() {
         let (_dir, path) = file();
         drop(Sqlite::open(&path).unwrap());
