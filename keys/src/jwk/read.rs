@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::Jwk;
 
 /// Members that hold secrets: of RSA (RFC 7518 §6.3.2), EC and OKP (§6.2.2, RFC 8037 §2), `oct` (§6.4), `AKP`.
-const PRIVATE: [&str; 10] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"];
+const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 impl<'de> Deserialize<'de> for Jwk {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
