@@ -3,7 +3,7 @@
 use keyward_config_values::{Distribute, Duration, Name};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cipher, Schedule, ScheduleError};
+use crate::{Cipher, Overlap, Schedule, ScheduleError, Timeline};
 
 /// The configuration document of a ring.
 ///
@@ -60,6 +60,21 @@ impl RingConfig {
     /// [`ScheduleError`] when a verifier could notice a rotation.
     pub fn schedule(&self) -> Result<Option<Schedule>, ScheduleError> {
         self.auto_rotate.map(Schedule::try_from).transpose()
+    }
+
+    /// Checks the document as a ring would, and, where it is to sign tokens, against the longest life of a token; answers
+    /// the timeline of `auto-rotate`. Tokens of a ring without `auto-rotate` are checked against the overlap with which it is
+    /// then rotated, 1d/2d/2d.
+    ///
+    /// # Errors
+    /// [`ScheduleError`] when a verifier could notice a rotation; its text prints the timeline.
+    pub fn validate(&self, longest_token_life: Option<Duration>) -> Result<Option<Timeline>, ScheduleError> {
+        match (self.schedule()?, longest_token_life) {
+            (Some(schedule), Some(life)) => schedule.validate(life).map(Some),
+            (Some(schedule), None) => Ok(Some(schedule.timeline())),
+            (None, Some(life)) => Overlap::default().check_tokens(life).map(|()| None),
+            (None, None) => Ok(None),
+        }
     }
 }
 
@@ -118,6 +133,31 @@ mod tests {
         assert_eq!(again, config);
         let schedule = config.schedule().unwrap().unwrap();
         assert_eq!(Some(AutoRotate::from(schedule)), config.auto_rotate);
+    }
+
+    #[test]
+    fn a_document_is_checked_against_the_tokens_that_its_ring_would_sign() {
+        let config = |rotate: &str, invalidate: &str| {
+            let mut config = RingConfig::new("a".parse().unwrap());
+            config.auto_rotate = Some(AutoRotate {
+                rotate_after: rotate.parse().unwrap(),
+                activate_after: "1d".parse().unwrap(),
+                deprecate_after: "2d".parse().unwrap(),
+                invalidate_after: invalidate.parse().unwrap(),
+            });
+            config
+        };
+        let day = Some(Duration::DAY);
+        assert_eq!(config("30d", "2d").validate(day).unwrap().unwrap().invalid.to_string(), "35d");
+        assert!(config("30d", "1d").validate(None).unwrap().is_some());
+        let error = config("30d", "1d").validate(day).unwrap_err().to_string();
+        assert!(error.starts_with("`invalidate-after` is 1d, but must be at least 1d1m"), "{error}");
+        assert!(config("3d", "2d").validate(None).is_err());
+
+        let plain = RingConfig::new("a".parse().unwrap());
+        assert_eq!(plain.validate(day), Ok(None));
+        let error = plain.validate(Some(Duration::DAY.saturating_mul(2))).unwrap_err().to_string();
+        assert!(error.contains("\n  rotation + 5d  invalid     not published, does not verify"), "{error}");
     }
 
     #[test]

@@ -3,44 +3,24 @@
 mod material;
 mod published;
 mod record;
+mod rotation;
+mod settings;
 mod signer;
 mod version;
 mod view;
 
-use keyward_config_values::{Duration, Name};
+use keyward_config_values::Name;
 use time::OffsetDateTime;
 
-use crate::{CLOCK_SKEW, Cipher, Error, Overlap, Phase, RingConfig, Schedule, ScheduleError, Timeline, Transitions};
+use crate::{Cipher, Error, Overlap, Phase, RingConfig, Schedule, Timeline, Transitions};
 
 pub use material::Material;
 pub use published::Published;
+pub use rotation::Command;
+use settings::Promises;
 pub use signer::RingSigner;
 pub(crate) use version::Version;
 pub use view::{RingView, VersionView};
-
-/// What a ring asks its caller to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// Generate a key, hand it to [`Ring::install`] and store the ring, guarded by its revision.
-    Generate {
-        /// What to generate.
-        cipher: Cipher,
-        /// The number that the version will have.
-        version: u32,
-    },
-    /// Serve what [`Ring::published`] answers from now on. The commit that stored the version
-    /// published it already, for whoever reads the store; this is the reminder to refresh copies.
-    Publish {
-        /// The version that is new.
-        version: u32,
-    },
-    /// Call [`Ring::destroy`] and store the ring: the version is invalid, its key has no use.
-    Destroy {
-        /// The version whose key goes.
-        version: u32,
-    },
-}
 
 /// Whether the first version of a ring may sign at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,35 +91,6 @@ pub struct Ring {
     versions: Vec<Version>,
 }
 
-/// What earlier schedules promised to verifiers and sites, so that editing a schedule breaks
-/// nobody who relies on the former one. Each is a lower bound for the next version created.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Promises {
-    /// Key sets without the next version may be cached until then.
-    pub(crate) activates: Option<OffsetDateTime>,
-    /// Sites that do not know of the edit may sign until then.
-    pub(crate) deprecated: Option<OffsetDateTime>,
-    /// What they signed verifies until then.
-    pub(crate) invalid: Option<OffsetDateTime>,
-}
-
-impl Promises {
-    fn keep(&mut self, overlap: Overlap, at: OffsetDateTime) {
-        let raise = |promise: &mut Option<OffsetDateTime>, after: Duration| {
-            *promise = (*promise).max(Some(at.saturating_add(after.to_time())));
-        };
-        raise(&mut self.activates, overlap.stale_copies());
-        raise(&mut self.deprecated, overlap.cut_off_allowance());
-        raise(&mut self.invalid, overlap.total());
-    }
-}
-
-/// The first moment that is neither before `at + after` nor before what was promised.
-fn not_before(at: OffsetDateTime, after: Duration, promise: Option<OffsetDateTime>) -> OffsetDateTime {
-    let time = at.saturating_add(after.to_time());
-    promise.map_or(time, |promise| time.max(promise))
-}
-
 impl Ring {
     /// A ring without versions. [`advance`](Self::advance) asks for the first one.
     ///
@@ -194,22 +145,6 @@ impl Ring {
         self.signs_jwts_since.is_some()
     }
 
-    /// Makes the ring fit to sign JWTs from now on. There is no way back: it never encrypts again,
-    /// and a rotation on request overlaps 1d/2d/2d.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] when its cipher does not sign.
-    pub fn sign_jwts(&mut self, now: OffsetDateTime) -> Result<(), Error> {
-        if !self.cipher().signs() {
-            return Err(self.unsupported("sign"));
-        }
-        if self.signs_jwts_since.is_none() {
-            self.observe(now);
-            self.signs_jwts_since = Some(self.highest);
-        }
-        Ok(())
-    }
-
     /// The later of `now` and the highest time ever stored: the time by which the ring decides.
     pub fn effective(&self, now: OffsetDateTime) -> OffsetDateTime {
         now.to_offset(time::UtcOffset::UTC).max(self.highest)
@@ -247,245 +182,6 @@ impl Ring {
     /// From when the ring can sign or encrypt, `None` while it has no version.
     pub fn first_activation(&self) -> Option<OffsetDateTime> {
         self.versions.first().map(|version| version.times.activates)
-    }
-
-    /// What is to be done now. Asking changes nothing; the same answer comes until it is done.
-    pub fn advance(&self, now: OffsetDateTime) -> Vec<Command> {
-        let at = self.effective(now);
-        let mut commands: Vec<_> = self
-            .versions
-            .iter()
-            .filter(|version| self.is_destroyable(version, at))
-            .map(|version| Command::Destroy { version: version.number })
-            .collect();
-        if self.creation_due().is_some_and(|due| due <= at) {
-            commands.push(self.generate());
-        }
-        commands
-    }
-
-    /// When to call [`advance`](Self::advance) again: `now` when there is something to do, else
-    /// the next transition or the next creation; `None` when time alone will change nothing.
-    pub fn next_deadline(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        if !self.advance(now).is_empty() {
-            return Some(now);
-        }
-        let at = self.effective(now);
-        let transitions = self.versions.iter().filter_map(|v| v.times.next(at));
-        transitions.chain(self.creation_due()).min()
-    }
-
-    /// Asks for a rotation on request: the command to generate the next version, whose
-    /// [`install`](Self::install) performs it.
-    ///
-    /// # Errors
-    /// [`Error::Pending`] while a version is pending.
-    pub fn rotate(&self, now: OffsetDateTime) -> Result<Command, Error> {
-        self.refuse_pending(self.effective(now))?;
-        Ok(self.generate())
-    }
-
-    /// Takes in the key that [`Command::Generate`] asked for and fixes the times of the new
-    /// version and of its predecessor. `now` is a reading not earlier than the one that the
-    /// command answered.
-    ///
-    /// The version is published by the commit that stores the ring; until then the caller must not
-    /// use this copy of the ring.
-    ///
-    /// # Errors
-    /// - [`Error::Pending`] and [`Error::UnexpectedVersion`] when another commit was faster.
-    /// - [`Error::WrongMaterial`] when the key is not of the ring's cipher.
-    /// - [`Error::KidReused`] when the ring has, or ever had, the key.
-    pub fn install(&mut self, version: u32, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
-        let at = self.effective(now);
-        self.refuse_pending(at)?;
-        let expected = self.newest_version().saturating_add(1);
-        if version != expected {
-            return Err(Error::UnexpectedVersion { given: version, expected });
-        }
-        if !material.fits(self.cipher()) {
-            return Err(Error::WrongMaterial { cipher: self.cipher() });
-        }
-        let public = material.public();
-        if let Some(public) = &public
-            && self.by_kid(&public.kid).is_some()
-        {
-            return Err(Error::KidReused { kid: public.kid.clone() });
-        }
-
-        let activates = self.activation(at);
-        let superseded = self.versions.last().map(|predecessor| self.superseded_by(predecessor.times, at));
-        if let Some((predecessor, times)) = self.versions.last_mut().zip(superseded) {
-            predecessor.times = times;
-        }
-        self.versions.push(Version {
-            number: version,
-            times: Transitions::new(at, activates),
-            public,
-            key: Some(material.0),
-        });
-        self.highest = at;
-        Ok(Command::Publish { version })
-    }
-
-    /// Destroys the key of an invalid version, as [`Command::Destroy`] asked. Its number, times
-    /// and public key stay on record.
-    ///
-    /// # Errors
-    /// [`Error::StillNeeded`] unless the version is invalid and the ring cannot encrypt.
-    pub fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Result<(), Error> {
-        let at = self.effective(now);
-        let encrypts = self.cipher().encrypts();
-        if let Some(found) = self.versions.iter_mut().find(|v| v.number == version) {
-            if encrypts || found.times.phase(at) != Phase::Invalid {
-                return Err(Error::StillNeeded { version });
-            }
-            found.key = None;
-        }
-        self.highest = at;
-        Ok(())
-    }
-
-    /// Ends every version below `min_version`, at once and for ever: it neither decrypts nor
-    /// verifies any more, and its key is destroyed.
-    ///
-    /// # Errors
-    /// [`Error::StillNeeded`] when that would end the active or a pending version, or, in a ring
-    /// that signs JWTs, one that verifiers still need.
-    pub fn trim(&mut self, min_version: u32, now: OffsetDateTime) -> Result<(), Error> {
-        let at = self.effective(now);
-        for version in self.versions.iter().filter(|v| v.number < min_version) {
-            let signs = version.times.phase(at) <= Phase::Active;
-            if signs || (self.signs_jwts() && self.is_published(version, at)) {
-                return Err(Error::StillNeeded { version: version.number });
-            }
-        }
-        for version in self.versions.iter_mut().filter(|v| v.number < min_version) {
-            version.times.end(at);
-            version.key = None;
-        }
-        self.highest = at;
-        Ok(())
-    }
-
-    /// Takes over an edited configuration and answers whether it differs. A new schedule changes
-    /// the versions created later, and keeps what the former one promised: cached key sets
-    /// outlast their `max-age`, sites sign for their allowance, and what they sign verifies.
-    ///
-    /// # Errors
-    /// [`Error::Immutable`] when the name, the cipher or a sticky option would change,
-    /// [`Error::Schedule`] when a verifier could notice a rotation.
-    pub fn reconfigure(&mut self, config: RingConfig, now: OffsetDateTime) -> Result<bool, Error> {
-        let immutable = |field, from: &dyn ToString, to: &dyn ToString| Error::Immutable {
-            field,
-            from: from.to_string(),
-            to: to.to_string(),
-        };
-        let (old, new) = (&self.config, &config);
-        if old.name != new.name {
-            return Err(immutable("name", &old.name, &new.name));
-        }
-        if old.cipher != new.cipher {
-            return Err(immutable("cipher", &old.cipher, &new.cipher));
-        }
-        if old.exportable && !new.exportable {
-            return Err(immutable("exportable", &true, &false));
-        }
-        let schedule = config.schedule()?;
-        if *new == *old {
-            return Ok(false);
-        }
-        self.observe(now);
-        if schedule != self.schedule
-            && !self.versions.is_empty()
-            && let Some(overlap) = self.overlap()
-        {
-            self.promises.keep(overlap, self.highest);
-        }
-        self.schedule = schedule;
-        self.config = config;
-        Ok(true)
-    }
-
-    /// Checks that tokens of this life, signed from now on, verify until they expire, whichever
-    /// version signs them and however slow the site: to be asked before such tokens are allowed.
-    ///
-    /// # Errors
-    /// [`ScheduleError::InvalidatesTooSoon`] when the schedule is too short, with the timeline;
-    /// [`ScheduleError::FixedTooSoon`] when a version that still signs has an end that an earlier
-    /// schedule fixed.
-    pub fn check_tokens(&self, longest_token_life: Duration, now: OffsetDateTime) -> Result<(), ScheduleError> {
-        match self.schedule {
-            Some(schedule) => schedule.validate(longest_token_life).map(drop)?,
-            None => Overlap::default().check_tokens(longest_token_life)?,
-        }
-        let at = self.effective(now);
-        let needed = longest_token_life.saturating_add(CLOCK_SKEW).to_time();
-        for version in &self.versions {
-            if let Some((from, until)) = version.times.deprecated.zip(version.times.invalid)
-                && from > at
-                && until - from < needed
-            {
-                return Err(ScheduleError::FixedTooSoon {
-                    version: version.number,
-                    found: until - from,
-                    longest_token_life,
-                    from,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn generate(&self) -> Command {
-        Command::Generate { cipher: self.cipher(), version: self.newest_version().saturating_add(1) }
-    }
-
-    /// When the next version is to be created: the first at once, a later one `rotate-after` after
-    /// the previous one was created, but not while that one is pending or, as after an edit of the
-    /// schedule, a third one is still published.
-    fn creation_due(&self) -> Option<OffsetDateTime> {
-        let Some(newest) = self.versions.last() else {
-            return Some(self.highest);
-        };
-        let rotate_after = self.schedule?.rotate_after().to_time();
-        let due = newest.times.created.saturating_add(rotate_after);
-        let older_gone = self.versions.iter().filter_map(|v| v.times.invalid);
-        older_gone.chain([newest.times.activates, due]).max()
-    }
-
-    /// When a version created at `at` activates.
-    fn activation(&self, at: OffsetDateTime) -> OffsetDateTime {
-        let at_once = self.versions.is_empty() && (self.first == FirstActivation::AtOnce || !self.cipher().signs());
-        match self.overlap() {
-            Some(overlap) if !at_once => not_before(at, overlap.activate_after(), self.promises.activates),
-            _ => at,
-        }
-    }
-
-    /// The times of a version whose successor is created at `at`.
-    fn superseded_by(&self, mut times: Transitions, at: OffsetDateTime) -> Transitions {
-        let activates = self.activation(at);
-        times.superseded = Some(activates);
-        if let Some(overlap) = self.overlap() {
-            let deprecated = not_before(activates, overlap.deprecate_after(), self.promises.deprecated);
-            times.deprecated = Some(deprecated);
-            times.invalid = Some(not_before(deprecated, overlap.invalidate_after(), self.promises.invalid));
-        }
-        times
-    }
-
-    fn refuse_pending(&self, at: OffsetDateTime) -> Result<(), Error> {
-        match self.versions.last() {
-            Some(newest) if newest.times.phase(at) == Phase::Pending => {
-                Err(Error::Pending { version: newest.number, activates: newest.times.activates })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn is_destroyable(&self, version: &Version, at: OffsetDateTime) -> bool {
-        !self.cipher().encrypts() && version.key.is_some() && version.times.phase(at) == Phase::Invalid
     }
 
     pub(crate) fn version(&self, number: u32) -> Option<&Version> {

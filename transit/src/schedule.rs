@@ -1,111 +1,15 @@
 //! When versions are created and how long two of them overlap.
 
-use std::fmt;
+mod overlap;
+mod timeline;
 
 use keyward_config_values::Duration;
 use keyward_keys::ErrorKind;
-use serde::Serialize;
 
 use crate::AutoRotate;
 
-/// How far two clocks may differ: one minute.
-pub const CLOCK_SKEW: Duration = Duration::MINUTE;
-
-/// How long a stored version may take to reach every server of the key set: one minute.
-pub const DISTRIBUTION_DELAY: Duration = Duration::MINUTE;
-
-/// The longest `max-age` of a served key set.
-const LONGEST_MAX_AGE: Duration = Duration::HOUR;
-
-/// How a version and its successor overlap: the successor is published for `activate-after` before
-/// it signs; then the old version signs at cut-off sites for `deprecate-after`; then it verifies
-/// for `invalidate-after`. The offsets are cumulative.
-///
-/// The default, 1d/2d/2d, is how a ring without `auto-rotate` is rotated when it signs JWTs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overlap {
-    activate_after: Duration,
-    deprecate_after: Duration,
-    invalidate_after: Duration,
-}
-
-impl Default for Overlap {
-    fn default() -> Self {
-        let two_days = Duration::DAY.saturating_mul(2);
-        Self { activate_after: Duration::DAY, deprecate_after: two_days, invalidate_after: two_days }
-    }
-}
-
-impl Overlap {
-    /// How long a version is published before it signs.
-    pub fn activate_after(&self) -> Duration {
-        self.activate_after
-    }
-
-    /// How long a superseded version may still sign at a cut-off site.
-    pub fn deprecate_after(&self) -> Duration {
-        self.deprecate_after
-    }
-
-    /// How long a version verifies after the last signature that a site may make with it.
-    pub fn invalidate_after(&self) -> Duration {
-        self.invalidate_after
-    }
-
-    /// The `max-age` of a key set that holds versions with this overlap: `activate-after / 4`, at
-    /// most an hour.
-    ///
-    /// No transition shortens it. A copy fetched just before a version was published expires
-    /// before that version signs, because `activate-after` is at least the `max-age`, the
-    /// distribution delay and the clock skew together; and a copy that still holds a version that
-    /// has become invalid since verifies nothing that anybody signs.
-    pub fn jwks_max_age(&self) -> Duration {
-        let quarter = self.activate_after.as_secs() / 4;
-        Duration::from_secs(quarter).unwrap_or(Duration::MIN).min(LONGEST_MAX_AGE)
-    }
-
-    /// For how long after its last contact a site may sign: `activate-after + deprecate-after`.
-    pub fn cut_off_allowance(&self) -> Duration {
-        self.activate_after.saturating_add(self.deprecate_after)
-    }
-
-    /// From the creation of a successor until the version is invalid.
-    pub fn total(&self) -> Duration {
-        self.cut_off_allowance().saturating_add(self.invalidate_after)
-    }
-
-    /// How long a key set fetched just before a change may be relied upon after it: its `max-age`,
-    /// the distribution delay and the clock skew.
-    pub(crate) fn stale_copies(&self) -> Duration {
-        self.jwks_max_age().saturating_add(DISTRIBUTION_DELAY).saturating_add(CLOCK_SKEW)
-    }
-
-    /// Checks that a token signed in the last moment by the slowest site verifies for its whole
-    /// life: `invalidate-after ≥ longest_token_life + clock skew`.
-    ///
-    /// # Errors
-    /// [`ScheduleError::InvalidatesTooSoon`], which prints the timeline.
-    pub fn check_tokens(&self, longest_token_life: Duration) -> Result<(), ScheduleError> {
-        self.check_tokens_of(None, longest_token_life)
-    }
-
-    fn check_tokens_of(
-        &self,
-        rotate_after: Option<Duration>,
-        longest_token_life: Duration,
-    ) -> Result<(), ScheduleError> {
-        let needed = longest_token_life.saturating_add(CLOCK_SKEW);
-        if self.invalidate_after >= needed {
-            return Ok(());
-        }
-        Err(ScheduleError::InvalidatesTooSoon {
-            found: self.invalidate_after,
-            needed,
-            longest_token_life,
-            timeline: Box::new(Timeline::new(rotate_after, *self)),
-        })
-    }
-}
+pub use overlap::{CLOCK_SKEW, DISTRIBUTION_DELAY, Overlap};
+pub use timeline::Timeline;
 
 /// A rotation schedule that no verifier can notice: made by [`Schedule::new`] or from an
 /// [`AutoRotate`] document, which check it.
@@ -196,79 +100,6 @@ impl TryFrom<AutoRotate> for Schedule {
             document.deprecate_after,
             document.invalidate_after,
         )
-    }
-}
-
-/// The life of a version, computed from a schedule: what a dry run answers and what the error of a
-/// refused schedule prints.
-///
-/// All offsets are counted from the creation of the version. Without `auto-rotate` nobody knows
-/// when the successor is created; then `rotated` is absent, and the offsets from `superseded` on
-/// are counted from the rotation instead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub struct Timeline {
-    /// The version signs.
-    pub activates: Duration,
-    /// Its successor is created and published.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rotated: Option<Duration>,
-    /// Its successor signs; it signs only at cut-off sites.
-    pub superseded: Duration,
-    /// It verifies only.
-    pub deprecated: Duration,
-    /// It is not published and does not verify.
-    pub invalid: Duration,
-    /// The `max-age` with which the key set is served.
-    pub jwks_max_age: Duration,
-    /// How long a site signs after its last contact.
-    pub cut_off_allowance: Duration,
-}
-
-impl Timeline {
-    fn new(rotated: Option<Duration>, overlap: Overlap) -> Self {
-        let after_rotation = |offset: Duration| match rotated {
-            Some(rotated) => rotated.saturating_add(offset),
-            None => offset,
-        };
-        Self {
-            activates: overlap.activate_after,
-            rotated,
-            superseded: after_rotation(overlap.activate_after),
-            deprecated: after_rotation(overlap.cut_off_allowance()),
-            invalid: after_rotation(overlap.total()),
-            jwks_max_age: overlap.jwks_max_age(),
-            cut_off_allowance: overlap.cut_off_allowance(),
-        }
-    }
-}
-
-/// A table with one line per transition, without a trailing newline.
-impl fmt::Display for Timeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = if self.rotated.is_some() { "" } else { "rotation + " };
-        let mut rows = vec![
-            ("0s".to_owned(), "created", "published, does not sign"),
-            (self.activates.to_string(), "active", "signs"),
-        ];
-        if let Some(rotated) = self.rotated {
-            rows.push((rotated.to_string(), "rotated", "its successor is created"));
-        }
-        for (offset, name, meaning) in [
-            (self.superseded, "superseded", "signs only at a cut-off site"),
-            (self.deprecated, "deprecated", "verifies only"),
-            (self.invalid, "invalid", "not published, does not verify"),
-        ] {
-            rows.push((format!("{since}{offset}"), name, meaning));
-        }
-        let width = rows.iter().map(|(offset, ..)| offset.len()).max();
-        let width = width.unwrap_or_default();
-        f.write_str("the life of a version:")?;
-        for (offset, name, meaning) in rows {
-            write!(f, "\n  {offset:<width$}  {name:<10}  {meaning}")?;
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,114 @@
+//! What a ring is told: its configuration, and that it signs JWTs.
+
+use keyward_config_values::Duration;
+use time::OffsetDateTime;
+
+use super::Ring;
+use crate::{CLOCK_SKEW, Error, Overlap, RingConfig, ScheduleError};
+
+/// What earlier schedules promised to verifiers and sites, so that editing a schedule breaks
+/// nobody who relies on the former one. Each is a lower bound for the next version created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Promises {
+    /// Key sets without the next version may be cached until then.
+    pub(crate) activates: Option<OffsetDateTime>,
+    /// Sites that do not know of the edit may sign until then.
+    pub(crate) deprecated: Option<OffsetDateTime>,
+    /// What they signed verifies until then.
+    pub(crate) invalid: Option<OffsetDateTime>,
+}
+
+impl Promises {
+    fn keep(&mut self, overlap: Overlap, at: OffsetDateTime) {
+        let raise = |promise: &mut Option<OffsetDateTime>, after: Duration| {
+            *promise = (*promise).max(Some(at.saturating_add(after.to_time())));
+        };
+        raise(&mut self.activates, overlap.stale_copies());
+        raise(&mut self.deprecated, overlap.cut_off_allowance());
+        raise(&mut self.invalid, overlap.total());
+    }
+}
+
+impl Ring {
+    /// Makes the ring fit to sign JWTs from now on. There is no way back: it never encrypts again,
+    /// and a rotation on request overlaps 1d/2d/2d.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when its cipher does not sign.
+    pub fn sign_jwts(&mut self, now: OffsetDateTime) -> Result<(), Error> {
+        if !self.cipher().signs() {
+            return Err(self.unsupported("sign"));
+        }
+        if self.signs_jwts_since.is_none() {
+            self.observe(now);
+            self.signs_jwts_since = Some(self.highest);
+        }
+        Ok(())
+    }
+
+    /// Takes over an edited configuration and answers whether it differs. A new schedule changes
+    /// the versions created later, and keeps what the former one promised: cached key sets
+    /// outlast their `max-age`, sites sign for their allowance, and what they sign verifies.
+    ///
+    /// # Errors
+    /// [`Error::Immutable`] when the name, the cipher or a sticky option would change,
+    /// [`Error::Schedule`] when a verifier could notice a rotation.
+    pub fn reconfigure(&mut self, config: RingConfig, now: OffsetDateTime) -> Result<bool, Error> {
+        let immutable = |field, from: &dyn ToString, to: &dyn ToString| Error::Immutable {
+            field,
+            from: from.to_string(),
+            to: to.to_string(),
+        };
+        let (old, new) = (&self.config, &config);
+        if old.name != new.name {
+            return Err(immutable("name", &old.name, &new.name));
+        }
+        if old.cipher != new.cipher {
+            return Err(immutable("cipher", &old.cipher, &new.cipher));
+        }
+        if old.exportable && !new.exportable {
+            return Err(immutable("exportable", &true, &false));
+        }
+        let schedule = config.schedule()?;
+        if *new == *old {
+            return Ok(false);
+        }
+        self.observe(now);
+        if schedule != self.schedule
+            && !self.versions.is_empty()
+            && let Some(overlap) = self.overlap()
+        {
+            self.promises.keep(overlap, self.highest);
+        }
+        self.schedule = schedule;
+        self.config = config;
+        Ok(true)
+    }
+
+    /// Checks that tokens of this life, signed from now on, verify until they expire, whichever
+    /// version signs them and however slow the site: to be asked before such tokens are allowed.
+    ///
+    /// # Errors
+    /// [`ScheduleError::InvalidatesTooSoon`] when the schedule is too short, with the timeline;
+    /// [`ScheduleError::FixedTooSoon`] when a version that still signs has an end that an earlier
+    /// schedule fixed.
+    pub fn check_tokens(&self, longest_token_life: Duration, now: OffsetDateTime) -> Result<(), ScheduleError> {
+        self.config.validate(Some(longest_token_life))?;
+        let at = self.effective(now);
+        let needed = longest_token_life.saturating_add(CLOCK_SKEW).to_time();
+        for version in &self.versions {
+            if let Some((from, until)) = version.times.deprecated.zip(version.times.invalid)
+                && from > at
+                && until - from < needed
+            {
+                return Err(ScheduleError::FixedTooSoon {
+                    version: version.number,
+                    found: until - from,
+                    longest_token_life,
+                    from,
+                });
+            }
+        }
+        Ok(())
+    }
+}
