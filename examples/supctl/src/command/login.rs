@@ -1,0 +1,154 @@
+//! `supctl login` and `supctl logout`
+
+mod bootstrap;
+mod prompt;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use self::bootstrap::Bootstrap;
+use self::prompt::Prompt;
+use super::Context;
+use crate::cli::Login;
+use crate::client::{Client, Payload, Unreachable};
+use crate::error::Error;
+use crate::path::Target;
+use crate::secret::Secret;
+use crate::session::{Session, SessionFile};
+use crate::tower::{Ca, TowerUrl};
+use crate::value::{Object, Value};
+
+/// Who logs in, where.
+struct Credentials {
+    tower: TowerUrl,
+    ca: Option<Ca>,
+    tenant: Option<String>,
+    username: String,
+    password: Secret,
+    otp: Option<Secret>,
+}
+
+#[derive(Serialize)]
+struct LoginBody<'a> {
+    username: &'a str,
+    password: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otp: Option<&'a str>,
+}
+
+/// Logs in, saves what later commands need, and says what was saved, without the token.
+pub(super) fn login(context: &Context<'_>, args: Login) -> Result<(), Error> {
+    let file = SessionFile::of(context.environment)?;
+    let Credentials { tower, ca, tenant, username, password, otp } = match &args.bootstrap {
+        Some(path) => from_bootstrap(context, Bootstrap::read(path)?)?,
+        None => asked(context, args)?,
+    };
+    let ca = ca.map(Ca::absolute).transpose()?;
+    let body = LoginBody {
+        username: &username,
+        password: password.expose(),
+        tenant: tenant.as_deref(),
+        otp: otp.as_ref().map(Secret::expose),
+    };
+    let body = Zeroizing::new(serde_json::to_vec(&body).map_err(|error| Error::Output(error.into()))?);
+    let client = Client::new(tower.clone(), ca.as_ref(), None)?;
+    let answer = client.post(&Target::fixed("/v1/login"), Payload::SecretJson(body)).map_err(wrong_password)?;
+    let said = answer.content.as_json().and_then(Value::as_object).cloned().unwrap_or_default();
+    let Some(token) = said.text("token").map(|token| Secret::new(token.to_owned())) else {
+        return Err(Unreachable::foreign(client.tower(), "it answered the login without a token").into());
+    };
+    context.screen.warnings(&Value::Object(said.clone()));
+    let expires = said.text("expires").map(str::to_owned);
+    file.save(&Session { tower: tower.clone(), ca, tenant: tenant.clone(), token, expires })?;
+    context.screen.value(&Value::Object(summary(&tower, tenant.as_deref(), &username, &said)))?;
+    context.screen.note(&format!("logged in; saved in {}", file.path().display()));
+    Ok(())
+}
+
+/// Revokes the token, where it can, and forgets it in any case.
+pub(super) fn logout(context: &Context<'_>) -> Result<(), Error> {
+    let file = SessionFile::of(context.environment)?;
+    let Some(session) = file.load()? else {
+        context.screen.note("not logged in");
+        return Ok(());
+    };
+    let ca = context.ca.as_deref().map(Ca::from_text).or(session.ca);
+    let revoked = Client::new(session.tower, ca.as_ref(), Some(session.token))
+        .and_then(|client| client.post(&Target::fixed("/v1/state/strongbox/token/revoke"), Payload::Json(&empty())));
+    file.remove()?;
+    match revoked {
+        // An expired token needs no revoking.
+        Err(Error::Refused(refusal)) if refusal.status.as_u16() == 401 => {}
+        Err(error) => {
+            context
+                .screen
+                .warning("the token is forgotten here, but the tower could not revoke it; it is good until it expires");
+            return Err(error);
+        }
+        Ok(_) => {}
+    }
+    context.screen.note("logged out");
+    Ok(())
+}
+
+/// Everything from the tower's own line; flags and environment win.
+fn from_bootstrap(context: &Context<'_>, line: Bootstrap) -> Result<Credentials, Error> {
+    let tower = TowerUrl::parse(context.tower.as_deref().unwrap_or(&line.url))?;
+    let ca = context.ca.clone().or(line.ca_cert);
+    Ok(Credentials {
+        tower,
+        ca: ca.as_deref().map(Ca::from_text),
+        tenant: Some(line.tenant),
+        username: line.username,
+        password: line.password,
+        otp: None,
+    })
+}
+
+/// From flags and questions.
+fn asked(context: &Context<'_>, args: Login) -> Result<Credentials, Error> {
+    let (tower, ca) = context.place(context.session().ok().flatten().as_ref())?;
+    let mut prompt = Prompt::new();
+    let username = match args.username {
+        Some(username) => username,
+        None => prompt.username(&tower)?,
+    };
+    let password = match &args.password_file {
+        Some(path) => prompt::password_file(path)?,
+        None => prompt.secret(&format!("Password of {username} at {}: ", tower.authority()), "the password")?,
+    };
+    let otp = if args.otp { Some(prompt.secret("One-time code: ", "the one-time code")?) } else { None };
+    Ok(Credentials { tower, ca, tenant: args.tenant, username, password, otp })
+}
+
+/// At a login, 401 is not about a token.
+fn wrong_password(error: Error) -> Error {
+    match error {
+        Error::Refused(mut refusal) if refusal.status.as_u16() == 401 => {
+            refusal.remedy = Some("check tenant, username and password; `control-tower reset-admin` makes a new one");
+            Error::Refused(refusal)
+        }
+        other => other,
+    }
+}
+
+fn summary(tower: &TowerUrl, tenant: Option<&str>, username: &str, said: &Object) -> Object {
+    let mut summary = Object::default();
+    summary.set("tower", Value::String(tower.to_string()));
+    if let Some(tenant) = tenant {
+        summary.set("tenant", tenant.into());
+    }
+    summary.set("username", username.into());
+    for key in ["expires", "expires-in", "policies"] {
+        if let Some(value) = said.get(key) {
+            summary.set(key, value.clone());
+        }
+    }
+    summary
+}
+
+fn empty() -> Value {
+    Value::Object(Object::default())
+}
