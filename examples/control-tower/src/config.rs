@@ -4,6 +4,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use keyward_config_values::Cidr;
 use serde::Deserialize;
 
 mod choice;
@@ -83,6 +84,9 @@ struct Settings {
     /// The private key (PEM) of --tls-cert
     #[arg(long, env = "KEYWARD_TLS_KEY", value_name = "FILE", requires = "tls_cert", global = true)]
     tls_key: Option<PathBuf>,
+    /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks separated by commas
+    #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", value_name = "CIDR,…", value_delimiter = ',', global = true)]
+    trusted_proxies: Option<Vec<Cidr>>,
     /// Reads the clock's offset from a file: seconds, or a duration such as `+30d`; on loopback alone
     #[cfg(feature = "test-clock")]
     #[arg(long, env = "KEYWARD_TEST_CLOCK", value_name = "FILE", global = true)]
@@ -167,6 +171,8 @@ pub struct Config {
     pub output: OutputFormat,
     /// The operator's own certificate, instead of one from the tower's own CA.
     pub tls: Option<TlsFiles>,
+    /// Proxies whose word about who the client is counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// Where the clock's offset is read from.
     #[cfg(feature = "test-clock")]
     pub test_clock: Option<PathBuf>,
@@ -262,6 +268,7 @@ impl Settings {
             output: self.output.or(other.output),
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             #[cfg(feature = "test-clock")]
             test_clock: self.test_clock.or(other.test_clock),
         }
@@ -288,6 +295,7 @@ impl Settings {
                 (Some(_), None) => return Err(ConfigError::HalfTls { given: "tls-cert" }),
                 (None, Some(_)) => return Err(ConfigError::HalfTls { given: "tls-key" }),
             },
+            trusted_proxies: self.trusted_proxies.unwrap_or_default(),
             #[cfg(feature = "test-clock")]
             test_clock: self.test_clock,
             data_dir,
@@ -320,7 +328,10 @@ mod tests {
         let file = dir.path().join("tower.toml");
         std::fs::write(&file, "listen = \"127.0.0.1:1\"\ndata-dir = \"from-file\"\noutput = \"json\"\n").unwrap();
         let file = file.to_str().unwrap();
-        let (command, config) = read(&["backup", "b", "--config", file, "--listen", "127.0.0.1:2"]).unwrap();
+        let proxies = "192.0.2.1,10.0.0.0/8";
+        let args = ["backup", "b", "--config", file, "--listen", "127.0.0.1:2", "--trusted-proxies", proxies];
+        let (command, config) = read(&args).unwrap();
+        assert!(config.trusted_proxies[1].contains("10.1.2.3".parse().unwrap()));
         assert_eq!(command, Command::Backup { file: "b".into(), passphrase_file: None });
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.output, OutputFormat::Json);

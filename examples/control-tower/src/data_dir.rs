@@ -1,0 +1,251 @@
+//! The directory that holds everything of one tower: private, and used by one process at a time.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+/// Why the directory, or a file in it, is not to be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// Another process has it.
+    #[error("the data directory `{path}` is in use by another control-tower (process {holder})")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The process that holds it, as it wrote into the lock file.
+        holder: String,
+    },
+    /// There is something else of that name.
+    #[error("`{path}` is not a directory")]
+    NotADirectory {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// A private file that others could read.
+    #[error("`{path}` has mode {mode:04o}: make it private with `chmod 600 {path}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The system refuses.
+    #[error("`{path}`: {source}")]
+    Io {
+        /// What was worked on.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The directory, locked until this is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    move |source| DataDirError::Io { path: path.to_owned(), source }
+}
+
+impl DataDir {
+    /// Makes the directory with mode 0700, or takes an existing one and makes it so, and locks it.
+    ///
+    /// # Errors
+    /// [`DataDirError::Locked`] when another process has it.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        make(path)?;
+        let lock_path = path.join("lock");
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(at(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // It only makes the message better.
+                let _ = lock.read_to_string(&mut holder);
+                return Err(DataDirError::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
+        }
+        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(at(&lock_path))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts a file that clients may read in place of whatever is there, whole and synced, with mode 0644.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn write_public(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, DataDirError> {
+        let path = self.path.join(name);
+        replace(&path, bytes, 0o644)?;
+        Ok(path)
+    }
+}
+
+/// Makes a directory with mode 0700, those above it as the system does, or tightens an existing one.
+fn make(path: &Path) -> Result<(), DataDirError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(at(parent))?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let metadata = fs::metadata(path).map_err(at(path))?;
+            if !metadata.is_dir() {
+                return Err(DataDirError::NotADirectory { path: path.to_owned() });
+            }
+            if metadata.permissions().mode() & 0o077 != 0 {
+                tracing::warn!(path = %path.display(), "the data directory was open to others: its mode is 0700 now");
+                fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(at(path))?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Reads a private file; `None` where there is none.
+///
+/// # Errors
+/// [`DataDirError::Exposed`] when its mode is not 0600 (or 0400).
+pub fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(path)(error)),
+    };
+    let metadata = file.metadata().map_err(at(path))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & !0o600 != 0 {
+        return Err(DataDirError::Exposed { path: path.to_owned(), mode });
+    }
+    // As large as the file from the start: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1)));
+    file.read_to_end(&mut bytes).map_err(at(path))?;
+    Ok(Some(bytes))
+}
+
+/// Writes a new private file, mode 0600, synced with its directory; an existing one is left alone.
+///
+/// # Errors
+/// The file exists, or the system refuses.
+pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))?;
+    sync_parent(path)
+}
+
+/// Puts a file in place of another, so that a crash leaves one of the two whole.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&temporary)
+        .map_err(at(&temporary))?;
+    file.set_permissions(Permissions::from_mode(mode))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .map_err(at(&temporary))?;
+    fs::rename(&temporary, path).map_err(at(path))?;
+    sync_parent(path)
+}
+
+/// Syncs the directory that a path is in, so that the path is found after a crash.
+///
+/// # Errors
+/// The system refuses.
+pub fn sync_parent(path: &Path) -> Result<(), DataDirError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent).and_then(|directory| directory.sync_all()).map_err(at(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn it_is_private_and_for_one_process() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("deep/tower-data");
+        let first = DataDir::open(&path).unwrap();
+        assert_eq!((mode(&path), mode(&path.join("lock"))), (0o700, 0o600));
+        let error = DataDir::open(&path).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the data directory `{}` is in use by another control-tower (process {})",
+                path.display(),
+                std::process::id()
+            )
+        );
+        drop(first);
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let second = DataDir::open(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        let ca = second.write_public("ca.pem", b"one").unwrap();
+        second.write_public("ca.pem", b"two").unwrap();
+        assert_eq!((mode(&ca), fs::read(&ca).unwrap()), (0o644, b"two".to_vec()));
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        fs::write(&path, "").unwrap();
+        assert_eq!(DataDir::open(&path).unwrap_err().to_string(), format!("`{}` is not a directory", path.display()));
+    }
+
+    #[test]
+    fn private_files_stay_private() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("key");
+        assert!(read_private(&path).unwrap().is_none());
+        create_private(&path, b"secret").unwrap();
+        assert_eq!((mode(&path), read_private(&path).unwrap().unwrap().as_slice()), (0o600, &b"secret"[..]));
+        assert!(create_private(&path, b"other").is_err());
+        for exposed in [0o640, 0o604, 0o644, 0o700] {
+            fs::set_permissions(&path, Permissions::from_mode(exposed)).unwrap();
+            let error = read_private(&path).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("`{0}` has mode {exposed:04o}: make it private with `chmod 600 {0}`", path.display())
+            );
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+        assert!(read_private(&path).is_ok());
+    }
+}

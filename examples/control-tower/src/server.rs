@@ -1,0 +1,206 @@
+//! The listener: connections over TLS, bounded in number and patience, and their end within ten seconds.
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, Response, StatusCode, header},
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+};
+use keyward_config_values::Cidr;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+mod forwarded;
+
+/// How much a client may ask for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections at the same time; the next ones wait in the system's queue.
+    pub connections: usize,
+    /// Time for a TLS handshake.
+    pub handshake: Duration,
+    /// Time for the head of a request, and how long a connection may be idle.
+    pub head: Duration,
+    /// Bytes of the head of a request.
+    pub head_bytes: usize,
+    /// Time for a request: its body, its handling and the head of its answer.
+    pub request: Duration,
+    /// Time that running requests get at the end.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+            // More than the longest credential that is read at all, so that a handler says what is wrong with it.
+            head_bytes: 128 << 10,
+            request: Duration::from_secs(30),
+            // The rest of ten seconds is for what is still to be written.
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// Every request that had begun was answered.
+    Complete,
+    /// Time ran out; so many connections were cut off.
+    CutOff(usize),
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    limits: Limits,
+    trusted_proxies: Arc<[Cidr]>,
+}
+
+/// Resolves on SIGTERM or SIGINT. Listens from now on, not only once it is awaited.
+///
+/// # Errors
+/// The system refuses.
+pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Serves until `shutdown` resolves, then lets the running requests finish. Handlers find the client's address in the
+/// extension [`ConnectInfo<SocketAddr>`]: the peer's, or what a trusted proxy says.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    limits: Limits,
+    trusted_proxies: Vec<Cidr>,
+    shutdown: impl Future<Output = ()>,
+) -> Drain {
+    let acceptor = TlsAcceptor::from(tls);
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let service = Service { router, limits, trusted_proxies: trusted_proxies.into() };
+    let graceful = GracefulShutdown::new();
+    let (closing, is_closing) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            (stream, peer, slot) = accept(&listener, &slots) => {
+                let watcher = graceful.watcher();
+                let (acceptor, service, is_closing) = (acceptor.clone(), service.clone(), is_closing.clone());
+                connections.spawn(connection(stream, peer, slot, acceptor, service, watcher, is_closing));
+            }
+        }
+    }
+    drop(listener);
+    drop(closing);
+    let drained = timeout(service.limits.drain, graceful.shutdown()).await.is_ok();
+    while connections.try_join_next().is_some() {}
+    let left = connections.len();
+    connections.shutdown().await;
+    if drained || left == 0 { Drain::Complete } else { Drain::CutOff(left) }
+}
+
+/// The next connection, once there is a slot for it. Cancelling loses none.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed, so there is always a permit.
+    let slot = Arc::clone(slots).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, slot),
+            // Gone before it was accepted, or no file descriptor is free: the latter passes only with time.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: Option<OwnedSemaphorePermit>,
+    acceptor: TlsAcceptor,
+    service: Service,
+    watcher: Watcher,
+    mut is_closing: watch::Receiver<()>,
+) {
+    let _slot = slot;
+    // Answers are small, and waiting to fill a packet would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "no delay");
+    }
+    let stream = tokio::select! {
+        handshake = timeout(service.limits.handshake, acceptor.accept(stream)) => match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS handshake"),
+            Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),
+        },
+        _ = is_closing.changed() => return,
+    };
+    let limits = service.limits.clone();
+    let respond = service_fn(move |request| service.clone().respond(request, peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(stream), respond);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%peer, %error, "connection");
+    }
+}
+
+impl Service {
+    async fn respond(self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+        let client = forwarded::client(peer, request.headers(), &self.trusted_proxies);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(client));
+        match timeout(self.limits.request, self.router.oneshot(request)).await {
+            Ok(response) => response,
+            Err(_) => Ok(too_slow()),
+        }
+    }
+}
+
+fn too_slow() -> Response<Body> {
+    let mut response =
+        Response::new(Body::from(r#"{"errors":[{"error-message":"the request took too long","error-info":{}}]}"#));
+    *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    // Part of the body may still be under way.
+    headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
+}

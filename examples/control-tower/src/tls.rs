@@ -1,0 +1,266 @@
+//! The certificate that the API is served with: the tower's own, from a certificate authority for nothing else, or the
+//! operator's files. Either is renewed without a restart.
+//!
+//! Peers check it against their own clocks, so its times come from the system's clock even where the tower's is moved for a
+//! test.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use time::OffsetDateTime;
+
+pub use self::authority::Authority;
+use crate::{
+    clock::Clock,
+    config::{ExternalUrl, TlsFiles},
+    store::StoreError,
+};
+
+mod authority;
+
+/// A certificate of the tower's own lives so long …
+const LIFETIME: time::Duration = time::Duration::days(90);
+/// … and is replaced when so much is left.
+const RENEW_BEFORE: time::Duration = time::Duration::days(30);
+/// Peers' clocks may be behind by so much.
+const SKEW: time::Duration = time::Duration::hours(1);
+/// How often to look whether there is something to renew.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file of the operator's cannot be used.
+    #[error("`{path}`: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Certificate and key are not a pair.
+    #[error("`{cert}` and `{key}` do not belong together: {source}")]
+    Pair {
+        /// The certificate's file.
+        cert: String,
+        /// The key's file.
+        key: String,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// The authority cannot be stored or read.
+    #[error("the API's certificate authority: {0}")]
+    Store(#[from] StoreError),
+    /// The stored authority does not open.
+    #[error("the API's certificate authority cannot be opened: {0}")]
+    Sealed(#[from] keyward_transit::RecordError),
+    /// The stored authority makes no sense.
+    #[error("the API's stored certificate authority is damaged")]
+    Damaged,
+    /// It was stored by a newer version of the program.
+    #[error("the API's certificate authority has format {found}, this program knows formats up to {known}")]
+    NewerFormat {
+        /// The number in the record.
+        found: u32,
+        /// The newest known one.
+        known: u32,
+    },
+    /// Making a certificate failed.
+    #[error("cannot make a certificate: {0}")]
+    Issue(#[from] rcgen::Error),
+    /// TLS cannot use it.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// What the listener needs, and what keeps it fresh.
+#[derive(Debug)]
+pub struct Tls {
+    current: Arc<Current>,
+    config: Arc<ServerConfig>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Own { authority: Authority, external: ExternalUrl, not_after: Mutex<OffsetDateTime> },
+    Files { files: TlsFiles, seen: Mutex<Stamp> },
+}
+
+/// The certificate that the next handshake uses.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Tls {
+    /// A certificate of the tower's own for localhost, 127.0.0.1, ::1 and the external host. Its key lives in memory alone.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn from_authority(authority: Authority, external: ExternalUrl, now: OffsetDateTime) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let (certified, not_after) = own(&authority, &external, &provider, now)?;
+        let source = Source::Own { authority, external, not_after: Mutex::new(not_after) };
+        Self::new(provider, certified, source)
+    }
+
+    /// The operator's certificate chain and key.
+    ///
+    /// # Errors
+    /// The files cannot be read, or are not a pair.
+    pub fn from_files(files: TlsFiles) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let seen = stamp(&files)?;
+        let certified = load(&files, &provider)?;
+        Self::new(provider, certified, Source::Files { files, seen: Mutex::new(seen) })
+    }
+
+    fn new(provider: Arc<CryptoProvider>, certified: CertifiedKey, source: Source) -> Result<Self, TlsError> {
+        let current = Arc::new(Current(RwLock::new(Arc::new(certified))));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // Clients come back without a full handshake, and nothing is kept for them here.
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        Ok(Self { current, config: Arc::new(config), source })
+    }
+
+    /// What a listener needs. It follows the certificate.
+    #[must_use]
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// The certificate that clients are to trust, unless it is the operator's.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<String> {
+        match &self.source {
+            Source::Own { authority, .. } => Some(authority.certificate_pem()),
+            Source::Files { .. } => None,
+        }
+    }
+
+    /// The chain that is served now, leaf first.
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.current.0.read().unwrap_or_else(PoisonError::into_inner).cert.clone()
+    }
+
+    /// Replaces a certificate of the tower's own that is about to end, or the operator's when its files have changed; answers
+    /// whether it did. When that fails the present one stays.
+    ///
+    /// # Errors
+    /// There is something to renew, and it cannot be.
+    pub fn refresh(&self, now: OffsetDateTime) -> Result<bool, TlsError> {
+        let provider = self.config.crypto_provider();
+        let certified = match &self.source {
+            Source::Own { authority, external, not_after } => {
+                let mut not_after = not_after.lock().unwrap_or_else(PoisonError::into_inner);
+                // A clock that went back would make the certificate one of the future.
+                let issued = *not_after - LIFETIME;
+                if *not_after - now > RENEW_BEFORE && issued <= now + SKEW {
+                    return Ok(false);
+                }
+                let (certified, end) = own(authority, external, provider, now)?;
+                *not_after = end;
+                certified
+            }
+            Source::Files { files, seen } => {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let stamp = stamp(files)?;
+                if *seen == stamp {
+                    return Ok(false);
+                }
+                // Remembered only when it worked: one of two files may not have been replaced yet.
+                let certified = load(files, provider)?;
+                *seen = stamp;
+                certified
+            }
+        };
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
+        Ok(true)
+    }
+
+    /// Refreshes twice a minute, for ever.
+    pub async fn keep_fresh(self: Arc<Self>) {
+        let clock = Clock::system();
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            look.tick().await;
+            match self.refresh(clock.now()) {
+                Ok(true) => tracing::info!("the API has a new certificate"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "the API keeps its certificate"),
+            }
+        }
+    }
+}
+
+fn own(
+    authority: &Authority,
+    external: &ExternalUrl,
+    provider: &CryptoProvider,
+    now: OffsetDateTime,
+) -> Result<(CertifiedKey, OffsetDateTime), TlsError> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    if !names.iter().any(|name| name == external.host()) {
+        names.push(external.host().to_owned());
+    }
+    let not_after = now + LIFETIME;
+    let (chain, key) = authority.issue(names, now - SKEW, not_after)?;
+    Ok((CertifiedKey::from_der(chain, key, provider)?, not_after))
+}
+
+fn file_error(path: &Path, problem: impl std::fmt::Display) -> TlsError {
+    TlsError::File { path: path.display().to_string(), problem: problem.to_string() }
+}
+
+fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let TlsFiles { cert, key } = files;
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| file_error(cert, error))?;
+    if chain.is_empty() {
+        return Err(file_error(cert, "holds no certificate in PEM form"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| file_error(key, error))?;
+    CertifiedKey::from_der(chain, private, provider).map_err(|source| TlsError::Pair {
+        cert: cert.display().to_string(),
+        key: key.display().to_string(),
+        source,
+    })
+}
+
+/// What changes when a file is replaced or rewritten.
+type Stamp = [(SystemTime, u64, u64); 2];
+
+fn stamp(files: &TlsFiles) -> Result<Stamp, TlsError> {
+    let one = |path: &Path| -> Result<(SystemTime, u64, u64), TlsError> {
+        use std::os::unix::fs::MetadataExt;
+        let read = || -> io::Result<_> {
+            let metadata = fs::metadata(path)?;
+            Ok((metadata.modified()?, metadata.len(), metadata.ino()))
+        };
+        read().map_err(|error| file_error(path, error))
+    };
+    Ok([one(&files.cert)?, one(&files.key)?])
+}

@@ -1,0 +1,193 @@
+//! The certificate authority that signs the API's certificates and nothing else. It is kept in the store, sealed, so that
+//! towers on one store share it.
+
+use rand_core::CryptoRng;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SerialNumber,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{SKEW, TlsError};
+use crate::{
+    random,
+    store::{Guard, Outcome, Store, Write},
+};
+
+/// Where it stands in the store.
+const KEY: &str = "api-ca";
+const FORMAT: u32 = 1;
+const LIFETIME: Duration = Duration::days(3650);
+/// When so much is left, the certificate is made anew for the same key: whoever trusts the old one trusts what it signs until
+/// the old one ends.
+const RENEW_BEFORE: Duration = Duration::days(730);
+
+/// The authority, with its key.
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+/// As it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    format: u32,
+    certificate: Vec<u8>,
+    /// PKCS #8.
+    key: Vec<u8>,
+    not_after: i64,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl Authority {
+    /// The authority from the store, or a new one (ECDSA P-256, ten years) that is stored before this returns.
+    ///
+    /// # Errors
+    /// The store, or the seal.
+    pub async fn load_or_create(
+        store: &dyn Store,
+        keks: &keyward_transit::KekSet,
+        now: OffsetDateTime,
+    ) -> Result<Self, TlsError> {
+        loop {
+            let entry = store.get(KEY).await?;
+            let stored = match &entry {
+                Some(entry) => Some(read(&keyward_transit::open(keks, KEY, &entry.value)?)?),
+                None => None,
+            };
+            let key = match &stored {
+                Some(record) => key_pair(&record.key)?,
+                None => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+            };
+            if let Some(record) = &stored
+                && record.not_after - now.unix_timestamp() > RENEW_BEFORE.whole_seconds()
+            {
+                return Self::new(record.certificate.clone().into(), key);
+            }
+            let (certificate, not_after) = certify(&key, &mut random::rng(), now)?;
+            let mut private = Zeroizing::new(key.serialize_der());
+            let record = Record {
+                format: FORMAT,
+                certificate: certificate.to_vec(),
+                key: std::mem::take(&mut private),
+                not_after: not_after.unix_timestamp(),
+            };
+            let bytes = Zeroizing::new(serde_json::to_vec(&record).map_err(|_| TlsError::Damaged)?);
+            let sealed = keyward_transit::seal(keks.current(), KEY, &bytes, &mut random::rng())?;
+            let guard = Guard::seen(KEY, entry.as_ref());
+            match store.commit(vec![guard], vec![Write::Put(KEY.to_owned(), sealed)]).await? {
+                Outcome::Committed(_) => return Self::new(certificate, key),
+                // Another tower was faster, or perhaps we were: what is stored counts.
+                Outcome::Conflict { .. } | Outcome::Unknown => {}
+            }
+        }
+    }
+
+    fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Result<Self, TlsError> {
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+        Ok(Self { certificate, issuer })
+    }
+
+    /// The certificate that clients are to trust.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        pem(&self.certificate)
+    }
+
+    /// A server certificate for DNS names and addresses, with a fresh key (ECDSA P-256).
+    ///
+    /// # Errors
+    /// A name is none.
+    pub fn issue(
+        &self,
+        names: Vec<String>,
+        not_before: OffsetDateTime,
+        not_after: OffsetDateTime,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        // The last name is the external host, if there is one.
+        let common_name = names.last().cloned().unwrap_or_default();
+        let mut params = CertificateParams::new(names)?;
+        // A common name has at most 64 characters (RFC 5280, appendix A.1); nobody matches by it any more.
+        params.distinguished_name.push(DnType::CommonName, common_name.chars().take(64).collect::<String>());
+        params.serial_number = Some(serial(&mut random::rng()));
+        (params.not_before, params.not_after) = (not_before, not_after);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Ok((vec![certificate.der().clone()], private))
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Record, TlsError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let Format { format: found } = serde_json::from_slice(bytes).map_err(|_| TlsError::Damaged)?;
+    if found > FORMAT {
+        return Err(TlsError::NewerFormat { found, known: FORMAT });
+    }
+    serde_json::from_slice(bytes).map_err(|_| TlsError::Damaged)
+}
+
+fn key_pair(pkcs8: &[u8]) -> Result<KeyPair, TlsError> {
+    Ok(KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(pkcs8), &PKCS_ECDSA_P256_SHA256)?)
+}
+
+/// A self-signed certificate for the authority's key.
+fn certify(
+    key: &KeyPair,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
+) -> Result<(CertificateDer<'static>, OffsetDateTime), TlsError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, "Keyward");
+    params.distinguished_name.push(DnType::CommonName, "Keyward control tower API");
+    params.serial_number = Some(serial(rng));
+    params.not_before = now - SKEW;
+    params.not_after = now + LIFETIME;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let not_after = params.not_after;
+    Ok((params.self_signed(key)?.der().clone(), not_after))
+}
+
+/// A positive number of 127 random bits (RFC 5280, section 4.1.2.2).
+fn serial(rng: &mut impl CryptoRng) -> SerialNumber {
+    let mut bytes = [0; 16];
+    rng.fill_bytes(&mut bytes);
+    let [first, ..] = &mut bytes;
+    *first = *first & 0x7f | 0x40;
+    SerialNumber::from_slice(&bytes)
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let text = STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    // Lines of 64 characters (RFC 7468, section 2); base64 is ASCII.
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(std::str::from_utf8(line).unwrap_or_default());
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
