@@ -8,8 +8,30 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod app;
 pub mod audit;
 mod batch;
+pub mod changes;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
+pub mod db;
+pub mod documents;
+pub mod http;
+pub mod identity;
+pub mod issuer_check;
+pub mod layout;
+pub mod logging;
+pub mod metrics;
+pub mod openapi;
+pub mod policies;
+pub mod random;
+pub mod rings;
+pub mod router;
+pub mod seal;
+pub mod server;
 pub mod store;
+pub mod tasks;
+pub mod tenant;
+pub mod tls;
+pub mod user;

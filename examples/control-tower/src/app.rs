@@ -1,0 +1,204 @@
+//! The composition root: everything that handlers and tasks share.
+
+use std::{net::IpAddr, sync::Arc};
+
+use keyward_approle::{Limits, Pepper};
+use keyward_config_values::Name;
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+
+use crate::{
+    audit::{Audit, AuditOutcome, AuditRecord},
+    clock::Clock,
+    config::ExternalUrl,
+    db::{Db, DbError},
+    documents,
+    http::error::{Answer, ApiError},
+    layout, metrics::Metrics,
+    random,
+    store::{Guard, Outcome, Revision, SharedStore, Write},
+    tasks::Tasks,
+};
+
+mod bootstrap;
+
+pub use bootstrap::{Credentials, reset_administrator};
+
+/// Passwords that are hashed at the same time: each takes 19 MiB.
+const HASHES: usize = 2;
+
+/// Everything that handlers and tasks share.
+pub struct App {
+    /// The only now.
+    pub clock: Clock,
+    /// Records.
+    pub db: Db,
+    /// What happened.
+    pub audit: Audit,
+    /// What stored secrets are hashed under.
+    pub pepper: Pepper,
+    /// Limits on every token.
+    pub limits: Limits,
+    /// How others reach the tower.
+    pub external_url: ExternalUrl,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What the background tasks did last.
+    pub tasks: Tasks,
+    /// Policies, made ready.
+    pub policies: crate::policies::Cache,
+    /// The documents that the API accepts.
+    pub schema: keyward_config_tree::Schema,
+    hashing: Semaphore,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The only now.
+    pub clock: Clock,
+    /// Where records are kept.
+    pub store: SharedStore,
+    /// The keys that seal them.
+    pub keks: keyward_transit::KekSet,
+    /// What happened.
+    pub audit: Audit,
+    /// How others reach the tower.
+    pub external_url: ExternalUrl,
+}
+
+/// Who asks, as the audit log names them.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The id of their tenant; empty where none is known.
+    pub tenant: String,
+    /// `user/<name>`, `approle/<name>`, `task/<name>`, or empty.
+    pub subject: String,
+    /// Where from.
+    pub source: Option<IpAddr>,
+}
+
+impl Actor {
+    /// The tower itself.
+    pub fn task(tenant: &Name, name: &str) -> Self {
+        Self { tenant: tenant.to_string(), subject: format!("task/{name}"), source: None }
+    }
+
+    /// Somebody who has not proved anything.
+    pub fn stranger(source: IpAddr) -> Self {
+        Self { tenant: String::new(), subject: String::new(), source: Some(source) }
+    }
+
+    /// A record of what they did.
+    pub fn record(&self, event: &'static str, outcome: AuditOutcome, now: OffsetDateTime) -> AuditRecord {
+        let source = self.source.map(|source| source.to_string()).unwrap_or_default();
+        AuditRecord::new(self.tenant.clone(), event, outcome, self.subject.clone(), source, now)
+    }
+
+    /// A record of what they succeeded in.
+    pub fn did(&self, event: &'static str, now: OffsetDateTime) -> AuditRecord {
+        self.record(event, AuditOutcome::Success, now)
+    }
+
+    /// A record of what they were refused, and why.
+    pub fn refused(&self, event: &'static str, reason: &str, now: OffsetDateTime) -> AuditRecord {
+        self.record(event, AuditOutcome::Refused, now).with("reason", reason)
+    }
+}
+
+/// How a commit ended that did not fail.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// It is durable.
+    Done(Revision),
+    /// Something that it relied on had changed: read again, decide again.
+    Conflict,
+}
+
+impl App {
+    /// Puts the parts together; the first time with what a tower needs to be logged in to, whose one-time credentials are
+    /// answered.
+    ///
+    /// # Errors
+    /// The store is not readable, or not with these keys.
+    pub async fn start(parts: Parts) -> anyhow::Result<(Arc<Self>, Option<Credentials>)> {
+        let db = Db::new(parts.store, parts.keks);
+        let credentials = bootstrap::prepare(&db, &parts.audit, parts.clock.now()).await?;
+        let pepper = bootstrap::pepper(&db).await?;
+        let app = Self {
+            clock: parts.clock,
+            db,
+            audit: parts.audit,
+            pepper,
+            limits: Limits::default(),
+            external_url: parts.external_url,
+            metrics: Metrics::default(),
+            tasks: Tasks::default(),
+            policies: crate::policies::Cache::default(),
+            schema: documents::schema(Limits::default())?,
+            hashing: Semaphore::new(HASHES),
+        };
+        Ok((Arc::new(app), credentials))
+    }
+
+    /// Makes a change durable. Its record goes to the audit log first, so that nothing changes unrecorded; a change that
+    /// then does not come about is recorded as aborted.
+    ///
+    /// # Errors
+    /// The log or the store does not take it; nothing was changed, or (said in the text) it is not known.
+    pub async fn commit(&self, guards: Vec<Guard>, writes: Vec<Write>, record: AuditRecord) -> Answer<Commit> {
+        self.db.store().health()?;
+        let undo = AuditRecord { outcome: AuditOutcome::Failed, ..record.clone() };
+        let seq = self.audit.append(record).await.map_err(|error| {
+            tracing::error!(%error, "audit");
+            ApiError::unavailable("the audit log takes no records now; nothing was changed")
+        })?;
+        let abort = |reason: &str| {
+            self.audit.append_refusal(undo.with("aborts", seq).with("reason", reason));
+        };
+        match self.db.store().commit(guards, writes).await {
+            Ok(Outcome::Committed(revision)) => Ok(Commit::Done(revision)),
+            Ok(Outcome::Conflict { key }) => {
+                tracing::debug!(key, "conflict");
+                abort("conflict");
+                Ok(Commit::Conflict)
+            }
+            Ok(Outcome::Unknown) => {
+                Err(ApiError::unavailable("the store's answer was lost; the change may have happened, look before you repeat it"))
+            }
+            Err(error) => {
+                abort("store");
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Records a refusal, without waiting.
+    pub fn refuse(&self, record: AuditRecord) {
+        self.metrics.refusals.inc();
+        self.audit.append_refusal(record);
+    }
+
+    /// Runs work that takes a processor for long, such as hashing a password, outside the request loop and a few at a time.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+        let _permit = self.hashing.acquire().await.map_err(ApiError::internal)?;
+        tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
+    }
+
+    /// Writes a record with the entry that will remove it.
+    ///
+    /// # Errors
+    /// It cannot be sealed.
+    pub fn put_until(&self, key: String, bytes: &[u8], until: OffsetDateTime) -> Result<[Write; 2], DbError> {
+        let expiry = Write::Put(layout::expiry(until, &key), Vec::new());
+        Ok([self.db.put(key, bytes)?, expiry])
+    }
+
+    /// A random name for something.
+    pub fn fresh_id(&self) -> String {
+        random::uuid()
+    }
+}

@@ -1,0 +1,146 @@
+//! The documents that the API accepts: which collection is of which type, what refers to what, and what has to agree.
+
+use keyward_approle::{Invalid, Limits, PolicyConfig, RoleConfig};
+use keyward_config_tree::{CrossError, FieldError, Path, Reference, Schema, SchemaError, View, collection};
+use keyward_config_values::Duration;
+use keyward_keys::Algorithm;
+use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS};
+use keyward_transit::{RingConfig, ScheduleError};
+
+use crate::identity::SETTINGS;
+
+/// Key rings.
+pub const KEYS: &str = "strongbox/transit-keys";
+/// AppRoles.
+pub const ROLES: &str = "strongbox/authentication/approles";
+/// Policies.
+pub const POLICIES: &str = "strongbox/policies";
+
+/// The table of collections.
+///
+/// # Errors
+/// Two collections with one pattern, which a test excludes.
+pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
+    let schema = Schema::new()
+        .with(collection::<RingConfig>(format!("{KEYS}/<name>")).validate(valid_ring))?
+        .with(collection::<SpiffeSettings>(SETTINGS).validate(valid_settings).references(|settings: &SpiffeSettings| {
+            vec![Reference::required("jwt-signing-key", format!("{KEYS}/{}", settings.jwt_signing_key))]
+        }))?
+        .with(collection::<RoleConfig>(format!("{ROLES}/<name>")).validate(|role: &RoleConfig| valid(role.validate())).references(
+            |role: &RoleConfig| {
+                let built_in = |name: &str| [keyward_approle::DEFAULT_POLICY, keyward_approle::ADMINISTRATOR_POLICY].contains(&name);
+                let policies = role.token_policies.iter().filter(|name| !built_in(name.as_str()));
+                policies.map(|name| Reference::optional("token-policies", format!("{POLICIES}/{name}"))).collect()
+            },
+        ))?
+        .with(collection::<PolicyConfig>(format!("{POLICIES}/<name>")).validate(|policy: &PolicyConfig| valid(policy.validate())))?;
+    Ok(schema.check(move |view| tokens_outlive_no_key(view, &limits)))
+}
+
+fn valid_ring(ring: &RingConfig) -> Result<(), FieldError> {
+    ring.validate(None).map(drop).map_err(|error| FieldError::new("auto-rotate", error.to_string()))
+}
+
+fn valid_settings(settings: &SpiffeSettings) -> Result<(), FieldError> {
+    if settings.issuing_ca.is_some() {
+        return Err(FieldError::new("issuing-ca", "X.509-SVIDs are not supported by this release")
+            .with_remedy("remove the field; JWT-SVIDs need none"));
+    }
+    Ok(())
+}
+
+/// The first problem; the others are found once it is mended.
+fn valid(result: Result<(), Invalid>) -> Result<(), FieldError> {
+    let Err(invalid) = result else { return Ok(()) };
+    match invalid.problems().first() {
+        Some(problem) => Err(FieldError::new(problem.field(), problem.problem().to_string())),
+        None => Err(FieldError::new("", invalid.to_string())),
+    }
+}
+
+/// The key that signs identities must sign JWT-SVIDs, and verify them for as long as any role lets them live. Whichever
+/// document of the change breaks that is refused.
+fn tokens_outlive_no_key(view: &View<'_>, limits: &Limits) -> Result<(), CrossError> {
+    let Ok(settings_path) = SETTINGS.parse::<Path>() else { return Ok(()) };
+    let Some(settings) = view.get::<SpiffeSettings>(&settings_path)? else { return Ok(()) };
+    let Ok(key_path) = format!("{KEYS}/{}", settings.jwt_signing_key).parse::<Path>() else { return Ok(()) };
+    let Some(ring) = view.get::<RingConfig>(&key_path)? else { return Ok(()) };
+    let signs = ring.cipher.key_type().map(Algorithm::default_for).is_some_and(|algorithm| JWT_SVID_ALGORITHMS.contains(&algorithm));
+    if !signs {
+        let message = format!("the key `{}` has the cipher {}, which signs no JWT-SVID", ring.name, ring.cipher);
+        let error = FieldError::new("jwt-signing-key", message)
+            .with_remedy("JWT-SVIDs are signed with rsa-… or ecdsa-… keys; AWS, Azure and Google Cloud all accept rsa-2048");
+        return Err(CrossError::new(settings_path, error));
+    }
+    let roles = view.list::<RoleConfig>(&format!("{ROLES}/<name>"))?;
+    let with_svids = roles.iter().filter(|(_, role)| role.token_spiffe_jwt.is_some());
+    let life = |role: &RoleConfig| role.longest_token_life(limits);
+    let Some((role_path, role)) = with_svids.max_by_key(|(_, role)| life(role)) else { return Ok(()) };
+    let Err(error) = ring.validate(Some(life(role))) else { return Ok(()) };
+    Err(blame(view, &key_path, role_path, life(role), &error))
+}
+
+/// The error is the role's when the role is what changed, else the key's.
+fn blame(view: &View<'_>, key: &Path, role: &Path, life: Duration, error: &ScheduleError) -> CrossError {
+    let touched = |path: &Path| view.touched().any(|touched| touched == path);
+    if touched(role) && !touched(key) {
+        let message = format!("tokens of this role live up to {life}, longer than the key `{}` verifies them: {error}", key.name());
+        let error = FieldError::new("token-spiffe-jwt", message)
+            .with_remedy("shorten `token-ttl`, `token-period` or `token-spiffe-jwt.ttl`, or lengthen the key's `invalidate-after`");
+        return CrossError::new(role.clone(), error);
+    }
+    let message = format!("tokens of the role `{}` live up to {life}: {error}", role.name());
+    let error = FieldError::new("auto-rotate.invalidate-after", message).with_remedy("lengthen it, or shorten the role's tokens");
+    CrossError::new(key.clone(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use keyward_config_tree::{Bulk, Document, plan};
+
+    use super::*;
+
+    const WALK: &str = include_str!("../../aws-federation.yaml");
+
+    fn refused(yaml: &str) -> String {
+        let schema = schema(Limits::default()).unwrap();
+        let error = Bulk::parse(yaml).and_then(|bulk| plan(&BTreeMap::<Path, Document>::new(), &bulk, &schema).map(drop));
+        error.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_walk_is_accepted_as_it_is_printed() {
+        let schema = schema(Limits::default()).unwrap();
+        let plan = plan(&BTreeMap::<Path, Document>::new(), &Bulk::parse(WALK).unwrap(), &schema).unwrap();
+        assert_eq!(plan.changes().len(), 3);
+        assert!(plan.warnings().is_empty(), "distribute may name what does not exist yet");
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_place_and_a_remedy() {
+        let cases = [
+            (WALK.replace("rotate-after: 30d", "rotat-after: 30d"), "document 1, line 6, ", "`rotate-after`"),
+            (WALK.replace("rotate-after: 30d", "rotate-after: 30x"), "document 1, line 6, ", "`auto-rotate.rotate-after`"),
+            (WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: other"), "document 2, line 17, ", "`strongbox/transit-keys/other`"),
+            (WALK.replace("\nname: payments", "\nname: payment"), "document 3, line 21, ", "`payments`"),
+            (WALK.replace("cipher: rsa-2048", "cipher: [rsa-2048"), "document 1, line ", ""),
+            (WALK.replace("cipher: rsa-2048", "cipher: ed25519"), "document 2, line 17, ", "signs no JWT-SVID"),
+            (WALK.replace("invalidate-after: 2d", "invalidate-after: 1d"), "document 1, line 9, ", "superseded"),
+            (WALK.replace("activate-after: 1d", "activate-after: 1m"), "document 1, ", "`auto-rotate"),
+            (WALK.replace("token-period: 1d", "token-period: 1"), "document 3, line 24, ", "`1d`"),
+        ];
+        for (yaml, place, detail) in cases {
+            let text = refused(&yaml);
+            assert!(text.starts_with(place), "{text}");
+            assert!(text.contains(detail), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_x509_authority_is_refused_until_there_is_one() {
+        let text = refused(&WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: spiffe-jwt\nissuing-ca: edge"));
+        assert!(text.contains("`issuing-ca`: X.509-SVIDs are not supported by this release"), "{text}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Handlers, one file per noun. Each extracts, loads, calls one pure function, commits and responds.
+
+pub mod approle;
+pub mod audit;
+pub mod body;
+pub mod bulk;
+pub mod caller;
+pub mod config;
+pub mod error;
+pub mod login;
+pub mod oidc;
+pub mod operations;
+pub mod peer;
+pub mod spiffe;
+pub mod token;
+pub mod transit;

@@ -1,0 +1,225 @@
+//! AppRoles: login, state, and their secret-ids.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::IntoResponse as _,
+};
+use keyward_approle::{
+    Accessor, Attempt, LOGIN_REFUSED, LoginDecision, RecordChange, Role, SecretIdIssued, SecretIdRecord, SecretIdRequest,
+    TokenRecord, TokenView, login,
+};
+use keyward_config_values::Name;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    body::JsonBody,
+    caller::Caller,
+    error::{Answer, ApiError},
+    peer::Peer,
+    token,
+};
+use crate::{
+    app::{Actor, App, Commit},
+    db::{DbError, Stored},
+    layout, random,
+    store::{Guard, Write},
+};
+
+/// How often a decision is made again because what it relied on changed. Contention on one counted secret-id resolves
+/// itself: each conflict means that somebody else took a use.
+const TRIES: usize = 256;
+
+/// `POST /v1/approle-login`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LoginBody {
+    role_id: String,
+    secret_id: zeroize::Zeroizing<String>,
+}
+
+/// `POST /v1/approle-login`.
+///
+/// # Errors
+/// 401 with one text for every reason.
+pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<LoginBody>) -> Answer {
+    let attempt = Attempt::new(&body.role_id, &body.secret_id, &app.pepper);
+    drop(body);
+    for _ in 0..TRIES {
+        let now = app.clock.now();
+        let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
+        let role = role_of(&app, &attempt, record.as_ref()).await?;
+        let (found, stored) = (role.as_ref().map(|role| &*role.value), record.as_ref().map(|record| &*record.value));
+        let grant = match login(&attempt, found, stored, source, now) {
+            LoginDecision::Granted(grant) => *grant,
+            LoginDecision::Refused(reason) => {
+                let actor = Actor {
+                    tenant: found.map(|role| role.tenant().to_string()).unwrap_or_default(),
+                    subject: found.map(|role| format!("approle/{}", role.name())).unwrap_or_default(),
+                    source: Some(source),
+                };
+                app.refuse(actor.refused("approle-login", reason.code(), now));
+                app.metrics.login("approle", false);
+                return Err(ApiError::unauthenticated(LOGIN_REFUSED));
+            }
+        };
+        let mut guards: Vec<Guard> = role.iter().map(Stored::guard).collect();
+        let mut writes = Vec::new();
+        if let (RecordChange::Update(changed), Some(stored)) = (&grant.record, &record) {
+            guards.push(stored.guard());
+            writes.push(app.db.put(stored.key.clone(), &changed.encode().map_err(ApiError::internal)?)?);
+        }
+        let tenant = grant.parameters.tenant.clone();
+        let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
+        let svid = token::mint_svid(&app, &issued, now).await?;
+        writes.extend(token::store(&app, &issued)?);
+        let actor = Actor { tenant: tenant.to_string(), subject: issued.subject().to_string(), source: Some(source) };
+        let mut audit = actor.did("approle-login", now).with("accessor", issued.accessor().to_string());
+        if let Some(accessor) = grant.secret_id {
+            audit = audit.with("secret-id-accessor", accessor.to_string());
+        }
+        let jwt_svid = token::attach(svid, &mut guards, &mut writes, &mut audit);
+        if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
+            app.metrics.login("approle", true);
+            let view = TokenView::new(&issued, now).with_token(&token).with_jwt_svid(jwt_svid.as_deref());
+            return Ok(token::answer(&view));
+        }
+    }
+    Err(ApiError::unavailable("too many logins with this secret-id at once; try again"))
+}
+
+/// The role that a login is for: the one that the secret-id was made for, else the one that has the role-id.
+async fn role_of(
+    app: &App,
+    attempt: &Attempt,
+    record: Option<&Stored<Arc<SecretIdRecord>>>,
+) -> Result<Option<Stored<Arc<Role>>>, DbError> {
+    let place = match record {
+        Some(record) => Some(layout::role(record.value.tenant(), record.value.role().as_str())),
+        None => {
+            let index = layout::role_id(attempt.role_key());
+            app.db.store().range(&format!("{index}/"), None, 1, None).await?.pop().and_then(|entry| {
+                let (tenant, role) = entry.key.strip_prefix(&index)?.strip_prefix('/')?.split_once('/')?;
+                Some(layout::role(&tenant.parse().ok()?, role))
+            })
+        }
+    };
+    match place {
+        Some(place) => app.db.load(&place, Role::decode).await,
+        None => Ok(None),
+    }
+}
+
+/// The role that a path names.
+async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Role>>> {
+    let missing = || ApiError::not_found(format_args!("the AppRole `{name}`"));
+    let name: Name = name.parse().map_err(|_| missing())?;
+    app.db.load(&layout::role(caller.tenant(), name.as_str()), Role::decode).await?.ok_or_else(missing)
+}
+
+/// `GET /v1/state/strongbox/authentication/approles/<name>`.
+///
+/// # Errors
+/// 404.
+pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let role = named(&app, &caller, &name).await?;
+    Ok(Json(role.value.state(&app.limits)).into_response())
+}
+
+/// `POST …/<name>/generate-secret-id`. Without a body the role decides everything.
+///
+/// # Errors
+/// 404; 400 for what is wider than the role; 409 for a supplied secret that exists.
+pub async fn generate_secret_id(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<Option<SecretIdRequest>>,
+) -> Answer {
+    let role = named(&app, &caller, &name).await?;
+    let now = app.clock.now();
+    let (secret, record) =
+        SecretIdRecord::issue(&role.value, body.unwrap_or_default(), &app.pepper, &mut random::rng(), now)
+            .map_err(|error| ApiError::invalid(error.to_string()))?;
+    let place = layout::secret_id(record.key());
+    let accessor = record.accessor();
+    let index = layout::secret_id_accessor(caller.tenant(), name.as_str(), accessor);
+    let bytes = record.encode().map_err(ApiError::internal)?;
+    let mut writes = vec![app.db.put(index, record.key().to_string().as_bytes())?];
+    match record.remove_at() {
+        Some(end) => writes.extend(app.put_until(place.clone(), &bytes, end)?),
+        None => writes.push(app.db.put(place.clone(), &bytes)?),
+    }
+    let audit = caller
+        .actor()
+        .did("generate-secret-id", now)
+        .with("approle", name.as_str())
+        .with("secret-id-accessor", accessor.to_string());
+    match app.commit(vec![role.guard(), Guard::Absent(place)], writes, audit).await? {
+        Commit::Done(_) => Ok(token::answer(&SecretIdIssued::new(&secret, &record))),
+        Commit::Conflict => Err(ApiError::conflict("the AppRole was changed meanwhile, or this secret-id exists already")),
+    }
+}
+
+/// Names one secret-id.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AccessorBody {
+    accessor: Accessor,
+}
+
+/// `POST …/<name>/lookup-secret-id {accessor}`.
+///
+/// # Errors
+/// 404.
+pub async fn lookup_secret_id(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<AccessorBody>,
+) -> Answer {
+    let (record, _) = by_accessor(&app, &caller, &name, body.accessor).await?;
+    Ok(Json(record.value.state()).into_response())
+}
+
+/// `POST …/<name>/destroy-secret-id {accessor}`.
+///
+/// # Errors
+/// 404.
+pub async fn destroy_secret_id(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<AccessorBody>,
+) -> Answer {
+    let (record, index) = by_accessor(&app, &caller, &name, body.accessor).await?;
+    let audit = caller
+        .actor()
+        .did("destroy-secret-id", app.clock.now())
+        .with("approle", name.as_str())
+        .with("secret-id-accessor", body.accessor.to_string());
+    // Unguarded: whatever the record is by now, it goes.
+    let writes = vec![Write::Delete(record.key), Write::Delete(index)];
+    match app.commit(Vec::new(), writes, audit).await? {
+        Commit::Done(_) => Ok(Json(json!({})).into_response()),
+        Commit::Conflict => Err(ApiError::internal("a commit without guards had a conflict")),
+    }
+}
+
+async fn by_accessor(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    accessor: Accessor,
+) -> Answer<(Stored<Arc<SecretIdRecord>>, String)> {
+    named(app, caller, name).await?;
+    let missing = || ApiError::not_found(format_args!("the secret-id with this accessor in `{name}`"));
+    let index = layout::secret_id_accessor(caller.tenant(), name, accessor);
+    let key = app.db.get(&index).await?.ok_or_else(missing)?;
+    let key = std::str::from_utf8(&key.value).map_err(ApiError::internal)?.to_owned();
+    let record = app.db.load(&format!("secret-id/{key}"), SecretIdRecord::decode).await?.ok_or_else(missing)?;
+    Ok((record, index))
+}

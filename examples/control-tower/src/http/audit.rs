@@ -1,0 +1,47 @@
+//! Reading the audit log.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+    response::IntoResponse as _,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    caller::Caller,
+    error::{Answer, ApiError},
+};
+use crate::{app::App, audit::Since};
+
+/// The most records of one answer, and how many there are when nothing is said.
+const MOST: usize = 1000;
+const USUAL: usize = 100;
+
+/// `?since=&limit=`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Page {
+    since: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/state/audit?since=&limit=`: the tenant's records, oldest first. `since` is a record's number or a time.
+///
+/// # Errors
+/// 400 for a `since` that is neither; 503 when the log cannot be read.
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Query(page): Query<Page>) -> Answer {
+    let since = match page.since.as_deref() {
+        Some(text) => text.parse::<Since>().map_err(|error| ApiError::invalid(error.to_string()))?,
+        None => Since::Start,
+    };
+    let limit = page.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let records = app.audit.read(since, Some(caller.tenant().to_string()), limit).await.map_err(|error| {
+        tracing::error!(%error, "audit");
+        ApiError::unavailable("the audit log cannot be read now")
+    })?;
+    let next = records.last().map(|record| record.seq + 1);
+    Ok(Json(json!({ "records": records, "next": next })).into_response())
+}

@@ -1,0 +1,133 @@
+//! Request bodies: JSON, read strictly.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+};
+use serde::de::DeserializeOwned;
+
+use super::error::{Answer, ApiError};
+
+/// The longest body that is read: 1 MiB.
+pub const LIMIT: usize = 1 << 20;
+
+/// A JSON body as a `T`. An absent or empty body counts as `null`, so that an `Option` is `None`; its content type does not
+/// matter then.
+pub struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let kind = content_type(&request).map(str::to_owned);
+        let bytes = read(request, state).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return serde_json::from_str("null").map(Self).map_err(|_| ApiError::invalid("a JSON body is required"));
+        }
+        if let Some(kind) = kind
+            && !is_json(&kind)
+        {
+            return Err(unsupported(&kind, "application/json"));
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+/// The bytes of a body, at most [`LIMIT`].
+///
+/// # Errors
+/// 413, or the connection broke.
+pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {LIMIT} bytes"));
+        }
+        ApiError::invalid("the body did not arrive whole")
+    })
+}
+
+/// The media type of a request, without its parameters.
+pub fn content_type(request: &Request) -> Option<&str> {
+    let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or(value).trim())
+}
+
+/// 415 with what would do.
+pub fn unsupported(found: &str, expected: &str) -> ApiError {
+    let found: String = found.chars().take(80).collect();
+    ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        format!("content type `{found}` is not understood here: send `{expected}`"),
+    )
+}
+
+/// `application/json` and what builds on it (RFC 6839 §3.1).
+pub fn is_json(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
+        // What a client sends that says nothing about a body that it nevertheless has.
+        || kind == "application/x-www-form-urlencoded"
+}
+
+/// `application/yaml` (RFC 9512) and what it was called before.
+pub fn is_yaml(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    matches!(kind.as_str(), "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml")
+        || kind.starts_with("application/") && kind.ends_with("+yaml")
+}
+
+/// JSON as a `T`, whose members occur once. The text of an error never repeats a value: it may be a secret.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let text = error.to_string();
+        let what = match error.classify() {
+            serde_json::error::Category::Data => without_values(&text),
+            _ => text,
+        };
+        ApiError::invalid(format!("the JSON body is refused: {what}"))
+    })
+}
+
+/// serde quotes the value that it did not expect; what is in double quotes goes.
+fn without_values(text: &str) -> String {
+    let mut parts = text.split('"');
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    while let (Some(_), Some(after)) = (parts.next(), parts.next()) {
+        kept.push('…');
+        kept.push_str(after);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Sample {
+        number: u8,
+    }
+
+    #[test]
+    fn errors_name_the_field_and_never_a_value() {
+        let text = |json: &str| parse::<Sample>(json.as_bytes()).unwrap_err().message().to_owned();
+        assert!(text(r#"{"nunber":1}"#).contains("unknown field `nunber`, expected `number`"));
+        let secret = text(r#"{"number":"hunter2"}"#);
+        assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
+        assert!(text(r#"{"number":1,"number":2}"#).contains("duplicate field `number`"));
+        assert!(text("{").contains("EOF"));
+    }
+
+    #[test]
+    fn what_counts_as_json() {
+        for yes in ["application/json", "Application/JSON", "application/merge-patch+json", "application/json-patch+json"] {
+            assert!(is_json(yes), "{yes}");
+        }
+        for no in ["text/plain", "application/yaml", "text/json+x"] {
+            assert!(!is_json(no), "{no}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The configuration tree: one document at a time.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path as UrlPath, Query, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use keyward_config_tree::{Bulk, Document, IfMatch, Item, Operation, Path, Revision};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    body,
+    caller::Caller,
+    error::{Answer, ApiError, Status},
+};
+use crate::{
+    app::App,
+    changes::{self, Applied, Precondition},
+    layout,
+    store::snapshot,
+};
+
+impl From<keyward_config_tree::Error> for ApiError {
+    fn from(error: keyward_config_tree::Error) -> Self {
+        use keyward_config_tree::Reason;
+        let status = match error.reason() {
+            Reason::Exists | Reason::Referred { .. } => StatusCode::CONFLICT,
+            Reason::NotFound { .. } => StatusCode::NOT_FOUND,
+            Reason::MissingReference { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => match Status::from(error.kind()).0 {
+                StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+                status => status,
+            },
+        };
+        let info = serde_json::to_value(&error).unwrap_or(Value::Null);
+        Self::new(status, error.to_string()).with_info(info)
+    }
+}
+
+/// `?validate=true`: a dry run.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Mode {
+    validate: bool,
+}
+
+impl Mode {
+    /// Whether nothing is to be changed.
+    pub fn is_dry_run(&self) -> bool {
+        self.validate
+    }
+}
+
+fn parse(path: &str) -> Answer<Path> {
+    path.parse().map_err(|error: keyward_config_tree::PathError| ApiError::invalid(error.to_string()))
+}
+
+fn entity_tag(revision: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Ok(tag) = HeaderValue::from_str(&Revision::new(revision).to_string()) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+}
+
+fn if_match(headers: &HeaderMap) -> Answer<Option<IfMatch>> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| ApiError::invalid("`If-Match` is no text"))?;
+    text.parse().map(Some).map_err(|error: keyward_config_tree::RevisionError| ApiError::invalid(error.to_string()))
+}
+
+/// `GET /v1/config/<path>`: the document with its revision as `ETag`; of a collection the names.
+///
+/// # Errors
+/// 404.
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, UrlPath(path): UrlPath<String>) -> Answer {
+    let path = parse(&path)?;
+    caller.permit(&app, keyward_approle::Operation::Read, &format!("/v1/config/{path}")).await?;
+    if app.schema.is_collection(&path) {
+        let prefix = format!("{}/", layout::document(caller.tenant(), path.as_str()));
+        let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
+        let names: Vec<&str> = entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)).collect();
+        return Ok(Json(names).into_response());
+    }
+    let key = layout::document(caller.tenant(), path.as_str());
+    let stored = app.db.get(&key).await?.ok_or_else(|| ApiError::not_found(format_args!("`{path}`")))?;
+    let value: Value = serde_json::from_slice(&stored.value).map_err(ApiError::internal)?;
+    Ok((entity_tag(stored.revision), Json(value)).into_response())
+}
+
+/// `PUT`.
+///
+/// # Errors
+/// 400 with the field, 412 when the revision moved.
+pub async fn replace(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    UrlPath(path): UrlPath<String>,
+    Query(mode): Query<Mode>,
+    request: Request,
+) -> Answer {
+    change(&app, &caller, parse(&path)?, Operation::Replace, &mode, request).await
+}
+
+/// `PATCH` (RFC 7396).
+///
+/// # Errors
+/// As [`replace`], and 404.
+pub async fn merge(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    UrlPath(path): UrlPath<String>,
+    Query(mode): Query<Mode>,
+    request: Request,
+) -> Answer {
+    change(&app, &caller, parse(&path)?, Operation::Merge, &mode, request).await
+}
+
+/// `POST` on a collection; on the path of a document it creates that one.
+///
+/// # Errors
+/// As [`replace`], and 409.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    UrlPath(path): UrlPath<String>,
+    Query(mode): Query<Mode>,
+    request: Request,
+) -> Answer {
+    change(&app, &caller, parse(&path)?, Operation::Create, &mode, request).await
+}
+
+/// `DELETE`.
+///
+/// # Errors
+/// 404; 409 while another document refers to it; 412 when the revision moved.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    UrlPath(path): UrlPath<String>,
+    Query(mode): Query<Mode>,
+    headers: HeaderMap,
+) -> Answer {
+    let path = parse(&path)?;
+    let precondition = precondition(&caller, &path, if_match(&headers)?);
+    let bulk = Bulk::from(Item::delete(path));
+    let applied = changes::apply(&app, &caller, &bulk, precondition, mode.is_dry_run()).await?;
+    Ok(answer(&applied))
+}
+
+async fn change(
+    app: &Arc<App>,
+    caller: &Caller,
+    path: Path,
+    operation: Operation,
+    mode: &Mode,
+    request: Request,
+) -> Answer {
+    let condition = if_match(request.headers())?;
+    let kind = body::content_type(&request).map(str::to_owned);
+    let bytes = body::read(request, &()).await?;
+    let (path, item) = match kind.as_deref() {
+        Some(kind) if body::is_yaml(kind) => {
+            let path = target(app, path, operation, || Document::from_yaml(&bytes))?;
+            (path.clone(), Item::from_yaml(path, operation, &bytes)?)
+        }
+        None => {
+            let path = target(app, path, operation, || Document::from_json(&bytes))?;
+            (path.clone(), Item::from_json(path, operation, &bytes)?)
+        }
+        Some(kind) if body::is_json(kind) => {
+            let path = target(app, path, operation, || Document::from_json(&bytes))?;
+            (path.clone(), Item::from_json(path, operation, &bytes)?)
+        }
+        Some(kind) => return Err(body::unsupported(kind, "application/json")),
+    };
+    let precondition = precondition(caller, &path, condition);
+    let applied = changes::apply(app, caller, &Bulk::from(item), precondition, mode.is_dry_run()).await?;
+    Ok(answer(&applied))
+}
+
+/// The document's own path, where a creation names only the collection.
+fn target(
+    app: &App,
+    path: Path,
+    operation: Operation,
+    document: impl FnOnce() -> Result<Document, keyward_config_tree::Error>,
+) -> Answer<Path> {
+    if operation == Operation::Create && app.schema.is_collection(&path) {
+        return Ok(app.schema.path_in(&path, &document()?)?);
+    }
+    Ok(path)
+}
+
+fn precondition(caller: &Caller, path: &Path, condition: Option<IfMatch>) -> Option<Precondition> {
+    let condition = condition?;
+    Some(Precondition { key: layout::document(caller.tenant(), path.as_str()), condition })
+}
+
+fn answer(applied: &Applied) -> Response {
+    let created = applied.documents.first().is_some_and(|document| document.effect == "created") && !applied.dry_run;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let headers = applied.revision.map(entity_tag).unwrap_or_default();
+    (status, headers, Json(json!(applied))).into_response()
+}

@@ -1,0 +1,143 @@
+//! The one map from errors to HTTP, and the one shape of an error body.
+
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{db::DbError, store::StoreError};
+
+/// A refusal as a client sees it. It never holds a secret, nor more about a failed login than that it failed.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    problems: Vec<(String, Option<Value>)>,
+}
+
+/// What every handler answers with.
+pub type Answer<T = Response> = Result<T, ApiError>;
+
+impl ApiError {
+    /// One message under a status.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, problems: vec![(message.into(), None)] }
+    }
+
+    /// The same with data that a program can read.
+    #[must_use]
+    pub fn with_info(mut self, info: Value) -> Self {
+        if let Some((_, slot)) = self.problems.last_mut() {
+            *slot = Some(info);
+        }
+        self
+    }
+
+    /// Several messages under one status.
+    pub fn several(status: StatusCode, problems: impl IntoIterator<Item = (String, Option<Value>)>) -> Self {
+        Self { status, problems: problems.into_iter().collect() }
+    }
+
+    /// 400: the request makes no sense.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 401: no credentials, or none that count.
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    /// 404.
+    pub fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{what} does not exist"))
+    }
+
+    /// 409.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 422: understood, and not applicable.
+    pub fn inapplicable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    /// 503: the tower cannot do it now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 500, with the reason in the log alone.
+    pub fn internal(reason: impl std::fmt::Display) -> Self {
+        tracing::error!(%reason, "internal error");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the tower's log has the reason")
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The first message.
+    pub fn message(&self) -> &str {
+        self.problems.first().map_or("", |(message, _)| message)
+    }
+}
+
+/// The four kinds that every library error has, as statuses.
+macro_rules! kinds {
+    ($($kind:path),+ $(,)?) => {$(
+        impl From<$kind> for Status {
+            fn from(kind: $kind) -> Self {
+                use $kind as Kind;
+                Self(match kind {
+                    Kind::Malformed => StatusCode::BAD_REQUEST,
+                    Kind::Refused | Kind::Misconfigured => StatusCode::UNPROCESSABLE_ENTITY,
+                    _ => StatusCode::SERVICE_UNAVAILABLE,
+                })
+            }
+        }
+    )+};
+}
+
+/// The status that a kind of error has where nothing else is said.
+pub struct Status(pub StatusCode);
+
+kinds!(keyward_keys::ErrorKind, keyward_config_values::ErrorKind, keyward_config_tree::ErrorKind);
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Store(error) => error.into(),
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "store");
+        Self::unavailable("the store does not take changes now; nothing was changed")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let errors: Vec<Value> = self
+            .problems
+            .into_iter()
+            .map(|(message, info)| match info {
+                Some(info) => json!({"error-message": message, "error-info": info}),
+                None => json!({"error-message": message}),
+            })
+            .collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        (self.status, headers, Json(json!({ "errors": errors }))).into_response()
+    }
+}

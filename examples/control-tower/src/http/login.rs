@@ -1,0 +1,79 @@
+//! Logins of users.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use keyward_approle::{TokenParameters, TokenRecord, TokenView};
+use keyward_config_values::Name;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{
+    body::JsonBody,
+    error::{Answer, ApiError},
+    peer::Peer,
+    token,
+};
+use crate::{
+    app::{Actor, App, Commit},
+    layout, random,
+    tenant::{self, Tenant},
+    user::User,
+};
+
+/// The one text of every refused login.
+const REFUSED: &str = "invalid username or password";
+
+/// `POST /v1/login`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    username: String,
+    password: Zeroizing<String>,
+    tenant: Option<String>,
+    /// For users with a one-time password; ignored for those without.
+    #[allow(dead_code)]
+    otp: Option<Zeroizing<String>>,
+}
+
+/// `POST /v1/login`. Without `tenant` the tenant is `default`.
+///
+/// # Errors
+/// 401 with one text for every reason.
+pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<Body>) -> Answer {
+    let Body { username, password, tenant, .. } = body;
+    let tenant = Tenant::find(&app.db, tenant.as_deref().unwrap_or(tenant::DEFAULT)).await?;
+    let user = match &tenant {
+        Some(tenant) => app.db.load(&layout::user(&tenant.value.id, &username), User::decode).await?,
+        None => None,
+    };
+    let known = user.as_ref().map(|user| (*user.value).clone());
+    let good = app.compute(move || User::check(known.as_ref(), &password)).await?.map_err(ApiError::internal)?;
+    let now = app.clock.now();
+    let actor = Actor {
+        tenant: tenant.as_ref().map(|tenant| tenant.value.id.to_string()).unwrap_or_default(),
+        // A name that does not exist may be a password typed into the wrong field.
+        subject: user.as_ref().map(|_| format!("user/{username}")).unwrap_or_default(),
+        source: Some(source),
+    };
+    let (Some(tenant), Some(user), true) = (tenant, user, good) else {
+        let reason = if actor.subject.is_empty() { "unknown-user" } else { "wrong-password" };
+        app.refuse(actor.refused("login", reason, now));
+        app.metrics.login("user", false);
+        return Err(ApiError::unauthenticated(REFUSED));
+    };
+    let parameters = TokenParameters::for_user(tenant.value.id.clone(), username, policies(&user.value));
+    let (token, record) = TokenRecord::issue(parameters, &app.limits, &app.pepper, &mut random::rng(), now);
+    let audit = actor.did("login", now).with("accessor", record.accessor().to_string());
+    match app.commit(vec![user.guard()], token::store(&app, &record)?, audit).await? {
+        Commit::Done(_) => {
+            app.metrics.login("user", true);
+            Ok(token::answer(&TokenView::new(&record, now).with_token(&token)))
+        }
+        Commit::Conflict => Err(ApiError::conflict("the user was changed meanwhile; log in again")),
+    }
+}
+
+fn policies(user: &User) -> Vec<Name> {
+    user.policies.clone()
+}

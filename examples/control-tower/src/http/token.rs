@@ -1,0 +1,163 @@
+//! Tokens: how they are stored and answered, their state, refresh and revocation.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use keyward_approle::{Owner, Reason, Role, Subject, TOKEN_REFUSED, TokenRecord, TokenView};
+use keyward_config_values::Duration;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{
+    body::JsonBody,
+    caller::Caller,
+    error::{Answer, ApiError},
+};
+use crate::{
+    app::{App, Commit},
+    audit::AuditRecord,
+    db::DbError,
+    identity::{Identity, Minted},
+    layout,
+    store::{Guard, Write},
+    tenant::Tenant,
+    user::User,
+};
+
+/// An answer that holds a secret: no cache may keep it.
+pub fn answer(body: &impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// What stores a new token.
+///
+/// # Errors
+/// It cannot be written.
+pub fn store(app: &App, record: &TokenRecord) -> Answer<Vec<Write>> {
+    let index = layout::token_accessor(record.tenant(), record.accessor());
+    let mut writes = vec![app.db.put(index, record.key().to_string().as_bytes())?];
+    writes.extend(replace(app, record)?);
+    Ok(writes)
+}
+
+/// What stores a token that is there already.
+fn replace(app: &App, record: &TokenRecord) -> Answer<[Write; 2]> {
+    let bytes = record.encode().map_err(ApiError::internal)?;
+    Ok(app.put_until(layout::token(record.key()), &bytes, record.expires())?)
+}
+
+/// The SVID that comes with a token, if one does.
+///
+/// # Errors
+/// Those of minting.
+pub async fn mint_svid(app: &App, record: &TokenRecord, now: OffsetDateTime) -> Answer<Option<Minted>> {
+    let (Some(grant), Subject::Approle { name, .. }) = (record.jwt_svid(), record.subject()) else {
+        return Ok(None);
+    };
+    let tenant = Tenant::by_id(&app.db, record.tenant().as_str()).await?;
+    let tenant = tenant.ok_or_else(|| ApiError::internal("a token's tenant is gone"))?;
+    let identity = Identity::load(&app.db, record.tenant()).await?;
+    identity.mint(app, &tenant.value.name, name, grant, now).await.map(Some)
+}
+
+/// Adds what an SVID needs to a commit, and answers its text.
+pub fn attach(
+    svid: Option<Minted>,
+    guards: &mut Vec<Guard>,
+    writes: &mut Vec<Write>,
+    audit: &mut AuditRecord,
+) -> Option<String> {
+    let svid = svid?;
+    guards.extend(svid.guards);
+    writes.extend(svid.writes);
+    *audit = audit.clone().with("spiffe-id", svid.subject.to_string()).with("kid", svid.kid);
+    Some(svid.jwt_svid)
+}
+
+/// `GET /v1/state/strongbox/token`.
+///
+/// # Errors
+/// None beyond the token's own.
+pub async fn state(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    Ok(Json(TokenView::new(caller.token.record(), app.clock.now())).into_response())
+}
+
+/// `POST /v1/state/strongbox/token/refresh`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RefreshBody {
+    increment: Option<Duration>,
+}
+
+/// `POST /v1/state/strongbox/token/refresh`. The body may be absent.
+///
+/// # Errors
+/// 401 when the token has ended meanwhile, 422 when it cannot be refreshed.
+pub async fn refresh(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    JsonBody(body): JsonBody<Option<RefreshBody>>,
+) -> Answer {
+    let increment = body.unwrap_or_default().increment;
+    let now = app.clock.now();
+    let role = match caller.token.subject() {
+        Subject::Approle { name, .. } => {
+            app.db.load(&layout::role(caller.tenant(), name.as_str()), Role::decode).await?
+        }
+        _ => None,
+    };
+    let owner = match (&role, caller.token.subject()) {
+        (Some(role), _) => Owner::Role(&role.value),
+        (None, Subject::User { name }) if user_exists(&app, &caller, name).await? => Owner::User,
+        _ => Owner::Gone,
+    };
+    let record = caller.token.refresh(owner, increment, &app.limits, now).map_err(|reason| {
+        app.refuse(caller.actor().refused("token-refresh", reason.code(), now));
+        match reason {
+            Reason::NotRenewable | Reason::Disabled => ApiError::inapplicable(reason.to_string()),
+            _ => ApiError::unauthenticated(TOKEN_REFUSED),
+        }
+    })?;
+    let svid = mint_svid(&app, &record, now).await?;
+    let mut guards = vec![caller.stored.guard()];
+    let mut writes = Vec::from(replace(&app, &record)?);
+    let mut audit = caller.actor().did("token-refresh", now).with("accessor", record.accessor().to_string());
+    let jwt_svid = attach(svid, &mut guards, &mut writes, &mut audit);
+    match app.commit(guards, writes, audit).await? {
+        Commit::Done(_) => {
+            let view = TokenView::new(&record, now)
+                .with_presented(caller.presented.as_str())
+                .with_jwt_svid(jwt_svid.as_deref());
+            Ok(answer(&view))
+        }
+        Commit::Conflict => Err(ApiError::conflict("the token was changed meanwhile; refresh it again")),
+    }
+}
+
+async fn user_exists(app: &App, caller: &Caller, name: &str) -> Result<bool, DbError> {
+    Ok(app.db.load(&layout::user(caller.tenant(), name), User::decode).await?.is_some())
+}
+
+/// `POST /v1/state/strongbox/token/revoke`: ends the caller's own token.
+///
+/// # Errors
+/// Those of the store.
+pub async fn revoke(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    let record = caller.token.record();
+    let audit = caller
+        .actor()
+        .did("token-revoke", app.clock.now())
+        .with("accessor", record.accessor().to_string());
+    let index = layout::token_accessor(record.tenant(), record.accessor());
+    let writes = vec![Write::Delete(layout::token(record.key())), Write::Delete(index)];
+    match app.commit(Vec::new(), writes, audit).await? {
+        Commit::Done(_) => Ok(Json(json!({})).into_response()),
+        Commit::Conflict => Err(ApiError::internal("a commit without guards had a conflict")),
+    }
+}

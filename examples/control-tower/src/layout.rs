@@ -1,0 +1,139 @@
+//! Where everything stands in the store: the only place that spells keys.
+//!
+//! Everything of a tenant is under `t/<tenant-id>/`, but for what is found by a secret alone, before a tenant is known:
+//! secret-ids, tokens and the index of role-ids, whose keys are HMACs.
+
+use keyward_approle::{Accessor, StorageKey};
+use keyward_config_values::Name;
+use time::OffsetDateTime;
+
+/// The pepper that every stored secret is hashed under.
+pub const PEPPER: &str = "meta/pepper";
+/// Of all audit records that were answered for but are not yet known to be in the log.
+pub const OUTBOX: &str = "outbox/";
+/// Of all keys that are to be removed at a time.
+pub const EXPIRY: &str = "expiry/";
+/// Of all tenants.
+pub const TENANTS: &str = "tenant/";
+
+/// The tenant of a name.
+pub fn tenant(name: &Name) -> String {
+    format!("{TENANTS}{name}")
+}
+
+/// The name of the tenant with an id.
+pub fn tenant_id(id: &str) -> String {
+    format!("tenant-id/{id}")
+}
+
+/// Of all configuration documents of a tenant.
+pub fn documents(tenant: &Name) -> String {
+    format!("t/{tenant}/config/")
+}
+
+/// One configuration document.
+pub fn document(tenant: &Name, path: &str) -> String {
+    format!("t/{tenant}/config/{path}")
+}
+
+/// Changed by every change of a tenant's configuration, which serialises them.
+pub fn config_head(tenant: &Name) -> String {
+    format!("t/{tenant}/config-head")
+}
+
+/// Of all key rings of a tenant.
+pub fn rings(tenant: &Name) -> String {
+    format!("t/{tenant}/ring/")
+}
+
+/// A key ring.
+pub fn ring(tenant: &Name, name: &str) -> String {
+    format!("t/{tenant}/ring/{name}")
+}
+
+/// Which rings sign and verify a tenant's SVIDs.
+pub fn issuing(tenant: &Name) -> String {
+    format!("t/{tenant}/issuing")
+}
+
+/// The trust domain of a tenant, fixed when its first identity is issued.
+pub fn trust_domain(tenant: &Name) -> String {
+    format!("t/{tenant}/trust-domain")
+}
+
+/// The tenant that owns a trust domain.
+pub fn trust_domain_owner(trust_domain: &str) -> String {
+    format!("trust-domain/{trust_domain}")
+}
+
+/// An AppRole.
+pub fn role(tenant: &Name, name: &str) -> String {
+    format!("t/{tenant}/role/{name}")
+}
+
+/// Which role a role-id belongs to.
+pub fn role_id(key: &StorageKey) -> String {
+    format!("role-id/{key}")
+}
+
+/// A user.
+pub fn user(tenant: &Name, username: &str) -> String {
+    format!("t/{tenant}/user/{username}")
+}
+
+/// A secret-id.
+pub fn secret_id(key: &StorageKey) -> String {
+    format!("secret-id/{key}")
+}
+
+/// Of all secret-ids of a role, by accessor.
+pub fn secret_id_accessors(tenant: &Name, role: &str) -> String {
+    format!("t/{tenant}/secret-id/{role}/")
+}
+
+/// The key of the secret-id with an accessor.
+pub fn secret_id_accessor(tenant: &Name, role: &str, accessor: Accessor) -> String {
+    format!("{}{accessor}", secret_id_accessors(tenant, role))
+}
+
+/// A token.
+pub fn token(key: &StorageKey) -> String {
+    format!("token/{key}")
+}
+
+/// The key of the token with an accessor.
+pub fn token_accessor(tenant: &Name, accessor: Accessor) -> String {
+    format!("t/{tenant}/token/{accessor}")
+}
+
+/// Says that `key` is to be removed at a time; ordered by it.
+pub fn expiry(at: OffsetDateTime, key: &str) -> String {
+    format!("{EXPIRY}{:016x}/{key}", at.unix_timestamp().max(0))
+}
+
+/// The time and key of an [`expiry`] entry.
+pub fn parse_expiry(entry: &str) -> Option<(OffsetDateTime, &str)> {
+    let (seconds, key) = entry.strip_prefix(EXPIRY)?.split_once('/')?;
+    let at = OffsetDateTime::from_unix_timestamp(i64::from_str_radix(seconds, 16).ok()?).ok()?;
+    Some((at, key))
+}
+
+/// An audit record on its way to the log.
+pub fn outbox(id: &str) -> String {
+    format!("{OUTBOX}{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn expiry_keys_are_ordered_by_time_and_read_back() {
+        let (early, late) = (datetime!(2026-03-01 00:00 UTC), datetime!(2126-03-01 00:00 UTC));
+        assert!(expiry(early, "z") < expiry(late, "a"));
+        assert_eq!(parse_expiry(&expiry(late, "token/ab/c")), Some((late, "token/ab/c")));
+        assert_eq!(parse_expiry("expiry/x/y"), None);
+    }
+}

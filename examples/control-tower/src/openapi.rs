@@ -1,0 +1,109 @@
+//! The interface as OpenAPI 3.1, made of the table of routes, so that the two cannot differ.
+
+use serde_json::{Map, Value, json};
+
+use crate::router::{Access, routes};
+
+/// The document.
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for route in routes() {
+        let path = route.path.replace("{*", "{");
+        let parameters: Vec<Value> = variables(&path)
+            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+            .collect();
+        let mut operation = json!({
+            "summary": route.summary,
+            "operationId": operation_id(route.method, &path),
+            "parameters": parameters,
+            "security": match route.access {
+                Access::Public => json!([]),
+                Access::Token | Access::Policy => json!([{"bearer": []}, {"vault-token": []}]),
+            },
+            "responses": {
+                "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
+                "4XX": {"$ref": "#/components/responses/refused"},
+                "5XX": {"$ref": "#/components/responses/refused"},
+            },
+        });
+        if matches!(route.method, "POST" | "PUT" | "PATCH")
+            && let Some(operation) = operation.as_object_mut()
+        {
+            let media = if path == "/v1/bulk" { "application/yaml" } else { "application/json" };
+            operation.insert("requestBody".to_owned(), json!({"content": {media: {"schema": {"type": "object"}}}}));
+        }
+        if let Some(entry) = paths.entry(path).or_insert_with(|| json!({})).as_object_mut() {
+            entry.insert(route.method.to_ascii_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Keyward control tower",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "vault-token": {"type": "apiKey", "in": "header", "name": "X-Vault-Token"},
+            },
+            "responses": {
+                "refused": {
+                    "description": "Refused; nothing was changed.",
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/errors"}}},
+                },
+            },
+            "schemas": {
+                "errors": {
+                    "type": "object",
+                    "required": ["errors"],
+                    "properties": {
+                        "errors": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["error-message"],
+                                "properties": {
+                                    "error-message": {"type": "string"},
+                                    "error-info": {"type": "object"},
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn variables(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(['/', '-', '.', '{', '}', '_']).filter(|word| !word.is_empty());
+    std::iter::once(method.to_ascii_lowercase().as_str()).chain(words).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_once() {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let mut ids = HashSet::new();
+        for operation in paths.values().flat_map(|path| path.as_object().unwrap().values()) {
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{operation}");
+        }
+        assert_eq!(ids.len(), routes().len());
+        assert_eq!(paths["/v1/config/{path}"]["put"]["parameters"][0]["name"], "path");
+        assert_eq!(paths["/live"]["get"]["security"], json!([]));
+        assert_ne!(paths["/v1/state/audit"]["get"]["security"], json!([]));
+    }
+}

@@ -1,0 +1,117 @@
+//! Every route on one page. `/openapi.json` is made of the same table.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{MethodRouter, delete, get, patch, post, put},
+};
+
+use crate::{
+    app::App,
+    http::{approle, audit, body, bulk, caller, config, login, oidc, operations, spiffe, token, transit},
+};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody: what strangers need to verify, to log in, or to watch the tower.
+    Public,
+    /// Whoever has a valid token; the handler asks the policies for each thing that it touches.
+    Token,
+    /// Whoever has a token whose policies allow the method on the path.
+    Policy,
+}
+
+/// One method of one path.
+pub struct Route {
+    /// In capitals.
+    pub method: &'static str,
+    /// With `{names}` of its variable segments.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    handler: MethodRouter<Arc<App>>,
+}
+
+/// Every route.
+pub fn routes() -> Vec<Route> {
+    use Access::{Policy, Public, Token};
+    let route = |method, path, access, summary, handler| Route { method, path, access, summary, handler };
+    #[rustfmt::skip]
+    let table = vec![
+        // Logins.
+        route("POST", "/v1/approle-login", Public, "Logs a workload in with role-id and secret-id; answers a token and its SVIDs.", post(approle::log_in)),
+        route("POST", "/v1/login", Public, "Logs a user in with a password; answers a token.", post(login::log_in)),
+        // What strangers verify with.
+        route("GET", "/{tenant}/.well-known/openid-configuration", Public, "The OIDC discovery document of a tenant, named by its id.", get(oidc::discovery)),
+        route("GET", "/{tenant}/jwks", Public, "The keys that verify a tenant's JWT-SVIDs.", get(oidc::jwks)),
+        route("GET", "/{tenant}/authorize", Public, "Always 400: named in discovery because client libraries demand it.", get(oidc::authorize)),
+        route("GET", "/v1/get-spiffe-jwks", Public, "The keys that verify a tenant's JWT-SVIDs, by the tenant's name or id.", get(oidc::get_spiffe_jwks)),
+        route("POST", "/v1/get-spiffe-jwks", Public, "The same.", post(oidc::get_spiffe_jwks)),
+        // Configuration.
+        route("GET", "/v1/config/{*path}", Token, "A document, or the names of a collection.", get(config::read)),
+        route("PUT", "/v1/config/{*path}", Token, "Replaces a document, creating it if it is absent.", put(config::replace)),
+        route("PATCH", "/v1/config/{*path}", Token, "Merges into a document (RFC 7396).", patch(config::merge)),
+        route("POST", "/v1/config/{*path}", Token, "Creates a document in a collection.", post(config::create)),
+        route("DELETE", "/v1/config/{*path}", Token, "Deletes a document.", delete(config::delete)),
+        route("POST", "/v1/bulk", Token, "Applies YAML documents with `x-path` and `x-operation`, all or none.", post(bulk::apply)),
+        // The caller's own token.
+        route("GET", "/v1/state/strongbox/token", Policy, "The caller's token.", get(token::state)),
+        route("POST", "/v1/state/strongbox/token/refresh", Policy, "Resets the token's life; answers fresh SVIDs.", post(token::refresh)),
+        route("POST", "/v1/state/strongbox/token/revoke", Policy, "Ends the token.", post(token::revoke)),
+        // Key rings.
+        route("GET", "/v1/state/strongbox/transit-keys/{name}", Policy, "A key's versions with phases, public keys and the time of every transition.", get(transit::state)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/encrypt", Policy, "Encrypts base64 under the active version.", post(transit::encrypt)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/decrypt", Policy, "Decrypts.", post(transit::decrypt)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/rewrap", Policy, "Encrypts again under the active version.", post(transit::rewrap)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/sign", Policy, "Signs base64 with the active version.", post(transit::sign)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/verify", Policy, "Verifies a signature.", post(transit::verify)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/rotate", Policy, "Adds a version.", post(transit::rotate)),
+        // SPIFFE.
+        route("GET", "/v1/state/strongbox/authentication/spiffe-settings", Policy, "Trust domain, issuer, URLs, and what relying parties would refuse.", get(spiffe::state)),
+        route("POST", "/v1/state/strongbox/aws-trust-policy", Policy, "What to enter at AWS so that it trusts an AppRole.", post(spiffe::aws_trust_policy)),
+        route("POST", "/v1/state/strongbox/check-issuer", Policy, "Reads discovery and keys as a cloud would, and says who would accept them.", post(spiffe::check_issuer)),
+        // AppRoles.
+        route("GET", "/v1/state/strongbox/authentication/approles/{name}", Policy, "A role's role-id and what its tokens come to.", get(approle::state)),
+        route("POST", "/v1/state/strongbox/authentication/approles/{name}/generate-secret-id", Policy, "Makes a secret-id.", post(approle::generate_secret_id)),
+        route("POST", "/v1/state/strongbox/authentication/approles/{name}/lookup-secret-id", Policy, "A secret-id by its accessor.", post(approle::lookup_secret_id)),
+        route("POST", "/v1/state/strongbox/authentication/approles/{name}/destroy-secret-id", Policy, "Destroys a secret-id by its accessor.", post(approle::destroy_secret_id)),
+        // Operations.
+        route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
+        route("GET", "/v1/state/system/tasks", Policy, "How the background tasks fare.", get(operations::tasks)),
+        route("GET", "/live", Public, "The process answers.", get(operations::live)),
+        route("GET", "/ready", Public, "The tower takes changes.", get(operations::ready)),
+        route("GET", "/metrics", Public, "Counters for Prometheus.", get(operations::metrics)),
+        route("GET", "/openapi.json", Public, "This interface.", get(operations::openapi)),
+    ];
+    table
+}
+
+/// The router over an [`App`].
+pub fn router(app: Arc<App>) -> Router {
+    let (mut public, mut token, mut policy) = (Router::new(), Router::new(), Router::new());
+    for Route { path, access, handler, .. } in routes() {
+        match access {
+            Access::Public => public = public.route(path, handler),
+            Access::Token => token = token.route(path, handler),
+            Access::Policy => policy = policy.route(path, handler),
+        }
+    }
+    let authenticate = || middleware::from_fn_with_state(Arc::clone(&app), caller::authenticate);
+    let authorize = middleware::from_fn_with_state(Arc::clone(&app), caller::authorize);
+    // The layer added last runs first.
+    let policy = policy.route_layer(authorize).route_layer(authenticate());
+    let token = token.route_layer(authenticate());
+    public
+        .merge(token)
+        .merge(policy)
+        .fallback(operations::nothing_here)
+        .method_not_allowed_fallback(operations::wrong_method)
+        .layer(DefaultBodyLimit::max(body::LIMIT))
+        .with_state(app)
+}

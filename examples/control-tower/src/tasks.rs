@@ -1,0 +1,110 @@
+//! What happens by itself: a table of tasks, each with its period and its status.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+mod compact;
+mod expire;
+mod rotate;
+
+type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Name, period, and what is done. A task that is late loses nothing: each looks at what is due by now.
+const TABLE: [(&str, Duration, Run); 3] = [
+    ("rotate", Duration::from_secs(1), |app| Box::pin(rotate::run(app))),
+    ("expire", Duration::from_secs(1), |app| Box::pin(expire::run(app))),
+    ("compact", Duration::from_secs(60), |app| Box::pin(compact::run(app))),
+];
+
+/// How a task fared last.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// How often it ran.
+    pub runs: u64,
+    /// How often it failed.
+    pub failures: u64,
+    /// When it last ran.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_run: OffsetDateTime,
+    /// Why it failed, if the last run did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What the tasks share with the rest.
+#[derive(Default)]
+pub struct Tasks {
+    status: Mutex<BTreeMap<&'static str, Status>>,
+    /// When to look at the rings again, beyond the regular look.
+    next_rotation: Mutex<Option<OffsetDateTime>>,
+    rings_seen: AtomicBool,
+}
+
+impl Tasks {
+    /// Says that a ring was made or changed, so that its deadline is found out anew.
+    pub fn rings_changed(&self) {
+        self.rings_seen.store(false, Ordering::Release);
+    }
+
+    /// How every task fared last.
+    pub fn status(&self) -> BTreeMap<&'static str, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, name: &'static str, now: OffsetDateTime, result: Result<(), String>) {
+        let mut all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = all.entry(name).or_insert_with(|| Status { runs: 0, failures: 0, last_run: now, error: None });
+        status.runs += 1;
+        status.last_run = now;
+        status.failures += u64::from(result.is_err());
+        status.error = result.err();
+    }
+}
+
+/// Does everything that is due by now, each task once. What the running tower does by itself; tests that move the clock
+/// call it.
+pub async fn run_due(app: &App) {
+    for (name, _, run) in TABLE {
+        run_one(app, name, run).await;
+    }
+}
+
+/// Starts all tasks; dropping the set ends them between two steps.
+pub fn start(app: &Arc<App>) -> JoinSet<()> {
+    let mut set = JoinSet::new();
+    for (name, period, run) in TABLE {
+        let app = Arc::clone(app);
+        set.spawn(async move {
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                run_one(&app, name, run).await;
+            }
+        });
+    }
+    set
+}
+
+async fn run_one(app: &App, name: &'static str, run: Run) {
+    let result = run(app).await;
+    if let Err(error) = &result {
+        tracing::warn!(task = name, %error, "a task failed and will be tried again");
+    }
+    app.tasks.note(name, app.clock.now(), result);
+}

@@ -1,0 +1,80 @@
+//! Removes what has expired, in small steps and in the order of time, so that nothing has to be listed and no login waits.
+
+use keyward_approle::{SecretIdRecord, TokenRecord};
+use time::OffsetDateTime;
+
+use crate::{
+    app::App,
+    layout,
+    store::{Entry, Guard, Outcome, Write},
+};
+
+/// Entries a step.
+const STEP: usize = 128;
+
+pub(super) async fn run(app: &App) -> Result<(), String> {
+    loop {
+        let now = app.clock.now();
+        let store = app.db.store();
+        let entries = store.range(layout::EXPIRY, None, STEP, None).await.map_err(|error| error.to_string())?;
+        let due: Vec<_> = entries.into_iter().take_while(|entry| is_due(entry, now)).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let (mut guards, mut writes) = (Vec::new(), Vec::new());
+        for entry in &due {
+            writes.push(Write::Delete(entry.key.clone()));
+            if let Some((_, target)) = layout::parse_expiry(&entry.key) {
+                expire(app, target, now, &mut guards, &mut writes).await.map_err(|error| error.to_string())?;
+            }
+        }
+        // Not audited: nothing is decided here, the times were fixed when the records were made.
+        match store.commit(guards, writes).await.map_err(|error| error.to_string())? {
+            Outcome::Committed(_) => {
+                app.metrics.expired.inc_by(due.len() as u64);
+            }
+            // Something was refreshed or used at this very moment: look again.
+            Outcome::Conflict { .. } | Outcome::Unknown => tokio::task::yield_now().await,
+        }
+    }
+}
+
+fn is_due(entry: &Entry, now: OffsetDateTime) -> bool {
+    // A record of this second may have a fraction of it left: wait for the next.
+    layout::parse_expiry(&entry.key).is_none_or(|(at, _)| at + time::Duration::SECOND <= now)
+}
+
+/// Adds what removes a record, unless it lives longer than this entry says: a refresh makes an entry of its own.
+async fn expire(
+    app: &App,
+    key: &str,
+    now: OffsetDateTime,
+    guards: &mut Vec<Guard>,
+    writes: &mut Vec<Write>,
+) -> Result<(), crate::db::DbError> {
+    let Some(stored) = app.db.get(key).await? else { return Ok(()) };
+    let index = if key.starts_with("token/") {
+        match TokenRecord::decode(&stored.value) {
+            Ok(record) if record.expires() > now => return Ok(()),
+            Ok(record) => layout::token_accessor(record.tenant(), record.accessor()),
+            Err(error) => return damaged(key, &error),
+        }
+    } else {
+        match SecretIdRecord::decode(&stored.value) {
+            Ok(record) if record.remove_at().is_none_or(|end| end > now) => return Ok(()),
+            Ok(record) => layout::secret_id_accessor(record.tenant(), record.role().as_str(), record.accessor()),
+            Err(error) => return damaged(key, &error),
+        }
+    };
+    guards.push(stored.guard());
+    writes.push(Write::Delete(stored.key));
+    writes.push(Write::Delete(index));
+    Ok(())
+}
+
+/// A record that cannot be read is kept for whoever repairs it; only its expiry entry goes.
+#[expect(clippy::unnecessary_wraps, reason = "the answer of its caller")]
+fn damaged(key: &str, error: &dyn std::fmt::Display) -> Result<(), crate::db::DbError> {
+    tracing::error!(key, %error, "an expired record cannot be read and stays");
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Makes the key versions that are due, and destroys those that are invalid.
+
+use std::sync::{PoisonError, atomic::Ordering};
+
+use keyward_config_values::Name;
+use keyward_transit::Issuing;
+
+use crate::{
+    app::{Actor, App},
+    http::error::ApiError,
+    identity::{self, Identity},
+    layout, rings,
+    store::snapshot,
+    tenant::Tenant,
+};
+
+/// Rings that other towers made are found within so many seconds.
+const LOOK: i64 = 60;
+
+pub(super) async fn run(app: &App) -> Result<(), String> {
+    let now = app.clock.now();
+    {
+        let next = app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = next.is_some_and(|next| now < next && next - now <= time::Duration::seconds(LOOK));
+        if waiting && app.tasks.rings_seen.load(Ordering::Acquire) {
+            return Ok(());
+        }
+    }
+    // Before the look: what changes during it is looked at once more.
+    app.tasks.rings_seen.store(true, Ordering::Release);
+    let mut next = now + time::Duration::seconds(LOOK);
+    let mut failure = None;
+    for tenant in Tenant::all(&app.db).await.map_err(|error| error.to_string())? {
+        for ring in names(app, &tenant.id).await? {
+            match rings::advance(app, &tenant.id, &ring).await {
+                Ok(Some(deadline)) => next = next.min(deadline),
+                Ok(None) => {}
+                // One ring that cannot be advanced does not hold up the others.
+                Err(error) => failure = Some(format!("key `{ring}`: {}", error.message())),
+            }
+        }
+        if let Err(error) = advance_issuing(app, &tenant.id).await {
+            failure = Some(error.message().to_owned());
+        }
+    }
+    *app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    match failure {
+        Some(failure) => {
+            app.tasks.rings_changed();
+            Err(failure)
+        }
+        None => Ok(()),
+    }
+}
+
+async fn names(app: &App, tenant: &Name) -> Result<Vec<Name>, String> {
+    let prefix = layout::rings(tenant);
+    let (_, entries) = snapshot(&**app.db.store(), &prefix).await.map_err(|error| error.to_string())?;
+    Ok(entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)?.parse().ok()).collect())
+}
+
+/// Forgets former signing rings that no verifier needs any more.
+async fn advance_issuing(app: &App, tenant: &Name) -> Result<(), ApiError> {
+    let Some(stored) = identity::issuing(&app.db, tenant).await? else { return Ok(()) };
+    let now = app.clock.now();
+    let identity = Identity::load(&app.db, tenant).await?;
+    let mut issuing = Issuing::clone(&stored.value);
+    if !issuing.advance(|name| identity.ring(name), now) {
+        return Ok(());
+    }
+    let record = issuing.to_record().map_err(ApiError::internal)?;
+    let write = app.db.put(stored.key.clone(), &record)?;
+    let audit = Actor::task(tenant, "rotate").did("issuing-advance", now);
+    // A conflict means that somebody else changed it: the next look decides again.
+    let _ = app.commit(vec![stored.guard()], vec![write], audit).await?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+"""Logs in with the unmodified PyPI client `avassa-client`, refreshes, and reads its own token's state.
+
+usage: API_CA_CERT=... avassa_login.py URL ROLE_ID SECRET_ID
+Prints one JSON object.
+"""
+
+import json
+import sys
+
+import avassa_client
+
+
+def main() -> None:
+    url, role_id, secret_id = sys.argv[1:4]
+    session = avassa_client.approle_login(url, role_id, secret_id)
+    first = (session.get_token(), session.get_token_expiry(), session.get_token_last_renewal())
+    assert all(first), first
+    refresh_at = session.get_token_recommended_refresh()
+    assert first[2] < refresh_at < first[1], (first, refresh_at)
+    session.refresh_token()
+    assert session.get_token_expiry() >= first[1]
+    status, reason, _headers, body = avassa_client.get_request(session, "/v1/state/strongbox/token")
+    assert (status, reason) == (200, "OK"), (status, reason)
+    try:
+        avassa_client.approle_login(url, role_id, "wrong" + secret_id)
+    except avassa_client.LoginError as error:
+        refused = error.message
+    else:
+        raise AssertionError("a wrong secret-id logged in")
+    print(json.dumps({"token-state": json.loads(body), "refused": refused}))
+
+
+main()
