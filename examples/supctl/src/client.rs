@@ -133,6 +133,9 @@ impl Client {
             let revision = revision.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_owned());
             return Ok(Answer { status: status.as_u16(), revision, content: content? });
         }
+        if !status.is_client_error() && !status.is_server_error() {
+            return Err(Unreachable::foreign(&self.tower, format!("it answered {status}, which no tower does")).into());
+        }
         Err(Box::new(Refusal::new(status, content.ok().as_ref(), self.token.is_some())).into())
     }
 }

@@ -29,8 +29,9 @@ impl Unreachable {
         } else if error.is_dns() {
             (format!("its name cannot be resolved: {}", innermost(error)), "check the host name in --tower".to_owned())
         } else if error.is_connect() {
-            let what = match find::<io::Error>(error).map(io::Error::kind) {
+            let what = match io_kind(error) {
                 Some(io::ErrorKind::ConnectionRefused) => "connection refused: nothing listens there".to_owned(),
+                Some(io::ErrorKind::UnexpectedEof) => "TLS: the other side closed the connection".to_owned(),
                 _ => format!("cannot connect: {}", innermost(error)),
             };
             (what, "check that the tower runs, and --tower or KEYWARD_TOWER".to_owned())
@@ -106,6 +107,16 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         next = cause(error);
     }
     None
+}
+
+/// The kind of the innermost `io::Error`: the outer ones wrap it as `Other`.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let (mut kind, mut next) = (None, Some(error));
+    while let Some(error) = next {
+        kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        next = cause(error);
+    }
+    kind
 }
 
 fn innermost(error: &(dyn StdError + 'static)) -> String {

@@ -5,37 +5,44 @@ use crate::client::{Fault, Source};
 use crate::path;
 use crate::value::{Object, Value};
 
+/// Members that are shown in a place of their own, or say nothing to a person.
+const KNOWN: [&str; 8] = ["document", "line", "column", "path", "field", "message", "reason", "remedy"];
+
 /// Shows it.
 pub(crate) fn render(fault: &Fault, source: Option<&Source>, style: &Style) -> String {
-    let mut text = place(&fault.info);
-    text.push_str(&plain(fault.message.trim_end()));
-    if let Some(excerpt) = source.and_then(|source| excerpt(&fault.info, source, style)) {
+    let info = &fault.info;
+    // The reason alone where the tower gives it, because place and remedy have their own lines here.
+    let message = info.text("message").unwrap_or(&fault.message).trim_end();
+    let mut text = place(info, source.is_some());
+    if message.starts_with("document ") {
+        text.clear();
+    }
+    text.push_str(&plain(message));
+    if let Some(excerpt) = source.and_then(|source| excerpt(info, source, style)) {
         text.push('\n');
         text.push_str(&excerpt);
     }
-    for (key, value) in fault.info.iter() {
-        match (key, value) {
-            ("remedy", Value::String(remedy)) => {
-                text.push_str(&format!("\n  {} {}", style.bold("remedy:"), plain(remedy)));
-            }
-            ("remedy" | "document" | "line" | "column" | "path" | "field", _) | (_, Value::Null) => {}
-            (_, Value::String(value)) => text.push_str(&format!("\n  {}: {}", plain(key), indented(value))),
-            (_, value) => {
-                let json = serde_json::to_string(value).unwrap_or_default();
-                text.push_str(&format!("\n  {}: {json}", plain(key)));
-            }
-        }
+    for (key, value) in info.iter().filter(|(key, value)| !KNOWN.contains(key) && **value != Value::Null) {
+        let value = match value {
+            Value::String(value) => plain(value.trim_end()).replace('\n', "\n    "),
+            value => serde_json::to_string(value).unwrap_or_default(),
+        };
+        text.push_str(&format!("\n  {}: {value}", plain(key)));
+    }
+    if let Some(remedy) = info.text("remedy").filter(|remedy| !message.contains(remedy)) {
+        text.push_str(&format!("\n  {} {}", style.bold("remedy:"), plain(remedy)));
     }
     text
 }
 
-/// `document 2, line 14, strongbox/…, field jwt-signing-key: `
-fn place(info: &Object) -> String {
+/// `document 2, line 14, strongbox/…, field jwt-signing-key: `. A line is one of the file that was sent; where the
+/// request was not made of lines, it would mislead.
+fn place(info: &Object, has_lines: bool) -> String {
     let mut parts = Vec::new();
     if let Some(document) = info.count("document") {
         parts.push(format!("document {document}"));
     }
-    if let Some(line) = info.count("line") {
+    if let Some(line) = info.count("line").filter(|_| has_lines) {
         parts.push(format!("line {line}"));
     }
     if let Some(path) = info.text("path") {
@@ -75,17 +82,14 @@ fn mark(line: &str, info: &Object) -> (usize, usize) {
             |character: &char| !character.is_whitespace() && !matches!(character, ':' | ',' | '[' | ']' | '{' | '}');
         return (column, line.chars().skip(column).take_while(word).count());
     }
-    let field =
-        info.text("field").map(|field| field.rsplit('.').next().unwrap_or(field)).filter(|field| !field.is_empty());
-    if let Some((field, at)) = field.and_then(|field| line.find(field).map(|at| (field, at))) {
+    // The last name of `auto-rotate.rotate-after`, of `rules[2].path`, of `jwt-audiences[0]`.
+    let last = |field: &'_ str| field.rsplit('.').next().and_then(|name| name.split('[').next()).map(str::to_owned);
+    let field = info.text("field").and_then(last).filter(|field| !field.is_empty());
+    if let Some((field, at)) = field.and_then(|field| line.find(&field).map(|at| (field, at))) {
         let before = line.get(..at).unwrap_or_default();
         return (before.chars().count(), field.chars().count());
     }
     (indent, width.saturating_sub(indent))
-}
-
-fn indented(text: &str) -> String {
-    plain(text.trim_end()).replace('\n', "\n    ")
 }
 
 #[cfg(test)]
@@ -128,7 +132,19 @@ mod tests {
     fn a_line_that_is_not_there_is_left_out() {
         assert_eq!(shown(r#"{"line":99}"#, true), "line 99: unknown field");
         assert_eq!(shown(r#"{"line":0}"#, true), "line 0: unknown field");
-        assert_eq!(shown(r#"{"line":4}"#, false), "line 4: unknown field");
+    }
+
+    #[test]
+    fn without_a_file_lines_are_not_spoken_of() {
+        assert_eq!(shown(r#"{"line":1,"column":9,"field":"a.b"}"#, false), "field `a.b`: unknown field");
+    }
+
+    #[test]
+    fn place_reason_and_remedy_are_said_once() {
+        let info = r#"{"document":2,"line":4,"message":"the reason","remedy":"do","reason":"code"}"#;
+        assert_eq!(shown(info, false), "document 2: the reason\n  remedy: do");
+        let info = r#"{"document":2,"message":"document 2: the reason; do","remedy":"do"}"#;
+        assert_eq!(shown(info, false), "document 2: the reason; do");
     }
 
     #[test]
