@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 The first five minutes:
-  control-tower --output json | tee tower.json     in one terminal; then in another
+  (umask 077; control-tower --output json > tower.json)    in one terminal; then in another
   supctl login --bootstrap tower.json              log in with the one-time password printed there
   supctl bulk -f examples/aws-federation.yaml      a signing key, the SPIFFE settings, an AppRole
   supctl show state/strongbox/transit-keys/spiffe-jwt
@@ -89,17 +89,17 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The password is asked for without echo; when standard input is not a terminal its first line is the password.
-It is never taken from the command line, where every user of the machine could read it.
+The password is asked for without echo; when standard input is not a terminal, its first line is
+the password. It is never taken from the command line, where every user of the machine could read it.
 
 Examples:
   supctl login --username ops@example.com
   supctl login --username ops@example.com --password-file /run/secrets/ops
   pass tower/ops | supctl login --username ops@example.com
-  supctl login --bootstrap tower.json          the line that `control-tower --output json` printed at its first start
+  supctl login --bootstrap tower.json     what `control-tower --output json` printed at its first start
 
-What is saved (tower, CA, tenant, token, expiry) is in keyward/supctl.json of the user's configuration directory,
-readable by the user alone; the tower and the CA are the defaults of later commands.")]
+What is saved (tower, CA, tenant, token, expiry) is in keyward/supctl.json of the user's configuration
+directory, readable by the user alone; the tower and the CA are the defaults of later commands.")]
 pub(crate) struct Login {
     /// Tenant to log in to; by default the tower's own choice
     #[arg(long, value_name = "TENANT")]
@@ -125,7 +125,7 @@ pub(crate) struct Login {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  supctl show strongbox/transit-keys                     configuration: the documents of a collection
+  supctl show strongbox/transit-keys                     the names in a collection
   supctl show strongbox/transit-keys/spiffe-jwt -o yaml  one document
   supctl show state/strongbox/transit-keys/spiffe-jwt    state: versions, phases and their times
   supctl show state/strongbox/authentication/spiffe-settings
@@ -144,12 +144,13 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The body is a file (YAML or JSON), fields on the command line, or both: fields then win.
-  a=text  a.b=text  a=[x,y]  a='{\"b\": 1}'  a=true  a=12  a='\"12\"' (text)  a=@FILE (text of a file, `-` standard input)
+  a=text   a.b=text   a=[x,y]   a='{\"b\": 1}'   a=true   a=12   a='\"12\"' (text)
+  a=@FILE  the text of a file (`-`: standard input)
 
 Examples:
   supctl create strongbox/transit-keys/spiffe-jwt cipher=rsa-2048 auto-rotate.rotate-after=30d
   supctl replace strongbox/authentication/approles/payments -f payments.yaml
-  supctl merge strongbox/authentication/approles/payments token-spiffe-jwt.jwt-audiences=[sts.amazonaws.com]
+  supctl merge strongbox/authentication/approles/payments token-policies=[ops,dev]
   supctl merge strongbox/transit-keys/spiffe-jwt auto-rotate.rotate-after=60d --validate")]
 pub(crate) struct Edit {
     /// Path of the document in the configuration
@@ -218,8 +219,8 @@ pub(crate) struct Bulk {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Fields as in `supctl create --help`. Secrets are not taken from the command line, where every user of the machine
-could read them: use FIELD=@FILE, FIELD=@- (standard input), or -f.
+Fields as in `supctl create --help`. Secrets are not taken from the command line, where every user
+of the machine could read them: use FIELD=@FILE, FIELD=@- (standard input), or -f.
 
 Examples:
   supctl do strongbox/aws-trust-policy role=payments account=123456789012   what to paste at AWS

@@ -78,6 +78,18 @@ impl Target {
     }
 }
 
+/// Where a document is created.
+#[derive(Debug)]
+pub(crate) struct Creation<'a> {
+    /// Where to POST
+    pub(crate) target: Target,
+    /// The field that names it in its collection, and the name
+    pub(crate) name: Option<(&'static str, &'a str)>,
+}
+
+/// Documents that are in no collection, apart from those of one segment.
+const ALONE: [&str; 2] = ["strongbox/authentication/spiffe-settings", "system/call-home/settings"];
+
 /// The path of one document of the configuration: `strongbox/policies/ops`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DocumentPath(String);
@@ -109,20 +121,19 @@ impl DocumentPath {
         Target::checked(&format!("/v1/config/{}", self.0)).unwrap_or_else(|_| Target::fixed("/v1/config"))
     }
 
-    /// Where it is created (its collection), the field that names a document there, and its name.
-    pub(crate) fn in_collection(&self) -> Result<(Target, &'static str, &str), Error> {
-        let (collection, name) = self.0.rsplit_once('/').ok_or_else(|| {
-            Error::usage(
-                format!("`{}` is not in a collection, so it cannot be created", self.0),
-                format!("use `supctl replace {}`, which creates it too", self.0),
-            )
-        })?;
+    /// Where it is created: in its collection, with the field that names it there and its name; a document that
+    /// stands alone is created in its own place and has no name.
+    pub(crate) fn to_create(&self) -> Result<Creation<'_>, Error> {
+        let (collection, name) = match self.0.rsplit_once('/') {
+            Some(split) if !ALONE.contains(&self.0.as_str()) => split,
+            _ => return Ok(Creation { target: self.target(), name: None }),
+        };
         let field = match collection {
             "strongbox/authentication/users" => "email",
             "federation" => "trust-domain",
             _ => "name",
         };
-        Ok((Target::checked(&format!("/v1/config/{collection}"))?, field, name))
+        Ok(Creation { target: Target::checked(&format!("/v1/config/{collection}"))?, name: Some((field, name)) })
     }
 }
 
@@ -225,13 +236,13 @@ mod tests {
     #[test]
     fn a_document_is_created_in_its_collection() {
         let path = DocumentPath::parse("/v1/config/strongbox/policies/ops").unwrap();
-        let (target, field, name) = path.in_collection().unwrap();
-        assert_eq!((target.as_str(), field, name), ("/v1/config/strongbox/policies", "name", "ops"));
-        let path = DocumentPath::parse("firewall").unwrap();
-        assert_eq!(
-            path.in_collection().unwrap_err().to_string(),
-            "`firewall` is not in a collection, so it cannot be created"
-        );
+        let Creation { target, name } = path.to_create().unwrap();
+        assert_eq!((target.as_str(), name), ("/v1/config/strongbox/policies", Some(("name", "ops"))));
+        for alone in ["firewall", "strongbox/authentication/spiffe-settings"] {
+            let path = DocumentPath::parse(alone).unwrap();
+            let Creation { target, name } = path.to_create().unwrap();
+            assert_eq!((target.as_str(), name), (format!("/v1/config/{alone}").as_str(), None));
+        }
     }
 
     #[test]

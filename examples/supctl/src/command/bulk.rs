@@ -14,11 +14,8 @@ pub(super) fn bulk(context: &Context<'_>, args: &Bulk) -> Result<(), Error> {
     let target = Target::fixed("/v1/bulk").validate(args.validate);
     let payload = Payload::Yaml(text.clone().into_bytes());
     let answer = context.client()?.post(&target, payload).map_err(|error| with_source(error, args, text))?;
-    match &answer.content {
-        Content::Json(body) => match Effects::read(body) {
-            Some(effects) => context.screen.effects(&effects, body, args.validate),
-            None => context.screen.answer(&answer),
-        },
+    match (Effects::of(&answer), &answer.content) {
+        (Some(effects), Content::Json(body)) => context.screen.effects(&effects, body, args.validate),
         _ => context.screen.answer(&answer),
     }
 }

@@ -7,26 +7,29 @@ use crate::body;
 use crate::cli::{Delete, Edit, Format};
 use crate::client::{Answer, Content, Payload};
 use crate::error::Error;
-use crate::path::{DocumentPath, Target};
+use crate::output::{Effects, plain};
+use crate::path::{Creation, DocumentPath, Target};
 use crate::value::{Object, Value};
 
 /// POST on the collection, the body named as the path says.
 pub(super) fn create(context: &Context<'_>, args: &Edit) -> Result<(), Error> {
     let path = DocumentPath::parse(&args.path)?;
-    let (collection, field, name) = path.in_collection()?;
+    let Creation { target, name } = path.to_create()?;
     let mut object = body::read(&args.body)?.unwrap_or_default();
-    match object.get(field) {
-        None => object.put_first(field, Value::from(name)),
-        Some(Value::String(given)) if given == name => {}
-        Some(given) => {
-            let given = serde_json::to_string(given).unwrap_or_default();
-            return Err(Error::usage(
-                format!("the path ends in `{name}`, and the body says {field}: {given}"),
-                format!("make them equal, or leave `{field}` out of the body"),
-            ));
+    if let Some((field, name)) = name {
+        match object.get(field) {
+            None => object.put_first(field, Value::from(name)),
+            Some(Value::String(given)) if given == name => {}
+            Some(given) => {
+                let given = serde_json::to_string(given).unwrap_or_default();
+                return Err(Error::usage(
+                    format!("the path ends in `{name}`, and the body says {field}: {given}"),
+                    format!("make them equal, or leave `{field}` out of the body"),
+                ));
+            }
         }
     }
-    let edit = Request { method: Method::POST, target: collection, if_match: args.if_match.as_deref() };
+    let edit = Request { method: Method::POST, target, if_match: args.if_match.as_deref() };
     edit.run(context, &path, Some(object), args.validate, "created")
 }
 
@@ -74,30 +77,40 @@ impl Request<'_> {
         let body = object.map(Value::Object);
         let payload = body.as_ref().map_or(Payload::None, Payload::Json);
         let answer = context.client()?.send(self.method, &self.target.validate(validate), payload, self.if_match)?;
-        if validate {
-            context.screen.answer(&answer)?;
-            context.screen.note("valid: nothing was stored");
-            return Ok(());
+        match (Effects::of(&answer), &answer.content) {
+            (Some(effects), Content::Json(body)) if validate => context.screen.effects(&effects, body, true),
+            (_, _) if validate => {
+                context.screen.answer(&answer)?;
+                context.screen.note("valid: nothing was stored");
+                Ok(())
+            }
+            (effects, _) => done(context, path, &answer, effects.as_ref(), effect),
         }
-        done(context, path, &answer, effect)
     }
 }
 
 /// A line for people; for programs what the tower said, or the same line as data when it said nothing.
-fn done(context: &Context<'_>, path: &DocumentPath, answer: &Answer, effect: &str) -> Result<(), Error> {
-    let said = answer.content.as_json().and_then(Value::as_object).and_then(|body| body.text("effect"));
-    let effect = said.unwrap_or(if answer.status == 201 { "created" } else { effect });
-    if context.screen.format() != Format::Table && answer.content != Content::Empty {
-        return context.screen.answer(answer);
+fn done(
+    context: &Context<'_>,
+    path: &DocumentPath,
+    answer: &Answer,
+    effects: Option<&Effects>,
+    otherwise: &str,
+) -> Result<(), Error> {
+    let screen = context.screen;
+    if screen.format() != Format::Table && answer.content != Content::Empty {
+        return screen.answer(answer);
     }
-    if let Some(body) = answer.content.as_json() {
-        context.screen.warnings(body);
+    for warning in effects.map(|effects| effects.warnings.as_slice()).unwrap_or_default() {
+        screen.warning(warning);
     }
+    let by_status = if answer.status == 201 { "created" } else { otherwise };
+    let effect = effects.and_then(Effects::only).unwrap_or(by_status);
     let path = path.to_string();
-    if context.screen.format() == Format::Table {
+    if screen.format() == Format::Table {
         let line = if effect == "unchanged" { format!("nothing changed  {path}") } else { format!("{effect}  {path}") };
-        return context.screen.data(&crate::output::plain(&line));
+        return screen.data(&plain(&line));
     }
     let done = [("path", Value::from(path.as_str())), ("effect", Value::from(effect))];
-    context.screen.value(&Value::Object(done.into_iter().collect()))
+    screen.value(&Value::Object(done.into_iter().collect()))
 }

@@ -95,6 +95,11 @@ pub(super) fn logout(context: &Context<'_>) -> Result<(), Error> {
 
 /// Everything from the tower's own line; flags and environment win.
 fn from_bootstrap(context: &Context<'_>, line: Bootstrap) -> Result<Credentials, Error> {
+    if line.exposed {
+        context.screen.warning(
+            "others can read the file and the password in it: remove it, and write such files under umask 077",
+        );
+    }
     let tower = TowerUrl::parse(context.tower.as_deref().unwrap_or(&line.url))?;
     let ca = context.ca.clone().or(line.ca_cert);
     Ok(Credentials {

@@ -1,6 +1,7 @@
 //! What a bulk did to each document.
 
 use super::{Style, plain, table, warning_texts};
+use crate::client::Answer;
 use crate::path;
 use crate::value::{Object, Value};
 
@@ -20,8 +21,21 @@ const KNOWN: [&str; 10] =
     ["document", "path", "x-path", "operation", "x-operation", "effect", "warnings", "line", "revision", "etag"];
 
 impl Effects {
+    /// Of an answer, when it speaks of documents.
+    pub(crate) fn of(answer: &Answer) -> Option<Self> {
+        answer.content.as_json().and_then(Self::read)
+    }
+
+    /// The effect on the one document that there is.
+    pub(crate) fn only(&self) -> Option<&str> {
+        match self.documents.as_slice() {
+            [(_, effect, _)] => Some(effect),
+            _ => None,
+        }
+    }
+
     /// Reads `{"documents": [{"document", "path", "operation", "effect", "warnings"}]}`, or the array alone.
-    pub(crate) fn read(body: &Value) -> Option<Self> {
+    fn read(body: &Value) -> Option<Self> {
         let listed = match body {
             Value::Array(items) => items,
             Value::Object(object) => {

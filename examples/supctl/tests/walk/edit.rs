@@ -4,7 +4,10 @@ use crate::mock::{Asked, Mock, Reply, json, text};
 use crate::operator::Operator;
 
 fn stored(_: &Asked) -> Reply {
-    json(200, r#"{"path":"strongbox/policies/ops","effect":"replaced"}"#)
+    json(
+        200,
+        r#"{"documents":[{"path":"strongbox/policies/ops","operation":"replace","effect":"replaced"}],"warnings":[],"revision":8}"#,
+    )
 }
 
 fn nothing(_: &Asked) -> Reply {
@@ -71,7 +74,9 @@ fn delete_sends_no_body() {
 
 #[test]
 fn nothing_changed_is_said() {
-    let tower = Mock::http(|_| json(200, r#"{"effect":"unchanged","warnings":["w"]}"#));
+    let tower = Mock::http(|_| {
+        json(200, r#"{"documents":[{"path":"strongbox/policies/ops","effect":"unchanged"}],"warnings":["w"]}"#)
+    });
     let outcome = Operator::at(&tower).run(&["replace", "strongbox/policies/ops", "a=1"]);
     assert_eq!(outcome.err, "warning: w\n");
     assert_eq!(outcome.data(), "nothing changed  strongbox/policies/ops\n");
@@ -79,11 +84,26 @@ fn nothing_changed_is_said() {
 
 #[test]
 fn a_dry_run_shows_the_timeline() {
-    let tower = Mock::http(|_| json(200, r#"{"timeline":[{"version":1,"active":"2026-11-02T09:00:00Z"}]}"#));
-    let outcome = Operator::at(&tower).run(&["merge", "strongbox/transit-keys/k", "a=1", "--validate"]);
-    assert_eq!(outcome.err, "valid: nothing was stored\n");
-    assert_eq!(outcome.data(), "timeline\nVERSION  ACTIVE\n1        2026-11-02T09:00:00Z\n");
+    let body = r#"{"dry-run":true,"documents":[{"document":1,"path":"strongbox/transit-keys/k","operation":"merge","effect":"merged",
+        "timeline":[{"version":1,"active":"2026-11-02T09:00:00Z"}]}],"warnings":[]}"#;
+    let tower = Mock::http(move |_| json(200, body));
+    let data = Operator::at(&tower).run(&["merge", "strongbox/transit-keys/k", "a=1", "--validate"]).data();
+    assert_eq!(
+        data,
+        "DOCUMENT  EFFECT  PATH\n1         merged  strongbox/transit-keys/k\nvalid: 1 merged if applied; nothing was stored\n\n\
+         document 1, strongbox/transit-keys/k\ntimeline\nVERSION  ACTIVE\n1        2026-11-02T09:00:00Z\n"
+    );
     assert_eq!(tower.only().target, "/v1/config/strongbox/transit-keys/k?validate=true");
+}
+
+#[test]
+fn a_document_that_stands_alone_is_created_in_its_place() {
+    let tower = Mock::http(|_| text(201, "", ""));
+    let args = ["create", "strongbox/authentication/spiffe-settings", "jwt-signing-key=k"];
+    Operator::at(&tower).run(&args).data();
+    let asked = tower.only();
+    assert_eq!(asked.line(), "POST /v1/config/strongbox/authentication/spiffe-settings");
+    assert_eq!(asked.body, r#"{"jwt-signing-key":"k"}"#);
 }
 
 #[test]
@@ -111,7 +131,6 @@ fn usage_errors_send_nothing() {
         (vec!["replace", "strongbox/policies/ops"], "there is no body"),
         (vec!["replace", "strongbox/policies/ops", "text"], "`text` is not a field"),
         (vec!["replace", "state/strongbox/token", "a=1"], "is not configuration"),
-        (vec!["create", "firewall", "a=1"], "is not in a collection"),
         (vec!["replace", "strongbox/../x", "a=1"], "has an empty or a dot segment"),
         (vec!["replace", "x/y", "-f", "nonexistent.yaml"], "cannot read `nonexistent.yaml`"),
         (vec!["replace", "x/y", "-f", "broken.yaml"], "`broken.yaml` is neither YAML nor JSON"),

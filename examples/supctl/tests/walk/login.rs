@@ -90,6 +90,7 @@ fn a_new_tower_is_entered_by_its_own_line() {
     operator.file("tower.json", &format!("{}control tower is ready\n", bootstrap(&tower, "ca.pem")));
     let outcome = operator.run(&["login", "--bootstrap", "tower.json"]);
     assert!(!outcome.out.contains("hunter2") && !outcome.err.contains("hunter2"));
+    assert!(outcome.err.starts_with("warning: others can read the file and the password in it"), "{outcome:?}");
     outcome.data();
     assert_eq!(tower.only().body, r#"{"username":"admin","password":"hunter2","tenant":"default"}"#);
     let session = operator.session();

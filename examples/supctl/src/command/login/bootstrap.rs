@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub(super) struct Bootstrap {
     pub(super) tenant: String,
     pub(super) username: String,
     pub(super) password: Secret,
+    /// Others than the owner can read the file, and the password in it
+    pub(super) exposed: bool,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +45,10 @@ impl Bootstrap {
         if body::is_stdin(path) {
             Self::find(io::stdin().lock(), path)
         } else {
-            Self::find(BufReader::new(File::open(path).map_err(Error::file("read", path))?), path)
+            let file = File::open(path).map_err(Error::file("read", path))?;
+            let metadata = file.metadata().map_err(Error::file("read", path))?;
+            let found = Self::find(BufReader::new(file), path)?;
+            Ok(Self { exposed: metadata.is_file() && metadata.permissions().mode() & 0o044 != 0, ..found })
         }
     }
 
@@ -50,7 +56,7 @@ impl Bootstrap {
         for line in reader.lines().take(MAX_LINES) {
             let line = Zeroizing::new(line.map_err(Error::file("read", path))?);
             if let Ok(Line { url, ca_cert, tenant, username, password }) = serde_json::from_str(&line) {
-                return Ok(Self { url, ca_cert, tenant, username, password: Secret::new(password) });
+                return Ok(Self { url, ca_cert, tenant, username, password: Secret::new(password), exposed: false });
             }
         }
         Err(Error::usage(
