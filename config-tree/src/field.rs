@@ -68,24 +68,32 @@ impl From<&str> for Field {
     }
 }
 
+/// The most characters that are shown.
+const SHOWN: usize = 400;
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
         for (at, step) in self.0.iter().enumerate() {
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Index(index) => text += &format!("[{index}]"),
                 Step::Key(name) if is_plain(name) => {
                     if at > 0 {
-                        f.write_str(".")?;
+                        text += ".";
                     }
-                    f.write_str(name)?;
+                    text += name;
                 }
                 Step::Key(name) => {
                     let shown: String = name.chars().take(64).collect();
-                    write!(f, "[{shown:?}]")?;
+                    text += &format!("[{shown:?}]");
                 }
             }
         }
-        Ok(())
+        // The end says more than the beginning.
+        match text.char_indices().rev().nth(SHOWN) {
+            Some((from, _)) => write!(f, "…{}", text.get(from..).unwrap_or_default()),
+            None => f.write_str(&text),
+        }
     }
 }
 
@@ -111,6 +119,9 @@ mod tests {
         assert_eq!(Field::root().key("").to_string(), "[\"\"]");
         assert_eq!(Field::root().key("a\n`b").to_string(), "[\"a\\n`b\"]");
         assert!(Field::root().key("x".repeat(10_000)).to_string().len() < 80);
+        let deep = (0..64).fold(Field::root(), |field, _| field.key("\u{7f}".repeat(64)));
+        assert!(deep.clone().key("end").to_string().chars().count() < 450);
+        assert!(deep.key("end").to_string().ends_with(".end"));
         assert_eq!(Field::from(""), Field::root());
     }
 }

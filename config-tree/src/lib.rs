@@ -76,3 +76,7 @@ pub use serde_json::Value;
 pub use source::{Source, SourceError};
 pub use strict::FieldError;
 pub use view::{CrossError, View};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -5,10 +5,11 @@
 
 pub(crate) mod scalar;
 
-use crate::Field;
 use crate::error::{Error, Place, Reason};
 use crate::limits::{Budget, MAX_DEPTH, MAX_DOCUMENTS, Size, check_depth};
 use crate::marks::{Inside, Mark, Marks};
+use crate::text::excerpt;
+use crate::{Field, Path};
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -39,7 +40,6 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Located>, Error> {
         stack: Vec::new(),
         anchors: HashMap::new(),
         root: None,
-        last: Mark { line: 1, column: 1 },
     };
     reader.documents()
 }
@@ -54,7 +54,6 @@ struct Reader<'t> {
     stack: Vec<Frame>,
     anchors: HashMap<usize, (Node, Size)>,
     root: Option<Node>,
-    last: Mark,
 }
 
 /// A list or a block of fields that is not complete yet.
@@ -84,29 +83,30 @@ impl<'t> Reader<'t> {
         while let Some(event) = self.parser.next_event() {
             let (event, span) = event.map_err(|error| self.scan_error(&error))?;
             let at = mark(span.start);
-            self.last = at;
             if let Event::DocumentEnd = event {
-                self.open = false;
-                if let Some(root) = self.root.take() {
-                    match root {
-                        Node { value: Value::Object(fields), marks } => {
-                            documents.push(Located { number: self.started, fields, marks });
-                        }
-                        Node { value: Value::Null, .. } => {}
-                        Node { marks, .. } => {
-                            let reason = Reason::Unsupported {
-                                found: "a document is fields with values",
-                                remedy: "write lines such as `name: payments`",
-                            };
-                            return Err(self.error((marks.at, reason)));
-                        }
-                    }
-                }
-                continue;
+                documents.extend(self.finish()?);
+            } else {
+                self.event(event, at).map_err(|failure| self.error(failure))?;
             }
-            self.event(event, at).map_err(|failure| self.error(failure))?;
         }
         Ok(documents)
+    }
+
+    /// The document that ends here; none, if it is empty.
+    fn finish(&mut self) -> Result<Option<Located>, Error> {
+        let located = match self.root.take() {
+            Some(Node { value: Value::Object(fields), marks }) => Some(Located { number: self.started, fields, marks }),
+            None | Some(Node { value: Value::Null, .. }) => None,
+            Some(Node { marks, .. }) => {
+                let reason = Reason::Unsupported {
+                    found: "a document is fields with values",
+                    remedy: "write lines such as `name: payments`",
+                };
+                return Err(self.error((marks.at, reason)));
+            }
+        };
+        self.open = false;
+        Ok(located)
     }
 
     fn event(&mut self, event: Event<'t>, at: Mark) -> Result<(), Failure> {
@@ -130,7 +130,7 @@ impl<'t> Reader<'t> {
                 let content = Content::Fields { fields: Map::new(), marks: Vec::new(), name: None };
                 self.begin(at, anchor, content).map_err(fail)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::SequenceEnd | Event::MappingEnd => self.end().map_err(fail)?,
             Event::Scalar(text, style, anchor, tag) => {
                 self.scalar(text, style, anchor, tag.as_deref(), at)?;
             }
@@ -150,7 +150,7 @@ impl<'t> Reader<'t> {
                 self.budget.take(size).map_err(fail)?;
                 check_depth(self.stack.len() + depth(&node.value)).map_err(fail)?;
                 // What it repeats stands where the alias does.
-                self.place(Node { value: node.value, marks: Marks { at, ..node.marks } }, size, 0);
+                self.place(Node { value: node.value, marks: Marks { at, ..node.marks } }, size, 0).map_err(fail)?;
             }
             _ => {}
         }
@@ -173,8 +173,8 @@ impl<'t> Reader<'t> {
     }
 
     /// Completes the innermost list or block of fields.
-    fn end(&mut self) {
-        let Some(frame) = self.stack.pop() else { return };
+    fn end(&mut self) -> Result<(), Reason> {
+        let Some(frame) = self.stack.pop() else { return Ok(()) };
         let node = match frame.content {
             Content::Items(items, marks) => {
                 Node { value: Value::Array(items), marks: Marks { at: frame.at, inside: Inside::Items(marks) } }
@@ -183,7 +183,7 @@ impl<'t> Reader<'t> {
                 Node { value: Value::Object(fields), marks: Marks { at: frame.at, inside: Inside::Fields(marks) } }
             }
         };
-        self.place(node, frame.size, frame.anchor);
+        self.place(node, frame.size, frame.anchor)
     }
 
     fn scalar(
@@ -208,8 +208,7 @@ impl<'t> Reader<'t> {
             check_tag(tag, "").map_err(fail)?;
             if plain { scalar::plain(text).map_err(fail)? } else { Value::String(text.into_owned()) }
         };
-        self.place(Node { value, marks: Marks { at, inside: Inside::Nothing } }, size, anchor);
-        Ok(())
+        self.place(Node { value, marks: Marks { at, inside: Inside::Nothing } }, size, anchor).map_err(fail)
     }
 
     /// Whether the next thing is the name of a field.
@@ -231,13 +230,15 @@ impl<'t> Reader<'t> {
     }
 
     /// Puts a complete value where it belongs, and keeps it if an alias may name it.
-    fn place(&mut self, mut node: Node, size: Size, anchor: usize) {
+    fn place(&mut self, mut node: Node, size: Size, anchor: usize) -> Result<(), Reason> {
         if anchor != 0 {
+            // A copy is kept: it counts too.
+            self.budget.take(size)?;
             self.anchors.insert(anchor, (node.clone(), size));
         }
         let Some(frame) = self.stack.last_mut() else {
             self.root = Some(node);
-            return;
+            return Ok(());
         };
         frame.size.add(size);
         match &mut frame.content {
@@ -253,6 +254,7 @@ impl<'t> Reader<'t> {
                 }
             }
         }
+        Ok(())
     }
 
     /// The document that a failure belongs to.
@@ -277,7 +279,8 @@ impl<'t> Reader<'t> {
     fn path(&self) -> Option<String> {
         match self.stack.first() {
             Some(Frame { content: Content::Fields { fields, .. }, .. }) if self.open => {
-                fields.get("x-path").and_then(Value::as_str).map(crate::text::excerpt)
+                let text = fields.get("x-path").and_then(Value::as_str)?;
+                Some(text.parse().map_or_else(|_| excerpt(text), |path: Path| path.to_string()))
             }
             _ => None,
         }
@@ -301,7 +304,9 @@ impl<'t> Reader<'t> {
                 return self
                     .error((mark(*error.marker()), Reason::TooLarge { what: "levels of nesting", limit: MAX_DEPTH }));
             }
-            Kind::TabInBlockIndentation | Kind::TabInIndentation | Kind::TabNotAllowed => Some("indent with spaces"),
+            Kind::TabInBlockIndentation | Kind::TabInIndentation | Kind::TabInPlainScalar | Kind::TabNotAllowed => {
+                Some("indent with spaces")
+            }
             Kind::SimpleKeyExpected | Kind::ExpectedBlockMappingKey | Kind::InvalidSimpleKey => {
                 Some("write `name: value`, with a space after the colon, each field of a block indented alike")
             }
@@ -309,7 +314,7 @@ impl<'t> Reader<'t> {
                 Some("indent the line like its neighbours, or put a value with `: ` in quotes")
             }
             Kind::InvalidIndentation => Some("indent the line like its neighbours"),
-            Kind::UnclosedQuotedScalar => Some("close the quotes"),
+            Kind::UnclosedQuotedScalar | Kind::InvalidQuotedScalarIndent => Some("close the quotes"),
             Kind::UnclosedFlowCollection { .. }
             | Kind::UnexpectedEofFlowMapping
             | Kind::UnexpectedEofFlowSequence
@@ -336,9 +341,9 @@ fn mark(marker: Marker) -> Mark {
     Mark { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
-/// `!!str` and `!`: the scalar is text, whatever it looks like.
+/// `!!str`: the scalar is text, whatever it looks like.
 fn is_text_tag(tag: Option<&Tag>) -> bool {
-    tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str") || (tag.handle() == "!" && tag.suffix().is_empty()))
+    tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"))
 }
 
 fn check_tag(tag: Option<&Tag>, natural: &str) -> Result<(), Reason> {

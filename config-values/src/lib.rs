@@ -46,3 +46,7 @@ pub use distribute::Distribute;
 pub use duration::Duration;
 pub use error::{Error, ErrorKind};
 pub use name::Name;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -27,7 +27,8 @@ pub(super) fn name(text: Cow<'_, str>, plain: bool, tag: Option<&Tag>) -> Result
     if plain && text == "<<" {
         return Err(Reason::Unsupported { found: "a merge key `<<`", remedy: "write the fields out" });
     }
-    if plain && text.is_empty() {
+    // The parser says `~` where nothing stands.
+    if plain && matches!(&*text, "" | "~") {
         return Err(Reason::Unsupported {
             found: "a value without the name of a field",
             remedy: "write `name: value`",
