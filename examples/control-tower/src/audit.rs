@@ -29,6 +29,9 @@ mod record;
 mod segments;
 mod writer;
 
+/// The log's directory in the data directory.
+pub const DIRECTORY: &str = "audit";
+
 /// Why the log cannot be written or read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -207,6 +210,24 @@ impl Audit {
     pub fn health(&self) -> Result<(), AuditError> {
         if self.0.counts.broken.load(Ordering::Relaxed) { Err(AuditError::Broken) } else { Ok(()) }
     }
+}
+
+/// The names of the log's files, oldest first.
+///
+/// # Errors
+/// The directory cannot be read; one that does not exist has none.
+pub fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
+    match segments::list(directory) {
+        Ok(files) => Ok(files.into_iter().map(|(first, _)| segments::name(first)).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file of the log may have this name.
+#[must_use]
+pub fn is_file_name(name: &str) -> bool {
+    segments::first_seq(name).is_some_and(|first| segments::name(first) == name)
 }
 
 impl Handle {

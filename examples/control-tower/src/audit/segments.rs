@@ -25,13 +25,17 @@ pub(super) fn name(first_seq: u64) -> String {
     format!("{first_seq:020}.jsonl")
 }
 
+/// The number in such a name.
+pub(super) fn first_seq(name: &str) -> Option<u64> {
+    name.strip_suffix(".jsonl")?.parse().ok()
+}
+
 /// The files with the numbers of their first records, oldest first.
-fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(super) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for file in fs::read_dir(directory)? {
         let path = file?.path();
-        let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jsonl"));
-        if let Some(first) = number.and_then(|number| number.parse().ok()) {
+        if let Some(first) = path.file_name().and_then(|name| name.to_str()).and_then(first_seq) {
             found.push((first, path));
         }
     }

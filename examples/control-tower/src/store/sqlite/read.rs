@@ -1,6 +1,6 @@
 //! Reading: by key, by range now and at a revision, and the changes between revisions.
 
-use std::path::Path;
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
@@ -85,8 +85,9 @@ pub(super) fn changes(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// `VACUUM INTO` reads in one transaction, and its copy has no log beside it.
+/// `VACUUM INTO` reads in one transaction, and its copy has no log beside it. It takes an empty file for none.
 pub(super) fn copy_to(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     connection.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
     Ok(())
 }

@@ -1,0 +1,204 @@
+//! Backups of a tower that is running, and what a restore makes of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use control_tower::{
+    audit::{self, Audit, AuditOptions, AuditOutcome, AuditRecord, Since},
+    backup::{self, BackupError, Passphrase},
+    config::{Config, SealChoice, StoreChoice},
+    data_dir::DataDir,
+    random,
+    seal::Seal,
+    store::{Sqlite, Store, Write},
+};
+use time::{OffsetDateTime, macros::datetime};
+use zeroize::Zeroizing;
+
+const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+
+fn config(data_dir: &Path) -> Config {
+    let data_dir = data_dir.to_str().unwrap();
+    Config::from_args(["control-tower", "--data-dir", data_dir]).unwrap().1
+}
+
+fn with_key(mut config: Config, key: &Path) -> Config {
+    config.seal = SealChoice::KeyFile(key.to_owned());
+    config
+}
+
+fn phrase(text: &str) -> Passphrase {
+    Passphrase::new(Zeroizing::new(text.as_bytes().to_vec())).unwrap()
+}
+
+/// A tower without its handlers.
+struct Running {
+    store: Sqlite,
+    audit: Audit,
+    _directory: DataDir,
+}
+
+fn open(config: &Config) -> Running {
+    let directory = DataDir::open(&config.data_dir).unwrap();
+    let StoreChoice::Sqlite(path) = &config.store else { panic!("no file") };
+    let store = Sqlite::open(path).unwrap();
+    Seal::open(&config.seal, store.revision() > 0, &mut random::rng()).unwrap();
+    let audit = Audit::open(&directory.path().join(audit::DIRECTORY), AuditOptions::default()).unwrap();
+    Running { store, audit, _directory: directory }
+}
+
+impl Running {
+    async fn change(&self, n: u64) {
+        let record = AuditRecord::new("default", "put", AuditOutcome::Success, "someone", "", NOW);
+        self.audit.append(record).await.unwrap();
+        let _committed = self.store.commit(vec![], vec![Write::Put(format!("k/{n:06}"), vec![7; 500])]).await.unwrap();
+    }
+
+    /// How many changes there are in the store and in the log.
+    async fn count(&self) -> (usize, usize) {
+        let store = self.store.range("k/", None, usize::MAX, None).await.unwrap().len();
+        (store, self.audit.read(Since::Start, None, usize::MAX).await.unwrap().len())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_tower_is_backed_up_whole() {
+    let root = tempfile::tempdir().unwrap();
+    let config_one = config(&root.path().join("one"));
+    let tower = open(&config_one);
+    for n in 0..300 {
+        tower.change(n).await;
+    }
+    let file = root.path().join("tower.backup");
+    let (write_config, write_file) = (config_one.clone(), file.clone());
+    let writing = tokio::task::spawn_blocking(move || backup::write(&write_config, &write_file, None, NOW).unwrap());
+    for n in 300..600 {
+        tower.change(n).await;
+    }
+    let written = writing.await.unwrap();
+    assert!(!written.has_key && written.files == 2);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(tower);
+    let names: Vec<_> = fs::read_dir(root.path().join("one")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_str().unwrap().starts_with("backup-")), "{names:?}");
+
+    // Without the key it does not open; with it everything is there, and the log knows of all that the store holds.
+    let two = config(&root.path().join("two"));
+    let error = backup::restore(&two, &file, None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the backup is sealed under the tower's key: give its key file with --seal key-file:PATH"
+    );
+    let key = root.path().join("kek.key");
+    fs::copy(root.path().join("one/kek.key"), &key).unwrap();
+    let two = with_key(two, &key);
+    let restored = backup::restore(&two, &file, None).unwrap();
+    assert_eq!(restored, written);
+    let tower = open(&two);
+    let (store, log) = tower.count().await;
+    assert!(store >= 300 && log >= store, "{store} in the store, {log} in the log");
+    tower.change(1_000_000).await;
+    assert_eq!(tower.count().await, (store + 1, log + 1));
+    assert_eq!(fs::metadata(&two.data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(root.path().join("two/tower.db")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let error = backup::restore(&two, &file, None).unwrap_err().to_string();
+    assert_eq!(error, format!("`{}` is not empty: restore into a new directory", two.data_dir.display()));
+    assert!(backup::write(&two, &file, None, NOW).unwrap_err().to_string().contains("tower.backup"));
+}
+
+#[tokio::test]
+async fn a_passphrase_is_enough() {
+    let root = tempfile::tempdir().unwrap();
+    let one = config(&root.path().join("one"));
+    let tower = open(&one);
+    tower.change(1).await;
+    let file = root.path().join("tower.backup");
+    assert!(backup::write(&one, &file, Some(&phrase("correct horse battery")), NOW).unwrap().has_key);
+    drop(tower);
+    let key = fs::read(root.path().join("one/kek.key")).unwrap();
+    let sealed = fs::read(&file).unwrap();
+    assert!(!sealed.windows(32).any(|window| key.windows(32).any(|key| key == window)), "the key is sealed");
+
+    // An existing, empty directory is taken.
+    let two = config(&root.path().join("two"));
+    fs::create_dir(&two.data_dir).unwrap();
+    assert!(matches!(backup::restore(&two, &file, None), Err(BackupError::NeedsPassphrase)));
+    let error = backup::restore(&two, &file, Some(&phrase("wrong horse battery"))).unwrap_err();
+    assert_eq!(error.to_string(), "the backup does not open: another passphrase, or the file was changed");
+    backup::restore(&two, &file, Some(&phrase("correct horse battery"))).unwrap();
+    assert_eq!(fs::read(root.path().join("two/kek.key")).unwrap(), key);
+    assert_eq!(open(&two).count().await, (1, 1));
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3, "nothing is left over");
+}
+
+#[tokio::test]
+async fn no_changed_backup_is_restored() {
+    let root = tempfile::tempdir().unwrap();
+    let one = config(&root.path().join("one"));
+    let tower = open(&one);
+    for n in 0..400 {
+        tower.change(n).await;
+    }
+    let file = root.path().join("tower.backup");
+    backup::write(&one, &file, None, NOW).unwrap();
+    let good = fs::read(&file).unwrap();
+    assert!(good.len() > 200_000, "several chunks");
+    let two = with_key(config(&root.path().join("two")), &root.path().join("one/kek.key"));
+    let changed = root.path().join("changed");
+    let refused = |bytes: &[u8]| {
+        fs::write(&changed, bytes).unwrap();
+        let error = backup::restore(&two, &changed, None).unwrap_err();
+        assert!(!two.data_dir.exists() && !root.path().join("two.restoring").exists());
+        error.to_string()
+    };
+    for position in (0..400).step_by(23).chain((0..good.len()).step_by(good.len() / 20)) {
+        let mut bytes = good.clone();
+        bytes[position] ^= 1;
+        refused(&bytes);
+    }
+    for length in [0, 5, 100, good.len() / 2, good.len() - 1] {
+        refused(&good[..length]);
+    }
+    assert_eq!(refused(&[&good[..], b"x"].concat()), "the backup is damaged: something follows its end");
+    // Whole chunks left out or swapped.
+    let head = good.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 1;
+    let chunk = 4 + (64 << 10) + 16;
+    let missing = [&good[..head + chunk], &good[head + 2 * chunk..]].concat();
+    assert_eq!(refused(&missing), "the backup is damaged: a chunk does not open");
+    let swapped =
+        [&good[..head], &good[head + chunk..head + 2 * chunk], &good[head..head + chunk], &good[head + 2 * chunk..]];
+    assert_eq!(refused(&swapped.concat()), "the backup is damaged: a chunk does not open");
+    assert_eq!(refused(&good[..head + chunk]), "the backup is damaged: it ends too early");
+    let newer = [b"keyward-backup 2\n", &good[17..]].concat();
+    assert_eq!(refused(&newer), "the backup has format 2, this program knows formats up to 1: use the newer program");
+    assert_eq!(refused(b"PK\x03\x04"), format!("`{}` is not a backup of a control tower", changed.display()));
+
+    let other = config(&root.path().join("other"));
+    drop(open(&other));
+    let wrong = with_key(config(&root.path().join("two")), &root.path().join("other/kek.key"));
+    let error = backup::restore(&wrong, &file, None).unwrap_err();
+    assert_eq!(error.to_string(), "the backup does not open: another key, or the file was changed");
+    backup::restore(&two, &file, None).unwrap();
+}
+
+#[test]
+fn what_cannot_be_backed_up_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let mut memory = config(&root.path().join("one"));
+    memory.store = StoreChoice::Memory;
+    let file = root.path().join("tower.backup");
+    let error = backup::write(&memory, &file, None, NOW).unwrap_err();
+    assert_eq!(error.to_string(), "a store in memory cannot be backed up or restored: use --store sqlite:PATH");
+    let absent = config(&root.path().join("absent"));
+    assert!(matches!(backup::write(&absent, &file, None, NOW), Err(BackupError::Store(_))));
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    let error = Passphrase::new(Zeroizing::new(b"short".to_vec())).unwrap_err();
+    assert_eq!(error.to_string(), "the passphrase has 5 characters, at least 12 are needed");
+    let path = root.path().join("phrase");
+    fs::write(&path, "a good passphrase\r\nand a second line\n").unwrap();
+    assert!(matches!(Passphrase::read(&path), Err(BackupError::File(_))), "readable by others");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(format!("{:?}", Passphrase::read(&path).unwrap()), "Passphrase(…)");
+}
