@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod backup;
 mod batch;
 pub mod changes;
 pub mod clock;
@@ -20,10 +21,12 @@ pub mod documents;
 pub mod http;
 pub mod identity;
 pub mod issuer_check;
+pub mod launch;
 pub mod layout;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
+pub mod output;
 pub mod policies;
 pub mod random;
 pub mod rings;

@@ -1,0 +1,168 @@
+//! From settings to running parts: what `main` does, in steps that it can read.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use keyward_transit::KekSet;
+use tokio::net::TcpListener;
+
+use crate::{
+    app::{App, Credentials, Parts, reset_administrator},
+    audit::{self, Audit, AuditOptions},
+    backup,
+    clock::Clock,
+    config::{Config, ExternalUrl, StoreChoice},
+    data_dir::DataDir,
+    db::Db,
+    random, router,
+    seal::Seal,
+    server::{self, Drain, Limits},
+    store::{Memory, SharedStore, Sqlite},
+    tasks,
+    tls::{Authority, Tls},
+};
+
+/// What is on the disk, opened and locked.
+pub struct Opened {
+    clock: Clock,
+    store: SharedStore,
+    keks: KekSet,
+    audit: Audit,
+    directory: DataDir,
+}
+
+/// A tower that serves as soon as [`serve`](Self::serve) is called. Its port is open already.
+pub struct Tower {
+    /// How others reach it.
+    pub url: ExternalUrl,
+    /// The certificate that clients are to trust, unless it is the operator's.
+    pub ca_cert: Option<PathBuf>,
+    /// How to log in for the first time, at the first start.
+    pub credentials: Option<Credentials>,
+    app: Arc<App>,
+    tls: Arc<Tls>,
+    listener: TcpListener,
+    /// Dropped last: the lock goes when everything is written.
+    _directory: DataDir,
+}
+
+/// Opens what is on the disk, making what is missing. The key that seals is on the disk before anything that it seals.
+///
+/// # Errors
+/// What is there is damaged, newer, somebody else's, or in use.
+pub fn open(config: &Config) -> anyhow::Result<Opened> {
+    let clock = clock(config)?;
+    let directory = DataDir::open(&config.data_dir)?;
+    let store: SharedStore = match &config.store {
+        StoreChoice::Sqlite(path) => Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?),
+        StoreChoice::Memory => Arc::new(Memory::new()),
+    };
+    let seal = Seal::open(&config.seal, store.revision() > 0, &mut random::rng())?;
+    if seal.created() {
+        tracing::warn!(
+            seal = %config.seal,
+            "made the key that seals all secrets: whoever reads this file and the store has them, and without a copy of it a \
+             backup without passphrase cannot be restored"
+        );
+    }
+    let audit = Audit::open(&config.data_dir.join(audit::DIRECTORY), AuditOptions::default())?;
+    Ok(Opened { clock, store, keks: seal.into_keks(), audit, directory })
+}
+
+#[cfg(feature = "test-clock")]
+fn clock(config: &Config) -> anyhow::Result<Clock> {
+    match &config.test_clock {
+        Some(path) => {
+            tracing::warn!(path = %path.display(), "the clock is moved from outside");
+            Ok(Clock::from_offset_file(path)?)
+        }
+        None => Ok(Clock::system()),
+    }
+}
+
+#[cfg(not(feature = "test-clock"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature `test-clock` it can fail")]
+fn clock(_: &Config) -> anyhow::Result<Clock> {
+    Ok(Clock::system())
+}
+
+impl Opened {
+    /// Opens the port, gets a certificate, and puts the application together.
+    ///
+    /// # Errors
+    /// The port is taken, or the store does not open with this key.
+    pub async fn start(self, config: &Config) -> anyhow::Result<Tower> {
+        let Self { clock, store, keks, audit, directory } = self;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let url = config.url(listener.local_addr()?);
+        // Peers check certificates against their own clocks.
+        let now = Clock::system().now();
+        let tls = match &config.tls {
+            Some(files) => Tls::from_files(files.clone())?,
+            None => Tls::from_authority(Authority::load_or_create(&*store, &keks, now).await?, url.clone(), now)?,
+        };
+        let ca_cert = match tls.ca_pem() {
+            // Absolute: whoever reads it may stand elsewhere.
+            Some(pem) => Some(std::path::absolute(directory.write_public("ca.pem", pem.as_bytes())?)?),
+            None => None,
+        };
+        let parts = Parts { clock, store, keks, audit, external_url: url.clone() };
+        let (app, credentials) = App::start(parts).await?;
+        Ok(Tower { url, ca_cert, credentials, app, tls: Arc::new(tls), listener, _directory: directory })
+    }
+
+    /// Gives the administrator a new one-time password.
+    ///
+    /// # Errors
+    /// The tower was never started.
+    pub async fn reset_admin(self) -> anyhow::Result<Credentials> {
+        let now = self.clock.now();
+        reset_administrator(&Db::new(self.store, self.keks), &self.audit, now).await
+    }
+}
+
+impl Tower {
+    /// Serves until `shutdown` resolves, and answers once everything is written.
+    ///
+    /// # Errors
+    /// The audit log does not take what is left.
+    pub async fn serve(self, config: &Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<Drain> {
+        let mut tasks = tasks::start(&self.app);
+        tasks.spawn(Arc::clone(&self.tls).keep_fresh());
+        let router = router::router(Arc::clone(&self.app));
+        let trusted = config.trusted_proxies.clone();
+        let drain =
+            server::serve(self.listener, self.tls.server_config(), router, Limits::default(), trusted, shutdown).await;
+        tasks.shutdown().await;
+        self.app.audit.flush().await?;
+        Ok(drain)
+    }
+}
+
+/// Writes a backup and says what is needed to restore it.
+///
+/// # Errors
+/// See [`backup::write`].
+pub fn backup(config: &Config, file: &std::path::Path, passphrase: Option<&std::path::Path>) -> anyhow::Result<String> {
+    let passphrase = passphrase.map(backup::Passphrase::read).transpose()?;
+    let report = backup::write(config, file, passphrase.as_ref(), clock(config)?.now())?;
+    let needed = if report.has_key { "the passphrase".to_owned() } else { format!("the key of {}", config.seal) };
+    Ok(format!("{}: {} files, {} bytes; a restore needs {needed}", file.display(), report.files, report.bytes))
+}
+
+/// Makes a data directory from a backup and says how to start it.
+///
+/// # Errors
+/// See [`backup::restore`].
+pub fn restore(
+    config: &Config,
+    file: &std::path::Path,
+    passphrase: Option<&std::path::Path>,
+) -> anyhow::Result<String> {
+    let passphrase = passphrase.map(backup::Passphrase::read).transpose()?;
+    let report = backup::restore(config, file, passphrase.as_ref())?;
+    let directory = config.data_dir.display();
+    let key = if report.has_key { String::new() } else { format!(" --seal {}", config.seal) };
+    Ok(format!("{directory}: as of {}; start it with: control-tower --data-dir {directory}{key}", report.created))
+}
