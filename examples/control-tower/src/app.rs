@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use anyhow::Context as _;
 use keyward_approle::{Limits, Pepper};
 use keyward_config_values::Name;
 use time::OffsetDateTime;
@@ -18,6 +19,7 @@ use crate::{
     random,
     store::{Guard, Outcome, Revision, SharedStore, Write},
     tasks::Tasks,
+    tenant::{self, Tenant},
 };
 
 mod bootstrap;
@@ -37,6 +39,8 @@ pub struct App {
     pub audit: Audit,
     /// What stored secrets are hashed under.
     pub pepper: Pepper,
+    /// The id of the tenant `default`.
+    pub operators: Name,
     /// Limits on every token.
     pub limits: Limits,
     /// How others reach the tower.
@@ -69,7 +73,7 @@ pub struct Parts {
 /// Who asks, as the audit log names them.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The id of their tenant; empty where none is known.
+    /// The id of their tenant; where none is known, of the tenant `default`, whose administrators run the tower.
     pub tenant: String,
     /// `user/<name>`, `approle/<name>`, `task/<name>`, or empty.
     pub subject: String,
@@ -84,8 +88,8 @@ impl Actor {
     }
 
     /// Somebody who has not proved anything.
-    pub fn stranger(source: IpAddr) -> Self {
-        Self { tenant: String::new(), subject: String::new(), source: Some(source) }
+    pub fn stranger(app: &App, source: IpAddr) -> Self {
+        Self { tenant: app.operators.to_string(), subject: String::new(), source: Some(source) }
     }
 
     /// A record of what they did.
@@ -125,7 +129,10 @@ impl App {
         let db = Db::new(parts.store, parts.keks);
         let credentials = bootstrap::prepare(&db, &parts.audit, parts.clock.now()).await?;
         let pepper = bootstrap::pepper(&db).await?;
+        let operators = Tenant::by_name(&db, &tenant::DEFAULT.parse()?).await?;
+        let operators = operators.context("the store has lost the tenant `default`")?.value.id.clone();
         let app = Self {
+            operators,
             clock: parts.clock,
             db,
             audit: parts.audit,

@@ -60,11 +60,14 @@ impl<T> Stored<T> {
     }
 }
 
+/// A decoded record with the revision that it was decoded at.
+type Cached = (Revision, Arc<dyn Any + Send + Sync>);
+
 /// The store, the keys that seal it, and what was decoded last.
 pub struct Db {
     store: SharedStore,
     keks: KekSet,
-    cache: Mutex<HashMap<String, (Revision, Arc<dyn Any + Send + Sync>)>>,
+    cache: Mutex<HashMap<String, Cached>>,
 }
 
 impl Db {

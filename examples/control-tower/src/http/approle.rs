@@ -56,11 +56,11 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         let grant = match login(&attempt, found, stored, source, now) {
             LoginDecision::Granted(grant) => *grant,
             LoginDecision::Refused(reason) => {
-                let actor = Actor {
-                    tenant: found.map(|role| role.tenant().to_string()).unwrap_or_default(),
-                    subject: found.map(|role| format!("approle/{}", role.name())).unwrap_or_default(),
-                    source: Some(source),
-                };
+                let mut actor = Actor::stranger(&app, source);
+                if let Some(role) = found {
+                    actor.tenant = role.tenant().to_string();
+                    actor.subject = format!("approle/{}", role.name());
+                }
                 app.refuse(actor.refused("approle-login", reason.code(), now));
                 app.metrics.login("approle", false);
                 return Err(ApiError::unauthenticated(LOGIN_REFUSED));

@@ -125,7 +125,7 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
             (Ok(token), Some(stored)) => (token, stored),
             (checked, stored) => {
                 let reason = checked.err().unwrap_or(Reason::UnknownToken);
-                let mut actor = Actor::stranger(source);
+                let mut actor = Actor::stranger(app, source);
                 if let Some(stored) = stored {
                     actor.tenant = stored.value.tenant().to_string();
                     actor.subject = stored.value.subject().to_string();

@@ -50,12 +50,14 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
     let known = user.as_ref().map(|user| (*user.value).clone());
     let good = app.compute(move || User::check(known.as_ref(), &password)).await?.map_err(ApiError::internal)?;
     let now = app.clock.now();
-    let actor = Actor {
-        tenant: tenant.as_ref().map(|tenant| tenant.value.id.to_string()).unwrap_or_default(),
-        // A name that does not exist may be a password typed into the wrong field.
-        subject: user.as_ref().map(|_| format!("user/{username}")).unwrap_or_default(),
-        source: Some(source),
-    };
+    let mut actor = Actor::stranger(&app, source);
+    if let Some(tenant) = &tenant {
+        actor.tenant = tenant.value.id.to_string();
+    }
+    // A name that does not exist is left out: it may be a password typed into the wrong field.
+    if user.is_some() {
+        actor.subject = format!("user/{username}");
+    }
     let (Some(tenant), Some(user), true) = (tenant, user, good) else {
         let reason = if actor.subject.is_empty() { "unknown-user" } else { "wrong-password" };
         app.refuse(actor.refused("login", reason, now));
