@@ -70,3 +70,8 @@ pub use keyward_keys::ErrorKind;
 pub use spiffe;
 #[cfg(feature = "spiffe")]
 pub use spiffe_crate::BundleError;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -163,20 +163,28 @@ impl Verifier {
         let algorithm = token.header.algorithm;
         let kid = token.header.kid.as_deref();
         let signature = token.frame.signature()?;
-        let mut outcome = Err(VerifyError::NoKey { kid: kid.map(excerpt), algorithm });
+        let mut tried = false;
         for key in bundle.keys().candidates(kid, algorithm).take(MAX_TRIES) {
-            match key.public_key().verify(algorithm, token.frame.signed.as_bytes(), &signature) {
-                Ok(()) => return Ok(()),
-                Err(_) => outcome = Err(VerifyError::Signature),
+            if key.public_key().verify(algorithm, token.frame.signed.as_bytes(), &signature).is_ok() {
+                return Ok(());
             }
+            tried = true;
         }
-        outcome
+        Err(if tried { VerifyError::Signature } else { VerifyError::NoKey { kid: kid.map(excerpt), algorithm } })
     }
 }
 
 /// A verified JWT-SVID: authentic, meant for us, valid at the time of verification.
 ///
 /// Only a [`Verifier`] makes it. It does not hold the token, so it can be kept and logged.
+///
+/// ```compile_fail,E0277
+/// let nobody_verified_this: keyward_svid::JwtSvid = serde_json::from_str("{}").unwrap();
+/// ```
+/// ```compile_fail,E0277
+/// fn defaulted<T: Default>() -> T { T::default() }
+/// let nobody_verified_this: keyward_svid::JwtSvid = defaulted();
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct JwtSvid {
     algorithm: Algorithm,
