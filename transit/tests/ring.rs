@@ -15,6 +15,7 @@ use time::{Duration, OffsetDateTime};
 const START: OffsetDateTime = datetime!(2026-03-01 00:00 UTC);
 const PATH: &str = "tenants/default/transit-keys/test";
 
+#[allow(clippy::disallowed_types, reason = "nothing in a test depends on what is drawn")]
 fn rng() -> UnwrapErr<getrandom::SysRng> {
     UnwrapErr(getrandom::SysRng)
 }
@@ -437,7 +438,8 @@ mod records {
         newer["versions"] = "unheard of".into();
         assert_eq!(load(&newer).unwrap_err(), RecordError::UnknownFormat { found: 2, known: 1 });
 
-        let edits: [(&str, fn(&mut serde_json::Value)); 7] = [
+        type Edit = fn(&mut serde_json::Value);
+        let edits: [(&str, Edit); 7] = [
             ("it has no format number", |json| json["format"] = serde_json::Value::Null),
             ("it has other members", |json| json["highest"] = "yesterday".into()),
             ("its schedule is refused", |json| json["config"]["auto-rotate"]["rotate-after"] = "1s".into()),

@@ -14,6 +14,7 @@ use time::macros::datetime;
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 00:00 UTC);
 const PATH: &str = "tenants/default/transit-keys/test";
 
+#[allow(clippy::disallowed_types, reason = "nothing in a test depends on what is drawn")]
 pub(crate) fn rng() -> UnwrapErr<getrandom::SysRng> {
     UnwrapErr(getrandom::SysRng)
 }
