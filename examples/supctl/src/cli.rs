@@ -67,7 +67,7 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Log in and save the token for later commands
     Login(Login),
-    /// Revoke the saved token and forget it
+    /// Revoke the saved token and forget it; tower and CA stay the defaults
     Logout,
     /// Show configuration, or state
     Show(Show),
@@ -101,7 +101,7 @@ Examples:
 What is saved (tower, CA, tenant, token, expiry) is in keyward/supctl.json of the user's configuration
 directory, readable by the user alone; the tower and the CA are the defaults of later commands.")]
 pub(crate) struct Login {
-    /// Tenant to log in to; by default the tower's own choice
+    /// Tenant to log in to; by default the one of the last login there, else the tower's own choice
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant: Option<String>,
 

@@ -70,7 +70,7 @@ impl Context<'_> {
         let (tower, ca) = self.place(session.as_ref())?;
         let token = match &self.environment.token {
             Some(token) => Some(Secret::new(token.expose().to_owned())),
-            None => session.filter(|session| session.tower == tower).map(|session| session.token),
+            None => session.filter(|session| session.tower == tower).and_then(|session| session.token),
         };
         Client::new(tower, ca.as_ref(), token)
     }

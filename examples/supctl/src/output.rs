@@ -173,9 +173,9 @@ fn warning_texts(warnings: &Value) -> Vec<String> {
 }
 
 fn message_of(warning: &Object) -> Option<String> {
-    let text = ["message", "warning-message", "text", "warning"].iter().find_map(|key| warning.text(key))?;
-    let about = ["relying-party", "field", "path", "about"].iter().find_map(|key| warning.text(key));
-    Some(about.map_or_else(|| text.to_owned(), |about| format!("{about}: {text}")))
+    let text = ["warning", "warning-message", "message", "text"].iter().find_map(|key| warning.text(key))?;
+    let about = ["path", "field", "relying-party"].iter().filter_map(|key| warning.text(key));
+    Some(about.chain([text]).collect::<Vec<_>>().join(": "))
 }
 
 #[cfg(test)]
@@ -191,6 +191,7 @@ mod tests {
         for (json, texts) in [
             (r#"["a","b"]"#, vec!["a", "b"]),
             (r#"[{"relying-party":"aws","message":"no port"}]"#, vec!["aws: no port"]),
+            (r#"[{"path":"a/b","relying-party":"aws","warning":"no port"}]"#, vec!["a/b: aws: no port"]),
             (r#"{"aws":["no port","no localhost"],"gcp":[]}"#, vec!["aws: no port", "aws: no localhost"]),
             ("null", vec![]),
         ] {

@@ -27,8 +27,8 @@ pub(crate) struct Session {
     pub(crate) ca: Option<Ca>,
     /// The tenant logged in to, when it was named
     pub(crate) tenant: Option<String>,
-    /// The token
-    pub(crate) token: Secret,
+    /// The token, until the logout
+    pub(crate) token: Option<Secret>,
     /// When it expires (RFC 3339), as the tower said
     pub(crate) expires: Option<String>,
 }
@@ -45,7 +45,8 @@ struct Record<'a> {
     ca: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
-    token: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
 }
@@ -91,21 +92,12 @@ impl SessionFile {
             tower: session.tower.to_string().into(),
             ca: session.ca.as_ref().and_then(Ca::to_text).map(str::to_owned),
             tenant: session.tenant.clone(),
-            token: session.token.expose().into(),
+            token: session.token.as_ref().map(|token| token.expose().into()),
             expires: session.expires.clone(),
         };
         let failed = |error| Error::file("write", &self.0)(error);
         let text = Zeroizing::new(serde_json::to_vec_pretty(&record).map_err(|error| failed(error.into()))?);
         self.replace(&text).map_err(failed)
-    }
-
-    /// Removes it; whether there was one.
-    pub(crate) fn remove(&self) -> Result<bool, Error> {
-        match fs::remove_file(&self.0) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::file("remove", &self.0)(error)),
-        }
     }
 
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
@@ -148,7 +140,7 @@ fn parse(text: &str) -> Result<Session, String> {
         tower: TowerUrl::parse(&record.tower).map_err(|error| error.to_string())?,
         ca: record.ca.as_deref().map(Ca::from_text),
         tenant: record.tenant,
-        token: Secret::new(record.token.into_owned()),
+        token: record.token.map(|token| Secret::new(token.into_owned())),
         expires: record.expires,
     })
 }
@@ -162,7 +154,7 @@ mod tests {
             tower: TowerUrl::parse("https://localhost:4646").unwrap(),
             ca: Some(Ca::from_text("/ca.pem")),
             tenant: Some("default".to_owned()),
-            token: Secret::new(token.to_owned()),
+            token: Some(Secret::new(token.to_owned())),
             expires: None,
         }
     }
@@ -182,12 +174,13 @@ mod tests {
         assert_eq!(mode(file.path()), 0o600);
         assert_eq!(mode(file.path().parent().unwrap()), 0o700);
         let read = file.load().unwrap().unwrap();
-        assert_eq!(read.token.expose(), "two");
+        assert_eq!(read.token.unwrap().expose(), "two");
         assert_eq!(read.tower.to_string(), "https://localhost:4646");
         assert_eq!(read.ca, Some(Ca::File("/ca.pem".into())));
         assert_eq!(fs::read_dir(file.path().parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
-        assert!(file.remove().unwrap());
-        assert!(!file.remove().unwrap());
+        file.save(&Session { token: None, ..session("three") }).unwrap();
+        assert!(file.load().unwrap().unwrap().token.is_none());
+        assert!(!fs::read_to_string(file.path()).unwrap().contains("token"));
     }
 
     #[test]

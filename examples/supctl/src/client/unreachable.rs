@@ -35,6 +35,8 @@ impl Unreachable {
                 _ => format!("cannot connect: {}", innermost(error)),
             };
             (what, "check that the tower runs, and --tower or KEYWARD_TOWER".to_owned())
+        } else if io_kind(error) == Some(io::ErrorKind::UnexpectedEof) {
+            ("it closed the connection without an answer".to_owned(), "look into the tower's log".to_owned())
         } else {
             (
                 format!("the connection broke: {}", innermost(error)),

@@ -61,35 +61,38 @@ pub(super) fn login(context: &Context<'_>, args: Login) -> Result<(), Error> {
     };
     context.screen.warnings(&Value::Object(said.clone()));
     let expires = said.text("expires").map(str::to_owned);
-    file.save(&Session { tower: tower.clone(), ca, tenant: tenant.clone(), token, expires })?;
+    file.save(&Session { tower: tower.clone(), ca, tenant: tenant.clone(), token: Some(token), expires })?;
     context.screen.value(&Value::Object(summary(&tower, tenant.as_deref(), &username, &said)))?;
     context.screen.note(&format!("logged in; saved in {}", file.path().display()));
     Ok(())
 }
 
-/// Revokes the token, where it can, and forgets it in any case.
+/// Revokes the token, where it can, and forgets it in any case; the tower stays the default for the next login.
 pub(super) fn logout(context: &Context<'_>) -> Result<(), Error> {
     let file = SessionFile::of(context.environment)?;
-    let Some(session) = file.load()? else {
-        context.screen.note("not logged in");
-        return Ok(());
-    };
-    let ca = context.ca.as_deref().map(Ca::from_text).or(session.ca);
-    let revoked = Client::new(session.tower, ca.as_ref(), Some(session.token))
+    let Some(mut session) = file.load()? else { return not_logged_in(context) };
+    let Some(token) = session.token.take() else { return not_logged_in(context) };
+    let ca = context.ca.as_deref().map(Ca::from_text).or(session.ca.clone());
+    let revoked = Client::new(session.tower.clone(), ca.as_ref(), Some(token))
         .and_then(|client| client.post(&Target::fixed("/v1/state/strongbox/token/revoke"), Payload::Json(&empty())));
-    file.remove()?;
+    session.expires = None;
+    file.save(&session)?;
     match revoked {
         // An expired token needs no revoking.
         Err(Error::Refused(refusal)) if refusal.status.as_u16() == 401 => {}
         Err(error) => {
-            context
-                .screen
-                .warning("the token is forgotten here, but the tower could not revoke it; it is good until it expires");
+            let text = "the token is forgotten here, but the tower did not revoke it; it is good until it expires";
+            context.screen.warning(text);
             return Err(error);
         }
         Ok(_) => {}
     }
     context.screen.note("logged out");
+    Ok(())
+}
+
+fn not_logged_in(context: &Context<'_>) -> Result<(), Error> {
+    context.screen.note("not logged in");
     Ok(())
 }
 
@@ -114,7 +117,10 @@ fn from_bootstrap(context: &Context<'_>, line: Bootstrap) -> Result<Credentials,
 
 /// From flags and questions.
 fn asked(context: &Context<'_>, args: Login) -> Result<Credentials, Error> {
-    let (tower, ca) = context.place(context.session().ok().flatten().as_ref())?;
+    // A saved login that cannot be read is about to be replaced.
+    let session = context.session().ok().flatten();
+    let (tower, ca) = context.place(session.as_ref())?;
+    let saved = session.filter(|session| session.tower == tower).and_then(|session| session.tenant);
     let mut prompt = Prompt::new();
     let username = match args.username {
         Some(username) => username,
@@ -125,7 +131,7 @@ fn asked(context: &Context<'_>, args: Login) -> Result<Credentials, Error> {
         None => prompt.secret(&format!("Password of {username} at {}: ", tower.authority()), "the password")?,
     };
     let otp = if args.otp { Some(prompt.secret("One-time code: ", "the one-time code")?) } else { None };
-    Ok(Credentials { tower, ca, tenant: args.tenant, username, password, otp })
+    Ok(Credentials { tower, ca, tenant: args.tenant.or(saved), username, password, otp })
 }
 
 /// At a login, 401 is not about a token.

@@ -60,13 +60,10 @@ impl Effects {
         for warning in document.get("warnings").map(warning_texts).unwrap_or_default() {
             self.warnings.push(format!("document {number}, {path}: {warning}"));
         }
-        let more: Object = document
-            .iter()
-            .filter(|(key, value)| !KNOWN.contains(key) && **value != Value::Null)
-            .map(|(key, value)| (key, value.clone()))
-            .collect();
-        if !more.is_empty() {
-            self.more.push((format!("document {number}, {path}"), Value::Object(more)));
+        for (key, value) in document.iter().filter(|(key, value)| !KNOWN.contains(key) && **value != Value::Null) {
+            if effect != "unchanged" {
+                self.more.push((format!("{key} of {path}"), value.clone()));
+            }
         }
         self.documents.push((number, effect, path));
         Some(())
@@ -137,7 +134,7 @@ mod tests {
         assert_eq!(effects.summary(true), "valid: 1 created, 1 unchanged if applied; nothing was stored");
         assert_eq!(effects.warnings, ["all", "document 2, strongbox/policies/p: w"]);
         assert_eq!(effects.more.len(), 1);
-        assert_eq!(effects.more[0].0, "document 1, strongbox/transit-keys/k");
+        assert_eq!(effects.more[0].0, "timeline of strongbox/transit-keys/k");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::value::{Object, Value};
 pub(crate) struct Rendered {
     /// The text
     pub(crate) text: String,
-    /// Columns whose cells have several lines (PEM), which a list has no room for
+    /// Columns that a list has no room for: texts of several lines (PEM), keys spelled out
     pub(crate) left_out: Vec<String>,
 }
 
@@ -76,29 +76,29 @@ impl View<'_> {
             }
             return;
         }
-        let records: Vec<Vec<(String, String)>> = items.iter().filter_map(Value::as_object).map(record).collect();
+        let records: Vec<Record> = items.iter().filter_map(Value::as_object).map(record).collect();
         let mut columns: Vec<&str> = Vec::new();
         for (column, _) in records.iter().flatten() {
             if !columns.contains(&column.as_str()) {
                 columns.push(column);
             }
         }
-        let find = |record: &[(String, String)], column: &str| {
-            record.iter().find(|(name, _)| name == column).map(|(_, text)| text.clone()).unwrap_or_default()
-        };
-        let (wide, columns): (Vec<&str>, Vec<&str>) =
-            columns.into_iter().partition(|column| records.iter().any(|record| find(record, column).contains('\n')));
-        for column in wide {
+        let too_large = |column: &str| records.iter().flatten().any(|(name, text)| name == column && text.is_none());
+        let (large, columns): (Vec<&str>, Vec<&str>) = columns.into_iter().partition(|column| too_large(column));
+        for column in large {
             if !self.left_out.iter().any(|name| name == column) {
                 self.left_out.push(column.to_owned());
             }
         }
-        let rows = records.iter().map(|record| columns.iter().map(|column| find(record, column)).collect::<Vec<_>>());
+        let text = |record: &Record, column: &str| {
+            record.iter().find(|(name, _)| name == column).and_then(|(_, text)| text.clone()).unwrap_or_default()
+        };
+        let rows = records.iter().map(|record| columns.iter().map(|column| text(record, column)).collect::<Vec<_>>());
         let header: Vec<String> = columns.iter().map(|column| plain(column).to_uppercase()).collect();
         let lines = lines(Some(header), rows);
         let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
         if self.width.is_some_and(|width| widest > width) {
-            return self.upright(&records, &columns);
+            return self.upright(&records);
         }
         for (number, line) in lines.iter().enumerate() {
             if number == 0 { self.line(&self.style.bold(line)) } else { self.line(line) }
@@ -106,13 +106,13 @@ impl View<'_> {
     }
 
     /// A list that is too wide for the terminal: one record below the other.
-    fn upright(&mut self, records: &[Vec<(String, String)>], columns: &[&str]) {
+    fn upright(&mut self, records: &[Record]) {
         for (number, record) in records.iter().enumerate() {
             if number > 0 {
                 self.text.push('\n');
             }
-            let rows: Vec<_> = record.iter().filter(|(name, _)| columns.contains(&name.as_str())).cloned().collect();
-            self.fields(&rows);
+            let rows = record.iter().filter_map(|(name, text)| Some((name.clone(), text.clone()?)));
+            self.fields(&rows.collect::<Vec<_>>());
         }
     }
 
@@ -173,19 +173,38 @@ fn flatten<'v>(
     }
 }
 
-/// One object of a list.
-fn record(object: &Object) -> Vec<(String, String)> {
-    let (mut rows, mut sections) = (Vec::new(), Vec::new());
-    flatten("", object, &mut rows, &mut sections);
-    for (name, section) in sections {
-        let text = match section {
-            Section::List(items) => format!("({} entries)", items.len()),
-            Section::Json(value) => cell(value),
-            Section::Lines(text) => text.to_owned(),
-        };
-        rows.push((name, text));
+/// One object of a list: names and texts, no text where it is too large for a column.
+type Record = Vec<(String, Option<String>)>;
+
+/// The longest text in a column (a key ID has 43, a spelled-out identity more), and the most columns that one member
+/// spreads over.
+const LONGEST: usize = 100;
+const SPREAD: usize = 3;
+
+fn record(object: &Object) -> Record {
+    let mut record = Vec::new();
+    for (key, value) in object.iter() {
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                let (mut rows, mut sections) = (Vec::new(), Vec::new());
+                flatten(key, inner, &mut rows, &mut sections);
+                if sections.is_empty() && rows.len() <= SPREAD && rows.iter().all(|(_, text)| text.len() <= LONGEST) {
+                    record.extend(rows.into_iter().map(|(name, text)| (name, Some(text))));
+                } else {
+                    record.push((key.to_owned(), None));
+                }
+            }
+            Value::Object(_) => {}
+            Value::Array(items) if items.iter().any(|item| !item.is_scalar()) => {
+                record.push((key.to_owned(), Some(format!("({} entries)", items.len()))));
+            }
+            scalar => {
+                let text = cell(scalar);
+                record.push((key.to_owned(), Some(text).filter(|text| text.len() <= LONGEST && !text.contains('\n'))));
+            }
+        }
     }
-    rows
+    record
 }
 
 /// A value in one line.
@@ -230,6 +249,17 @@ mod tests {
              12       pending  k\n"
         );
         assert_eq!(rendered.left_out, ["public-key"]);
+    }
+
+    #[test]
+    fn a_list_has_no_room_for_keys() {
+        let json =
+            r#"[{"v":1,"jwk":{"kty":"RSA","n":"x","e":"AQAB","kid":"k"},"detail":{"a":"b"},"none":{},"many":[{}]}]"#;
+        let rendered = shown(json, None);
+        assert_eq!(rendered.text, "V  DETAIL.A  MANY\n1  b         (1 entries)\n");
+        assert_eq!(rendered.left_out, ["jwk"]);
+        let rendered = shown(&format!(r#"[{{"v":1,"n":"{}"}}]"#, "x".repeat(101)), None);
+        assert_eq!((rendered.text.as_str(), rendered.left_out), ("V\n1\n", vec!["n".to_owned()]));
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn a_dry_run_says_that_it_is_one() {
     assert_eq!(
         operator.run_with(&["bulk", "--validate", "-f", "-"], FILE).data(),
         "DOCUMENT  EFFECT   PATH\n1         created  strongbox/transit-keys/k\nvalid: 1 created if applied; nothing was stored\n\n\
-         document 1, strongbox/transit-keys/k\ntimeline\nVERSION  PHASE\n1        active\n"
+         timeline of strongbox/transit-keys/k\nVERSION  PHASE\n1        active\n"
     );
     assert_eq!(tower.only().target, "/v1/bulk?validate=true");
 }

@@ -91,7 +91,7 @@ fn a_dry_run_shows_the_timeline() {
     assert_eq!(
         data,
         "DOCUMENT  EFFECT  PATH\n1         merged  strongbox/transit-keys/k\nvalid: 1 merged if applied; nothing was stored\n\n\
-         document 1, strongbox/transit-keys/k\ntimeline\nVERSION  ACTIVE\n1        2026-11-02T09:00:00Z\n"
+         timeline of strongbox/transit-keys/k\nVERSION  ACTIVE\n1        2026-11-02T09:00:00Z\n"
     );
     assert_eq!(tower.only().target, "/v1/config/strongbox/transit-keys/k?validate=true");
 }

@@ -207,8 +207,21 @@ fn logout_revokes_and_forgets() {
     let asked = tower.asked();
     assert_eq!(asked[1].line(), "POST /v1/state/strongbox/token/revoke");
     assert_eq!(asked[1].header("authorization"), Some("Bearer tok-3cr3t"));
-    assert!(!operator.session_path().exists());
+    assert_eq!(operator.session(), value!({"format": 1, "tower": tower.url}));
     assert_eq!(operator.run(&["logout"]).err, "not logged in\n");
+    // The next login needs no flags, and until then no token is sent.
+    operator.run(&["show", "strongbox/policies"]).data();
+    assert_eq!(tower.asked()[2].header("authorization"), None);
+    operator.run_with(&["login", "--username", "ops"], "hunter2\n").data();
+}
+
+#[test]
+fn the_next_login_is_to_the_same_tenant() {
+    let tower = Mock::http(granting);
+    let operator = Operator::new();
+    operator.run_with(&["--tower", &tower.url, "login", "--tenant", "acme", "--username", "ops"], "hunter2\n").data();
+    operator.run_with(&["login", "--username", "ops"], "hunter2\n").data();
+    assert!(tower.asked()[1].body.contains(r#""tenant":"acme""#));
 }
 
 #[test]
@@ -218,6 +231,6 @@ fn logout_forgets_whatever_the_tower_says() {
             Mock::http(move |asked| if asked.target == "/v1/login" { json(200, GRANTED) } else { json(status, "{}") });
         let operator = logged_in(&tower);
         assert_eq!(operator.run(&["logout"]).code, code);
-        assert!(!operator.session_path().exists());
+        assert_eq!(operator.session().get("token"), None);
     }
 }
