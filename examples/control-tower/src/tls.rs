@@ -95,7 +95,7 @@ pub struct Tls {
 
 #[derive(Debug)]
 enum Source {
-    Own { authority: Authority, external: ExternalUrl, not_after: Mutex<OffsetDateTime> },
+    Own { authority: Box<Authority>, external: ExternalUrl, not_after: Mutex<OffsetDateTime> },
     Files { files: TlsFiles, seen: Mutex<Stamp> },
 }
 
@@ -117,7 +117,7 @@ impl Tls {
     pub fn from_authority(authority: Authority, external: ExternalUrl, now: OffsetDateTime) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (certified, not_after) = own(&authority, &external, &provider, now)?;
-        let source = Source::Own { authority, external, not_after: Mutex::new(not_after) };
+        let source = Source::Own { authority: Box::new(authority), external, not_after: Mutex::new(not_after) };
         Self::new(provider, certified, source)
     }
 

@@ -23,10 +23,13 @@ struct Shared {
     latest: watch::Sender<Revision>,
 }
 
-/// Every version of every key, oldest first; `None` is a deletion.
+/// What a revision made of a key; `None` is a deletion.
+type Version = (Revision, Option<Vec<u8>>);
+
+/// Every version of every key, oldest first.
 #[derive(Debug, Default)]
 struct State {
-    versions: BTreeMap<String, Vec<(Revision, Option<Vec<u8>>)>>,
+    versions: BTreeMap<String, Vec<Version>>,
     changes: BTreeMap<Revision, Vec<String>>,
     revision: Revision,
     compacted: Revision,
@@ -138,7 +141,7 @@ impl History for Memory {
 }
 
 /// The key's value as of a revision.
-fn entry(key: &str, versions: &[(Revision, Option<Vec<u8>>)], at: Revision) -> Option<Entry> {
+fn entry(key: &str, versions: &[Version], at: Revision) -> Option<Entry> {
     let (revision, value) = versions.iter().rev().find(|(revision, _)| *revision <= at)?;
     Some(Entry { key: key.to_owned(), value: value.clone()?, revision: *revision })
 }
@@ -158,7 +161,7 @@ impl State {
         &'a self,
         prefix: &'a str,
         after: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'a str, &'a [(Revision, Option<Vec<u8>>)])> {
+    ) -> impl Iterator<Item = (&'a str, &'a [Version])> {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
