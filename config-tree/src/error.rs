@@ -53,8 +53,8 @@ pub enum Reason {
     Syntax {
         /// What is wrong, in words.
         message: String,
-        /// What to write, where that can be said.
-        remedy: Option<&'static str>,
+        /// What to write.
+        remedy: &'static str,
     },
     /// More of something than is read.
     TooLarge {
@@ -250,7 +250,7 @@ impl Reason {
     fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Encoding => "save it as UTF-8".to_owned(),
-            Self::Syntax { remedy, .. } => return remedy.map(str::to_owned),
+            Self::Syntax { remedy, .. } => (*remedy).to_owned(),
             Self::TooLarge { .. } => "split it".to_owned(),
             Self::Duplicate { .. } => "remove one".to_owned(),
             Self::Unsupported { remedy, .. } => (*remedy).to_owned(),

@@ -39,12 +39,12 @@ fn syntax(error: &serde_json::Error) -> Reason {
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     let remedy = match message {
-        "trailing comma" => Some("remove the comma"),
-        "trailing characters" => Some("send one document and nothing after it"),
-        "key must be a string" => Some("write names of fields in double quotes"),
-        "number out of range" => Some("write a smaller one, or write it in quotes if it is text"),
-        _ if error.is_eof() => Some("close every bracket and quote"),
-        _ => None,
+        "trailing comma" => "remove the comma",
+        "trailing characters" => "send one document and nothing after it",
+        "key must be a string" => "write names of fields in double quotes",
+        "number out of range" => "write a smaller one, or write it in quotes if it is text",
+        _ if error.is_eof() => "close every bracket and quote",
+        _ => "check quotes, commas and brackets there",
     };
     Reason::Syntax { message: format!("not valid JSON: {message}"), remedy }
 }

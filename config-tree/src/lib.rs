@@ -49,6 +49,7 @@ mod marks;
 mod nearest;
 mod operation;
 mod path;
+mod pattern;
 mod plan;
 mod reference;
 mod revision;

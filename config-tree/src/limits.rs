@@ -8,7 +8,7 @@ pub const MAX_BYTES: usize = 4 << 20;
 pub const MAX_DOCUMENTS: usize = 1_000;
 /// The deepest nesting of fields and lists in a document.
 pub const MAX_DEPTH: usize = 64;
-/// The most values in one text, counting what YAML aliases repeat.
+/// The most names and values in one text, counting what YAML aliases repeat.
 pub const MAX_VALUES: usize = 100_000;
 /// The most bytes of names and texts in one text, counting what YAML aliases repeat: 16 MiB.
 pub const MAX_TEXT: usize = 16 << 20;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Place, Reason};
 use crate::nearest::nearest;
+use crate::pattern::Pattern;
 use crate::strict;
 use crate::view::{CrossError, View};
 use crate::{Document, ErrorKind, Field, FieldError, Path, Reference, Value};
@@ -150,7 +151,7 @@ impl Schema {
 
     /// The patterns of all collections, in the order they were given.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
-        self.collections.iter().map(|collection| collection.pattern.text.as_str())
+        self.collections.iter().map(|collection| collection.pattern.as_str())
     }
 
     /// Whether a document may be at this path.
@@ -209,7 +210,7 @@ impl Schema {
     pub(crate) fn no_collection(&self, path: &Path) -> Reason {
         let known: Vec<String> = self.patterns().map(str::to_owned).collect();
         if let Some(collection) = self.below(path) {
-            return Reason::Collection { nearest: Some(collection.pattern.text.clone()), known };
+            return Reason::Collection { nearest: Some(collection.pattern.as_str().to_owned()), known };
         }
         // The collection is what may be misspelt: the last segment is the writer's.
         let parent = path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -220,8 +221,8 @@ impl Schema {
         };
         let nearest = near(parent, |pattern| pattern.parent().unwrap_or_default())
             .filter(|collection| collection.pattern.parent().is_some())
-            .or_else(|| near(path.as_str(), |pattern| &pattern.text))
-            .map(|collection| collection.pattern.text.clone());
+            .or_else(|| near(path.as_str(), |pattern| pattern.as_str()))
+            .map(|collection| collection.pattern.as_str().to_owned());
         Reason::Collection { nearest, known }
     }
 }
@@ -263,68 +264,9 @@ impl Collection {
     }
 }
 
-/// Segments, of which the last may be a placeholder.
-#[derive(Debug)]
-pub(crate) struct Pattern {
-    text: String,
-}
-
-impl Pattern {
-    pub(crate) fn parse(text: &str) -> Result<Self, SchemaError> {
-        let malformed = || SchemaError::Pattern { pattern: text.to_owned() };
-        let pattern = Self { text: text.to_owned() };
-        let literal = match (pattern.placeholder(), pattern.parent()) {
-            (Some(name), Some(parent)) if !name.is_empty() => parent,
-            (Some(_), _) => return Err(malformed()),
-            (None, _) => text,
-        };
-        // Without prefix, and with nothing in brackets besides the last segment.
-        match literal.parse::<Path>() {
-            Ok(path) if path.as_str() == literal && !literal.contains(['<', '>']) => Ok(pattern),
-            _ => Err(malformed()),
-        }
-    }
-
-    /// The name in angle brackets at the end.
-    pub(crate) fn placeholder(&self) -> Option<&str> {
-        self.text.rsplit('/').next()?.strip_prefix('<')?.strip_suffix('>')
-    }
-
-    /// What stands before the placeholder, without the slash.
-    pub(crate) fn parent(&self) -> Option<&str> {
-        self.placeholder()?;
-        self.text.rsplit_once('/').map(|(parent, _)| parent)
-    }
-
-    /// What every path of it begins with.
-    pub(crate) fn prefix(&self) -> String {
-        match self.parent() {
-            Some(parent) => format!("{parent}/"),
-            None => self.text.clone(),
-        }
-    }
-
-    pub(crate) fn matches(&self, path: &str) -> bool {
-        match self.parent() {
-            Some(parent) => path.rsplit_once('/').is_some_and(|(before, _)| before == parent),
-            None => path == self.text,
-        }
-    }
-
-    /// Whether some path fits both.
-    fn overlaps(&self, other: &Self) -> bool {
-        match (self.parent(), other.parent()) {
-            (Some(a), Some(b)) => a == b,
-            (Some(_), None) => self.matches(&other.text),
-            (None, Some(_)) => other.matches(&self.text),
-            (None, None) => self.text == other.text,
-        }
-    }
-}
-
 impl fmt::Debug for Collection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Collection").field("pattern", &self.pattern.text).finish_non_exhaustive()
+        f.debug_struct("Collection").field("pattern", &self.pattern.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The documents as a plan would leave them.
 
 use crate::error::{Error, Place, Reason};
-use crate::schema::Pattern;
+use crate::pattern::Pattern;
 use crate::{Document, FieldError, Path, Source, SourceError};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;

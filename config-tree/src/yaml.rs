@@ -4,6 +4,7 @@
 //! foreign versions have no meaning in a document and are refused with what to write instead.
 
 pub(crate) mod scalar;
+mod syntax;
 
 use crate::error::{Error, Place, Reason};
 use crate::limits::{Budget, MAX_DEPTH, MAX_DOCUMENTS, Size, check_depth};
@@ -298,42 +299,19 @@ impl<'t> Reader<'t> {
     }
 
     fn scan_error(&self, error: &ScanError) -> Error {
-        use granit_parser::ErrorKind as Kind;
-        let remedy = match error.kind() {
-            Kind::RecursionLimitExceeded => {
-                return self
-                    .error((mark(*error.marker()), Reason::TooLarge { what: "levels of nesting", limit: MAX_DEPTH }));
-            }
-            Kind::TabInBlockIndentation | Kind::TabInIndentation | Kind::TabInPlainScalar | Kind::TabNotAllowed => {
-                Some("indent with spaces")
-            }
-            Kind::SimpleKeyExpected | Kind::ExpectedBlockMappingKey | Kind::InvalidSimpleKey => {
-                Some("write `name: value`, with a space after the colon, each field of a block indented alike")
-            }
-            Kind::MappingValueNotAllowed | Kind::InvalidColonPlacement => {
-                Some("indent the line like its neighbours, or put a value with `: ` in quotes")
-            }
-            Kind::InvalidIndentation => Some("indent the line like its neighbours"),
-            Kind::UnclosedQuotedScalar | Kind::InvalidQuotedScalarIndent => Some("close the quotes"),
-            Kind::UnclosedFlowCollection { .. }
-            | Kind::UnexpectedEofFlowMapping
-            | Kind::UnexpectedEofFlowSequence
-            | Kind::UnexpectedEofImplicitFlowMapping
-            | Kind::ExpectedFlowMappingSeparator
-            | Kind::ExpectedFlowSequenceSeparator => Some("close the bracket, and separate what is inside by commas"),
-            Kind::UnknownAnchor => Some("define the anchor earlier in the same document, or write the value out"),
-            Kind::UnexpectedCharacter { .. } => Some("put the value in quotes"),
-            _ => None,
-        };
+        if let granit_parser::ErrorKind::RecursionLimitExceeded = error.kind() {
+            let reason = Reason::TooLarge { what: "levels of nesting", limit: MAX_DEPTH };
+            return self.error((mark(*error.marker()), reason));
+        }
         let message = format!("not valid YAML: {}", error.info());
         let place = Place {
             document: Some(self.number()),
             line: Some(error.marker().line()),
             column: Some(error.marker().col() + 1),
             path: self.path(),
-            field: Field::root(),
+            field: self.field(),
         };
-        Error::new(place, Reason::Syntax { message, remedy })
+        Error::new(place, Reason::Syntax { message, remedy: syntax::remedy(error.kind()) })
     }
 }
 

@@ -225,18 +225,18 @@ fn broken_yaml_is_refused_with_its_place() {
         (
             "  activate-after: 1d",
             "\tactivate-after: 1d",
-            format!("document 1, line 6, column 17, {KEY}: not valid YAML: "),
+            format!("document 1, line 6, column 17, {KEY}: field `auto-rotate.rotate-after`: not valid YAML: "),
         ),
         ("cipher: rsa-2048", "cipher rsa-2048", format!("document 1, line 4, column 1, {KEY}: not valid YAML: ")),
         (
             "token-renewable: true",
             "token-renewable: \"true",
-            format!("document 3, line 23, column 1, {ROLE}: not valid YAML: "),
+            format!("document 3, line 23, column 1, {ROLE}: field `token-renewable`: not valid YAML: "),
         ),
         (
             "jwt-signing-key: spiffe-jwt",
             "jwt-signing-key: [spiffe-jwt",
-            format!("document 2, line 16, column 18, {SETTINGS}: not valid YAML: "),
+            format!("document 2, line 16, column 18, {SETTINGS}: field `jwt-signing-key[0]`: not valid YAML: "),
         ),
     ] {
         let error = refused(from, to);

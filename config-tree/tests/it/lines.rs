@@ -139,7 +139,10 @@ fn one_document_alone_has_lines_and_no_number() {
     let error = Item::from_yaml(key.clone(), Operation::Replace, b"# nothing").unwrap_err();
     assert!(error.to_string().starts_with("`strongbox/transit-keys/k`: the document is empty; write"), "{error}");
     let error = Item::from_yaml(key.clone(), Operation::Replace, b"a: [").unwrap_err();
-    assert!(error.to_string().starts_with("line 1, column 4, `strongbox/transit-keys/k`: not valid YAML: "), "{error}");
+    assert!(
+        error.to_string().starts_with("line 1, column 4, `strongbox/transit-keys/k`: field `a[0]`: not valid YAML: "),
+        "{error}"
+    );
     let error = Item::from_json(key, Operation::Replace, b"{\n\"a\": 1,\n}").unwrap_err();
     assert_eq!(
         error.to_string(),
