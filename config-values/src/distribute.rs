@@ -154,10 +154,10 @@ mod tests {
         };
         starts(
             "{}",
-            "`distribute` has neither `to` nor `deployments`; write one of `to: all`, `to: sites` or `deployments: [payments]`",
+            "neither `to` nor `deployments`; write one of `to: all`, `to: sites` or `deployments: [payments]`",
         );
-        starts(r#"{"to":"all","deployments":["a"]}"#, "`distribute` has both `to` and `deployments`; write one of");
-        starts(r#"{"deployments":[]}"#, "`distribute` has no deployment in `deployments`; write one of");
+        starts(r#"{"to":"all","deployments":["a"]}"#, "both `to` and `deployments`; write one of");
+        starts(r#"{"deployments":[]}"#, "no deployment in `deployments`; write one of");
         starts(r#"{"deployments":["a","a"]}"#, "`a`: listed twice in `deployments`; remove one");
         starts(r#"{"to":"sties"}"#, "unknown variant `sties`, expected `all` or `sites`");
         assert_eq!(

@@ -110,7 +110,7 @@ pub enum Error {
         suggestion: Option<String>,
     },
     /// A distribution that says neither or both of `to` and `deployments`.
-    #[error("`distribute` has {found}; write one of `to: all`, `to: sites` or `deployments: [payments]`")]
+    #[error("{found}; write one of `to: all`, `to: sites` or `deployments: [payments]`")]
     DistributeForm {
         /// What it has, in words.
         found: &'static str,
