@@ -8,6 +8,7 @@ use std::hint::black_box;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaKeyPair};
+use base64::Engine as _;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use keyward_keys::{AeadKey, KeyType, PrivateKey, Signer};
 use keyward_transit::{Cipher, FirstActivation, Kek, KekSet, Material, Ring, RingConfig, open, seal};
@@ -102,6 +103,14 @@ fn encrypting(c: &mut Criterion) {
             let nonce = Nonce::assume_unique_for_key([1; 12]);
             raw.seal_in_place_append_tag(nonce, Aad::from(b"context"), &mut buffer).unwrap();
             buffer
+        });
+    });
+    group.bench_function("raw aws-lc-rs and base64", |b| {
+        b.iter(|| {
+            let mut buffer = black_box(&plaintext).to_vec();
+            let nonce = Nonce::assume_unique_for_key([1; 12]);
+            raw.seal_in_place_append_tag(nonce, Aad::from(b"context"), &mut buffer).unwrap();
+            base64::engine::general_purpose::STANDARD.encode(buffer)
         });
     });
     group.bench_function("keyward", |b| {

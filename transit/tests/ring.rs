@@ -525,3 +525,13 @@ fn the_view_shows_every_transition_and_says_what_is_only_planned() {
     assert!(!view.versions[0].planned && view.versions[1].planned);
     assert_eq!(view.versions[0].superseded, Some(START + Duration::days(2)));
 }
+
+#[test]
+fn everything_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Ring>();
+    shared::<keyward_transit::RingSigner>();
+    shared::<keyward_transit::Issuing>();
+    shared::<Material>();
+    shared::<KekSet>();
+}

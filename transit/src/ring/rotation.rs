@@ -17,7 +17,7 @@ pub enum Command {
         /// The number that the version will have.
         version: u32,
     },
-    /// Serve what [`Ring::published`] answers from now on. The commit that stored the version
+    /// The answer of [`Ring::install`]: once the ring is stored, serve what [`Ring::published`] answers. The commit that stored the version
     /// published it already, for whoever reads the store; this is the reminder to refresh copies.
     Publish {
         /// The version that is new.
