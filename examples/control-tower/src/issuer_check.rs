@@ -61,6 +61,8 @@ pub async fn run(issuer: &Issuer, signing: Option<(&str, Algorithm)>) -> Value {
 }
 
 async fn look(issuer: &Issuer) -> Result<(Discovery, JwkSet), String> {
+    // The client takes its cryptography from the process; who was first with the same one does not matter.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // The public roots alone: a cloud trusts no other, and a certificate of the tower's own is worth a finding.
     let client = reqwest::Client::builder()
         .timeout(TIMEOUT)

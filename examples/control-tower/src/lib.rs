@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod aws_trust;
 pub mod backup;
 mod batch;
 pub mod changes;

@@ -12,7 +12,7 @@ use keyward_config_values::Name;
 use keyward_keys::Signer as _;
 use keyward_svid::relying_party::{RelyingParty, TokenShape, check};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{
@@ -23,12 +23,10 @@ use super::{
 use crate::{
     app::App,
     identity::{Identity, SETTINGS, own_issuer},
+    aws_trust::{AUDIENCE as AWS_AUDIENCE, AwsTrust},
     issuer_check, layout,
     tenant::Tenant,
 };
-
-/// The audience of AWS STS.
-const AWS_AUDIENCE: &str = "sts.amazonaws.com";
 
 async fn tenant_name(app: &App, tenant: &Name) -> Answer<Name> {
     let tenant = Tenant::by_id(&app.db, tenant.as_str()).await?;
@@ -127,36 +125,17 @@ pub async fn aws_trust_policy(
         .value
         .spiffe_id(&identity.trust_domain(&app, &name)?)
         .map_err(|error| ApiError::inapplicable(error.to_string()))?;
-    let provider = issuer.as_str().split_once("://").map_or(issuer.as_str(), |(_, rest)| rest);
     let mut shape = TokenShape::default();
     let issuer_text = issuer.to_string();
     shape.algorithm = Some(signer.algorithm());
     shape.subject = Some(subject.as_str());
     shape.audiences = audiences;
     shape.issuer = Some(&issuer_text);
-    let warnings: Vec<Value> = check(RelyingParty::AwsSts, &shape)
+    let warnings = check(RelyingParty::AwsSts, &shape)
         .into_iter()
         .map(|warning| json!({"relying-party": "aws-sts", "warning": warning.to_string()}))
         .collect();
-    Ok(Json(json!({
-        "provider-url": issuer.as_str(),
-        "audience": AWS_AUDIENCE,
-        "subject": subject.as_str(),
-        "trust-policy": {
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{provider}")},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {"StringEquals": {
-                    format!("{provider}:aud"): AWS_AUDIENCE,
-                    format!("{provider}:sub"): subject.as_str(),
-                }},
-            }],
-        },
-        "warnings": warnings,
-    }))
-    .into_response())
+    Ok(Json(AwsTrust::new(&issuer, &subject, &account, warnings)).into_response())
 }
 
 fn audiences(config: &RoleConfig) -> &[String] {
