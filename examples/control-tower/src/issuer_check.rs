@@ -78,12 +78,12 @@ async fn look(issuer: &Issuer) -> Result<(Discovery, JwkSet), String> {
 }
 
 async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, String> {
-    let mut answer = client.get(url).send().await.map_err(|error| format!("`{url}` cannot be read: {}", causes(&error)))?;
+    let mut answer = client.get(url).send().await.map_err(|error| unreachable(url, error))?;
     if !answer.status().is_success() {
         return Err(format!("`{url}` answers {}", answer.status()));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| format!("`{url}` breaks off: {}", causes(&error)))? {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(url, error))? {
         body.extend_from_slice(&chunk);
         if body.len() > LIMIT {
             return Err(format!("`{url}` answers more than {LIMIT} bytes"));
@@ -92,13 +92,18 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// An error with its causes: reqwest's own text leaves out why a certificate was refused.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+/// Why a document cannot be read, and what to do about it.
+fn unreachable(url: &str, error: reqwest::Error) -> String {
+    let error = error.without_url();
+    // reqwest's own text leaves out why a certificate was refused.
+    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+    let reason = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    let remedy = if reason.contains("certificate") {
+        "; clouds trust public CAs alone: serve a certificate of one (`--tls-cert`, `--tls-key`), or put a proxy with one in front"
+    } else if error.is_connect() || error.is_timeout() {
+        "; is the external URL right, and does it lead here?"
+    } else {
+        ""
+    };
+    format!("`{url}` cannot be read: {reason}{remedy}")
 }
