@@ -52,7 +52,15 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Many errors quote what caused them.
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
     // Standard error may be closed; the exit code says it too.
-    let _ = writeln!(std::io::stderr(), "control-tower: {error:#}");
+    let _ = writeln!(std::io::stderr(), "control-tower{text}");
     ExitCode::FAILURE
 }

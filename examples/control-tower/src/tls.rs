@@ -64,7 +64,7 @@ pub enum TlsError {
     #[error("the API's certificate authority: {0}")]
     Store(#[from] StoreError),
     /// The stored authority does not open.
-    #[error("the API's certificate authority cannot be opened: {0}")]
+    #[error("the store does not open with this key ({0}): is the key file another tower's?")]
     Sealed(#[from] keyward_transit::RecordError),
     /// The stored authority makes no sense.
     #[error("the API's stored certificate authority is damaged")]

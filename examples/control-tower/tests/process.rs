@@ -181,8 +181,11 @@ fn the_key_is_kept_private_and_not_made_twice() {
     // Another key does not open the store.
     assert!(Tower::start(root.path().join("other").to_str().unwrap()).stop().0);
     fs::copy(root.path().join("other/kek.key"), &key).unwrap();
-    let wrong = run(&["--data-dir", path]);
+    let wrong = run(&["--data-dir", path, "--listen", "127.0.0.1:0"]);
     assert_eq!((wrong.status.code(), text(&wrong.stdout)), (Some(1), ""));
+    let errors = text(&wrong.stderr);
+    assert!(errors.starts_with("control-tower: the store does not open with this key ("), "{errors}");
+    assert_eq!(errors.matches("cannot be opened").count(), 1, "{errors}");
 }
 
 #[test]
@@ -197,9 +200,25 @@ fn wrong_usage_is_told_apart() {
     let seal = run(&["--data-dir", root.path().to_str().unwrap(), "--seal", "passphrase"]);
     assert_eq!(seal.status.code(), Some(2));
     assert!(text(&seal.stderr).contains("`passphrase` is not built in: use key-file:PATH"), "{}", text(&seal.stderr));
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen = taken.local_addr().unwrap().to_string();
-    let refused = run(&["--data-dir", root.path().to_str().unwrap(), "--listen", &listen]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains(&format!("cannot listen on {listen}: ")), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let root = tempfile::tempdir().unwrap();
+    let data_dir = root.path().join("data");
+    // Ports that are taken: the refusal names the one that was meant.
+    let taken: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let address = |n: usize| taken[n].local_addr().unwrap().to_string();
+    let file = root.path().join("tower.toml");
+    fs::write(&file, format!("listen = \"{}\"\ndata-dir = \"{}\"\n", address(0), data_dir.display())).unwrap();
+    let refused = |command: &mut Command| {
+        let output = command.env("KEYWARD_CONFIG", &file).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr).lines().last().unwrap().to_owned()
+    };
+    let expected =
+        |n: usize| format!("control-tower: cannot listen on {}: Address already in use (os error 98)", address(n));
+    assert_eq!(refused(&mut program(&[])), expected(0));
+    assert_eq!(refused(program(&[]).env("KEYWARD_LISTEN", address(1))), expected(1));
+    assert_eq!(refused(program(&["--listen", &address(2)]).env("KEYWARD_LISTEN", address(1))), expected(2));
 }
