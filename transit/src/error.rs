@@ -56,8 +56,9 @@ pub enum Error {
         /// The cipher of the ring.
         cipher: Cipher,
     },
-    /// A ring that signs JWTs never encrypts.
-    #[error("a ring used as `jwt-signing-key` refuses to encrypt")]
+    /// A ring that signs JWTs does nothing else: whoever could have it sign any text could forge identities, and what it
+    /// encrypted would be lost with its keys.
+    #[error("a ring used as `jwt-signing-key` signs tokens and refuses everything else")]
     SignsJwts,
     /// No version is active.
     #[error("no version of ring `{ring}` is active{}", after(.from))]
@@ -190,7 +191,7 @@ mod tests {
             (Error::SignatureRefused, "the signature does not verify", ErrorKind::Refused),
             (Error::StillNeeded { version: 1 }, "version 1 is still needed", ErrorKind::Refused),
             (Error::NoSigningRing, "there is no `jwt-signing-key` to sign with", ErrorKind::Misconfigured),
-            (Error::SignsJwts, "a ring used as `jwt-signing-key` refuses to encrypt", ErrorKind::Refused),
+            (Error::SignsJwts, "a ring used as `jwt-signing-key` signs tokens and refuses everything else", ErrorKind::Refused),
         ];
         for (error, text, kind) in cases {
             assert_eq!(error.to_string(), text);

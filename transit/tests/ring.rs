@@ -287,6 +287,7 @@ mod settings {
         assert_eq!(error.to_string(), "a ring with the cipher `ecdsa-p256` cannot encrypt");
         rsa.sign_jwts(START).unwrap();
         assert_eq!(rsa.encrypt(b"", b"", &mut rng(), START), Err(Error::SignsJwts));
+        assert_eq!(rsa.sign(b"eyJhbGciOiJSUzI1NiJ9.e30", SignOptions::default(), START), Err(Error::SignsJwts));
         assert_eq!(rsa.decrypt("vault:v1:", b""), Err(Error::SignsJwts));
     }
 }

@@ -40,11 +40,15 @@ impl Ring {
     /// Signs with the active version.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::NotActive`] while no version is active,
+    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::SignsJwts`] when the ring signs tokens: a signature
+    /// over any text could be a token. [`Error::NotActive`] while no version is active,
     /// [`Error::Keys`] when the algorithm does not fit the cipher or the backend fails.
     pub fn sign(&self, message: &[u8], options: SignOptions, now: OffsetDateTime) -> Result<String, Error> {
         if !self.cipher().signs() {
             return Err(self.unsupported("sign"));
+        }
+        if self.signs_jwts() {
+            return Err(Error::SignsJwts);
         }
         let active = self.active(self.effective(now));
         let (version, key) =

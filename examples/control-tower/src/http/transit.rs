@@ -157,11 +157,6 @@ pub async fn sign(
     JsonBody(body): JsonBody<SignBody>,
 ) -> Answer {
     let ring = named(&app, &caller, &name).await?;
-    if ring.value.signs_jwts() {
-        return Err(ApiError::inapplicable(format!(
-            "the key `{name}` signs JWT-SVIDs and nothing else: a signature over any text could be a forged identity"
-        )));
-    }
     let signature = ring.value.sign(&body.input.0, keyward_transit::SignOptions::default(), app.clock.now())?;
     app.metrics.transit("sign");
     Ok(Json(json!({ "signature": signature })).into_response())
