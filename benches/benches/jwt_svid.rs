@@ -19,11 +19,14 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 const SUBJECT: &str = "spiffe://tower.example.org/approle/payments";
 const ISSUER: &str = "https://tower.example.org/6f2d1c5e-1f0e-4b5e-9a57-0d6f3c1b2a90";
 
+/// The raw primitive with its key inside.
+type RawSign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// One algorithm: one key in each library, and four published ones of which it is the last.
 struct Subject {
     signer: KeySigner,
     published: JwkSet,
-    raw_sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    raw_sign: RawSign,
     raw_verify: ParsedPublicKey,
     encoding: jsonwebtoken::EncodingKey,
 }
@@ -36,7 +39,7 @@ fn subject(key_type: KeyType) -> Subject {
     let raw: &'static dyn VerificationAlgorithm;
     let public: Vec<u8>;
     let encoding;
-    let raw_sign: Box<dyn Fn(&[u8]) -> Vec<u8>> = if algorithm == Algorithm::Es256 {
+    let raw_sign: RawSign = if algorithm == Algorithm::Es256 {
         let pair = EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, &der).unwrap();
         raw = &signature::ECDSA_P256_SHA256_FIXED;
         public = pair.public_key().as_ref().to_vec();
