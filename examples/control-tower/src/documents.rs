@@ -38,7 +38,16 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
 }
 
 fn valid_ring(ring: &RingConfig) -> Result<(), FieldError> {
-    ring.validate(None).map(drop).map_err(|error| FieldError::new("auto-rotate", error.to_string()))
+    let remedy = "lengthen or shorten the offsets so that the life of a version fits";
+    ring.validate(None).map(drop).map_err(|error| schedule_error("auto-rotate", "", &error, remedy))
+}
+
+/// A schedule's error with its remedy, and the timeline that the schedule comes to.
+fn schedule_error(field: &str, context: &str, error: &ScheduleError, remedy: &str) -> FieldError {
+    let text = error.to_string();
+    let message = text.split("; ").next().unwrap_or_default();
+    let timeline = error.timeline().map(|timeline| format!("; {timeline}")).unwrap_or_default();
+    FieldError::new(field, format!("{context}{message}")).with_remedy(format!("{remedy}{timeline}"))
 }
 
 fn valid_settings(settings: &SpiffeSettings) -> Result<(), FieldError> {
@@ -84,14 +93,13 @@ fn tokens_outlive_no_key(view: &View<'_>, limits: &Limits) -> Result<(), CrossEr
 fn blame(view: &View<'_>, key: &Path, role: &Path, life: Duration, error: &ScheduleError) -> CrossError {
     let touched = |path: &Path| view.touched().any(|touched| touched == path);
     if touched(role) && !touched(key) {
-        let message = format!("tokens of this role live up to {life}, longer than the key `{}` verifies them: {error}", key.name());
-        let error = FieldError::new("token-spiffe-jwt", message)
-            .with_remedy("shorten `token-ttl`, `token-period` or `token-spiffe-jwt.ttl`, or lengthen the key's `invalidate-after`");
-        return CrossError::new(role.clone(), error);
+        let context = format!("tokens of this role live up to {life}, longer than the key `{}` verifies them: ", key.name());
+        let remedy = "shorten `token-ttl`, `token-period` or `token-spiffe-jwt.ttl`, or lengthen the key's `invalidate-after`";
+        return CrossError::new(role.clone(), schedule_error("token-spiffe-jwt", &context, error, remedy));
     }
-    let message = format!("tokens of the role `{}` live up to {life}: {error}", role.name());
-    let error = FieldError::new("auto-rotate.invalidate-after", message).with_remedy("lengthen it, or shorten the role's tokens");
-    CrossError::new(key.clone(), error)
+    let context = format!("tokens of the role `{}` live up to {life}: ", role.name());
+    let remedy = "lengthen it, or shorten the role's tokens";
+    CrossError::new(key.clone(), schedule_error("auto-rotate.invalidate-after", &context, error, remedy))
 }
 
 #[cfg(test)]
@@ -123,13 +131,13 @@ mod tests {
         let cases = [
             (WALK.replace("rotate-after: 30d", "rotat-after: 30d"), "document 1, line 6, ", "`rotate-after`"),
             (WALK.replace("rotate-after: 30d", "rotate-after: 30x"), "document 1, line 6, ", "`auto-rotate.rotate-after`"),
-            (WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: other"), "document 2, line 17, ", "`strongbox/transit-keys/other`"),
-            (WALK.replace("\nname: payments", "\nname: payment"), "document 3, line 21, ", "`payments`"),
+            (WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: other"), "document 2, line 16, ", "`strongbox/transit-keys/other`"),
+            (WALK.replace("\nname: payments", "\nname: payment"), "document 3, line 20, ", "`payments`"),
             (WALK.replace("cipher: rsa-2048", "cipher: [rsa-2048"), "document 1, line ", ""),
-            (WALK.replace("cipher: rsa-2048", "cipher: ed25519"), "document 2, line 17, ", "signs no JWT-SVID"),
+            (WALK.replace("cipher: rsa-2048", "cipher: ed25519"), "document 2, line 16, ", "signs no JWT-SVID"),
             (WALK.replace("invalidate-after: 2d", "invalidate-after: 1d"), "document 1, line 9, ", "superseded"),
             (WALK.replace("activate-after: 1d", "activate-after: 1m"), "document 1, ", "`auto-rotate"),
-            (WALK.replace("token-period: 1d", "token-period: 1"), "document 3, line 24, ", "`1d`"),
+            (WALK.replace("token-period: 1d", "token-period: 1"), "document 3, line 23, ", "`1d`"),
         ];
         for (yaml, place, detail) in cases {
             let text = refused(&yaml);
