@@ -184,14 +184,14 @@ async fn documents_one_by_one() {
     assert!(put(None, json!({"name": "data", "ciper": "rsa-2048"})).await.refused(400).contains("`cipher`"));
 
     // Encryption with it, across a rotation.
-    let state = format!("/v1/state/strongbox/transit-keys/data");
+    let state = "/v1/state/strongbox/transit-keys/data";
     let sealed = tower.post(&format!("{state}/encrypt"), &admin, json!({"plaintext": "aGVsbG8="})).await.ok();
     tower.post(&format!("{state}/rotate"), &admin, json!({})).await.ok();
     let opened = tower.post(&format!("{state}/decrypt"), &admin, sealed.clone()).await.ok();
     assert_eq!(opened["plaintext"], "aGVsbG8=");
     let rewrapped = tower.post(&format!("{state}/rewrap"), &admin, sealed).await.ok();
     assert!(rewrapped["ciphertext"].as_str().unwrap().starts_with("vault:v2:"));
-    assert_eq!(tower.get(&state, &admin).await.ok()["versions"].as_array().unwrap().len(), 2);
+    assert_eq!(tower.get(state, &admin).await.ok()["versions"].as_array().unwrap().len(), 2);
 
     let patch = tower.call("PATCH", &format!("{keys}/data"), Some(&admin), Some(json!({"exportable": true}))).await.ok();
     assert_eq!(patch["documents"][0]["effect"], "merged");
