@@ -1,0 +1,562 @@
+//! `kill -9` at any moment of a bulk, a rotation or a login: what was answered is there after the restart, and nothing is half
+//! done.
+//!
+//! Some callers work on the real program without a pause, each remembering what it was answered. The program is killed after a
+//! random number of answers and a random while, when each caller is somewhere in the middle of its next request. Its files are
+//! checked as the kill left them; then it is started again and asked for everything.
+//!
+//! `KEYWARD_FULL=1` kills 200 times instead of 20.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+
+#[path = "support/process.rs"]
+mod process;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use control_tower::store::sqlite;
+use keyward_svid::{JwkSet, JwtBundle, KeyUse, Verifier, VerifyOptions};
+use process::{Api, Reply, Tower, rounds, signal};
+use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::sync::mpsc::UnboundedSender;
+
+const KEYS: &str = "/v1/config/strongbox/transit-keys";
+const KEY: &str = "/v1/state/strongbox/transit-keys";
+const ROLES: &str = "/v1/config/strongbox/authentication/approles";
+const ROLE: &str = "/v1/state/strongbox/authentication/approles";
+const SETTINGS: &str = "/v1/config/strongbox/authentication/spiffe-settings";
+const TOKEN: &str = "/v1/state/strongbox/token";
+
+/// How often each secret-id of the test can log in.
+const USES: u32 = 2;
+
+/// The bulk that makes generation `n` of what was generation `n - 1`: a key, the settings and a role that say the same, and a
+/// key and a role that come with a generation and go with it.
+fn generation(n: u64) -> String {
+    let mut yaml = format!(
+        "
+x-path: strongbox/transit-keys/signing
+x-operation: replace
+name: signing
+cipher: ecdsa-p256
+distribute: {{deployments: [g-{n}]}}
+---
+x-path: strongbox/authentication/spiffe-settings
+x-operation: replace
+jwt-signing-key: signing
+distribute: {{deployments: [g-{n}]}}
+---
+x-path: strongbox/authentication/approles/worker
+x-operation: replace
+name: worker
+token-period: 1d
+token-spiffe-jwt: {{jwt-audiences: [kill-test]}}
+distribute: {{deployments: [g-{n}]}}
+---
+x-path: strongbox/transit-keys/extra-{n}
+x-operation: create
+name: extra-{n}
+deletion-allowed: true
+---
+x-path: strongbox/authentication/approles/extra-{n}
+x-operation: create
+name: extra-{n}
+"
+    );
+    if n > 0 {
+        let before = n - 1;
+        for collection in ["transit-keys", "authentication/approles"] {
+            yaml += &format!("---\nx-path: strongbox/{collection}/extra-{before}\nx-operation: delete\n");
+        }
+    }
+    yaml
+}
+
+/// The keys that are rotated in a round, in place of those of the round before.
+fn rotated(round: usize) -> String {
+    let mut yaml = String::new();
+    for kind in ["aes", "p256"] {
+        let cipher = if kind == "aes" { "aes256-gcm96" } else { "ecdsa-p256" };
+        yaml += &format!(
+            "---\nx-path: strongbox/transit-keys/{kind}-{round}\nx-operation: create\nname: {kind}-{round}\n\
+             cipher: {cipher}\ndeletion-allowed: true\n"
+        );
+        if let Some(before) = round.checked_sub(1) {
+            yaml += &format!("---\nx-path: strongbox/transit-keys/{kind}-{before}\nx-operation: delete\n");
+        }
+    }
+    yaml
+}
+
+/// What a caller needs.
+#[derive(Clone)]
+struct Caller {
+    api: Api,
+    admin: String,
+    killed: Arc<AtomicBool>,
+    progress: UnboundedSender<()>,
+}
+
+impl Caller {
+    /// The answer, or nothing once the tower was killed.
+    fn answered(&self, reply: reqwest::Result<Reply>) -> Option<Reply> {
+        match reply {
+            Ok(reply) => {
+                let _ = self.progress.send(());
+                Some(reply)
+            }
+            Err(error) => {
+                assert!(self.killed.load(Ordering::SeqCst), "{error:?}");
+                None
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, token: Option<&str>, body: Value) -> Option<Reply> {
+        self.answered(self.api.try_call("POST", path, token, Some(body)).await)
+    }
+
+    async fn admin_post(&self, path: &str, body: Value) -> Option<Reply> {
+        self.post(path, Some(&self.admin), body).await
+    }
+}
+
+/// What is known of something that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Yes,
+    No,
+    /// The answer never came.
+    Unknown,
+}
+
+struct Token {
+    text: String,
+    accessor: String,
+    expires: String,
+    jwt_svid: Option<String>,
+    /// Whether a refresh was sent and not answered.
+    refreshing: bool,
+    revoked: Done,
+}
+
+struct Secret {
+    role_id: String,
+    secret_id: String,
+    accessor: String,
+    /// Logins that were granted.
+    used: u32,
+    /// Whether one more was sent and not answered.
+    unknown: bool,
+}
+
+/// Everything that was answered.
+#[derive(Default)]
+struct Answered {
+    /// Of the last bulk: answered, and sent.
+    generation: (u64, u64),
+    tokens: Vec<Token>,
+    secrets: Vec<Secret>,
+    /// By key: the last version that was answered, and sent.
+    versions: BTreeMap<String, (u64, u64)>,
+    /// By key and version, what it encrypted or its kid.
+    made: Vec<(String, Value)>,
+    /// What the audit log has to hold.
+    records: Vec<String>,
+}
+
+impl Answered {
+    fn add(&mut self, other: Self) {
+        self.generation = self.generation.max(other.generation);
+        self.tokens.extend(other.tokens);
+        self.secrets.extend(other.secrets);
+        self.versions.extend(other.versions);
+        self.made.extend(other.made);
+        self.records.extend(other.records);
+    }
+
+    fn log_in(&mut self, event: &str, answer: &Value) {
+        let text = |field: &str| answer[field].as_str().map(str::to_owned);
+        let accessor = text("accessor").unwrap();
+        self.records.push(format!("{event} {accessor}"));
+        self.tokens.push(Token {
+            text: text("token").unwrap(),
+            accessor,
+            expires: text("expires").unwrap(),
+            jwt_svid: text("jwt-svid"),
+            refreshing: false,
+            revoked: Done::No,
+        });
+    }
+}
+
+/// Changes the whole configuration over and over.
+async fn bulks(caller: Caller, start: u64) -> Answered {
+    let mut known = Answered { generation: (start, start), ..Answered::default() };
+    loop {
+        let next = known.generation.0 + 1;
+        known.generation.1 = next;
+        let reply = caller.api.try_bulk(&caller.admin, &generation(next)).await;
+        let Some(reply) = caller.answered(reply) else { return known };
+        assert_eq!(reply.ok()["changed"], true);
+        known.generation.0 = next;
+        known.records.push(format!("config extra-{next}"));
+    }
+}
+
+/// Rotates a key over and over, and keeps what each version made.
+async fn rotations(caller: Caller, key: String) -> Answered {
+    let mut known = Answered::default();
+    let mut version = 1;
+    loop {
+        known.versions.insert(key.clone(), (version, version + 1));
+        let Some(reply) = caller.admin_post(&format!("{KEY}/{key}/rotate"), json!({})).await else { return known };
+        let view = reply.ok();
+        version += 1;
+        let newest = view["versions"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(newest["version"], version, "{view}");
+        known.versions.insert(key.clone(), (version, version));
+        known.records.push(format!("key-rotate {key} {version}"));
+        if key.starts_with("aes") {
+            let body = json!({"plaintext": "a2VlcCBtZQ=="});
+            let Some(reply) = caller.admin_post(&format!("{KEY}/{key}/encrypt"), body).await else { return known };
+            let sealed = reply.ok();
+            assert!(sealed["ciphertext"].as_str().unwrap().starts_with(&format!("vault:v{version}:")), "{sealed}");
+            known.made.push((key.clone(), sealed));
+        } else {
+            known.made.push((key.clone(), json!({"version": version, "kid": newest["kid"]})));
+        }
+    }
+}
+
+/// Makes counted secret-ids and uses them up; sends some of the tokens back.
+async fn logins(caller: Caller, seed: u64) -> Answered {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut known = Answered::default();
+    let role = caller.api.get(&format!("{ROLE}/worker"), &caller.admin).await.ok();
+    let role_id = role["role-id"].as_str().unwrap().to_owned();
+    loop {
+        let path = format!("{ROLE}/worker/generate-secret-id");
+        let Some(reply) = caller.admin_post(&path, json!({"num-uses": USES})).await else { return known };
+        if reply.status == 409 {
+            // The role was replaced by a bulk at this moment.
+            continue;
+        }
+        let made = reply.ok();
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        known.records.push(format!("generate-secret-id {}", text("accessor")));
+        let (role_id, secret_id) = (role_id.clone(), text("secret-id"));
+        known.secrets.push(Secret { role_id, secret_id, accessor: text("accessor"), used: 0, unknown: false });
+        // Once more than it can.
+        for turn in 0..=USES {
+            let secret = known.secrets.last_mut().unwrap();
+            let body = json!({"role-id": secret.role_id, "secret-id": secret.secret_id});
+            secret.unknown = true;
+            let Some(reply) = caller.post("/v1/approle-login", None, body).await else { return known };
+            secret.unknown = false;
+            if turn == USES {
+                assert_eq!(reply.refused(401), "invalid role-id or secret-id");
+                break;
+            }
+            let answer = reply.ok();
+            secret.used += 1;
+            known.log_in("approle-login", &answer);
+        }
+        if rng.random_bool(0.5) {
+            let token = known.tokens.last_mut().unwrap();
+            let (text, event) = (token.text.clone(), format!("token-refresh {}", token.accessor));
+            let path = format!("{TOKEN}/refresh");
+            token.refreshing = true;
+            let Some(reply) = caller.post(&path, Some(&text), json!({})).await else { return known };
+            let token = known.tokens.last_mut().unwrap();
+            token.refreshing = false;
+            token.expires = reply.ok()["expires"].as_str().unwrap().to_owned();
+            known.records.push(event);
+        }
+        if rng.random_bool(0.5) {
+            let token = known.tokens.last_mut().unwrap();
+            token.revoked = Done::Unknown;
+            let path = format!("{TOKEN}/revoke");
+            let Some(reply) = caller.post(&path, Some(&token.text), json!({})).await else { return known };
+            reply.ok();
+            token.revoked = Done::Yes;
+            known.records.push(format!("token-revoke {}", token.accessor));
+        }
+    }
+}
+
+/// Logs the administrator in over and over.
+async fn administrators(caller: Caller, password: String) -> Answered {
+    let mut known = Answered::default();
+    let body = json!({"username": "admin", "password": password});
+    while let Some(reply) = caller.post("/v1/login", None, body.clone()).await {
+        known.log_in("login", &reply.ok());
+    }
+    known
+}
+
+/// The audit log as its files hold it, read on as it grows.
+#[derive(Default)]
+struct Log {
+    /// How much of each file was read.
+    read: BTreeMap<String, usize>,
+    records: u64,
+    /// What happened, by the number of its record.
+    happened: HashMap<u64, String>,
+}
+
+impl Log {
+    /// Reads what is new. Every line is a whole record, and none is missing.
+    fn follow(&mut self, data_dir: &Path) {
+        let directory = data_dir.join("audit");
+        let mut names: Vec<String> =
+            fs::read_dir(&directory).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        for name in names {
+            let bytes = fs::read(directory.join(&name)).unwrap();
+            let read = self.read.insert(name, bytes.len()).unwrap_or_default();
+            assert!(bytes.len() >= read, "the log has shrunk");
+            assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn line");
+            for line in bytes[read..].split_inclusive(|byte| *byte == b'\n') {
+                let record: Value = serde_json::from_slice(line).unwrap();
+                self.records += 1;
+                assert_eq!((&record["v"], &record["seq"]), (&json!(1), &json!(self.records)));
+                self.take(&record);
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Value) {
+        let detail = &record["detail"];
+        if let Some(aborted) = detail["aborts"].as_u64() {
+            self.happened.remove(&aborted);
+        }
+        if record["outcome"] != "success" {
+            return;
+        }
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let event = text(&record["event"]);
+        let what = match event.as_str() {
+            "config" => {
+                let documents = detail["documents"].as_array().unwrap();
+                let created = documents.iter().filter(|document| document["effect"] == "created");
+                let names = created.filter_map(|document| document["path"].as_str()?.rsplit('/').next());
+                names.last().unwrap_or_default().to_owned()
+            }
+            "key-rotate" => format!("{} {}", text(&detail["key"]), detail["version"]),
+            "generate-secret-id" => text(&detail["secret-id-accessor"]),
+            _ => text(&detail["accessor"]),
+        };
+        self.happened.insert(self.records, format!("{event} {what}"));
+    }
+
+    fn has(&self) -> BTreeSet<&str> {
+        self.happened.values().map(String::as_str).collect()
+    }
+}
+
+/// The database as the kill left it, in a copy: the tower itself is to recover the original.
+fn check_integrity(data_dir: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["tower.db", "tower.db-wal"] {
+        if data_dir.join(name).exists() {
+            fs::copy(data_dir.join(name), copy.path().join(name)).unwrap();
+        }
+    }
+    sqlite::check(&copy.path().join("tower.db")).unwrap();
+}
+
+/// The names in a collection.
+async fn names(tower: &Tower, admin: &str, collection: &str) -> BTreeSet<String> {
+    serde_json::from_value(tower.get(collection, admin).await.ok()).unwrap()
+}
+
+/// The generation that is there, whole: three documents agree, and of the keys and roles that come and go with a generation
+/// exactly its own are there, as documents and as what was made of them.
+async fn present_generation(tower: &Tower, admin: &str) -> u64 {
+    let mut found = BTreeSet::new();
+    for path in [format!("{KEYS}/signing"), SETTINGS.to_owned(), format!("{ROLES}/worker")] {
+        let document = tower.get(&path, admin).await.ok();
+        found.insert(document["distribute"]["deployments"][0].as_str().unwrap().to_owned());
+    }
+    for collection in [KEYS, ROLES] {
+        let names = names(tower, admin, collection).await;
+        found.extend(names.iter().filter_map(|name| Some(format!("g-{}", name.strip_prefix("extra-")?))));
+    }
+    assert_eq!(found.len(), 1, "half a change: {found:?}");
+    let n: u64 = found.first().unwrap()[2..].parse().unwrap();
+    for other in [n + 1, n, n.saturating_sub(1)] {
+        let encrypted =
+            tower.post(&format!("{KEY}/extra-{other}/encrypt"), admin, json!({"plaintext": "aGk="})).await.status;
+        let role = tower.get(&format!("{ROLE}/extra-{other}"), admin).await.status;
+        let expected = if other == n { 200 } else { 404 };
+        assert_eq!((encrypted.as_u16(), role.as_u16()), (expected, expected), "extra-{other} in generation {n}");
+    }
+    n
+}
+
+/// Everything that was answered is there, and nothing is half done. Answers the generation that is there, and how much came
+/// about although its answer never came.
+async fn examine(tower: &Tower, admin: &str, known: &Answered, log: &mut Log) -> (u64, usize) {
+    let present = present_generation(tower, admin).await;
+    let (answered, sent) = known.generation;
+    assert!(present == answered || present == sent, "generation {present}, answered {answered}, sent {sent}");
+    let mut unanswered = usize::from(present != answered);
+
+    let tenant = tower.get("/v1/state/strongbox/authentication/spiffe-settings", admin).await.ok();
+    let jwks = tenant["jwks-url"].as_str().unwrap().strip_prefix(&tower.url).unwrap();
+    let set = tower.call("GET", jwks, None, None).await;
+    let keys = JwkSet::from_json(&set.bytes, KeyUse::Signature).unwrap();
+    let bundle = JwtBundle::new("localhost".parse().unwrap(), keys);
+    let verifier = Verifier::new(["kill-test"], VerifyOptions::default()).unwrap();
+    for token in &known.tokens {
+        let state = tower.get(TOKEN, &token.text).await;
+        match token.revoked {
+            Done::No => {
+                let state = state.ok();
+                assert_eq!(state["accessor"], token.accessor);
+                let expires = state["expires"].as_str().unwrap();
+                assert!(expires == token.expires || token.refreshing && expires > token.expires.as_str());
+                unanswered += usize::from(expires != token.expires);
+            }
+            Done::Yes => assert_eq!(state.refused(401), "invalid or expired token"),
+            Done::Unknown => {
+                assert!([200, 401].contains(&state.status.as_u16()));
+                unanswered += usize::from(state.status == 401);
+            }
+        }
+        if let Some(svid) = &token.jwt_svid {
+            let svid = verifier.verify(svid, &bundle, OffsetDateTime::now_utc()).unwrap();
+            assert_eq!(svid.id().as_str(), "spiffe://localhost/approle/worker");
+        }
+    }
+    for secret in &known.secrets {
+        let path = format!("{ROLE}/worker/lookup-secret-id");
+        let state = tower.post(&path, admin, json!({"accessor": secret.accessor})).await.ok();
+        let left = state["uses-left"].as_u64().unwrap();
+        let most = u64::from(USES - secret.used);
+        assert!(left == most || secret.unknown && left + 1 == most, "{left} left of {most}");
+        unanswered += usize::from(left != most);
+        if left == 0 {
+            assert_eq!(
+                tower.log_in(&secret.role_id, &secret.secret_id).await.refused(401),
+                "invalid role-id or secret-id"
+            );
+        } else {
+            tower.log_in(&secret.role_id, &secret.secret_id).await.ok();
+        }
+    }
+    for (key, (answered, sent)) in &known.versions {
+        let view = tower.get(&format!("{KEY}/{key}"), admin).await.ok();
+        let versions = view["versions"].as_array().unwrap();
+        let newest = versions.last().unwrap()["version"].as_u64().unwrap();
+        assert!(newest == *answered || newest == *sent, "{key}: version {newest}, answered {answered}, sent {sent}");
+        assert_eq!(view["active-version"], newest);
+        unanswered += usize::from(newest != *answered);
+        assert_eq!(versions.len() as u64, newest);
+        for (_, made) in known.made.iter().filter(|(of, made)| of == key && made["version"].is_number()) {
+            let version = made["version"].as_u64().unwrap() as usize;
+            assert_eq!(versions[version - 1]["kid"], made["kid"], "{key} version {version}");
+        }
+    }
+    for (key, sealed) in known.made.iter().filter(|(_, made)| made["ciphertext"].is_string()) {
+        let opened = tower.post(&format!("{KEY}/{key}/decrypt"), admin, sealed.clone()).await.ok();
+        assert_eq!(opened["plaintext"], "a2VlcCBtZQ==");
+    }
+
+    // Recorded: what was answered, and also what came about without having been answered.
+    log.follow(&tower.data_dir);
+    let records = log.has();
+    for record in &known.records {
+        assert!(records.contains(record.as_str()), "the audit log has no {record}");
+    }
+    assert!(records.contains(format!("config extra-{present}").as_str()), "generation {present} is not recorded");
+    (present, unanswered)
+}
+
+/// Lets callers work until some of them were answered and a random while has passed, in which none is at rest.
+async fn work(
+    tower: &Tower,
+    admin: &str,
+    password: &str,
+    (round, start): (usize, u64),
+    rng: &mut StdRng,
+    end: impl AsyncFnOnce(&Arc<AtomicBool>),
+) -> Answered {
+    let (progress, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    let killed = Arc::new(AtomicBool::new(false));
+    let caller = Caller { api: tower.api.clone(), admin: admin.to_owned(), killed: Arc::clone(&killed), progress };
+    let mut callers = tokio::task::JoinSet::new();
+    callers.spawn(bulks(caller.clone(), start));
+    callers.spawn(rotations(caller.clone(), format!("aes-{round}")));
+    callers.spawn(rotations(caller.clone(), format!("p256-{round}")));
+    callers.spawn(logins(caller.clone(), rng.next_u64()));
+    callers.spawn(logins(caller.clone(), rng.next_u64()));
+    callers.spawn(administrators(caller, password.to_owned()));
+    for _ in 0..rng.random_range(1..80) {
+        answers.recv().await.expect("the callers work until the kill");
+    }
+    for _ in 0..rng.random_range(0..10_000) {
+        tokio::task::yield_now().await;
+    }
+    end(&killed).await;
+    let mut known = Answered::default();
+    for answered in callers.join_all().await {
+        known.add(answered);
+    }
+    known
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_loses_nothing_that_was_answered() {
+    let root = tempfile::tempdir().unwrap();
+    let data_dir = root.path().join("data");
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut tower = Tower::start(&data_dir);
+    let password = tower.line["password"].as_str().unwrap().to_owned();
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, &generation(0)).await.ok();
+    let (mut log, mut present) = (Log::default(), 0);
+    let (mut all, mut unanswered) = (Answered::default(), 0);
+    for round in 0..rounds(20, 200) {
+        tower.bulk(&admin, &rotated(round)).await.ok();
+        let pid = tower.pid();
+        let known = work(&tower, &admin, &password, (round, present), &mut rng, async |killed| {
+            killed.store(true, Ordering::SeqCst);
+            signal(pid, "KILL");
+        })
+        .await;
+        assert!(!tower.kill().status.success());
+        check_integrity(&data_dir);
+        tower = Tower::start(&data_dir);
+        assert!(tower.line["password"].is_null(), "it is still the same tower");
+        let came_about;
+        (present, came_about) = examine(&tower, &admin, &known, &mut log).await;
+        unanswered += came_about;
+        all.records.extend(known.records);
+        all.tokens.extend(known.tokens);
+    }
+    // Once more, at the very end.
+    all.generation = (present, present);
+    all.tokens.retain(|token| token.revoked != Done::Unknown && !token.refreshing);
+    examine(&tower, &admin, &all, &mut log).await;
+    tower.log_in_as_admin(&password).await;
+    let ended = tower.stop();
+    assert!(ended.status.success());
+    println!(
+        "{} changes answered, {unanswered} more came about without their answer; {} tokens, {} records in the log",
+        all.records.len(),
+        all.tokens.len(),
+        log.records,
+    );
+}
