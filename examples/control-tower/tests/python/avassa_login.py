@@ -19,15 +19,22 @@ def main() -> None:
     assert first[2] < refresh_at < first[1], (first, refresh_at)
     session.refresh_token()
     assert session.get_token_expiry() >= first[1]
+    assert session.get_token_last_renewal() >= first[2]
     status, reason, _headers, body = avassa_client.get_request(session, "/v1/state/strongbox/token")
     assert (status, reason) == (200, "OK"), (status, reason)
+    # The session keeps the token alone; the identity is in the answer that it read it from.
+    _, _, _, refreshed = avassa_client.post_request(session, "/v1/state/strongbox/token/refresh", None)
     try:
         avassa_client.approle_login(url, role_id, "wrong" + secret_id)
     except avassa_client.LoginError as error:
         refused = error.message
     else:
         raise AssertionError("a wrong secret-id logged in")
-    print(json.dumps({"token-state": json.loads(body), "refused": refused}))
+    print(json.dumps({
+        "token-state": json.loads(body),
+        "jwt-svid": json.loads(refreshed)["jwt-svid"],
+        "refused": refused,
+    }))
 
 
 main()

@@ -1,5 +1,5 @@
 //! A tower inside the test's own process: the real router over a real store, with a clock moved by hand.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
