@@ -12,8 +12,8 @@ const WINDOW: Duration = Duration::from_millis(3);
 /// How long nobody may come before a batch is closed.
 const GAP: Duration = Duration::from_millis(1);
 /// How many batches go at once after waiting was in vain; doubles up to [`MAX_PATIENCE`].
-const MIN_PATIENCE: u32 = 4;
-const MAX_PATIENCE: u32 = 64;
+const MIN_PATIENCE: u32 = 2;
+const MAX_PATIENCE: u32 = 8;
 /// The most one batch holds.
 const MAX: usize = 512;
 
@@ -96,6 +96,6 @@ mod tests {
             assert_eq!(batch, [n]);
             waits += u32::from(!skipping);
         }
-        assert!(waits < 25, "{waits}");
+        assert!(waits < 130, "{waits}");
     }
 }

@@ -203,3 +203,34 @@ async fn documents_one_by_one() {
     let refused = tower.call("DELETE", &format!("{keys}/spiffe-jwt"), Some(&admin), None).await.refused(409);
     assert!(refused.contains("spiffe-settings"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_at_once_share_their_syncs() {
+    let directory = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let store = std::sync::Arc::new(control_tower::store::Sqlite::open(&directory.path().join("tower.db")).unwrap());
+    let clock = control_tower::clock::Clock::fixed(support::START);
+    let tower = std::sync::Arc::new(Tower::over(store, clock, directory).await);
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, &WALK.replace("rsa-2048", "ecdsa-p256")).await.ok();
+    let mut secrets = Vec::new();
+    for _ in 0..64 {
+        secrets.push(tower.secret(&admin, "payments", json!({"num-uses": 5})).await);
+    }
+    // Once one by one, so that every cache is warm.
+    for (role_id, secret_id) in &secrets {
+        tower.log_in(role_id, secret_id).await.ok();
+    }
+    let syncs = || (tower.app.db.store().syncs(), tower.app.audit.stats().syncs);
+    let before = syncs();
+    let mut logins = tokio::task::JoinSet::new();
+    for (role_id, secret_id) in secrets {
+        let tower = tower.clone();
+        logins.spawn(async move { tower.log_in(&role_id, &secret_id).await.ok() });
+    }
+    assert_eq!(logins.join_all().await.len(), 64);
+    let after = syncs();
+    let (store, audit) = (after.0 - before.0, after.1 - before.1);
+    println!("{store} syncs of the store, {audit} of the log, for 64 logins");
+    assert!(store <= 16, "{store} syncs of the store for 64 logins");
+    assert!(audit <= 16, "{audit} syncs of the log for 64 logins");
+}
