@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
+#[path = "support/wal.rs"]
+mod wal;
+
 use std::{
     fs,
     path::Path,
@@ -15,31 +18,8 @@ use std::{
 };
 
 use control_tower::store::{Outcome, Revision, Sqlite, Store, Write, sqlite, sqlite::Options};
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
-
-/// The end of the last whole commit in a log (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>): frames of an
-/// earlier round, whose salts differ, may follow.
-fn committed_end(log: &[u8]) -> usize {
-    const HEADER: usize = 32;
-    const FRAME_HEADER: usize = 24;
-    if log.len() < HEADER {
-        return 0;
-    }
-    let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
-    let salts = &log[16..24];
-    let (mut end, mut position) = (HEADER, HEADER);
-    while let Some(frame) = log.get(position..position + FRAME_HEADER) {
-        if &frame[8..16] != salts || position + FRAME_HEADER + page > log.len() {
-            break;
-        }
-        position += FRAME_HEADER + page;
-        // The size of the database after a commit; zero in the frames before its last one.
-        if frame[4..8] != [0; 4] {
-            end = position;
-        }
-    }
-    end
-}
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use wal::{DAMAGES, committed_end};
 
 fn log_of(path: &Path) -> std::path::PathBuf {
     path.with_extension("db-wal")
@@ -125,23 +105,14 @@ async fn a_power_cut_loses_nothing_that_was_answered() {
         callers.join_all().await;
         drop(store);
 
-        for damage in 0..4 {
-            let cut = rng.random_range(synced..=log.len());
-            tails += usize::from(cut > synced);
-            let mut torn = log[..cut].to_vec();
-            match damage {
-                // Cut off, or the rest of the file never written, or full of something else.
-                0 => {}
-                1 => torn.resize(log.len(), 0),
-                2 => torn.extend((&mut rng).random_iter::<u8>().take(log.len() - cut)),
-                // Bits that flipped in what was being written.
-                _ => torn.iter_mut().skip(synced).step_by(97).for_each(|byte| *byte ^= rng.next_u32() as u8),
-            }
+        tails += usize::from(log.len() > synced);
+        for damage in 0..DAMAGES {
+            let torn = wal::torn(&log, synced, damage, &mut rng);
             let disk = directory.path().join(format!("disk{damage}.db"));
             fs::copy(&copy, &disk).unwrap();
             fs::write(log_of(&disk), torn).unwrap();
             examine(&disk, &must_survive).await;
         }
     }
-    assert!(tails > rounds, "the cuts fell into something");
+    assert_eq!(tails, rounds, "there was something to cut");
 }
