@@ -155,6 +155,18 @@ impl Handle {
         result
     }
 
+    /// Raises [`Store::revision`] to what a read has shown. A commit is visible to readers a moment before its writer can say so;
+    /// whoever saw it and then took a [`snapshot`](crate::store::snapshot) would get the picture before it.
+    fn shown(&self, revision: Revision) {
+        if revision > *self.status.latest.borrow() {
+            self.status.latest.send_if_modified(|latest| {
+                let raises = revision > *latest;
+                *latest = revision.max(*latest);
+                raises
+            });
+        }
+    }
+
     fn send(&self, message: Message) -> Result<(), StoreError> {
         self.queue.as_ref().ok_or(StoreError::Closed)?.send(message).map_err(|_| StoreError::Closed)
     }
@@ -183,7 +195,16 @@ impl Drop for Handle {
 
 impl Store for Sqlite {
     fn get<'a>(&'a self, key: &'a str) -> Fut<'a, Option<Entry>> {
-        Box::pin(async move { self.0.read(|connection| read::get(connection, key)) })
+        Box::pin(async move {
+            let (entry, revision) = self.0.read(|connection| {
+                let entry = read::get(connection, key)?;
+                // That it is not there was shown too: perhaps by the latest commit.
+                let revision = entry.as_ref().map_or_else(|| schema::meta(connection, "revision"), |entry| Ok(entry.revision))?;
+                Ok((entry, revision))
+            })?;
+            self.0.shown(revision);
+            Ok(entry)
+        })
     }
 
     fn range<'a>(
@@ -193,7 +214,14 @@ impl Store for Sqlite {
         limit: usize,
         at: Option<Revision>,
     ) -> Fut<'a, Vec<Entry>> {
-        Box::pin(async move { self.0.read(|connection| read::range(connection, prefix, after, limit, at)) })
+        Box::pin(async move {
+            let (entries, revision) = self.0.read(|connection| {
+                let entries = read::range(connection, prefix, after, limit, at)?;
+                Ok((entries, at.map_or_else(|| schema::meta(connection, "revision"), Ok)?))
+            })?;
+            self.0.shown(revision);
+            Ok(entries)
+        })
     }
 
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {

@@ -44,11 +44,13 @@ pub(super) fn range(
     }
     // What has not changed since, and what the earliest later change replaced.
     let mut statement = snapshot.prepare_cached(
+        // (Of the columns beside a lone `min`, SQLite takes those of the row that has it.)
         "SELECT key, revision, value FROM entry WHERE key >= :low AND key < :high AND revision <= :at
          UNION ALL
-         SELECT key, old_revision, old_value FROM history AS change
-         WHERE key >= :low AND key < :high AND revision > :at AND old_revision IS NOT NULL AND revision =
-             (SELECT min(revision) FROM history WHERE key = change.key AND revision > :at)
+         SELECT key, old_revision, old_value FROM
+             (SELECT key, old_revision, old_value, min(revision) FROM history
+              WHERE revision > :at AND key >= :low AND key < :high GROUP BY key)
+         WHERE old_revision IS NOT NULL
          ORDER BY key LIMIT :limit",
     )?;
     let rows =
@@ -70,12 +72,13 @@ pub(super) fn changes(
     }
     // A change's value is what the next change of the key replaced, or what is there now.
     let mut statement = snapshot.prepare_cached(
-        "SELECT change.key, change.revision, CASE WHEN next.revision IS NULL THEN entry.value ELSE next.old_value END
-         FROM history AS change
-         LEFT JOIN history AS next ON next.key = change.key AND next.revision =
-             (SELECT min(revision) FROM history WHERE key = change.key AND revision > change.revision)
+        "SELECT change.key, change.revision,
+             CASE WHEN change.next IS NULL THEN entry.value ELSE change.replaced END
+         FROM (SELECT key, revision, lead(revision) OVER later AS next, lead(old_value) OVER later AS replaced
+               FROM history WHERE revision >= :from AND key >= :low AND key < :high
+               WINDOW later AS (PARTITION BY key ORDER BY revision)) AS change
          LEFT JOIN entry ON entry.key = change.key
-         WHERE change.revision BETWEEN :from AND :to AND change.key >= :low AND change.key < :high
+         WHERE change.revision <= :to
          ORDER BY change.revision, change.key",
     )?;
     let rows = statement

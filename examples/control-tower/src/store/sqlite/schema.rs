@@ -10,14 +10,15 @@ use super::{Options, Revision, StoreError};
 const APPLICATION: i64 = 0x4b59_5744;
 
 /// What turns format `n` into format `n + 1`; the number of steps is the format that we write. `history` holds for each change
-/// what was there *before*: the value now is stored once, and a revision's state is what the earliest later change replaced.
+/// what was there *before*: the value now is stored once, and a revision's state is what the earliest later change replaced. It
+/// is ordered by revision alone: an index by key would cost every commit a page or more for each key, and who reads the past
+/// reads the near past.
 const STEPS: &[&str] = &["
     CREATE TABLE entry (key BLOB PRIMARY KEY, revision INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE history (
         revision INTEGER NOT NULL, key BLOB NOT NULL, old_revision INTEGER, old_value BLOB,
         PRIMARY KEY (revision, key)
     ) WITHOUT ROWID;
-    CREATE INDEX history_by_key ON history (key, revision);
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta VALUES ('revision', 0), ('compacted', 0);
 "];

@@ -349,8 +349,8 @@ fn put_or_delete(connection: &Connection, write: &Write, revision: Revision) -> 
 /// About how many pages of the log the writes take: a leaf of each tree, and what is too long for one.
 fn pages(writes: &[Write]) -> u64 {
     writes.iter().fold(2, |sum, write| match write {
-        Write::Put(_, value) => sum + 3 + value.len() as u64 / 4096,
-        Write::Delete(_) => sum + 3,
+        Write::Put(_, value) => sum + 2 + value.len() as u64 / 4096,
+        Write::Delete(_) => sum + 2,
     })
 }
 
