@@ -9,7 +9,10 @@ use std::{
 use keyward_approle::{Operation as Permission, Role, RoleConfig};
 use keyward_config_tree::{Bulk, Change, Document, Effect, IfMatch, Operation, Path, Plan, Revision, plan};
 use keyward_config_values::Name;
-use keyward_svid::{SpiffeSettings, relying_party::{RelyingParty, TokenShape, check}};
+use keyward_svid::{
+    SpiffeSettings,
+    relying_party::{RelyingParty, TokenShape, check},
+};
 use keyward_transit::{Issuing, Ring, RingConfig};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -145,6 +148,8 @@ struct Changes<'a> {
     app: &'a App,
     tenant: Name,
     now: OffsetDateTime,
+    /// The documents of AppRoles as they were.
+    roles: BTreeMap<Path, Document>,
     guards: Vec<Guard>,
     writes: Vec<Write>,
 }
@@ -179,7 +184,8 @@ async fn prepare<'a>(
     }
     let plan = plan(&current, bulk, &app.schema)?;
     let writes = vec![Write::Put(head_key, Vec::new())];
-    Ok((Changes { app, tenant, now: app.clock.now(), guards, writes }, plan))
+    current.retain(|path, _| name_in(path, ROLES).is_some());
+    Ok((Changes { app, tenant, now: app.clock.now(), roles: current, guards, writes }, plan))
 }
 
 async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revision: Option<u64>) -> Answer<Applied> {
@@ -222,9 +228,12 @@ async fn relying_parties(app: &App, caller: &Caller, plan: &Plan) -> Answer<Vec<
             let mut shape = TokenShape::default();
             shape.audiences = &jwt.jwt_audiences;
             shape.issuer = Some(&issuer);
-            shape.algorithm = identity.signer(app.clock.now()).ok().map(|signer| keyward_keys::Signer::algorithm(&signer));
+            shape.algorithm =
+                identity.signer(app.clock.now()).ok().map(|signer| keyward_keys::Signer::algorithm(&signer));
             for warning in check(party, &shape) {
-                warnings.push(json!({"path": path.as_str(), "relying-party": party.as_str(), "warning": warning.to_string()}));
+                warnings.push(
+                    json!({"path": path.as_str(), "relying-party": party.as_str(), "warning": warning.to_string()}),
+                );
             }
         }
     }
@@ -249,7 +258,7 @@ impl Changes<'_> {
     /// What follows from the documents: rings, the issuing state, roles. A dry run generates no keys.
     async fn effects(&mut self, changes: &[Change], dry_run: bool) -> Answer<()> {
         let stored = identity::issuing(&self.app.db, &self.tenant).await?;
-        let issuing = stored.as_ref().map_or_else(Issuing::default, |stored| Issuing::clone(&stored.value));
+        let mut issuing = stored.as_ref().map_or_else(Issuing::default, |stored| Issuing::clone(&stored.value));
         let mut rings = Rings::load(self, &issuing, changes).await?;
         for change in changes {
             if let Some(name) = name_in(change.path(), KEYS) {
@@ -259,24 +268,63 @@ impl Changes<'_> {
         for change in changes {
             if let Some(name) = name_in(change.path(), ROLES) {
                 self.role(&name, change).await?;
-            } else if change.path().as_str() == SETTINGS && !dry_run {
-                self.settings(change, stored.as_ref(), issuing.clone(), &mut rings)?;
+            } else if change.path().as_str() == SETTINGS && (!dry_run || change.after().is_none()) {
+                self.settings(change, stored.as_ref(), &mut issuing, &mut rings)?;
             }
         }
+        self.tokens_outlive_no_signing_key(changes, &issuing, &rings)?;
         rings.write(self)
+    }
+
+    /// What the documents alone do not show: a key that was replaced signs on until verifiers know the next one, and a version
+    /// that was replaced keeps the end that it was given. Neither may sign tokens that live longer than it verifies.
+    fn tokens_outlive_no_signing_key(&self, changes: &[Change], issuing: &Issuing, rings: &Rings) -> Answer<()> {
+        let about = |change: &&Change| {
+            let path = change.path();
+            name_in(path, ROLES).is_some() || name_in(path, KEYS).is_some() || path.as_str() == SETTINGS
+        };
+        let Some(changed) = changes.iter().rfind(about) else { return Ok(()) };
+        let mut roles = self.roles.clone();
+        for change in changes.iter().filter(|change| name_in(change.path(), ROLES).is_some()) {
+            match change.after() {
+                Some(document) => roles.insert(change.path().clone(), document.clone()),
+                None => roles.remove(change.path()),
+            };
+        }
+        let lives = roles.iter().filter_map(|(path, document)| {
+            let role = document.to::<RoleConfig>().ok().filter(|role| role.token_spiffe_jwt.is_some())?;
+            Some((role.longest_token_life(&self.app.limits), path))
+        });
+        let Some((life, role)) = lives.max_by_key(|(life, _)| *life) else { return Ok(()) };
+        for key in issuing.rings() {
+            let only = |name: &Name| rings.now.get(name).filter(|_| name == key);
+            if let Err(error) = issuing.check_tokens(life, only, self.now) {
+                let path = if changes.iter().any(|change| change.path() == role) { role } else { changed.path() };
+                return Err(ApiError::inapplicable(format!(
+                    "`{path}`: tokens of the role `{}` live up to {life}, longer than the key `{key}`, which still signs, verifies \
+                     them: {error}",
+                    role.name()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn settings(
         &mut self,
         change: &Change,
         stored: Option<&Stored<Arc<Issuing>>>,
-        mut issuing: Issuing,
+        issuing: &mut Issuing,
         rings: &mut Rings,
     ) -> Answer<()> {
         let changed = match change.after() {
             Some(document) => {
                 let settings: SpiffeSettings = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
-                let mut ring = rings.now.get(&settings.jwt_signing_key).cloned().ok_or_else(|| ApiError::internal("the signing key is not loaded"))?;
+                let mut ring = rings
+                    .now
+                    .get(&settings.jwt_signing_key)
+                    .cloned()
+                    .ok_or_else(|| ApiError::internal("the signing key is not loaded"))?;
                 let before = ring.signs_jwts();
                 let changed = issuing.switch(&mut ring, |name| rings.now.get(name), self.now)?;
                 if ring.signs_jwts() != before {
@@ -337,7 +385,8 @@ impl Changes<'_> {
         let index = layout::role_id(&self.app.pepper.role_key(role.role_id()));
         let prefix = format!("{index}/{}/", self.tenant);
         let others = self.app.db.store().range(&prefix, None, 2, None).await?;
-        let taken = others.iter().any(|entry| entry.key.strip_prefix(&prefix).is_some_and(|other| other != name.as_str()));
+        let taken =
+            others.iter().any(|entry| entry.key.strip_prefix(&prefix).is_some_and(|other| other != name.as_str()));
         if taken {
             return Err(ApiError::conflict(format!(
                 "`{ROLES}/{name}`: field `fixed-role-id`: another AppRole has this role-id; choose another one"
@@ -361,9 +410,10 @@ struct Rings {
 
 impl Rings {
     async fn load(changes: &Changes<'_>, issuing: &Issuing, list: &[Change]) -> Answer<Self> {
-        let signing = list.iter().filter(|change| change.path().as_str() == SETTINGS).filter_map(|change| {
-            Some(change.after()?.to::<SpiffeSettings>().ok()?.jwt_signing_key)
-        });
+        let signing = list
+            .iter()
+            .filter(|change| change.path().as_str() == SETTINGS)
+            .filter_map(|change| Some(change.after()?.to::<SpiffeSettings>().ok()?.jwt_signing_key));
         let touched = list.iter().filter_map(|change| name_in(change.path(), KEYS));
         let names: BTreeSet<Name> = issuing.rings().cloned().chain(signing).chain(touched).collect();
         let (mut stored, mut now) = (BTreeMap::new(), BTreeMap::new());

@@ -64,7 +64,9 @@ pub async fn advance(app: &App, tenant: &Name, name: &Name) -> Answer<Option<Off
         for command in commands {
             perform(app, &mut ring, command).await?;
         }
-        if let Commit::Done(_) = commit(app, tenant, &stored, &ring, &Actor::task(tenant, "rotate"), "key-advance").await? {
+        if let Commit::Done(_) =
+            commit(app, tenant, &stored, &ring, &Actor::task(tenant, "rotate"), "key-advance").await?
+        {
             return Ok(ring.next_deadline(app.clock.now()));
         }
     }
@@ -98,10 +100,23 @@ async fn commit(
     event: &'static str,
 ) -> Answer<Commit> {
     let now = app.clock.now();
-    let newest = ring.view(now).versions.last().cloned();
-    let mut audit = actor.did(event, now).with("key", ring.name().as_str()).with("version", ring.newest_version());
-    if let Some(kid) = newest.and_then(|version| version.kid) {
-        audit = audit.with("kid", kid);
+    let mut audit = actor.did(event, now).with("key", ring.name().as_str());
+    let before = stored.value.view(now).versions;
+    let mut destroyed = Vec::new();
+    for version in ring.view(now).versions {
+        match before.iter().find(|earlier| earlier.version == version.version) {
+            None => {
+                audit = audit.with("version", version.version);
+                if let Some(kid) = version.kid {
+                    audit = audit.with("kid", kid);
+                }
+            }
+            Some(earlier) if version.destroyed && !earlier.destroyed => destroyed.push(version.version),
+            Some(_) => {}
+        }
+    }
+    if !destroyed.is_empty() {
+        audit = audit.with("destroyed", destroyed);
     }
     let outcome = app.commit(vec![stored.guard()], vec![put(app, tenant, ring)?], audit).await?;
     if matches!(outcome, Commit::Done(_)) {

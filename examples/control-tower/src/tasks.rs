@@ -94,17 +94,47 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                run_one(&app, name, run).await;
+                let app_of_run = Arc::clone(&app);
+                let result = contained(async move { run(&app_of_run).await }).await;
+                finish(&app, name, result);
             }
         });
     }
     set
 }
 
+/// Runs a future of which a panic is an error like another; dropping this ends it too.
+async fn contained(run: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), String> {
+    let mut alone = JoinSet::new();
+    alone.spawn(run);
+    match alone.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(error)) if error.is_panic() => Err("it panicked".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 async fn run_one(app: &App, name: &'static str, run: Run) {
     let result = run(app).await;
+    finish(app, name, result);
+}
+
+fn finish(app: &App, name: &'static str, result: Result<(), String>) {
     if let Err(error) = &result {
         tracing::warn!(task = name, %error, "a task failed and will be tried again");
     }
     app.tasks.note(name, app.clock.now(), result);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_has_failed_and_can_run_again() {
+        let failed = contained(async { panic!("out of range") }).await;
+        assert_eq!(failed, Err("it panicked".to_owned()));
+        assert_eq!(contained(async { Err("no".to_owned()) }).await, Err("no".to_owned()));
+        assert_eq!(contained(async { Ok(()) }).await, Ok(()));
+    }
 }

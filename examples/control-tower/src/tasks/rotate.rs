@@ -4,6 +4,7 @@ use std::sync::{PoisonError, atomic::Ordering};
 
 use keyward_config_values::Name;
 use keyward_transit::Issuing;
+use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App},
@@ -17,24 +18,37 @@ use crate::{
 /// Rings that other towers made are found within so many seconds.
 const LOOK: i64 = 60;
 
+/// What failed is tried again after so many seconds.
+const RETRY: i64 = 10;
+
 pub(super) async fn run(app: &App) -> Result<(), String> {
     let now = app.clock.now();
+    let after = |seconds| now.saturating_add(time::Duration::seconds(seconds));
     {
         let next = app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = next.is_some_and(|next| now < next && next - now <= time::Duration::seconds(LOOK));
+        // A clock that was set back does not wait until it has caught up.
+        let waiting = next.is_some_and(|next| now < next && next <= after(LOOK));
         if waiting && app.tasks.rings_seen.load(Ordering::Acquire) {
             return Ok(());
         }
     }
     // Before the look: what changes during it is looked at once more.
     app.tasks.rings_seen.store(true, Ordering::Release);
-    let mut next = now + time::Duration::seconds(LOOK);
+    let mut deadline = None;
+    let result = look(app, &mut deadline).await;
+    let latest = after(if result.is_ok() { LOOK } else { RETRY });
+    let next = deadline.map_or(latest, |deadline| latest.min(deadline));
+    *app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    result
+}
+
+/// Looks at every ring of every tenant, and answers the earliest deadline of those that it could advance.
+async fn look(app: &App, earliest: &mut Option<OffsetDateTime>) -> Result<(), String> {
     let mut failure = None;
     for tenant in Tenant::all(&app.db).await.map_err(|error| error.to_string())? {
         for ring in names(app, &tenant.id).await? {
             match rings::advance(app, &tenant.id, &ring).await {
-                Ok(Some(deadline)) => next = next.min(deadline),
-                Ok(None) => {}
+                Ok(deadline) => *earliest = [*earliest, deadline].into_iter().flatten().min(),
                 // One ring that cannot be advanced does not hold up the others.
                 Err(error) => failure = Some(format!("key `{ring}`: {}", error.message())),
             }
@@ -43,14 +57,7 @@ pub(super) async fn run(app: &App) -> Result<(), String> {
             failure = Some(error.message().to_owned());
         }
     }
-    *app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
-    match failure {
-        Some(failure) => {
-            app.tasks.rings_changed();
-            Err(failure)
-        }
-        None => Ok(()),
-    }
+    failure.map_or(Ok(()), Err)
 }
 
 async fn names(app: &App, tenant: &Name) -> Result<Vec<Name>, String> {

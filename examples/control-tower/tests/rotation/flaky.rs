@@ -1,0 +1,77 @@
+//! A store that takes changes of key rings badly, and everything else well.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use control_tower::store::{
+    Entry, Fut, Guard, Memory, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write,
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use time::OffsetDateTime;
+
+/// Of the commits that write a ring, most fail, are lost, or happen without an answer.
+pub(crate) struct Flaky {
+    inner: SharedStore,
+    rng: Mutex<StdRng>,
+    /// How many went wrong.
+    pub(crate) faults: AtomicU64,
+}
+
+impl Flaky {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { inner: Arc::new(Memory::new()), rng: Mutex::new(StdRng::seed_from_u64(seed)), faults: AtomicU64::new(0) }
+    }
+}
+
+impl Store for Flaky {
+    fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
+        // A ring that is made is made with its document; this is about those that change.
+        let changes_ring = matches!(writes.as_slice(), [Write::Put(key, _)] if key.contains("/ring/"));
+        let fault = if changes_ring { self.rng.lock().unwrap().random_range(0..4) } else { 0 };
+        self.faults.fetch_add(u64::from(fault > 0), Ordering::Relaxed);
+        Box::pin(async move {
+            match fault {
+                0 => self.inner.commit(guards, writes).await,
+                1 => Err(StoreError::Closed),
+                2 => Ok(Outcome::Unknown),
+                _ => self.inner.commit(guards, writes).await.map(|_| Outcome::Unknown),
+            }
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> Fut<'a, Option<Entry>> {
+        self.inner.get(key)
+    }
+
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        at: Option<Revision>,
+    ) -> Fut<'a, Vec<Entry>> {
+        self.inner.range(prefix, after, limit, at)
+    }
+
+    fn watch(&self, prefix: &str, from: Revision) -> Watch {
+        self.inner.watch(prefix, from)
+    }
+
+    fn revision(&self) -> Revision {
+        self.inner.revision()
+    }
+
+    fn compact<'a>(&'a self, now: OffsetDateTime) -> Fut<'a, Revision> {
+        self.inner.compact(now)
+    }
+
+    fn syncs(&self) -> u64 {
+        self.inner.syncs()
+    }
+
+    fn health(&self) -> Result<(), StoreError> {
+        self.inner.health()
+    }
+}
