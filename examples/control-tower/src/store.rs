@@ -137,7 +137,7 @@ pub trait Store: Send + Sync + 'static {
     /// The changes under `prefix` from revision `from` (inclusive) on, past ones first, each exactly once and in order.
     fn watch(&self, prefix: &str, from: Revision) -> Watch;
 
-    /// The latest committed revision.
+    /// The latest committed revision: never less than what a read that has ended has shown.
     fn revision(&self) -> Revision;
 
     /// Forgets history older than [`HISTORY`]; to be called about once a minute. Answers the oldest revision still readable.

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use control_tower::store::{Guard, Outcome, Sqlite, Store, StoreError, Write, sqlite, sqlite::Options};
+use control_tower::store::{Guard, Outcome, Sqlite, Store, StoreError, Write, snapshot, sqlite, sqlite::Options};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -174,4 +174,31 @@ async fn compaction_gives_the_space_back() {
     }
     assert!(sizes[5] <= sizes[3], "{sizes:?}");
     assert_eq!(store.range("k/", None, 100, None).await.unwrap().len(), 20);
+}
+
+/// A commit is visible to readers before its writer can announce it. Whoever read it and then takes a snapshot must not get the
+/// picture before it: a policy that was replaced would be kept for the one that replaced it.
+#[tokio::test]
+async fn a_snapshot_is_never_older_than_what_was_read_before_it() {
+    let (_directory, path) = file();
+    let store = Sqlite::open(&path).unwrap();
+    let _committed = store.commit(vec![], vec![put("head".into(), 1), put("a/1".into(), 1)]).await.unwrap();
+    // The moment between the two, made to last: a commit that this process was not told of.
+    let commit = |revision: u64, change: &str| {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let sql = format!("BEGIN; {change} UPDATE meta SET value = {revision} WHERE name = 'revision'; COMMIT;");
+        connection.execute_batch(&sql).unwrap();
+    };
+    commit(2, "UPDATE entry SET revision = 2, value = x'02' WHERE key IN (CAST('head' AS BLOB), CAST('a/1' AS BLOB));");
+    let head = store.get("head").await.unwrap().unwrap();
+    assert_eq!((head.revision, store.revision()), (2, 2));
+    let (at, entries) = snapshot(&store, "a/").await.unwrap();
+    assert_eq!((at, entries[0].value.as_slice()), (2, &[2][..]));
+
+    commit(3, "DELETE FROM entry WHERE key = CAST('head' AS BLOB);");
+    assert_eq!(store.get("head").await.unwrap(), None);
+    assert_eq!(store.revision(), 3);
+    commit(4, "DELETE FROM entry WHERE key = CAST('a/1' AS BLOB);");
+    assert_eq!(store.range("a/", None, 9, None).await.unwrap(), []);
+    assert_eq!(store.revision(), 4);
 }
