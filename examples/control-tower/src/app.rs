@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::Context as _;
+use axum::http::StatusCode;
 use keyward_approle::{Limits, Pepper};
 use keyward_config_values::Name;
 use time::OffsetDateTime;
@@ -28,6 +29,10 @@ pub use bootstrap::{Credentials, reset_administrator};
 
 /// Passwords that are hashed at the same time: each takes 19 MiB.
 const HASHES: usize = 2;
+/// Logins that wait for it, those being hashed among them; more are told to come again. They wait about a second then.
+const WAITING_HASHES: usize = 64;
+/// Other long computations at the same time, such as making keys: what strangers ask for must not hold up a rotation.
+const COMPUTATIONS: usize = 2;
 
 /// Everything that handlers and tasks share.
 pub struct App {
@@ -53,7 +58,9 @@ pub struct App {
     pub policies: crate::policies::Cache,
     /// The documents that the API accepts.
     pub schema: keyward_config_tree::Schema,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
+    waiting_hashes: Semaphore,
+    computing: Arc<Semaphore>,
 }
 
 /// What an [`App`] is made of.
@@ -143,41 +150,22 @@ impl App {
             tasks: Tasks::default(),
             policies: crate::policies::Cache::default(),
             schema: documents::schema(Limits::default())?,
-            hashing: Semaphore::new(HASHES),
+            hashing: Arc::new(Semaphore::new(HASHES)),
+            waiting_hashes: Semaphore::new(WAITING_HASHES),
+            computing: Arc::new(Semaphore::new(COMPUTATIONS)),
         };
         Ok((Arc::new(app), credentials))
     }
 
     /// Makes a change durable. Its record goes to the audit log first, so that nothing changes unrecorded; a change that
-    /// then does not come about is recorded as aborted.
+    /// then does not come about is recorded as aborted. Once begun it goes on when its caller is dropped, as happens when a client
+    /// goes away: else the record would stand for a change that was never tried.
     ///
     /// # Errors
     /// The log or the store does not take it; nothing was changed, or (said in the text) it is not known.
     pub async fn commit(&self, guards: Vec<Guard>, writes: Vec<Write>, record: AuditRecord) -> Answer<Commit> {
-        self.db.store().health()?;
-        let undo = AuditRecord { outcome: AuditOutcome::Failed, ..record.clone() };
-        let seq = self.audit.append(record).await.map_err(|error| {
-            tracing::error!(%error, "audit");
-            ApiError::unavailable("the audit log takes no records now; nothing was changed")
-        })?;
-        let abort = |reason: &str| {
-            self.audit.append_refusal(undo.with("aborts", seq).with("reason", reason));
-        };
-        match self.db.store().commit(guards, writes).await {
-            Ok(Outcome::Committed(revision)) => Ok(Commit::Done(revision)),
-            Ok(Outcome::Conflict { key }) => {
-                tracing::debug!(key, "conflict");
-                abort("conflict");
-                Ok(Commit::Conflict)
-            }
-            Ok(Outcome::Unknown) => {
-                Err(ApiError::unavailable("the store's answer was lost; the change may have happened, look before you repeat it"))
-            }
-            Err(error) => {
-                abort("store");
-                Err(error.into())
-            }
-        }
+        let (store, audit) = (Arc::clone(self.db.store()), self.audit.clone());
+        tokio::spawn(commit(store, audit, guards, writes, record)).await.map_err(ApiError::internal)?
     }
 
     /// Records a refusal, without waiting.
@@ -186,13 +174,23 @@ impl App {
         self.audit.append_refusal(record);
     }
 
-    /// Runs work that takes a processor for long, such as hashing a password, outside the request loop and a few at a time.
+    /// Runs work that takes a processor for long, such as making a key, outside the request loop and a few at a time.
     ///
     /// # Errors
     /// It panicked.
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
-        let _permit = self.hashing.acquire().await.map_err(ApiError::internal)?;
-        tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
+        few_at_a_time(&self.computing, work).await
+    }
+
+    /// As [`compute`](Self::compute), for hashing the passwords that strangers send.
+    ///
+    /// # Errors
+    /// 429 when too many wait already; it panicked.
+    pub async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+        let _place = self.waiting_hashes.try_acquire().map_err(|_| {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many logins at once; try again in a few seconds")
+        })?;
+        few_at_a_time(&self.hashing, work).await
     }
 
     /// Writes a record with the entry that will remove it.
@@ -207,5 +205,52 @@ impl App {
     /// A random name for something.
     pub fn fresh_id(&self) -> String {
         random::uuid()
+    }
+}
+
+/// The permit goes with the work, which goes on when its caller is dropped: clients that go away at once must not get more done
+/// at a time than others.
+async fn few_at_a_time<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Answer<T> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(ApiError::internal)?;
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
+}
+
+async fn commit(
+    store: SharedStore,
+    audit: Audit,
+    guards: Vec<Guard>,
+    writes: Vec<Write>,
+    record: AuditRecord,
+) -> Answer<Commit> {
+    store.health()?;
+    let undo = AuditRecord { outcome: AuditOutcome::Failed, ..record.clone() };
+    let seq = audit.append(record).await.map_err(|error| {
+        tracing::error!(%error, "audit");
+        ApiError::unavailable("the audit log takes no records now; nothing was changed")
+    })?;
+    let abort = |reason: &str| {
+        audit.append_refusal(undo.with("aborts", seq).with("reason", reason));
+    };
+    match store.commit(guards, writes).await {
+        Ok(Outcome::Committed(revision)) => Ok(Commit::Done(revision)),
+        Ok(Outcome::Conflict { key }) => {
+            tracing::debug!(key, "conflict");
+            abort("conflict");
+            Ok(Commit::Conflict)
+        }
+        Ok(Outcome::Unknown) => {
+            Err(ApiError::unavailable("the store's answer was lost; the change may have happened, look before you repeat it"))
+        }
+        Err(error) => {
+            abort("store");
+            Err(error.into())
+        }
     }
 }

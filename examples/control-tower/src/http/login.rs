@@ -39,7 +39,7 @@ pub struct Body {
 /// `POST /v1/login`. Without `tenant` the tenant is `default`.
 ///
 /// # Errors
-/// 401 with one text for every reason.
+/// 401 with one text for every reason; 429 when too many log in at once.
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<Body>) -> Answer {
     let Body { username, password, tenant, .. } = body;
     let tenant = Tenant::find(&app.db, tenant.as_deref().unwrap_or(tenant::DEFAULT)).await?;
@@ -48,7 +48,7 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         None => None,
     };
     let known = user.as_ref().map(|user| (*user.value).clone());
-    let good = app.compute(move || User::check(known.as_ref(), &password)).await?.map_err(ApiError::internal)?;
+    let good = app.hash(move || User::check(known.as_ref(), &password)).await?.map_err(ApiError::internal)?;
     let now = app.clock.now();
     let mut actor = Actor::stranger(&app, source);
     if let Some(tenant) = &tenant {
