@@ -21,9 +21,10 @@ const MAX_METADATA_LENGTH: usize = 512;
 const MAX_CIDRS: usize = 64;
 
 /// What a caller may ask of a new secret-id. Everything has the role's value by default, and nothing
-/// can be wider than the role.
+/// can be wider than the role. A field that is not known is refused: a limit that is misspelt must not be
+/// left out.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SecretIdRequest {
     /// Life; at most the role's `secret-id-ttl`.
@@ -171,6 +172,12 @@ mod tests {
         let (_, record) = issue(r#"{"name":"a"}"#, r#"{"ttl":"90d","num-uses":0}"#).unwrap();
         assert_eq!(record.expires(), Some(at(90 * 86_400)));
         assert_eq!(record.uses_left(), None);
+    }
+
+    #[test]
+    fn a_misspelt_limit_is_refused() {
+        let error = serde_json::from_str::<SecretIdRequest>(r#"{"num_uses":1}"#).unwrap_err().to_string();
+        assert!(error.starts_with("unknown field `num_uses`, expected one of `ttl`, `num-uses`"), "{error}");
     }
 
     #[test]

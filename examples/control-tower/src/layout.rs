@@ -101,9 +101,14 @@ pub fn token(key: &StorageKey) -> String {
     format!("token/{key}")
 }
 
+/// Of all tokens of a tenant, by accessor.
+pub fn token_accessors(tenant: &Name) -> String {
+    format!("t/{tenant}/token/")
+}
+
 /// The key of the token with an accessor.
 pub fn token_accessor(tenant: &Name, accessor: Accessor) -> String {
-    format!("t/{tenant}/token/{accessor}")
+    format!("{}{accessor}", token_accessors(tenant))
 }
 
 /// Says that `key` is to be removed at a time; ordered by it.

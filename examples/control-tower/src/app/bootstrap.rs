@@ -1,7 +1,7 @@
 //! The first start: a tenant, an administrator and the pepper.
 
 use anyhow::Context as _;
-use keyward_approle::{ADMINISTRATOR_POLICY, Pepper};
+use keyward_approle::{ADMINISTRATOR_POLICY, Pepper, StorageKey, TokenRecord};
 use keyward_config_values::Name;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -10,7 +10,7 @@ use crate::{
     audit::{Audit, AuditOutcome, AuditRecord},
     db::Db,
     layout, random,
-    store::{Guard, Outcome},
+    store::{Guard, Outcome, Write, snapshot},
     tenant::{self, Tenant},
     user::{ADMINISTRATOR, User},
 };
@@ -65,7 +65,8 @@ pub(super) async fn pepper(db: &Db) -> anyhow::Result<Pepper> {
     Ok(Pepper::from_bytes(bytes))
 }
 
-/// Gives the administrator of the tenant `default` a new password, for whoever can read the data directory.
+/// Gives the administrator of the tenant `default` a new password, for whoever can read the data directory, and ends all tokens
+/// that were had with the old one: whoever stole it would refresh them for ever.
 ///
 /// # Errors
 /// The store was never started, or does not take the change.
@@ -75,11 +76,32 @@ pub async fn reset_administrator(db: &Db, audit: &Audit, now: OffsetDateTime) ->
         .context("there is no tenant `default` yet: start the tower once")?;
     let (user, password) = administrator()?;
     let key = layout::user(&tenant.value.id, ADMINISTRATOR);
-    audit.append(record(&tenant.value.id, "reset-admin", now)).await?;
-    match db.store().commit(Vec::new(), vec![db.put(key, &user.encode()?)?]).await? {
+    let mut writes = tokens(db, &tenant.value.id, ADMINISTRATOR).await?;
+    let ended = writes.len() / 2;
+    writes.push(db.put(key, &user.encode()?)?);
+    audit.append(record(&tenant.value.id, "reset-admin", now).with("tokens-ended", ended)).await?;
+    // Unguarded: no tower runs on this store now.
+    match db.store().commit(Vec::new(), writes).await? {
         Outcome::Committed(_) => Ok(credentials(&tenant.value, password)),
         _ => anyhow::bail!("the store did not take the change; try again"),
     }
+}
+
+/// What ends every token of a user.
+async fn tokens(db: &Db, tenant: &Name, username: &str) -> anyhow::Result<Vec<Write>> {
+    let subject = format!("user/{username}");
+    let (_, accessors) = snapshot(&**db.store(), &layout::token_accessors(tenant)).await?;
+    let mut writes = Vec::new();
+    for accessor in accessors {
+        let accessor = db.open(accessor)?;
+        let key: StorageKey = std::str::from_utf8(&accessor.value)?.parse()?;
+        let place = layout::token(&key);
+        let Some(token) = db.get(&place).await? else { continue };
+        if TokenRecord::decode(&token.value)?.subject().to_string() == subject {
+            writes.extend([Write::Delete(place), Write::Delete(accessor.key)]);
+        }
+    }
+    Ok(writes)
 }
 
 fn administrator() -> anyhow::Result<(User, Zeroizing<String>)> {

@@ -37,7 +37,7 @@ const TRIES: usize = 256;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoginBody {
-    role_id: String,
+    role_id: zeroize::Zeroizing<String>,
     secret_id: zeroize::Zeroizing<String>,
 }
 
@@ -66,11 +66,11 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
                 return Err(ApiError::unauthenticated(LOGIN_REFUSED));
             }
         };
-        let mut guards: Vec<Guard> = role.iter().map(Stored::guard).collect();
+        // Uncounted secret-ids too: once one is destroyed, no login with it succeeds any more.
+        let mut guards: Vec<Guard> = role.iter().map(Stored::guard).chain(record.iter().map(Stored::guard)).collect();
         let mut writes = Vec::new();
         if let (RecordChange::Update(changed), Some(stored)) = (&grant.record, &record) {
-            guards.push(stored.guard());
-            writes.push(app.db.put(stored.key.clone(), &changed.encode().map_err(ApiError::internal)?)?);
+            writes.extend(put_secret_id(&app, stored.key.clone(), changed)?);
         }
         let tenant = grant.parameters.tenant.clone();
         let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
@@ -89,6 +89,15 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         }
     }
     Err(ApiError::unavailable("too many logins with this secret-id at once; try again"))
+}
+
+/// What stores a secret-id, and removes it once it is known when: by its time, or a day after its last use.
+fn put_secret_id(app: &App, place: String, record: &SecretIdRecord) -> Answer<Vec<Write>> {
+    let bytes = record.encode().map_err(ApiError::internal)?;
+    match record.remove_at() {
+        Some(end) => Ok(app.put_until(place, &bytes, end)?.into()),
+        None => Ok(vec![app.db.put(place, &bytes)?]),
+    }
 }
 
 /// The role that a login is for: the one that the secret-id was made for, else the one that has the role-id.
@@ -126,7 +135,8 @@ async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Role
 /// 404.
 pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
     let role = named(&app, &caller, &name).await?;
-    Ok(Json(role.value.state(&app.limits)).into_response())
+    // With `weak-secret-id` the role-id is the secret.
+    Ok(token::answer(&role.value.state(&app.limits)))
 }
 
 /// `POST …/<name>/generate-secret-id`. Without a body the role decides everything.
@@ -147,12 +157,8 @@ pub async fn generate_secret_id(
     let place = layout::secret_id(record.key());
     let accessor = record.accessor();
     let index = layout::secret_id_accessor(caller.tenant(), name.as_str(), accessor);
-    let bytes = record.encode().map_err(ApiError::internal)?;
     let mut writes = vec![app.db.put(index, record.key().to_string().as_bytes())?];
-    match record.remove_at() {
-        Some(end) => writes.extend(app.put_until(place.clone(), &bytes, end)?),
-        None => writes.push(app.db.put(place.clone(), &bytes)?),
-    }
+    writes.extend(put_secret_id(&app, place.clone(), &record)?);
     let audit = caller
         .actor()
         .did("generate-secret-id", now)

@@ -89,13 +89,23 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     })
 }
 
-/// serde quotes the value that it did not expect; what is in double quotes goes.
+/// serde quotes the value that it did not expect; what is in double quotes goes. The value may hold quotes itself, escaped.
 fn without_values(text: &str) -> String {
-    let mut parts = text.split('"');
-    let mut kept = parts.next().unwrap_or_default().to_owned();
-    while let (Some(_), Some(after)) = (parts.next(), parts.next()) {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '"' {
+            kept.push(c);
+            continue;
+        }
         kept.push('…');
-        kept.push_str(after);
+        while let Some(c) = rest.next() {
+            match c {
+                '"' => break,
+                '\\' => drop(rest.next()),
+                _ => {}
+            }
+        }
     }
     kept
 }
@@ -116,6 +126,8 @@ mod tests {
         let text = |json: &str| parse::<Sample>(json.as_bytes()).unwrap_err().message().to_owned();
         assert!(text(r#"{"nunber":1}"#).contains("unknown field `nunber`, expected `number`"));
         let secret = text(r#"{"number":"hunter2"}"#);
+        assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
+        let secret = text(r#"{"number":"a\"hunter2"}"#);
         assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
         assert!(text(r#"{"number":1,"number":2}"#).contains("duplicate field `number`"));
         assert!(text("{").contains("EOF"));

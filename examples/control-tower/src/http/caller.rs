@@ -63,9 +63,11 @@ impl Caller {
             return Ok(());
         }
         let now = app.clock.now();
+        // The longest path of a document has 1 KiB; what is longer is no path of ours and only fills the log.
+        let path: String = path.chars().take(1100).collect();
         let record = self.actor().refused("denied", &decision.to_string(), now);
-        app.refuse(record.with("path", path).with("operation", operation.as_str()));
         let message = format!("permission denied: `{operation}` on `{path}`");
+        app.refuse(record.with("path", path).with("operation", operation.as_str()));
         Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, message))
     }
 }

@@ -42,8 +42,10 @@ impl From<keyward_config_tree::Error> for ApiError {
 }
 
 /// `?validate=true`: a dry run.
+///
+/// Nothing else is understood, so that a dry run that is misspelt changes nothing either.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Mode {
     validate: bool,
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::{App, Commit},
     audit::AuditRecord,
-    db::DbError,
+    db::Stored,
     identity::{Identity, Minted},
     layout,
     store::{Guard, Write},
@@ -112,10 +112,14 @@ pub async fn refresh(
         }
         _ => None,
     };
-    let owner = match (&role, caller.token.subject()) {
+    let user = match caller.token.subject() {
+        Subject::User { name } => app.db.load(&layout::user(caller.tenant(), name), User::decode).await?,
+        _ => None,
+    };
+    let owner = match (&role, &user) {
         (Some(role), _) => Owner::Role(&role.value),
-        (None, Subject::User { name }) if user_exists(&app, &caller, name).await? => Owner::User,
-        _ => Owner::Gone,
+        (None, Some(_)) => Owner::User,
+        (None, None) => Owner::Gone,
     };
     let record = caller.token.refresh(owner, increment, &app.limits, now).map_err(|reason| {
         app.refuse(caller.actor().refused("token-refresh", reason.code(), now));
@@ -126,6 +130,8 @@ pub async fn refresh(
     })?;
     let svid = mint_svid(&app, &record, now).await?;
     let mut guards = vec![caller.stored.guard()];
+    // Once the owner is deleted, no refresh succeeds any more.
+    guards.extend(role.iter().map(Stored::guard).chain(user.iter().map(Stored::guard)));
     let mut writes = Vec::from(replace(&app, &record)?);
     let mut audit = caller.actor().did("token-refresh", now).with("accessor", record.accessor().to_string());
     let jwt_svid = attach(svid, &mut guards, &mut writes, &mut audit);
@@ -136,12 +142,8 @@ pub async fn refresh(
                 .with_jwt_svid(jwt_svid.as_deref());
             Ok(answer(&view))
         }
-        Commit::Conflict => Err(ApiError::conflict("the token was changed meanwhile; refresh it again")),
+        Commit::Conflict => Err(ApiError::conflict("the token, or whom it belongs to, was changed meanwhile; refresh it again")),
     }
-}
-
-async fn user_exists(app: &App, caller: &Caller, name: &str) -> Result<bool, DbError> {
-    Ok(app.db.load(&layout::user(caller.tenant(), name), User::decode).await?.is_some())
 }
 
 /// `POST /v1/state/strongbox/token/revoke`: ends the caller's own token.
