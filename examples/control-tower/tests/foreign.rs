@@ -103,26 +103,61 @@ async fn the_public_client_logs_in_and_stays_logged_in() {
     let expires = client.token_expires().await;
     let state: Value = client.get_json("/v1/state/strongbox/token", None).await.unwrap();
     assert_eq!(state["renewable"], true);
+    // One that was only given a token learns the rest by its first refresh.
+    let heir = builder.token_login(&tower.url, &client.bearer_token().await).unwrap();
+    assert!(heir.jwt_svid().await.is_none());
 
     // The only test that waits for the real clock: the client knows no other.
-    let refreshed = async {
-        loop {
-            match client.jwt_svid().await.expect("a JWT-SVID") {
-                svid if svid == first => tokio::time::sleep(Duration::from_millis(50)).await,
-                svid => break svid,
+    let refreshed = async |client: &avassa_client::Client, known: Option<&str>| {
+        let fresh = async {
+            loop {
+                match client.jwt_svid().await {
+                    Some(svid) if known != Some(&svid) => break svid,
+                    _ => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(30), fresh).await.expect("the client refreshes by itself")
     };
-    let fresh = tokio::time::timeout(Duration::from_secs(30), refreshed).await.expect("the client refreshes by itself");
+    let (fresh, heirs) = tokio::join!(refreshed(&client, Some(&first)), refreshed(&heir, None));
     assert!(client.token_expires().await > expires);
     let issuer = format!("{}/{}", tower.url, tower.line["tenant-id"].as_str().unwrap());
     let stranger = Stranger::meets(&issuer, &tower.client).await;
-    assert_eq!(stranger.check(&fresh, AUDIENCE).unwrap()["sub"], "spiffe://localhost/approle/short");
+    for token in [&fresh, &heirs] {
+        assert_eq!(stranger.check(token, AUDIENCE).unwrap()["sub"], "spiffe://localhost/approle/short");
+    }
 
     let wrong = builder.approle_login(&tower.url, "guess", Some(&role_id)).await.unwrap_err();
     assert!(wrong.to_string().contains("invalid role-id or secret-id"), "{wrong}");
     let untrusting = avassa_client::Client::builder().approle_login(&tower.url, &secret_id, Some(&role_id)).await;
     assert!(untrusting.is_err(), "the client accepted a certificate of an authority that it does not know");
+}
+
+#[tokio::test]
+async fn the_public_client_configures() {
+    let directory = tempfile::tempdir().unwrap();
+    let tower = process::Tower::start(directory.path());
+    let ca = std::fs::read(tower.line["ca-cert"].as_str().unwrap()).unwrap();
+    let (user, password) = (tower.line["username"].as_str().unwrap(), tower.line["password"].as_str().unwrap());
+    let builder = avassa_client::Client::builder().add_root_certificate(&ca).unwrap();
+    let admin = builder.login(&tower.url, user, password).await.unwrap();
+    assert!(admin.jwt_svid().await.is_none());
+
+    let key = "/v1/config/strongbox/transit-keys/data";
+    admin.put_json(key, &json!({"name": "data"})).await.unwrap();
+    assert_eq!(admin.get_json::<Value>(key, None).await.unwrap(), json!({"name": "data"}));
+    let call = async |verb: &str, body| {
+        admin.post_json(&format!("/v1/state/strongbox/transit-keys/data/{verb}"), &body).await.unwrap()
+    };
+    let sealed = call("encrypt", json!({"plaintext": "aGVsbG8="})).await;
+    assert_eq!(call("decrypt", sealed).await["plaintext"], "aGVsbG8=");
+    match admin.put_json(key, &json!({"name": "data", "ciper": "rsa-2048"})).await.unwrap_err() {
+        avassa_client::Error::REST(refused) => {
+            assert!(refused.errors[0].error_message.contains("`ciper`"), "{refused:?}");
+            assert!(refused.errors[0].error_info.is_some());
+        }
+        other => panic!("{other}"),
+    }
 }
 
 #[tokio::test]
@@ -198,7 +233,7 @@ impl Served {
 async fn strangers_notice_a_rotation_only_by_its_key_and_refuse_what_has_expired() {
     use time::Duration;
 
-    // Now is five minutes after the second version took over.
+    // Now is some minutes after the second version took over.
     let before = Duration::days(31) + Duration::minutes(5);
     let clock = Clock::adjustable();
     assert!(clock.advance(-before));

@@ -83,11 +83,14 @@ async fn the_public_python_client_logs_in_and_refreshes() {
     let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;
     let ca = std::fs::read_to_string(tower.line["ca-cert"].as_str().unwrap()).unwrap();
     let args = [tower.url.as_str(), &role_id, &secret_id];
-    let said = python("avassa_login.py", &args, "", &[("API_CA_CERT", &ca)]).unwrap();
+    let password = tower.line["password"].as_str().unwrap();
+    let said = python("avassa_login.py", &args, "", &[("API_CA_CERT", &ca), ("TOWER_PASSWORD", password)]).unwrap();
     assert_eq!(said["token-state"]["policies"], json!(["default"]));
     assert!(said["refused"].as_str().unwrap().contains("invalid role-id or secret-id"), "{said}");
     let claims = verify(&tower, &tenant(&tower), said["jwt-svid"].as_str().unwrap(), AUDIENCE).unwrap();
     assert_eq!(claims["sub"], "spiffe://localhost/approle/payments");
+
+    assert_eq!(said["opened"], "hello");
 
     let untrusting = python("avassa_login.py", &args, "", &[]).unwrap_err();
     assert!(untrusting.contains("CERTIFICATE_VERIFY_FAILED"), "{untrusting}");
@@ -126,7 +129,7 @@ async fn pyjwt_accepts_before_and_after_a_rotation_and_refuses_what_has_expired(
     let offset = directory.path().join("offset");
     let offset = offset.to_str().unwrap();
     let set = |seconds: i64| std::fs::write(offset, seconds.to_string()).unwrap();
-    // By the system's clock the second version took over five minutes ago.
+    // By the system's clock the second version took over some minutes ago.
     let start = -31 * DAY - 5 * MINUTE;
     set(start);
     let tower = Tower::start_with(&directory.path().join("data"), &["--test-clock", offset]);

@@ -1,10 +1,12 @@
-"""Logs in with the unmodified PyPI client `avassa-client`, refreshes, and reads its own token's state.
+"""Uses the unmodified PyPI client `avassa-client`: as a workload it logs in, refreshes, and reads its own token's state; as the
+administrator it makes a key, encrypts and decrypts.
 
-usage: API_CA_CERT=... avassa_login.py URL ROLE_ID SECRET_ID
+usage: API_CA_CERT=... TOWER_PASSWORD=... avassa_login.py URL ROLE_ID SECRET_ID
 Prints one JSON object.
 """
 
 import json
+import os
 import sys
 
 import avassa_client
@@ -30,10 +32,18 @@ def main() -> None:
         refused = error.message
     else:
         raise AssertionError("a wrong secret-id logged in")
+    admin = avassa_client.login(url, "admin", os.environ["TOWER_PASSWORD"], "default")
+    key = "/v1/config/strongbox/transit-keys/data"
+    avassa_client.put_request(admin, key, {"name": "data"})
+    avassa_client.patch_request(admin, key, {"deletion-allowed": True})
+    _, _, _, document = avassa_client.get_request(admin, key)
+    assert json.loads(document) == {"name": "data", "deletion-allowed": True}, document
+    opened = avassa_client.decrypt(admin, "data", avassa_client.encrypt(admin, "data", "hello"))
     print(json.dumps({
         "token-state": json.loads(body),
         "jwt-svid": json.loads(refreshed)["jwt-svid"],
         "refused": refused,
+        "opened": opened,
     }))
 
 

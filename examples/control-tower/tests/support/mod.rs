@@ -73,8 +73,7 @@ pub fn keks() -> KekSet {
 impl Tower {
     /// A fresh tower over memory, at [`START`].
     pub async fn fresh() -> Self {
-        Self::over(Arc::new(Memory::new()), Clock::fixed(START), Arc::new(tempfile::tempdir().unwrap()))
-            .await
+        Self::over(Arc::new(Memory::new()), Clock::fixed(START), Arc::new(tempfile::tempdir().unwrap())).await
     }
 
     /// A tower over a store, which may have had one before.
@@ -91,8 +90,7 @@ impl Tower {
     ) -> Self {
         let audit = Audit::open(&directory.path().join(audit), AuditOptions::default()).unwrap();
         let external_url: ExternalUrl = url.parse().unwrap();
-        let (app, credentials) =
-            App::start(Parts { clock, store, keks: keks(), audit, external_url }).await.unwrap();
+        let (app, credentials) = App::start(Parts { clock, store, keks: keks(), audit, external_url }).await.unwrap();
         Self { router: router(Arc::clone(&app)), app, credentials, directory }
     }
 
