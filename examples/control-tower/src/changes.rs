@@ -272,6 +272,7 @@ impl Changes<'_> {
                 self.settings(change, stored.as_ref(), &mut issuing, &mut rings)?;
             }
         }
+        self.refuse_shared_role_ids().await?;
         self.tokens_outlive_no_signing_key(changes, &issuing, &rings)?;
         rings.write(self)
     }
@@ -364,10 +365,7 @@ impl Changes<'_> {
         };
         let (before, after) = (stored.as_ref().map(|stored| index(&stored.value)), role.as_ref().map(index));
         if before != after {
-            if let Some((after, role)) = after.as_ref().zip(role.as_ref()) {
-                self.refuse_taken_role_id(name, role).await?;
-                self.writes.push(Write::Put(after.clone(), Vec::new()));
-            }
+            self.writes.extend(after.map(|index| Write::Put(index, Vec::new())));
             self.writes.extend(before.map(Write::Delete));
         }
         match role {
@@ -380,17 +378,36 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// A role-id names one role of a tenant. (What other tenants use is not looked at: that would tell.)
-    async fn refuse_taken_role_id(&self, name: &Name, role: &Role) -> Answer<()> {
-        let index = layout::role_id(&self.app.pepper.role_key(role.role_id()));
-        let prefix = format!("{index}/{}/", self.tenant);
-        let others = self.app.db.store().range(&prefix, None, 2, None).await?;
-        let taken =
-            others.iter().any(|entry| entry.key.strip_prefix(&prefix).is_some_and(|other| other != name.as_str()));
-        if taken {
-            return Err(ApiError::conflict(format!(
-                "`{ROLES}/{name}`: field `fixed-role-id`: another AppRole has this role-id; choose another one"
-            )));
+    /// A role-id names one role of a tenant, once all roles of the change are made. (What other tenants use is not looked at:
+    /// that would tell.)
+    async fn refuse_shared_role_ids(&self) -> Answer<()> {
+        // One role has it, or two since before this was checked for the whole of a change.
+        const FEW: usize = 16;
+        let mut indexes: BTreeMap<&str, Vec<&Write>> = BTreeMap::new();
+        for write in &self.writes {
+            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            if let Some((prefix, _)) = key.rsplit_once('/').filter(|_| key.starts_with(layout::ROLE_IDS)) {
+                indexes.entry(prefix).or_default().push(write);
+            }
+        }
+        for (prefix, writes) in indexes {
+            let others = self.app.db.store().range(&format!("{prefix}/"), None, FEW, None).await?;
+            let mut roles: BTreeSet<&str> = others.iter().map(|entry| entry.key.as_str()).collect();
+            let mut added = None;
+            for write in writes {
+                match write {
+                    Write::Put(key, _) => {
+                        roles.insert(key);
+                        added = key.rsplit('/').next();
+                    }
+                    Write::Delete(key) => drop(roles.remove(key.as_str())),
+                }
+            }
+            if let Some(name) = added.filter(|_| roles.len() > 1) {
+                return Err(ApiError::conflict(format!(
+                    "`{ROLES}/{name}`: field `fixed-role-id`: another AppRole has this role-id; choose another one"
+                )));
+            }
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub const PEPPER: &str = "meta/pepper";
 pub const OUTBOX: &str = "outbox/";
 /// Of all keys that are to be removed at a time.
 pub const EXPIRY: &str = "expiry/";
+/// Of all role-ids, by their HMACs.
+pub const ROLE_IDS: &str = "role-id/";
 /// Of all tenants.
 pub const TENANTS: &str = "tenant/";
 
@@ -73,7 +75,7 @@ pub fn role(tenant: &Name, name: &str) -> String {
 
 /// Which role a role-id belongs to.
 pub fn role_id(key: &StorageKey) -> String {
-    format!("role-id/{key}")
+    format!("{ROLE_IDS}{key}")
 }
 
 /// A user.

@@ -234,3 +234,24 @@ async fn logins_at_once_share_their_syncs() {
     assert!(store <= 16, "{store} syncs of the store for 64 logins");
     assert!(audit <= 16, "{audit} syncs of the log for 64 logins");
 }
+
+#[tokio::test]
+async fn a_role_id_names_one_role_once_a_change_is_made() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let role = |operation: &str, name: &str, id: &str| {
+        let path = format!("x-path: strongbox/authentication/approles/{name}\nx-operation: {operation}\n");
+        if operation == "delete" { path } else { format!("{path}name: {name}\nfixed-role-id: {id}\n") }
+    };
+    let bulk = async |roles: &[String]| tower.bulk(&admin, &roles.join("---\n")).await;
+    let message = bulk(&[role("create", "a", "one"), role("create", "b", "one")]).await.refused(409);
+    assert!(message.contains("another AppRole has this role-id"), "{message}");
+    bulk(&[role("create", "a", "one"), role("create", "b", "two")]).await.ok();
+    bulk(&[role("replace", "b", "one")]).await.refused(409);
+    // What is there afterwards counts, not on the way.
+    bulk(&[role("replace", "a", "two"), role("replace", "b", "one")]).await.ok();
+    bulk(&[role("create", "c", "one"), role("delete", "b", "")]).await.ok();
+    let (role_id, secret_id) = tower.secret(&admin, "c", json!({})).await;
+    assert_eq!(role_id, "one");
+    tower.log_in(&role_id, &secret_id).await.ok();
+}
