@@ -64,7 +64,7 @@ pub fn document() -> Value {
                             "type": "array",
                             "items": {
                                 "type": "object",
-                                "required": ["error-message"],
+                                "required": ["error-message", "error-info"],
                                 "properties": {
                                     "error-message": {"type": "string"},
                                     "error-info": {"type": "object"},

@@ -235,7 +235,7 @@ async fn the_slow_and_the_many_are_bounded() {
     let answer = server.exchange("POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc").await;
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert!(answer.ends_with(r#"{"errors":[{"error-message":"the request took too long","error-info":{}}]}"#));
-    let long = format!("GET /who HTTP/1.1\r\nhost: x\r\nlong: {}\r\n\r\n", "x".repeat(200 << 10));
+    let long = format!("GET /who HTTP/1.1\r\nhost: x\r\nlong: {}\r\n\r\n", "x".repeat(300 << 10));
     assert!(server.exchange(&long).await.starts_with("HTTP/1.1 431 "));
     assert_eq!(server.stop().await, Drain::Complete);
 }

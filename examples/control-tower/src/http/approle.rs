@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    response::IntoResponse as _,
-};
+use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{
     Accessor, Attempt, LOGIN_REFUSED, LoginDecision, RecordChange, Role, SecretIdIssued, SecretIdRecord, SecretIdRequest,
     TokenRecord, TokenView, login,
@@ -19,6 +15,7 @@ use super::{
     body::JsonBody,
     caller::Caller,
     error::{Answer, ApiError},
+    params::Path,
     peer::Peer,
     token,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     response::IntoResponse as _,
 };
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     caller::Caller,
     error::{Answer, ApiError},
+    params::Query,
 };
 use crate::{app::App, audit::Since};
 

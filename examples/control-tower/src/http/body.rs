@@ -1,7 +1,7 @@
 //! Request bodies: JSON, read strictly.
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
@@ -39,11 +39,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 /// # Errors
 /// 413, or the connection broke.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {LIMIT} bytes"));
-        }
-        ApiError::invalid("the body did not arrive whole")
+    let too_long = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {LIMIT} bytes"));
+    // Before any of it is read, so that a client that asks first (RFC 9110 §10.1.1) need not send it.
+    if request.body().size_hint().lower() > LIMIT as u64 {
+        return Err(too_long());
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_long(),
+        _ => ApiError::invalid("the body did not arrive whole"),
     })
 }
 
@@ -77,8 +80,12 @@ pub fn is_yaml(kind: &str) -> bool {
         || kind.starts_with("application/") && kind.ends_with("+yaml")
 }
 
-/// JSON as a `T`, whose members occur once. The text of an error never repeats a value: it may be a secret.
+/// A JSON object (or `null`) as a `T`, whose members occur once. The text of an error never repeats a value: it may be a secret.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    // A list would be taken for the values of the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::invalid("the JSON body is refused: write an object such as {\"name\": …}, not a list"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
         let what = match error.classify() {
@@ -131,6 +138,12 @@ mod tests {
         assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
         assert!(text(r#"{"number":1,"number":2}"#).contains("duplicate field `number`"));
         assert!(text("{").contains("EOF"));
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let text = |json: &str| parse::<Sample>(json.as_bytes()).unwrap_err().message().to_owned();
+        assert!(text(" [7]").ends_with("write an object such as {\"name\": …}, not a list"));
     }
 
     #[test]

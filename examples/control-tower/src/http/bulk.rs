@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     response::IntoResponse as _,
 };
 use keyward_config_tree::Bulk;
 
-use super::{body, caller::Caller, config::Mode, error::Answer};
+use super::{body, caller::Caller, config::Mode, error::Answer, params::Query};
 use crate::{app::App, changes};
 
 /// Applies a stream of YAML documents with `x-path` and `x-operation`.

@@ -94,15 +94,19 @@ pub fn operation(method: &Method) -> Operation {
 /// Lets in only requests with a valid token; what it may do is for [`authorize`] or the handler to find out.
 ///
 /// # Errors
-/// 401 with one text for every reason.
+/// 401 with one text for every token that does not count; 400 for what can be understood in two ways.
 pub async fn authenticate(
     State(app): State<Arc<App>>,
     Peer(source): Peer,
     mut request: Request,
     next: Next,
 ) -> Answer {
-    let presented = bearer(request.headers()).ok_or_else(|| ApiError::unauthenticated("a token is required"))?;
-    let caller = identify(&app, presented.to_owned(), source).await?;
+    let presented = presented(request.headers())?.to_owned();
+    let caller = identify(&app, presented, source).await?;
+    // It would be one segment here and two to whoever checked the path on the way.
+    if request.uri().path().to_ascii_lowercase().contains("%2f") {
+        return Err(ApiError::invalid("an escaped slash (`%2f`) in a path can be understood in two ways; write `/`"));
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -151,32 +155,86 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
     }
 }
 
-/// The token of `Authorization: Bearer` (RFC 6750 §2.1) or, for clients of Vault, `X-Vault-Token`.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let vault = || headers.get("x-vault-token").and_then(|value| value.to_str().ok());
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    bearer.or_else(vault).filter(|token| !token.is_empty() && token.len() <= 1024)
+/// No token is longer.
+const LONGEST: usize = 1024;
+
+/// The token of `Authorization: Bearer` (RFC 6750 §2.1) or, for clients of Vault, `X-Vault-Token`. Two that differ are refused
+/// (RFC 6750 §3.1): whoever checked one of them on the way may have seen another than counts here.
+fn presented(headers: &HeaderMap) -> Answer<&str> {
+    let unreadable = || ApiError::unauthenticated("the token is not ASCII text");
+    let mut found = None;
+    let bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| (value, true));
+    let vault = headers.get_all("x-vault-token").iter().map(|value| (value, false));
+    for (value, has_scheme) in bearer.chain(vault) {
+        let text = value.to_str().map_err(|_| unreadable())?;
+        let token = match text.split_once(' ') {
+            Some((scheme, token)) if has_scheme && scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ if has_scheme => continue,
+            _ => text.trim(),
+        };
+        if token.is_empty() {
+            continue;
+        }
+        if token.len() > LONGEST {
+            return Err(ApiError::unauthenticated(format!("the token is longer than {LONGEST} bytes")));
+        }
+        if found.is_some_and(|other| other != token) {
+            return Err(ApiError::invalid("there are two different tokens: send one"));
+        }
+        found = Some(token);
+    }
+    found.ok_or_else(|| ApiError::unauthenticated("a token is required"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(headers: &[(&'static str, &str)]) -> Result<String, (u16, String)> {
+        let headers = headers.iter().map(|(name, value)| {
+            (axum::http::HeaderName::from_static(name), axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        });
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, value);
+        }
+        presented(&map).map(str::to_owned).map_err(|error| (error.status().as_u16(), error.message().to_owned()))
+    }
+
     #[test]
     fn tokens_are_found_where_clients_put_them() {
-        let headers = |name: &'static str, value: &str| HeaderMap::from_iter([(
-            axum::http::HeaderName::from_static(name),
-            value.parse().unwrap(),
-        )]);
-        assert_eq!(bearer(&headers("authorization", "Bearer a.b")), Some("a.b"));
-        assert_eq!(bearer(&headers("authorization", "bearer  a.b")), Some("a.b"));
-        assert_eq!(bearer(&headers("x-vault-token", "a.b")), Some("a.b"));
-        assert_eq!(bearer(&headers("authorization", "Basic a.b")), None);
-        assert_eq!(bearer(&headers("authorization", "Bearer ")), None);
-        assert_eq!(bearer(&headers("authorization", &format!("Bearer {}", "x".repeat(1025)))), None);
-        assert_eq!(bearer(&HeaderMap::new()), None);
+        for headers in [
+            &[("authorization", "Bearer a.b")][..],
+            &[("authorization", "bearer  a.b")],
+            &[("x-vault-token", "a.b")],
+            &[("authorization", "Basic eDp5"), ("x-vault-token", "a.b")],
+            &[("authorization", "Bearer a.b"), ("x-vault-token", "a.b")],
+            &[("authorization", "Bearer "), ("x-vault-token", "a.b")],
+        ] {
+            assert_eq!(found(headers).unwrap(), "a.b", "{headers:?}");
+        }
+        let none = (401, "a token is required".to_owned());
+        for headers in
+            [&[][..], &[("authorization", "Basic a.b")], &[("authorization", "Bearer ")], &[("authorization", "a.b")]]
+        {
+            assert_eq!(found(headers).unwrap_err(), none, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_understood_in_two_ways_is_refused() {
+        let two = (400, "there are two different tokens: send one".to_owned());
+        assert_eq!(found(&[("authorization", "Bearer a"), ("x-vault-token", "b")]).unwrap_err(), two);
+        assert_eq!(found(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]).unwrap_err(), two);
+        assert_eq!(found(&[("x-vault-token", "a"), ("x-vault-token", "b")]).unwrap_err(), two);
+        let long = format!("Bearer {}", "x".repeat(1025));
+        assert_eq!(
+            found(&[("authorization", &long)]).unwrap_err(),
+            (401, "the token is longer than 1024 bytes".to_owned())
+        );
+        assert_eq!(
+            found(&[("authorization", "Bearer ä")]).unwrap_err(),
+            (401, "the token is not ASCII text".to_owned())
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path as UrlPath, Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -16,6 +16,7 @@ use super::{
     body,
     caller::Caller,
     error::{Answer, ApiError, Status},
+    params::{Path as UrlPath, Query},
 };
 use crate::{
     app::App,

@@ -128,10 +128,7 @@ impl IntoResponse for ApiError {
         let errors: Vec<Value> = self
             .problems
             .into_iter()
-            .map(|(message, info)| match info {
-                Some(info) => json!({"error-message": message, "error-info": info}),
-                None => json!({"error-message": message}),
-            })
+            .map(|(message, info)| json!({"error-message": message, "error-info": info.unwrap_or_else(|| json!({}))}))
             .collect();
         let mut headers = HeaderMap::new();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

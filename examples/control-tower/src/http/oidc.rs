@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{
     body::JsonBody,
     error::{Answer, ApiError},
+    params::{Path, Query},
 };
 use crate::{
     app::App,

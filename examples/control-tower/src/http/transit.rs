@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    response::IntoResponse as _,
-};
+use axum::{Json, extract::State, response::IntoResponse as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_config_values::Name;
 use keyward_transit::{Error, Ring};
@@ -18,6 +14,7 @@ use super::{
     body::JsonBody,
     caller::Caller,
     error::{Answer, ApiError, Status},
+    params::Path,
     token,
 };
 use crate::{
