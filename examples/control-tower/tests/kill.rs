@@ -368,8 +368,8 @@ impl Log {
             "config" => {
                 let documents = detail["documents"].as_array().unwrap();
                 let created = documents.iter().filter(|document| document["effect"] == "created");
-                let names = created.filter_map(|document| document["path"].as_str()?.rsplit('/').next());
-                names.last().unwrap_or_default().to_owned()
+                let mut names = created.filter_map(|document| document["path"].as_str()?.rsplit('/').next());
+                names.next_back().unwrap_or_default().to_owned()
             }
             "key-rotate" => format!("{} {}", text(&detail["key"]), detail["version"]),
             "generate-secret-id" => text(&detail["secret-id-accessor"]),
