@@ -113,7 +113,8 @@ fn sealing(c: &mut Criterion) {
         b.iter(|| {
             let mut buffer = Vec::with_capacity(plaintext.len() + 16);
             buffer.extend_from_slice(black_box(&plaintext));
-            raw.seal_in_place_append_tag(Nonce::assume_unique_for_key([2; 12]), Aad::from(b"aad"), &mut buffer).unwrap();
+            raw.seal_in_place_append_tag(Nonce::assume_unique_for_key([2; 12]), Aad::from(b"aad"), &mut buffer)
+                .unwrap();
             buffer
         });
     });
@@ -125,10 +126,8 @@ fn sealing(c: &mut Criterion) {
     group.bench_function("raw aws-lc-rs", |b| {
         b.iter(|| {
             let mut buffer = black_box(&sealed).clone();
-            let length = raw
-                .open_in_place(Nonce::assume_unique_for_key([2; 12]), Aad::from(b"aad"), &mut buffer)
-                .unwrap()
-                .len();
+            let length =
+                raw.open_in_place(Nonce::assume_unique_for_key([2; 12]), Aad::from(b"aad"), &mut buffer).unwrap().len();
             buffer.truncate(length);
             buffer
         });

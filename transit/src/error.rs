@@ -191,7 +191,11 @@ mod tests {
             (Error::SignatureRefused, "the signature does not verify", ErrorKind::Refused),
             (Error::StillNeeded { version: 1 }, "version 1 is still needed", ErrorKind::Refused),
             (Error::NoSigningRing, "there is no `jwt-signing-key` to sign with", ErrorKind::Misconfigured),
-            (Error::SignsJwts, "a ring used as `jwt-signing-key` signs tokens and refuses everything else", ErrorKind::Refused),
+            (
+                Error::SignsJwts,
+                "a ring used as `jwt-signing-key` signs tokens and refuses everything else",
+                ErrorKind::Refused,
+            ),
         ];
         for (error, text, kind) in cases {
             assert_eq!(error.to_string(), text);

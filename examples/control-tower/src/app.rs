@@ -16,7 +16,8 @@ use crate::{
     db::{Db, DbError},
     documents,
     http::error::{Answer, ApiError},
-    layout, metrics::Metrics,
+    layout,
+    metrics::Metrics,
     random,
     store::{Guard, Outcome, Revision, SharedStore, Write},
     tasks::Tasks,
@@ -245,9 +246,9 @@ async fn commit(
             abort("conflict");
             Ok(Commit::Conflict)
         }
-        Ok(Outcome::Unknown) => {
-            Err(ApiError::unavailable("the store's answer was lost; the change may have happened, look before you repeat it"))
-        }
+        Ok(Outcome::Unknown) => Err(ApiError::unavailable(
+            "the store's answer was lost; the change may have happened, look before you repeat it",
+        )),
         Err(error) => {
             abort("store");
             Err(error.into())

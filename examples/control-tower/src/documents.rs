@@ -23,17 +23,26 @@ pub const POLICIES: &str = "strongbox/policies";
 pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
     let schema = Schema::new()
         .with(collection::<RingConfig>(format!("{KEYS}/<name>")).validate(valid_ring))?
-        .with(collection::<SpiffeSettings>(SETTINGS).validate(valid_settings).references(|settings: &SpiffeSettings| {
-            vec![Reference::required("jwt-signing-key", format!("{KEYS}/{}", settings.jwt_signing_key))]
-        }))?
-        .with(collection::<RoleConfig>(format!("{ROLES}/<name>")).validate(|role: &RoleConfig| valid(role.validate())).references(
-            |role: &RoleConfig| {
-                let built_in = |name: &str| [keyward_approle::DEFAULT_POLICY, keyward_approle::ADMINISTRATOR_POLICY].contains(&name);
-                let policies = role.token_policies.iter().filter(|name| !built_in(name.as_str()));
-                policies.map(|name| Reference::optional("token-policies", format!("{POLICIES}/{name}"))).collect()
+        .with(collection::<SpiffeSettings>(SETTINGS).validate(valid_settings).references(
+            |settings: &SpiffeSettings| {
+                vec![Reference::required("jwt-signing-key", format!("{KEYS}/{}", settings.jwt_signing_key))]
             },
         ))?
-        .with(collection::<PolicyConfig>(format!("{POLICIES}/<name>")).validate(|policy: &PolicyConfig| valid(policy.validate())))?;
+        .with(
+            collection::<RoleConfig>(format!("{ROLES}/<name>"))
+                .validate(|role: &RoleConfig| valid(role.validate()))
+                .references(|role: &RoleConfig| {
+                    let built_in = |name: &str| {
+                        [keyward_approle::DEFAULT_POLICY, keyward_approle::ADMINISTRATOR_POLICY].contains(&name)
+                    };
+                    let policies = role.token_policies.iter().filter(|name| !built_in(name.as_str()));
+                    policies.map(|name| Reference::optional("token-policies", format!("{POLICIES}/{name}"))).collect()
+                }),
+        )?
+        .with(
+            collection::<PolicyConfig>(format!("{POLICIES}/<name>"))
+                .validate(|policy: &PolicyConfig| valid(policy.validate())),
+        )?;
     Ok(schema.check(move |view| tokens_outlive_no_key(view, &limits)))
 }
 
@@ -74,11 +83,16 @@ fn tokens_outlive_no_key(view: &View<'_>, limits: &Limits) -> Result<(), CrossEr
     let Some(settings) = view.get::<SpiffeSettings>(&settings_path)? else { return Ok(()) };
     let Ok(key_path) = format!("{KEYS}/{}", settings.jwt_signing_key).parse::<Path>() else { return Ok(()) };
     let Some(ring) = view.get::<RingConfig>(&key_path)? else { return Ok(()) };
-    let signs = ring.cipher.key_type().map(Algorithm::default_for).is_some_and(|algorithm| JWT_SVID_ALGORITHMS.contains(&algorithm));
+    let signs = ring
+        .cipher
+        .key_type()
+        .map(Algorithm::default_for)
+        .is_some_and(|algorithm| JWT_SVID_ALGORITHMS.contains(&algorithm));
     if !signs {
         let message = format!("the key `{}` has the cipher {}, which signs no JWT-SVID", ring.name, ring.cipher);
-        let error = FieldError::new("jwt-signing-key", message)
-            .with_remedy("JWT-SVIDs are signed with rsa-… or ecdsa-… keys; AWS, Azure and Google Cloud all accept rsa-2048");
+        let error = FieldError::new("jwt-signing-key", message).with_remedy(
+            "JWT-SVIDs are signed with rsa-… or ecdsa-… keys; AWS, Azure and Google Cloud all accept rsa-2048",
+        );
         return Err(CrossError::new(settings_path, error));
     }
     let roles = view.list::<RoleConfig>(&format!("{ROLES}/<name>"))?;
@@ -93,8 +107,10 @@ fn tokens_outlive_no_key(view: &View<'_>, limits: &Limits) -> Result<(), CrossEr
 fn blame(view: &View<'_>, key: &Path, role: &Path, life: Duration, error: &ScheduleError) -> CrossError {
     let touched = |path: &Path| view.touched().any(|touched| touched == path);
     if touched(role) && !touched(key) {
-        let context = format!("tokens of this role live up to {life}, longer than the key `{}` verifies them: ", key.name());
-        let remedy = "shorten `token-ttl`, `token-period` or `token-spiffe-jwt.ttl`, or lengthen the key's `invalidate-after`";
+        let context =
+            format!("tokens of this role live up to {life}, longer than the key `{}` verifies them: ", key.name());
+        let remedy =
+            "shorten `token-ttl`, `token-period` or `token-spiffe-jwt.ttl`, or lengthen the key's `invalidate-after`";
         return CrossError::new(role.clone(), schedule_error("token-spiffe-jwt", &context, error, remedy));
     }
     let context = format!("tokens of the role `{}` live up to {life}: ", role.name());
@@ -114,7 +130,8 @@ mod tests {
 
     fn refused(yaml: &str) -> String {
         let schema = schema(Limits::default()).unwrap();
-        let error = Bulk::parse(yaml).and_then(|bulk| plan(&BTreeMap::<Path, Document>::new(), &bulk, &schema).map(drop));
+        let error =
+            Bulk::parse(yaml).and_then(|bulk| plan(&BTreeMap::<Path, Document>::new(), &bulk, &schema).map(drop));
         error.unwrap_err().to_string()
     }
 
@@ -130,8 +147,16 @@ mod tests {
     fn each_mistake_is_named_with_its_place_and_a_remedy() {
         let cases = [
             (WALK.replace("rotate-after: 30d", "rotat-after: 30d"), "document 1, line 6, ", "`rotate-after`"),
-            (WALK.replace("rotate-after: 30d", "rotate-after: 30x"), "document 1, line 6, ", "`auto-rotate.rotate-after`"),
-            (WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: other"), "document 2, line 16, ", "`strongbox/transit-keys/other`"),
+            (
+                WALK.replace("rotate-after: 30d", "rotate-after: 30x"),
+                "document 1, line 6, ",
+                "`auto-rotate.rotate-after`",
+            ),
+            (
+                WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: other"),
+                "document 2, line 16, ",
+                "`strongbox/transit-keys/other`",
+            ),
             (WALK.replace("\nname: payments", "\nname: payment"), "document 3, line 20, ", "`payments`"),
             (WALK.replace("cipher: rsa-2048", "cipher: [rsa-2048"), "document 1, line ", ""),
             (WALK.replace("cipher: rsa-2048", "cipher: ed25519"), "document 2, line 16, ", "signs no JWT-SVID"),
@@ -148,7 +173,8 @@ mod tests {
 
     #[test]
     fn an_x509_authority_is_refused_until_there_is_one() {
-        let text = refused(&WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: spiffe-jwt\nissuing-ca: edge"));
+        let text =
+            refused(&WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: spiffe-jwt\nissuing-ca: edge"));
         assert!(text.contains("`issuing-ca`: X.509-SVIDs are not supported by this release"), "{text}");
     }
 }

@@ -65,7 +65,10 @@ impl Identity {
         }
         let stored_trust_domain = db
             .load(&layout::trust_domain(tenant), |bytes| {
-                std::str::from_utf8(bytes).map_err(|error| error.to_string())?.parse::<TrustDomain>().map_err(|error| error.to_string())
+                std::str::from_utf8(bytes)
+                    .map_err(|error| error.to_string())?
+                    .parse::<TrustDomain>()
+                    .map_err(|error| error.to_string())
             })
             .await?
             .map(|stored| (*stored.value).clone());
@@ -217,7 +220,9 @@ impl Identity {
     pub fn discovery(&self, app: &App, now: OffsetDateTime) -> Answer<Option<Discovery>> {
         let Some((set, _)) = self.key_set(now)? else { return Ok(None) };
         let issuer = own_issuer(app, &self.tenant)?;
-        Discovery::new(issuer, Self::algorithms(&set)).map(Some).map_err(|error| ApiError::inapplicable(error.to_string()))
+        Discovery::new(issuer, Self::algorithms(&set))
+            .map(Some)
+            .map_err(|error| ApiError::inapplicable(error.to_string()))
     }
 }
 

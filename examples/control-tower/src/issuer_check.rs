@@ -27,12 +27,15 @@ pub async fn run(issuer: &Issuer, signing: Option<(&str, Algorithm)>) -> Value {
     };
     if let Some((document, keys)) = &found {
         if document.issuer.as_str() != issuer.as_str() {
-            problems.push(format!("the discovery document names the issuer `{}`, tokens name `{issuer}`", document.issuer));
+            problems
+                .push(format!("the discovery document names the issuer `{}`, tokens name `{issuer}`", document.issuer));
         }
         if let Some((kid, _)) = signing
             && !keys.keys().iter().any(|key| key.kid() == Some(kid))
         {
-            problems.push(format!("the key set lacks the key `{kid}` that signs now: something between caches it for too long"));
+            problems.push(format!(
+                "the key set lacks the key `{kid}` that signs now: something between caches it for too long"
+            ));
         }
     }
     let parties: Vec<Value> = RelyingParty::ALL
@@ -73,7 +76,8 @@ async fn look(issuer: &Issuer) -> Result<(Discovery, JwkSet), String> {
     let document: Discovery =
         serde_json::from_slice(&document).map_err(|error| format!("the discovery document is refused: {error}"))?;
     let keys = fetch(&client, &document.jwks_uri).await?;
-    let keys = JwkSet::from_json(&keys, KeyUse::Signature).map_err(|error| format!("the key set is refused: {error}"))?;
+    let keys =
+        JwkSet::from_json(&keys, KeyUse::Signature).map_err(|error| format!("the key set is refused: {error}"))?;
     Ok((document, keys))
 }
 

@@ -39,8 +39,7 @@ pub async fn of(app: &App, tenant: &Name) -> Result<Arc<PolicySet>, DbError> {
         let key = entry.key.clone();
         let opened = app.db.open(entry)?;
         let damaged = |reason: String| DbError::Damaged { key: key.clone(), reason };
-        let policy: PolicyConfig =
-            serde_json::from_slice(&opened.value).map_err(|error| damaged(error.to_string()))?;
+        let policy: PolicyConfig = serde_json::from_slice(&opened.value).map_err(|error| damaged(error.to_string()))?;
         set.insert(&policy).map_err(|error| damaged(error.to_string()))?;
     }
     let set = Arc::new(set);

@@ -53,7 +53,9 @@ async fn a_limit_that_is_misspelt_is_refused() {
     let generate = "/v1/state/strongbox/authentication/approles/payments/generate-secret-id";
     let message = tower.post(generate, &admin, json!({"num_uses": 1})).await.refused(400);
     assert!(message.contains("unknown field `num_uses`"), "{message}");
-    let dry = tower.call("DELETE", "/v1/config/strongbox/authentication/approles/payments?dry-run=true", Some(&admin), None).await;
+    let dry = tower
+        .call("DELETE", "/v1/config/strongbox/authentication/approles/payments?dry-run=true", Some(&admin), None)
+        .await;
     assert_eq!(dry.status, 400);
     assert_eq!(tower.get("/v1/config/strongbox/authentication/approles/payments", &admin).await.status, 200);
 }

@@ -59,7 +59,10 @@ async fn from_paste_to_verified_identity() {
     let state = tower.get("/v1/state/strongbox/authentication/spiffe-settings", &admin).await.ok();
     assert_eq!(state["trust-domain"], "tower.example");
     assert_eq!(state["oidc-discovery-url"], format!("https://tower.example/{tenant}/.well-known/openid-configuration"));
-    let policy = tower.post("/v1/state/strongbox/aws-trust-policy", &admin, json!({"role": "payments", "account": "123456789012"})).await.ok();
+    let policy = tower
+        .post("/v1/state/strongbox/aws-trust-policy", &admin, json!({"role": "payments", "account": "123456789012"}))
+        .await
+        .ok();
     let provider = format!("tower.example/{tenant}");
     assert_eq!(policy["provider-url"], format!("https://{provider}"));
     assert_eq!(
@@ -193,7 +196,8 @@ async fn documents_one_by_one() {
     assert!(rewrapped["ciphertext"].as_str().unwrap().starts_with("vault:v2:"));
     assert_eq!(tower.get(state, &admin).await.ok()["versions"].as_array().unwrap().len(), 2);
 
-    let patch = tower.call("PATCH", &format!("{keys}/data"), Some(&admin), Some(json!({"exportable": true}))).await.ok();
+    let patch =
+        tower.call("PATCH", &format!("{keys}/data"), Some(&admin), Some(json!({"exportable": true}))).await.ok();
     assert_eq!(patch["documents"][0]["effect"], "merged");
     tower.call("DELETE", &format!("{keys}/data"), Some(&admin), None).await.ok();
     assert_eq!(tower.get(&format!("{keys}/data"), &admin).await.status, 404);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{
-    Accessor, Attempt, LOGIN_REFUSED, LoginDecision, RecordChange, Role, SecretIdIssued, SecretIdRecord, SecretIdRequest,
-    TokenRecord, TokenView, login,
+    Accessor, Attempt, LOGIN_REFUSED, LoginDecision, RecordChange, Role, SecretIdIssued, SecretIdRecord,
+    SecretIdRequest, TokenRecord, TokenView, login,
 };
 use keyward_config_values::Name;
 use serde::Deserialize;
@@ -163,7 +163,9 @@ pub async fn generate_secret_id(
         .with("secret-id-accessor", accessor.to_string());
     match app.commit(vec![role.guard(), Guard::Absent(place)], writes, audit).await? {
         Commit::Done(_) => Ok(token::answer(&SecretIdIssued::new(&secret, &record))),
-        Commit::Conflict => Err(ApiError::conflict("the AppRole was changed meanwhile, or this secret-id exists already")),
+        Commit::Conflict => {
+            Err(ApiError::conflict("the AppRole was changed meanwhile, or this secret-id exists already"))
+        }
     }
 }
 

@@ -148,7 +148,9 @@ mod tests {
 
     #[test]
     fn what_counts_as_json() {
-        for yes in ["application/json", "Application/JSON", "application/merge-patch+json", "application/json-patch+json"] {
+        for yes in
+            ["application/json", "Application/JSON", "application/merge-patch+json", "application/json-patch+json"]
+        {
             assert!(is_json(yes), "{yes}");
         }
         for no in ["text/plain", "application/yaml", "text/json+x"] {

@@ -55,8 +55,8 @@ impl Caller {
     /// # Errors
     /// 403, 400 for a path that cannot be authorized, or the store's.
     pub async fn permit(&self, app: &App, operation: Operation, path: &str) -> Answer<()> {
-        let request = keyward_approle::Request::new(path, operation)
-            .map_err(|error| ApiError::invalid(error.to_string()))?;
+        let request =
+            keyward_approle::Request::new(path, operation).map_err(|error| ApiError::invalid(error.to_string()))?;
         let set = policies::of(app, self.tenant()).await?;
         let decision = decide(None, &Scope::new(&set, self.token.policies()), &request);
         if decision.is_allowed() {
@@ -95,12 +95,7 @@ pub fn operation(method: &Method) -> Operation {
 ///
 /// # Errors
 /// 401 with one text for every token that does not count; 400 for what can be understood in two ways.
-pub async fn authenticate(
-    State(app): State<Arc<App>>,
-    Peer(source): Peer,
-    mut request: Request,
-    next: Next,
-) -> Answer {
+pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut request: Request, next: Next) -> Answer {
     let presented = presented(request.headers())?.to_owned();
     let caller = identify(&app, presented, source).await?;
     // It would be one segment here and two to whoever checked the path on the way.

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::IntoResponse as _,
-};
+use axum::{Json, extract::State, http::header, response::IntoResponse as _};
 use serde_json::json;
 
 use super::error::{Answer, ApiError};

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    response::IntoResponse as _,
-};
+use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{Role, RoleConfig};
 use keyward_config_values::Name;
 use keyward_keys::Signer as _;
@@ -22,8 +18,8 @@ use super::{
 };
 use crate::{
     app::App,
-    identity::{Identity, SETTINGS, own_issuer},
     aws_trust::{AUDIENCE as AWS_AUDIENCE, AwsTrust},
+    identity::{Identity, SETTINGS, own_issuer},
     issuer_check, layout,
     tenant::Tenant,
 };

@@ -142,7 +142,9 @@ pub async fn refresh(
                 .with_jwt_svid(jwt_svid.as_deref());
             Ok(answer(&view))
         }
-        Commit::Conflict => Err(ApiError::conflict("the token, or whom it belongs to, was changed meanwhile; refresh it again")),
+        Commit::Conflict => {
+            Err(ApiError::conflict("the token, or whom it belongs to, was changed meanwhile; refresh it again"))
+        }
     }
 }
 
@@ -152,10 +154,7 @@ pub async fn refresh(
 /// Those of the store.
 pub async fn revoke(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     let record = caller.token.record();
-    let audit = caller
-        .actor()
-        .did("token-revoke", app.clock.now())
-        .with("accessor", record.accessor().to_string());
+    let audit = caller.actor().did("token-revoke", app.clock.now()).with("accessor", record.accessor().to_string());
     let index = layout::token_accessor(record.tenant(), record.accessor());
     let writes = vec![Write::Delete(layout::token(record.key())), Write::Delete(index)];
     match app.commit(Vec::new(), writes, audit).await? {

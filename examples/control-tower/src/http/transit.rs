@@ -17,11 +17,7 @@ use super::{
     params::Path,
     token,
 };
-use crate::{
-    app::App,
-    db::Stored,
-    identity, random, rings,
-};
+use crate::{app::App, db::Stored, identity, random, rings};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -53,7 +49,8 @@ struct Bytes(Zeroizing<Vec<u8>>);
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| serde::de::Error::custom("it is not base64 (RFC 4648 §4)"))?;
+        let bytes =
+            STANDARD.decode(text.as_bytes()).map_err(|_| serde::de::Error::custom("it is not base64 (RFC 4648 §4)"))?;
         Ok(Self(Zeroizing::new(bytes)))
     }
 }

@@ -199,7 +199,8 @@ impl Store for Sqlite {
             let (entry, revision) = self.0.read(|connection| {
                 let entry = read::get(connection, key)?;
                 // That it is not there was shown too: perhaps by the latest commit.
-                let revision = entry.as_ref().map_or_else(|| schema::meta(connection, "revision"), |entry| Ok(entry.revision))?;
+                let revision =
+                    entry.as_ref().map_or_else(|| schema::meta(connection, "revision"), |entry| Ok(entry.revision))?;
                 Ok((entry, revision))
             })?;
             self.0.shown(revision);
