@@ -13,11 +13,13 @@ use keyward_keys::{AeadKey, Algorithm, KeyType, PrivateKey, PublicKey};
 /// About the size of a JWT-SVID's signing input.
 const MESSAGE: &[u8] = &[b'm'; 300];
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// One algorithm: our key, the same key in the raw library, the same key in `jsonwebtoken`.
 struct Subject {
     algorithm: Algorithm,
     key: PrivateKey,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
     verify: ParsedPublicKey,
     encoding: jsonwebtoken::EncodingKey,
     decoding: jsonwebtoken::DecodingKey,
@@ -31,7 +33,7 @@ fn subject(key_type: KeyType) -> Subject {
     let raw: &'static dyn VerificationAlgorithm;
     let public: Vec<u8>;
     let (encoding, decoding);
-    let sign: Box<dyn Fn(&[u8]) -> Vec<u8>> = match algorithm {
+    let sign: Sign = match algorithm {
         Algorithm::Es256 => {
             let pair = EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, &der).unwrap();
             raw = &signature::ECDSA_P256_SHA256_FIXED;
