@@ -267,3 +267,25 @@ async fn strangers_notice_a_rotation_only_by_its_key_and_refuse_what_has_expired
         assert!(!matches!(ended, JwtSvidError::AuthorityNotFound(_)), "{ended}");
     }
 }
+
+#[tokio::test]
+async fn clients_that_share_a_token_may_refresh_at_once_and_while_their_role_changes() {
+    let tower = Arc::new(support::Tower::fresh().await);
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, WALK).await.ok();
+    let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;
+    let token = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
+    let mut all = tokio::task::JoinSet::new();
+    for turn in 0..16 {
+        let (holder, shared) = (Arc::clone(&tower), token.clone());
+        all.spawn(async move { holder.call("POST", "/v1/state/strongbox/token/refresh", Some(&shared), None).await });
+        if turn % 4 == 0 {
+            let (operator, admin) = (Arc::clone(&tower), admin.clone());
+            let changed = WALK.replace("token-period: 1d", &format!("token-period: {}h", 20 - turn));
+            all.spawn(async move { operator.bulk(&admin, &changed).await });
+        }
+    }
+    for answer in all.join_all().await {
+        answer.ok();
+    }
+}

@@ -50,6 +50,26 @@ impl Caller {
         }
     }
 
+    /// The same caller with the token's record as it is by now; `None` when its uses are counted and it was used meanwhile: this
+    /// use is taken off already, and no second one may be.
+    ///
+    /// # Errors
+    /// 401 when the token has ended.
+    pub async fn again(self, app: &App) -> Answer<Option<Self>> {
+        let Some(stored) = app.db.load(&self.stored.key, TokenRecord::decode).await? else {
+            return Err(ApiError::unauthenticated(TOKEN_REFUSED));
+        };
+        if stored.revision == self.stored.revision {
+            return Ok(Some(self));
+        }
+        let token = check(stored.value.key(), Some(&stored.value), self.source, app.clock.now())
+            .map_err(|_| ApiError::unauthenticated(TOKEN_REFUSED))?;
+        Ok(match token.change() {
+            RecordChange::Update(_) => None,
+            _ => Some(Self { token: Arc::new(token), stored, ..self }),
+        })
+    }
+
     /// Fails unless the policies allow the operation on the path.
     ///
     /// # Errors

@@ -95,16 +95,34 @@ pub struct RefreshBody {
     increment: Option<Duration>,
 }
 
+/// How often a refresh is decided again because the token or its owner changed. Of those that share a token one succeeds each
+/// time.
+const TRIES: usize = 64;
+
 /// `POST /v1/state/strongbox/token/refresh`. The body may be absent.
 ///
 /// # Errors
 /// 401 when the token has ended meanwhile, 422 when it cannot be refreshed.
 pub async fn refresh(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    mut caller: Caller,
     JsonBody(body): JsonBody<Option<RefreshBody>>,
 ) -> Answer {
     let increment = body.unwrap_or_default().increment;
+    for _ in 0..TRIES {
+        if let Some(answer) = refresh_once(&app, &caller, increment).await? {
+            return Ok(answer);
+        }
+        caller = match caller.again(&app).await? {
+            Some(caller) => caller,
+            None => break,
+        };
+    }
+    Err(ApiError::conflict("the token, or whom it belongs to, was changed meanwhile; refresh it again"))
+}
+
+/// `None` when what it relied on was changed.
+async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -> Answer<Option<Response>> {
     let now = app.clock.now();
     let role = match caller.token.subject() {
         Subject::Approle { name, .. } => {
@@ -128,11 +146,11 @@ pub async fn refresh(
             _ => ApiError::unauthenticated(TOKEN_REFUSED),
         }
     })?;
-    let svid = mint_svid(&app, &record, now).await?;
+    let svid = mint_svid(app, &record, now).await?;
     let mut guards = vec![caller.stored.guard()];
     // Once the owner is deleted, no refresh succeeds any more.
     guards.extend(role.iter().map(Stored::guard).chain(user.iter().map(Stored::guard)));
-    let mut writes = Vec::from(replace(&app, &record)?);
+    let mut writes = Vec::from(replace(app, &record)?);
     let mut audit = caller.actor().did("token-refresh", now).with("accessor", record.accessor().to_string());
     let jwt_svid = attach(svid, &mut guards, &mut writes, &mut audit);
     match app.commit(guards, writes, audit).await? {
@@ -140,11 +158,9 @@ pub async fn refresh(
             let view = TokenView::new(&record, now)
                 .with_presented(caller.presented.as_str())
                 .with_jwt_svid(jwt_svid.as_deref());
-            Ok(answer(&view))
+            Ok(Some(answer(&view)))
         }
-        Commit::Conflict => {
-            Err(ApiError::conflict("the token, or whom it belongs to, was changed meanwhile; refresh it again"))
-        }
+        Commit::Conflict => Ok(None),
     }
 }
 
