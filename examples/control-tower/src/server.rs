@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 mod forwarded;
+mod rest;
 
 /// How much a client may ask for.
 #[derive(Clone, Debug)]
@@ -185,10 +186,16 @@ async fn connection(
 impl Service {
     async fn respond(self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
         let client = forwarded::client(peer, request.headers(), &self.trusted_proxies);
-        let mut request = request.map(Body::new);
+        let waits = request.headers().contains_key(header::EXPECT);
+        let (parts, body) = request.into_parts();
+        let (body, rest) = rest::share(body, waits);
+        let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(client));
         match timeout(self.limits.request, self.router.oneshot(request)).await {
-            Ok(response) => response,
+            Ok(response) => {
+                rest.forget().await;
+                response
+            }
             Err(_) => Ok(too_slow()),
         }
     }

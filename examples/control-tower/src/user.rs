@@ -1,8 +1,9 @@
 //! Users who log in with a password.
 
+use anyhow::Context as _;
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use keyward_config_values::Name;
 use serde::{Deserialize, Serialize};
@@ -36,9 +37,15 @@ impl User {
     pub fn new(password: &str, policies: Vec<Name>) -> anyhow::Result<Self> {
         let mut salt = [0; 16];
         rand_core::Rng::fill_bytes(&mut crate::random::rng(), &mut salt);
-        let hash: PasswordHash = hasher()?
-            .hash_password_with_salt(password.as_bytes(), &salt)
-            .map_err(|error| anyhow::anyhow!("cannot hash a password: {error}"))?;
+        let hasher = hasher()?;
+        let output = digest(&hasher, password, &salt)?;
+        let hash = PasswordHash {
+            algorithm: ALGORITHM.ident(),
+            version: Some(VERSION.into()),
+            params: ParamsString::try_from(hasher.params())?,
+            salt: Some(Salt::new(&salt)?),
+            hash: Some(output),
+        };
         Ok(Self { format: FORMAT, password_hash: hash.to_string(), policies })
     }
 
@@ -47,16 +54,18 @@ impl User {
     /// # Errors
     /// A damaged record.
     pub fn check(user: Option<&Self>, password: &str) -> anyhow::Result<bool> {
-        let hasher = hasher()?;
         let Some(user) = user else {
             // One hash of work, so that the time does not tell who exists.
-            let work: Result<PasswordHash, _> = hasher.hash_password_with_salt(password.as_bytes(), &[0; 16]);
-            drop(std::hint::black_box(work));
+            drop(std::hint::black_box(digest(&hasher()?, password, &[0; 16])));
             return Ok(false);
         };
-        let hash = PasswordHash::new(&user.password_hash)
-            .map_err(|error| anyhow::anyhow!("a stored password hash is damaged: {error}"))?;
-        Ok(hasher.verify_password(password.as_bytes(), &hash).is_ok())
+        let hash = PasswordHash::new(&user.password_hash).context("a stored password hash is damaged")?;
+        let (salt, expected) = hash.salt.zip(hash.hash).context("a stored password hash is damaged")?;
+        // With the parameters that it was made with, which may not be those of this release.
+        let version = hash.version.map_or(Ok(VERSION), Version::try_from)?;
+        let hasher = Argon2::new(Algorithm::try_from(hash.algorithm.as_str())?, version, Params::try_from(&hash)?);
+        // Compared in constant time.
+        Ok(digest(&hasher, password, &salt)? == expected)
     }
 
     /// The record to be stored.
@@ -80,15 +89,54 @@ impl User {
     }
 }
 
+const ALGORITHM: Algorithm = Algorithm::Argon2id;
+const VERSION: Version = Version::V0x13;
+
+/// Reserved for each hash, which touches no more of it than it needs. Memory of more than 32 MiB glibc takes from the system by
+/// itself and gives back as soon as it is free (mallopt(3), `M_MMAP_THRESHOLD`); of less it would keep a piece for every thread
+/// that ever hashed a password.
+const RESERVED: usize = 33 << 20;
+
 /// Argon2id with 19 MiB, two passes, one lane (the OWASP minimum).
 fn hasher() -> anyhow::Result<Argon2<'static>> {
-    let parameters = Params::new(19 * 1024, 2, 1, None).map_err(|error| anyhow::anyhow!("argon2: {error}"))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters))
+    Ok(Argon2::new(ALGORITHM, VERSION, Params::new(19 * 1024, 2, 1, None)?))
+}
+
+fn digest(hasher: &Argon2<'_>, password: &str, salt: &[u8]) -> anyhow::Result<Output> {
+    let blocks = hasher.params().block_count();
+    let mut memory = Vec::with_capacity(blocks.max(RESERVED / Block::SIZE));
+    memory.resize(blocks, Block::new());
+    let mut output = [0; Output::MAX_LENGTH];
+    let length = hasher.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let output = output.get_mut(..length).context("a stored password hash is damaged")?;
+    hasher.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory)?;
+    Ok(Output::new(output)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashes_are_those_of_everybody_else() {
+        use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+        let ours = User::new("open sesame", Vec::new()).unwrap();
+        let hash = PasswordHash::new(&ours.password_hash).unwrap();
+        assert!(ours.password_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", ours.password_hash);
+        assert_eq!(Argon2::default().verify_password(b"open sesame", &hash), Ok(()));
+        assert!(Argon2::default().verify_password(b"open sesamE", &hash).is_err());
+        // Of another release, with other parameters.
+        let other = Argon2::new(Algorithm::Argon2i, Version::V0x10, Params::new(512, 3, 2, Some(24)).unwrap());
+        let theirs = other.hash_password_with_salt(b"open sesame", b"some salt").unwrap().to_string();
+        let user = User { format: FORMAT, password_hash: theirs, policies: Vec::new() };
+        assert!(User::check(Some(&user), "open sesame").unwrap());
+        assert!(!User::check(Some(&user), "open sesamE").unwrap());
+        for damaged in ["", "x", "$argon2id$v=19$m=512,t=2,p=1$c29tZSBzYWx0", "$scrypt$ln=1$c29tZSBzYWx0$c29tZSBoYXNo"]
+        {
+            let user = User { format: FORMAT, password_hash: damaged.to_owned(), policies: Vec::new() };
+            assert!(User::check(Some(&user), "open sesame").is_err(), "{damaged}");
+        }
+    }
 
     #[test]
     fn a_password_is_checked_and_never_kept() {

@@ -22,7 +22,12 @@ use std::{
 };
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// The configuration of the AWS walk.
 pub const WALK: &str = include_str!("../../../aws-federation.yaml");
@@ -96,6 +101,27 @@ impl Reply {
 pub struct Api {
     pub url: String,
     pub client: Client,
+    ca: Vec<u8>,
+}
+
+/// A connection, as bytes.
+pub struct Connection(tokio_rustls::client::TlsStream<TcpStream>);
+
+impl Connection {
+    /// Sends as much as the other end takes: it may have heard enough.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.0.write_all(bytes.as_ref()).await;
+        let _ = self.0.flush().await;
+    }
+
+    /// Everything until the other end closes.
+    pub async fn rest(&mut self) -> String {
+        let mut answer = Vec::new();
+        let read = self.0.read_to_end(&mut answer);
+        // One that cuts off need not say goodbye.
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("it closes the connection");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
 }
 
 /// A running tower; killed when it is dropped.
@@ -159,8 +185,8 @@ impl Tower {
             panic!("{line:?}: {error}; {}", String::from_utf8_lossy(&log.lock().unwrap()))
         });
         let url = line["url"].as_str().unwrap().to_owned();
-        let client = client(&fs::read(line["ca-cert"].as_str().unwrap()).unwrap());
-        let (api, data_dir) = (Api { url, client }, data_dir.to_owned());
+        let ca = fs::read(line["ca-cert"].as_str().unwrap()).unwrap();
+        let (api, data_dir) = (Api { url, client: client(&ca), ca }, data_dir.to_owned());
         let pid = process.id();
         Self { process: Some(process), pid, line, api, data_dir, stdout: Some(stdout), stderr: Some(stderr), log }
     }
@@ -174,21 +200,31 @@ impl Tower {
         client(&fs::read(self.line["ca-cert"].as_str().unwrap()).unwrap())
     }
 
-    /// The port that it listens on.
-    pub fn port(&self) -> u16 {
-        self.url.rsplit(':').next().unwrap().parse().unwrap()
-    }
-
     /// What it logged so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
     }
 
-    /// Resident memory in KiB.
-    pub fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    /// Resident memory in KiB: now, and the most since [`forget_peak`](Self::forget_peak).
+    pub fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let size = |name| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        (size("VmRSS:"), size("VmHWM:"))
+    }
+
+    /// Begins to look for the most resident memory (proc(5), `clear_refs`).
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.pid), "5").unwrap();
+    }
+
+    /// A number that it counts.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = self.call("GET", "/metrics", None, None).await.text();
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+        line.unwrap_or_else(|| panic!("{text}")).rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// Logs the first administrator in, with the password of the first start.
@@ -248,6 +284,30 @@ impl Drop for Tower {
 }
 
 impl Api {
+    /// The port that the tower listens on.
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// A connection of its own, for what no client would send.
+    pub async fn connect(&self) -> Connection {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&self.ca).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+        let stream = TcpStream::connect(("127.0.0.1", self.port())).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        Connection(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap())
+    }
+
+    /// Sends bytes, and reads until the tower closes the connection; the bytes should ask it to.
+    pub async fn exchange(&self, request: impl AsRef<[u8]>) -> String {
+        let mut connection = self.connect().await;
+        connection.send(request).await;
+        connection.rest().await
+    }
+
     /// A request to a path, with a token if one is given.
     pub fn request(&self, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
