@@ -146,18 +146,29 @@ pub fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirEr
     Ok(Some(bytes))
 }
 
-/// Writes a new private file, mode 0600, synced with its directory; an existing one is left alone.
+/// Writes a new private file, mode 0600, synced with its directory; an existing one is left alone. A crash leaves it whole or
+/// not there.
 ///
 /// # Errors
 /// The file exists, or the system refuses.
 pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))?;
+    let temporary = write_beside(path, bytes, 0o600)?;
+    // Unlike a renaming, this never replaces a file.
+    let linked = fs::hard_link(&temporary, path).map_err(at(path));
+    fs::remove_file(&temporary).map_err(at(&temporary))?;
+    linked?;
     sync_parent(path)
 }
 
 /// Puts a file in place of another, so that a crash leaves one of the two whole.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirError> {
+    let temporary = write_beside(path, bytes, mode)?;
+    fs::rename(&temporary, path).map_err(at(path))?;
+    sync_parent(path)
+}
+
+/// Writes and syncs what is to come to a path under another name, which is answered; what a crash left of it is overwritten.
+fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, DataDirError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -172,8 +183,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirError> {
         .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.sync_all())
         .map_err(at(&temporary))?;
-    fs::rename(&temporary, path).map_err(at(path))?;
-    sync_parent(path)
+    Ok(temporary)
 }
 
 /// Syncs the directory that a path is in, so that the path is found after a crash.
@@ -236,7 +246,10 @@ mod tests {
         assert!(read_private(&path).unwrap().is_none());
         create_private(&path, b"secret").unwrap();
         assert_eq!((mode(&path), read_private(&path).unwrap().unwrap().as_slice()), (0o600, &b"secret"[..]));
-        assert!(create_private(&path, b"other").is_err());
+        // What a crash left of an earlier try is in nobody's way.
+        fs::write(root.path().join("key.new"), "half a key, and longer than a whole one").unwrap();
+        assert!(create_private(&path, b"other").unwrap_err().to_string().contains("File exists"));
+        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(root.path()).unwrap().count()), (b"secret".to_vec(), 1));
         for exposed in [0o640, 0o604, 0o644, 0o700] {
             fs::set_permissions(&path, Permissions::from_mode(exposed)).unwrap();
             let error = read_private(&path).unwrap_err().to_string();
