@@ -5,7 +5,7 @@ use crate::marks::{Mark, Marks};
 use crate::nearest::nearest;
 use crate::text::{excerpt, split_remedy};
 use crate::yaml::{self, Located};
-use crate::{Document, Field, Operation, Path, Value, document};
+use crate::{Document, Field, FieldError, Operation, Path, Value, document};
 
 /// Says the path of a document in a bulk.
 const PATH: &str = "x-path";
@@ -202,6 +202,13 @@ impl Item {
     /// The document, without `x-path` and `x-operation`; the patch, when it is to be merged.
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// What the embedding program finds wrong with this document, with its number, line and path: for what only shows
+    /// when the change is made.
+    pub fn refuse(&self, error: FieldError) -> Error {
+        let (field, reason) = error.into_parts();
+        Error::new(self.place(field), reason)
     }
 
     /// The place of a field, for an error about it.

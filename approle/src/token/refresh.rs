@@ -18,6 +18,25 @@ pub enum Owner<'a> {
 }
 
 impl Authenticated {
+    /// Checks that whom the token was issued to is still there: the same role, not one made anew under its name, or the
+    /// user. To be asked at each use, so that deleting a role or a user ends their tokens.
+    ///
+    /// # Errors
+    ///
+    /// `Disabled`.
+    pub fn check_owner(&self, owner: Owner<'_>) -> Result<(), Reason> {
+        let record = self.record();
+        match (record.subject(), owner) {
+            (Subject::Approle { name, instance }, Owner::Role(role))
+                if record.tenant() == role.tenant() && name == role.name() && *instance == role.instance() =>
+            {
+                Ok(())
+            }
+            (Subject::User { .. }, Owner::User) => Ok(()),
+            _ => Err(Reason::Disabled),
+        }
+    }
+
     /// Refreshes the token that was presented.
     ///
     /// A refresh resets the life of the token, it does not add: from `now` it is the least of the
@@ -44,14 +63,10 @@ impl Authenticated {
         if now >= record.expires() {
             return Err(Reason::Expired);
         }
-        let parameters = match (record.subject(), owner) {
-            (Subject::Approle { name, instance }, Owner::Role(role))
-                if record.tenant() == role.tenant() && name == role.name() && *instance == role.instance() =>
-            {
-                Some(TokenParameters::for_role(role, [0, 0, 0, 0].into()))
-            }
-            (Subject::User { .. }, Owner::User) => None,
-            _ => return Err(Reason::Disabled),
+        self.check_owner(owner)?;
+        let parameters = match owner {
+            Owner::Role(role) => Some(TokenParameters::for_role(role, [0, 0, 0, 0].into())),
+            Owner::User | Owner::Gone => None,
         };
         let forbidden = parameters.as_ref().is_some_and(|parameters| !parameters.renewable);
         if !record.is_renewable() || forbidden {

@@ -6,8 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use axum::http::StatusCode;
 use keyward_approle::{Operation as Permission, Role, RoleConfig};
-use keyward_config_tree::{Bulk, Change, Document, Effect, IfMatch, Operation, Path, Plan, Revision, plan};
+use keyward_config_tree::{
+    Bulk, Change, Document, Effect, Field, FieldError, IfMatch, Operation, Path, Plan, Revision, plan,
+};
 use keyward_config_values::Name;
 use keyward_svid::{
     SpiffeSettings,
@@ -33,14 +36,34 @@ use crate::{
 
 /// How often a change is planned again because another one came first.
 const TRIES: usize = 16;
+/// How much of a refusal's text is recorded, in characters.
+const REASON: usize = 500;
 
-/// What a client last saw of a document.
+/// What a client relies on.
 #[derive(Clone)]
 pub struct Precondition {
     /// Where the document stands.
     pub key: String,
-    /// Its `If-Match`.
-    pub condition: IfMatch,
+    /// What it must be.
+    pub condition: Condition,
+}
+
+/// A condition of RFC 9110 §13.1.
+#[derive(Clone)]
+pub enum Condition {
+    /// `If-Match`: it is what the client last saw.
+    Match(IfMatch),
+    /// `If-None-Match: *`: there is none.
+    Absent,
+}
+
+impl Condition {
+    fn allows(&self, current: Option<Revision>) -> bool {
+        match self {
+            Self::Match(condition) => condition.allows(current),
+            Self::Absent => current.is_none(),
+        }
+    }
 }
 
 /// The answer to a change.
@@ -80,11 +103,34 @@ pub struct DocumentResult {
     pub timeline: Option<Value>,
 }
 
-/// Plans and commits a change, or only plans it.
+/// Plans and commits a change, or only plans it. A refusal is recorded, unless nothing was to be changed.
 ///
 /// # Errors
 /// The first mistake; nothing was changed then.
 pub async fn apply(
+    app: &App,
+    caller: &Caller,
+    bulk: &Bulk,
+    precondition: Option<Precondition>,
+    dry_run: bool,
+) -> Answer<Applied> {
+    let result = try_apply(app, caller, bulk, precondition, dry_run).await;
+    if !dry_run && let Err(error) = &result {
+        note_refusal(app, caller, error);
+    }
+    result
+}
+
+/// Records that a change was refused, and why. Such texts hold no values of fields that may be secrets.
+pub fn note_refusal(app: &App, caller: &Caller, error: &ApiError) {
+    // A denial is on record already.
+    if error.status().is_client_error() && error.status() != StatusCode::FORBIDDEN {
+        let reason: String = error.message().chars().take(REASON).collect();
+        app.refuse(caller.actor().refused("config", &reason, app.clock.now()));
+    }
+}
+
+async fn try_apply(
     app: &App,
     caller: &Caller,
     bulk: &Bulk,
@@ -146,6 +192,7 @@ fn permission(operation: Operation, effect: Effect) -> Permission {
 /// What a change needs to know, and what it comes to.
 struct Changes<'a> {
     app: &'a App,
+    bulk: &'a Bulk,
     tenant: Name,
     now: OffsetDateTime,
     /// The documents of AppRoles as they were.
@@ -157,7 +204,7 @@ struct Changes<'a> {
 async fn prepare<'a>(
     app: &'a App,
     caller: &Caller,
-    bulk: &Bulk,
+    bulk: &'a Bulk,
     precondition: Option<&Precondition>,
 ) -> Answer<(Changes<'a>, Plan)> {
     let tenant = caller.tenant().clone();
@@ -168,8 +215,13 @@ async fn prepare<'a>(
     if let Some(Precondition { key, condition }) = precondition {
         let entry = app.db.store().get(key).await?;
         if !condition.allows(entry.as_ref().map(|entry| Revision::new(entry.revision))) {
-            let message = "the document was changed meanwhile: read it again and repeat the change on what it is now";
-            return Err(ApiError::new(axum::http::StatusCode::PRECONDITION_FAILED, message));
+            let message = match condition {
+                Condition::Match(_) => {
+                    "the document was changed meanwhile: read it again and repeat the change on what it is now"
+                }
+                Condition::Absent => "the document exists already",
+            };
+            return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, message));
         }
         guards.push(Guard::seen(key, entry.as_ref()));
     }
@@ -185,7 +237,7 @@ async fn prepare<'a>(
     let plan = plan(&current, bulk, &app.schema)?;
     let writes = vec![Write::Put(head_key, Vec::new())];
     current.retain(|path, _| name_in(path, ROLES).is_some());
-    Ok((Changes { app, tenant, now: app.clock.now(), roles: current, guards, writes }, plan))
+    Ok((Changes { app, bulk, tenant, now: app.clock.now(), roles: current, guards, writes }, plan))
 }
 
 async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revision: Option<u64>) -> Answer<Applied> {
@@ -242,6 +294,13 @@ async fn relying_parties(app: &App, caller: &Caller, plan: &Plan) -> Answer<Vec<
 }
 
 impl Changes<'_> {
+    /// A refusal of a document, with its number and line in the bulk.
+    fn refuse(&self, status: StatusCode, path: &Path, error: FieldError) -> ApiError {
+        let item = self.bulk.items().iter().rev().find(|item| item.path() == path);
+        let error = item.map_or_else(|| error.clone().at(path), |item| item.refuse(error.clone()));
+        ApiError::from(error).with_status(status)
+    }
+
     /// Writes or removes the document itself.
     fn document(&mut self, change: &Change) -> Answer<()> {
         let key = layout::document(&self.tenant, change.path().as_str());
@@ -302,11 +361,14 @@ impl Changes<'_> {
             let only = |name: &Name| rings.now.get(name).filter(|_| name == key);
             if let Err(error) = issuing.check_tokens(life, only, self.now) {
                 let path = if changes.iter().any(|change| change.path() == role) { role } else { changed.path() };
-                return Err(ApiError::inapplicable(format!(
-                    "`{path}`: tokens of the role `{}` live up to {life}, longer than the key `{key}`, which still signs, verifies \
-                     them: {error}",
+                let text = error.to_string();
+                let (message, remedy) = text.split_once("; ").unwrap_or((&text, "shorten the role's tokens"));
+                let message = format!(
+                    "tokens of the role `{}` live up to {life}, longer than the key `{key}`, which still signs, verifies them: {message}",
                     role.name()
-                )));
+                );
+                let error = FieldError::new(Field::root(), message).with_remedy(remedy);
+                return Err(self.refuse(StatusCode::UNPROCESSABLE_ENTITY, path, error));
             }
         }
         Ok(())
@@ -405,9 +467,10 @@ impl Changes<'_> {
                 }
             }
             if let Some(name) = added.filter(|_| roles.len() > 1) {
-                return Err(ApiError::conflict(format!(
-                    "`{ROLES}/{name}`: field `fixed-role-id`: another AppRole has this role-id; choose another one"
-                )));
+                let path: Path = format!("{ROLES}/{name}").parse().map_err(ApiError::internal)?;
+                let error = FieldError::new("fixed-role-id", "another AppRole has this role-id")
+                    .with_remedy("choose another one");
+                return Err(self.refuse(StatusCode::CONFLICT, &path, error));
             }
         }
         Ok(())
@@ -453,7 +516,16 @@ impl Rings {
         dry_run: bool,
     ) -> Answer<()> {
         let path = change.path();
-        let refuse = |error: keyward_transit::Error| ApiError::inapplicable(format!("`{path}`: {error}"));
+        let refuse = |error: keyward_transit::Error| {
+            let (field, remedy) = match &error {
+                keyward_transit::Error::Immutable { field, .. } => {
+                    (Field::from(*field), "keep it, or make another key under another name")
+                }
+                _ => (Field::root(), "correct the document"),
+            };
+            let error = FieldError::new(field, error.to_string()).with_remedy(remedy);
+            changes.refuse(StatusCode::UNPROCESSABLE_ENTITY, path, error)
+        };
         let Some(document) = change.after() else {
             return self.delete(changes, issuing, name, path);
         };
@@ -478,14 +550,14 @@ impl Rings {
 
     fn delete(&mut self, changes: &Changes<'_>, issuing: &Issuing, name: Name, path: &Path) -> Answer<()> {
         if issuing.needs(&name, |name| self.now.get(name), changes.now) {
-            return Err(ApiError::conflict(format!(
-                "`{path}`: verifiers still need this key: it can be deleted once the last token that it signed has expired"
-            )));
+            let error = FieldError::new(Field::root(), "verifiers still need this key")
+                .with_remedy("delete it once the last token that it signed has expired");
+            return Err(changes.refuse(StatusCode::CONFLICT, path, error));
         }
         if self.now.get(&name).is_some_and(|ring| !ring.config().deletion_allowed) {
-            return Err(ApiError::conflict(format!(
-                "`{path}`: what was encrypted or signed with this key is lost with it; set `deletion-allowed: true` first"
-            )));
+            let error = FieldError::new(Field::root(), "what was encrypted or signed with this key is lost with it")
+                .with_remedy("set `deletion-allowed: true` first");
+            return Err(changes.refuse(StatusCode::CONFLICT, path, error));
         }
         self.now.remove(&name);
         self.changed.insert(name);

@@ -1,7 +1,7 @@
 //! The documents that the API accepts: which collection is of which type, what refers to what, and what has to agree.
 
 use keyward_approle::{Invalid, Limits, PolicyConfig, RoleConfig};
-use keyward_config_tree::{CrossError, FieldError, Path, Reference, Schema, SchemaError, View, collection};
+use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema, SchemaError, View, collection};
 use keyward_config_values::Duration;
 use keyward_keys::Algorithm;
 use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS};
@@ -71,9 +71,18 @@ fn valid_settings(settings: &SpiffeSettings) -> Result<(), FieldError> {
 fn valid(result: Result<(), Invalid>) -> Result<(), FieldError> {
     let Err(invalid) = result else { return Ok(()) };
     match invalid.problems().first() {
-        Some(problem) => Err(FieldError::new(problem.field(), problem.problem().to_string())),
+        Some(problem) => Err(FieldError::new(field(problem.field()), problem.problem().to_string())),
         None => Err(FieldError::new("", invalid.to_string())),
     }
+}
+
+/// `a.b[2].c` as a field.
+fn field(text: &str) -> Field {
+    text.split('.').fold(Field::root(), |field, step| {
+        let mut parts = step.split('[');
+        let field = field.key(parts.next().unwrap_or_default());
+        parts.filter_map(|index| index.strip_suffix(']')?.parse().ok()).fold(field, Field::index)
+    })
 }
 
 /// The key that signs identities must sign JWT-SVIDs, and verify them for as long as any role lets them live. Whichever
@@ -169,6 +178,15 @@ mod tests {
             assert!(text.starts_with(place), "{text}");
             assert!(text.contains(detail), "{text}");
         }
+    }
+
+    #[test]
+    fn a_field_in_a_list_is_found_on_its_line() {
+        let text = refused(
+            "x-path: strongbox/policies/p\nx-operation: create\nname: p\nrest-api:\n  rules:\n    - path: /v1/a\n      operations: {}\n",
+        );
+        assert!(text.starts_with("document 1, line 7, "), "{text}");
+        assert!(text.contains("`rest-api.rules[0].operations`"), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod error;
 pub mod login;
 pub mod oidc;
 pub mod operations;
+pub mod owner;
 pub mod params;
 pub mod peer;
 pub mod spiffe;

@@ -186,6 +186,24 @@ async fn documents_one_by_one() {
     assert!(put(None, json!({"name": "data", "cipher": "rsa-2048"})).await.refused(422).contains("cipher"));
     assert!(put(None, json!({"name": "data", "ciper": "rsa-2048"})).await.refused(400).contains("`cipher`"));
 
+    let absent = axum::http::Request::put(format!("{keys}/data"))
+        .header("authorization", format!("Bearer {admin}"))
+        .header("if-none-match", "*")
+        .body(axum::body::Body::from(r#"{"name":"data"}"#))
+        .unwrap();
+    assert_eq!(tower.send(absent).await.refused(412), "the document exists already");
+    let error =
+        tower.bulk(&admin, "x-path: strongbox/transit-keys/data\nx-operation: replace\ncipher: rsa-2048\n").await;
+    let info = &error.json()["errors"][0]["error-info"];
+    assert_eq!((&info["document"], &info["line"], &info["field"]), (&json!(1), &json!(3), &json!("cipher")), "{info}");
+    let refused = tower.audit(&admin).await;
+    let refused: Vec<_> = refused.iter().filter(|r| r["event"] == "config" && r["outcome"] == "refused").collect();
+    assert!(refused.len() >= 5, "{refused:?}");
+    let bad = tower.post("/v1/state/strongbox/transit-keys/data/rotate", &admin, json!({"compromised": true})).await;
+    assert!(bad.refused(422).contains("not supported"));
+    let bad = tower.post("/v1/state/strongbox/transit-keys/data/rotate", &admin, json!({"compromized": true})).await;
+    assert!(bad.refused(400).contains("compromised"));
+
     // Encryption with it, across a rotation.
     let state = "/v1/state/strongbox/transit-keys/data";
     let sealed = tower.post(&format!("{state}/encrypt"), &admin, json!({"plaintext": "aGVsbG8="})).await.ok();
@@ -202,8 +220,13 @@ async fn documents_one_by_one() {
     tower.call("DELETE", &format!("{keys}/data"), Some(&admin), None).await.ok();
     assert_eq!(tower.get(&format!("{keys}/data"), &admin).await.status, 404);
 
-    // What is in use stays.
+    // What is in use stays; what was issued to a role ends with it.
     tower.bulk(&admin, WALK).await.ok();
+    let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;
+    let token = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
+    tower.get("/v1/state/strongbox/token", &token).await.ok();
+    tower.call("DELETE", "/v1/config/strongbox/authentication/approles/payments", Some(&admin), None).await.ok();
+    assert_eq!(tower.get("/v1/state/strongbox/token", &token).await.refused(401), "invalid or expired token");
     let refused = tower.call("DELETE", &format!("{keys}/spiffe-jwt"), Some(&admin), None).await.refused(409);
     assert!(refused.contains("spiffe-settings"), "{refused}");
 }

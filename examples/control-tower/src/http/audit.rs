@@ -19,7 +19,7 @@ const USUAL: usize = 100;
 
 /// `?since=&limit=`.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Page {
     since: Option<String>,
     limit: Option<usize>,
@@ -39,6 +39,11 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Query(page): Quer
         tracing::error!(%error, "audit");
         ApiError::unavailable("the audit log cannot be read now")
     })?;
-    let next = records.last().map(|record| record.seq + 1);
+    let next = match (records.last(), since) {
+        (Some(last), _) => Some(last.seq + 1),
+        // Nothing yet: the same place again.
+        (None, Since::Seq(seq)) => Some(seq),
+        (None, _) => None,
+    };
     Ok(Json(json!({ "records": records, "next": next })).into_response())
 }

@@ -9,7 +9,13 @@ use axum::{
 };
 use keyward_config_tree::Bulk;
 
-use super::{body, caller::Caller, config::Mode, error::Answer, params::Query};
+use super::{
+    body,
+    caller::Caller,
+    config::Mode,
+    error::{Answer, ApiError},
+    params::Query,
+};
 use crate::{app::App, changes};
 
 /// Applies a stream of YAML documents with `x-path` and `x-operation`.
@@ -25,7 +31,13 @@ pub async fn apply(State(app): State<Arc<App>>, caller: Caller, Query(mode): Que
         return Err(body::unsupported(&kind, "application/yaml"));
     }
     let bytes = body::read(request, &()).await?;
-    let bulk = Bulk::parse(&bytes)?;
+    let bulk = Bulk::parse(&bytes).map_err(|error| {
+        let error = ApiError::from(error);
+        if !mode.is_dry_run() {
+            changes::note_refusal(&app, &caller, &error);
+        }
+        error
+    })?;
     let applied = changes::apply(&app, &caller, &bulk, None, mode.is_dry_run()).await?;
     Ok(Json(applied).into_response())
 }

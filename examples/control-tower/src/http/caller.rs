@@ -14,6 +14,7 @@ use keyward_config_values::Name;
 
 use super::{
     error::{Answer, ApiError},
+    owner::Owned,
     peer::Peer,
 };
 use crate::{
@@ -157,6 +158,11 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
         };
         let presented = Arc::new(zeroize::Zeroizing::new(presented.clone()));
         let mut caller = Caller { token: Arc::new(token), presented, stored, source };
+        let owned = Owned::load(app, caller.tenant(), caller.token.subject()).await?;
+        if let Err(reason) = caller.token.check_owner(owned.owner()) {
+            app.refuse(caller.actor().refused("token", reason.code(), now));
+            return Err(ApiError::unauthenticated(TOKEN_REFUSED));
+        }
         let RecordChange::Update(record) = caller.token.change() else {
             return Ok(caller);
         };

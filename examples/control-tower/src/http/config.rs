@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     app::App,
-    changes::{self, Applied, Precondition},
+    changes::{self, Applied, Condition, Precondition},
     layout,
     store::snapshot,
 };
@@ -71,10 +71,19 @@ fn entity_tag(revision: u64) -> HeaderMap {
     headers
 }
 
-fn if_match(headers: &HeaderMap) -> Answer<Option<IfMatch>> {
+/// `If-Match`, or `If-None-Match: *` (RFC 9110 §13.1).
+fn condition(headers: &HeaderMap) -> Answer<Option<Condition>> {
+    if let Some(value) = headers.get(header::IF_NONE_MATCH) {
+        if value.as_bytes() != b"*" || headers.contains_key(header::IF_MATCH) {
+            return Err(ApiError::invalid("`If-None-Match` of a change must be `*`, without `If-Match`"));
+        }
+        return Ok(Some(Condition::Absent));
+    }
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().map_err(|_| ApiError::invalid("`If-Match` is no text"))?;
-    text.parse().map(Some).map_err(|error: keyward_config_tree::RevisionError| ApiError::invalid(error.to_string()))
+    let condition: IfMatch =
+        text.parse().map_err(|error: keyward_config_tree::RevisionError| ApiError::invalid(error.to_string()))?;
+    Ok(Some(Condition::Match(condition)))
 }
 
 /// `GET /v1/config/<path>`: the document with its revision as `ETag`; of a collection the names.
@@ -150,7 +159,7 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Answer {
     let path = parse(&path)?;
-    let precondition = precondition(&caller, &path, if_match(&headers)?);
+    let precondition = precondition(&caller, &path, condition(&headers)?);
     let bulk = Bulk::from(Item::delete(path));
     let applied = changes::apply(&app, &caller, &bulk, precondition, mode.is_dry_run()).await?;
     Ok(answer(&applied))
@@ -164,7 +173,7 @@ async fn change(
     mode: &Mode,
     request: Request,
 ) -> Answer {
-    let condition = if_match(request.headers())?;
+    let condition = condition(request.headers())?;
     let kind = body::content_type(&request).map(str::to_owned);
     let bytes = body::read(request, &()).await?;
     let (path, item) = match kind.as_deref() {
@@ -200,7 +209,7 @@ fn target(
     Ok(path)
 }
 
-fn precondition(caller: &Caller, path: &Path, condition: Option<IfMatch>) -> Option<Precondition> {
+fn precondition(caller: &Caller, path: &Path, condition: Option<Condition>) -> Option<Precondition> {
     let condition = condition?;
     Some(Precondition { key: layout::document(caller.tenant(), path.as_str()), condition })
 }

@@ -75,6 +75,12 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the tower's log has the reason")
     }
 
+    /// The same under another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status

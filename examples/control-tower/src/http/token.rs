@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use keyward_approle::{Owner, Reason, Role, Subject, TOKEN_REFUSED, TokenRecord, TokenView};
+use keyward_approle::{Reason, Subject, TOKEN_REFUSED, TokenRecord, TokenView};
 use keyward_config_values::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,16 +18,15 @@ use super::{
     body::JsonBody,
     caller::Caller,
     error::{Answer, ApiError},
+    owner::Owned,
 };
 use crate::{
     app::{App, Commit},
     audit::AuditRecord,
-    db::Stored,
     identity::{Identity, Minted},
     layout,
     store::{Guard, Write},
     tenant::Tenant,
-    user::User,
 };
 
 /// An answer that holds a secret: no cache may keep it.
@@ -124,22 +123,8 @@ pub async fn refresh(
 /// `None` when what it relied on was changed.
 async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -> Answer<Option<Response>> {
     let now = app.clock.now();
-    let role = match caller.token.subject() {
-        Subject::Approle { name, .. } => {
-            app.db.load(&layout::role(caller.tenant(), name.as_str()), Role::decode).await?
-        }
-        _ => None,
-    };
-    let user = match caller.token.subject() {
-        Subject::User { name } => app.db.load(&layout::user(caller.tenant(), name), User::decode).await?,
-        _ => None,
-    };
-    let owner = match (&role, &user) {
-        (Some(role), _) => Owner::Role(&role.value),
-        (None, Some(_)) => Owner::User,
-        (None, None) => Owner::Gone,
-    };
-    let record = caller.token.refresh(owner, increment, &app.limits, now).map_err(|reason| {
+    let owned = Owned::load(app, caller.tenant(), caller.token.subject()).await?;
+    let record = caller.token.refresh(owned.owner(), increment, &app.limits, now).map_err(|reason| {
         app.refuse(caller.actor().refused("token-refresh", reason.code(), now));
         match reason {
             Reason::NotRenewable | Reason::Disabled => ApiError::inapplicable(reason.to_string()),
@@ -149,7 +134,7 @@ async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -
     let svid = mint_svid(app, &record, now).await?;
     let mut guards = vec![caller.stored.guard()];
     // Once the owner is deleted, no refresh succeeds any more.
-    guards.extend(role.iter().map(Stored::guard).chain(user.iter().map(Stored::guard)));
+    guards.extend(owned.guards());
     let mut writes = Vec::from(replace(app, &record)?);
     let mut audit = caller.actor().did("token-refresh", now).with("accessor", record.accessor().to_string());
     let jwt_svid = attach(svid, &mut guards, &mut writes, &mut audit);

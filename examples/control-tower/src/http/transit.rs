@@ -177,11 +177,29 @@ pub async fn verify(
     Ok(Json(json!({ "valid": valid })).into_response())
 }
 
+/// `rotate` takes nothing yet: what it does not understand is refused, above all `compromised`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RotateBody {
+    compromised: Option<bool>,
+}
+
 /// `POST …/<name>/rotate`.
 ///
 /// # Errors
-/// 404; 409 while a version is pending.
-pub async fn rotate(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+/// 404; 409 while a version is pending; 422 for `compromised`, which this release cannot do.
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<Option<RotateBody>>,
+) -> Answer {
+    if body.unwrap_or_default().compromised == Some(true) {
+        return Err(ApiError::inapplicable(
+            "`compromised` is not supported by this release: to end a bad key at once, name another ring as \
+             `jwt-signing-key` and tell verifiers not to accept the old one; nothing was rotated",
+        ));
+    }
     let ring = named(&app, &caller, &name).await?;
     let view = rings::rotate(&app, caller.tenant(), ring, &caller.actor()).await?;
     Ok(Json(view).into_response())
