@@ -202,3 +202,17 @@ async fn a_snapshot_is_never_older_than_what_was_read_before_it() {
     assert_eq!(store.range("a/", None, 9, None).await.unwrap(), []);
     assert_eq!(store.revision(), 4);
 }
+
+#[tokio::test]
+async fn the_end_moves_the_log_into_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    for n in 0..100 {
+        let path = directory.path().join(format!("{n}.db"));
+        let store = Sqlite::open(&path).unwrap();
+        let _committed = store.commit(vec![], vec![Write::Put("a".into(), vec![1])]).await.unwrap();
+        // Connections that only read, which could not do it.
+        store.get("a").await.unwrap();
+        drop(store);
+        assert!(!path.with_extension("db-wal").exists());
+    }
+}

@@ -182,13 +182,14 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // The readers before the writer, which ends without the queue: the last connection moves the log into the database, and
+        // one that only reads cannot.
+        self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.queue.take();
-        if let Some(thread) = self.thread.take() {
-            // The readers first: the last connection moves the log into the database.
-            self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-            if thread.join().is_err() {
-                tracing::error!("the store's writer ended by a panic");
-            }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer ended by a panic");
         }
     }
 }

@@ -42,9 +42,18 @@ pub fn program(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program to its end, which is to come.
 pub fn run(args: &[&str]) -> Output {
-    program(args).stdin(Stdio::null()).output().unwrap()
+    let mut command = program(args);
+    let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = process.id();
+    let (end, ended) = mpsc::channel();
+    std::thread::spawn(move || end.send(process.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(2 * PATIENCE) else {
+        signal(pid, "KILL");
+        panic!("{args:?} does not end");
+    };
+    output.unwrap()
 }
 
 /// A signal by its name, such as `TERM`.
@@ -159,7 +168,8 @@ impl Tower {
         Self::spawn(data_dir, program(&common).args(args))
     }
 
-    fn spawn(data_dir: &Path, command: &mut Command) -> Self {
+    /// Starts whatever runs the program in the end.
+    pub fn spawn(data_dir: &Path, command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
