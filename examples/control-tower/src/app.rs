@@ -16,6 +16,7 @@ use crate::{
     db::{Db, DbError},
     documents,
     http::error::{Answer, ApiError},
+    identity::Identity,
     layout,
     metrics::Metrics,
     random,
@@ -155,7 +156,23 @@ impl App {
             waiting_hashes: Semaphore::new(WAITING_HASHES),
             computing: Arc::new(Semaphore::new(COMPUTATIONS)),
         };
+        app.warn_of_moved_trust_domain().await?;
         Ok((Arc::new(app), credentials))
+    }
+
+    /// Identities keep the trust domain of the first one; whoever changed the external URL may expect otherwise.
+    async fn warn_of_moved_trust_domain(&self) -> anyhow::Result<()> {
+        let identity = Identity::load(&self.db, &self.operators).await?;
+        if let Some(stored) = identity.stored_trust_domain()
+            && stored.as_str() != self.external_url.host()
+            && !identity.names_trust_domain()
+        {
+            tracing::warn!(
+                trust_domain = %stored, host = self.external_url.host(),
+                "identities keep the trust domain of the first one, not the external URL's host; set `trust-domain` to change it"
+            );
+        }
+        Ok(())
     }
 
     /// Makes a change durable. Its record goes to the audit log first, so that nothing changes unrecorded; a change that

@@ -11,6 +11,9 @@ pub fn document() -> Value {
         let path = route.path.replace("{*", "{");
         let parameters: Vec<Value> = variables(&path)
             .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+            .chain(optional(route.method, &path).into_iter().map(|(name, place, kind, meaning)| {
+                json!({"name": name, "in": place, "description": meaning, "schema": {"type": kind}})
+            }))
             .collect();
         let mut operation = json!({
             "summary": route.summary,
@@ -78,6 +81,27 @@ pub fn document() -> Value {
     })
 }
 
+/// What may be given besides: name, place, type, meaning.
+fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
+    let validate = ("validate", "query", "boolean", "Only says what would happen.");
+    match (method, path) {
+        ("GET", "/v1/state/audit") => vec![
+            ("since", "query", "string", "A record's number or an RFC 3339 time."),
+            ("limit", "query", "integer", "The most records, 1 to 1000; 100 by default."),
+        ],
+        (_, "/v1/get-spiffe-jwks") => {
+            vec![("tenant", "query", "string", "The tenant's name or id; `default` by default.")]
+        }
+        ("POST", "/v1/bulk") => vec![validate],
+        ("PUT" | "PATCH" | "POST" | "DELETE", "/v1/config/{path}") => vec![
+            validate,
+            ("If-Match", "header", "string", "The `ETag` of what is to be changed."),
+            ("If-None-Match", "header", "string", "`*`: only if there is none yet."),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 fn variables(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
@@ -103,6 +127,7 @@ mod tests {
         }
         assert_eq!(ids.len(), routes().len());
         assert_eq!(paths["/v1/config/{path}"]["put"]["parameters"][0]["name"], "path");
+        assert_eq!(paths["/v1/state/audit"]["get"]["parameters"][1]["name"], "limit");
         assert_eq!(paths["/live"]["get"]["security"], json!([]));
         assert_ne!(paths["/v1/state/audit"]["get"]["security"], json!([]));
     }

@@ -6,6 +6,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime},
@@ -129,6 +130,10 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let seen = stamp(&files)?;
         let certified = load(&files, &provider)?;
+        // Others may have their reasons (a group that renews certificates), so this is no refusal.
+        if fs::metadata(&files.key).is_ok_and(|key| key.permissions().mode() & 0o007 != 0) {
+            tracing::warn!(key = %files.key.display(), "everybody on this machine can read the private key: chmod o-rwx it");
+        }
         Self::new(provider, certified, Source::Files { files, seen: Mutex::new(seen) })
     }
 
