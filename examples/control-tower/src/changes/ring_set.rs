@@ -1,0 +1,117 @@
+//! The rings that a change is about or that signing needs, as they are to be.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use axum::http::StatusCode;
+use keyward_config_tree::{Change, Field, FieldError, Path};
+use keyward_config_values::Name;
+use keyward_svid::SpiffeSettings;
+use keyward_transit::{Issuing, Ring, RingConfig};
+
+use super::{Changes, name_in};
+use crate::{
+    db::Stored,
+    documents::KEYS,
+    http::error::{Answer, ApiError},
+    identity::{self, SETTINGS},
+    layout, rings,
+    store::Write,
+};
+
+/// The rings that a change is about or that signing needs, as they are to be.
+pub(super) struct Rings {
+    stored: BTreeMap<Name, Stored<Arc<Ring>>>,
+    pub(super) now: BTreeMap<Name, Ring>,
+    pub(super) changed: BTreeSet<Name>,
+}
+
+impl Rings {
+    pub(super) async fn load(changes: &Changes<'_>, issuing: &Issuing, list: &[Change]) -> Answer<Self> {
+        let signing = list
+            .iter()
+            .filter(|change| change.path().as_str() == SETTINGS)
+            .filter_map(|change| Some(change.after()?.to::<SpiffeSettings>().ok()?.jwt_signing_key));
+        let touched = list.iter().filter_map(|change| name_in(change.path(), KEYS));
+        let names: BTreeSet<Name> = issuing.rings().cloned().chain(signing).chain(touched).collect();
+        let (mut stored, mut now) = (BTreeMap::new(), BTreeMap::new());
+        for name in names {
+            if let Some(ring) = identity::ring(&changes.app.db, &changes.tenant, &name).await? {
+                now.insert(name.clone(), Ring::clone(&ring.value));
+                stored.insert(name, ring);
+            }
+        }
+        Ok(Self { stored, now, changed: BTreeSet::new() })
+    }
+
+    pub(super) async fn change(
+        &mut self,
+        changes: &Changes<'_>,
+        issuing: &Issuing,
+        name: Name,
+        change: &Change,
+        dry_run: bool,
+    ) -> Answer<()> {
+        let path = change.path();
+        let refuse = |error: keyward_transit::Error| {
+            let (field, remedy) = match &error {
+                keyward_transit::Error::Immutable { field, .. } => {
+                    (Field::from(*field), "keep it, or make another key under another name")
+                }
+                _ => (Field::root(), "correct the document"),
+            };
+            let error = FieldError::new(field, error.to_string()).with_remedy(remedy);
+            changes.refuse(StatusCode::UNPROCESSABLE_ENTITY, path, error)
+        };
+        let Some(document) = change.after() else {
+            return self.delete(changes, issuing, name, path);
+        };
+        let config: RingConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
+        match self.now.get_mut(&name) {
+            Some(ring) => {
+                ring.reconfigure(config, changes.now).map_err(refuse)?;
+            }
+            None => {
+                let mut ring = Ring::new(config, issuing.first_activation(), changes.now).map_err(refuse)?;
+                if !dry_run {
+                    for command in ring.advance(changes.now) {
+                        rings::perform(changes.app, &mut ring, command).await?;
+                    }
+                }
+                self.now.insert(name.clone(), ring);
+            }
+        }
+        self.changed.insert(name);
+        Ok(())
+    }
+
+    fn delete(&mut self, changes: &Changes<'_>, issuing: &Issuing, name: Name, path: &Path) -> Answer<()> {
+        if issuing.needs(&name, |name| self.now.get(name), changes.now) {
+            let error = FieldError::new(Field::root(), "verifiers still need this key")
+                .with_remedy("delete it once the last token that it signed has expired");
+            return Err(changes.refuse(StatusCode::CONFLICT, path, error));
+        }
+        if self.now.get(&name).is_some_and(|ring| !ring.config().deletion_allowed) {
+            let error = FieldError::new(Field::root(), "what was encrypted or signed with this key is lost with it")
+                .with_remedy("set `deletion-allowed: true` first");
+            return Err(changes.refuse(StatusCode::CONFLICT, path, error));
+        }
+        self.now.remove(&name);
+        self.changed.insert(name);
+        Ok(())
+    }
+
+    /// What stores the changed ones.
+    pub(super) fn write(&self, changes: &mut Changes<'_>) -> Answer<()> {
+        for name in &self.changed {
+            changes.guards.push(rings::guard(&changes.tenant, name.as_str(), self.stored.get(name)));
+            changes.writes.push(match self.now.get(name) {
+                Some(ring) => rings::put(changes.app, &changes.tenant, ring)?,
+                None => Write::Delete(layout::ring(&changes.tenant, name.as_str())),
+            });
+        }
+        Ok(())
+    }
+}
