@@ -153,8 +153,10 @@ pub fn write(
     now: OffsetDateTime,
 ) -> Result<Report, BackupError> {
     let StoreChoice::Sqlite(store) = &config.store else { return Err(BackupError::Memory) };
-    let mut partial = Temporary::new(with_suffix(file, ".partial"));
-    let mut copy = Temporary::new(config.data_dir.join(format!("backup-{}.db", std::process::id())));
+    // Names of their own: what a backup left that was cut off is in the way of no later one.
+    let unique = random::uuid();
+    let mut partial = Temporary::new(with_suffix(file, &format!(".{unique}.partial")));
+    let mut copy = Temporary::new(config.data_dir.join(format!("backup-{unique}.db")));
     // Never over an older backup; checked again by nobody, but then two backups of one name run at once.
     if fs::exists(file).map_err(at(file))? {
         return Err(at(file)(io::ErrorKind::AlreadyExists.into()));

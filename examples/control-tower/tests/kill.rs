@@ -22,6 +22,7 @@ mod wal;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Stdio,
     sync::{
@@ -733,4 +734,62 @@ async fn a_first_start_that_is_killed_can_be_repeated() {
         }
     }
     println!("killed before the administrator was made: {untouched}, after: {finished}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_or_restore_that_is_killed_is_in_nobodys_way() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    let (data, file, restored) = (path("data"), path("backup"), path("restored"));
+    let seal = format!("key-file:{data}/kek.key");
+    let tower = Tower::start(Path::new(&data));
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, &generation(0)).await.ok();
+    let mut cut = async |args: &[&str], longest: u64| {
+        let mut command = program(args);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (begun, moment) = (Instant::now(), Duration::from_micros(rng.random_range(0..longest)));
+        while begun.elapsed() < moment {
+            tokio::task::yield_now().await;
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+    };
+    let backup = ["backup", &file, "--data-dir", &data];
+    let restore = ["restore", &file, "--data-dir", &restored, "--seal", &seal];
+    for _ in 0..rounds(10, 100) {
+        cut(&backup, 60_000).await;
+        // Whole under its name, or not there.
+        if !Path::new(&file).exists() {
+            let made = run(&backup);
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        cut(&restore, 30_000).await;
+        if !Path::new(&restored).exists() {
+            // What is left of the other is named, and has to be removed by hand.
+            let left = format!("{restored}.restoring");
+            if Path::new(&left).exists() {
+                let refused = run(&restore);
+                assert!(
+                    String::from_utf8_lossy(&refused.stderr).contains("is left from an interrupted restore: remove it")
+                );
+                fs::remove_dir_all(left).unwrap();
+            }
+            let made = run(&restore);
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        let copy = Tower::start_with(Path::new(&restored), &["--seal", &seal]);
+        assert_eq!(present_generation(&copy, &admin).await, 0);
+        assert!(copy.stop().status.success());
+        fs::remove_file(&file).unwrap();
+        fs::remove_dir_all(&restored).unwrap();
+    }
+    // What was left is as private as what it was made of.
+    for left in fs::read_dir(root.path()).unwrap().chain(fs::read_dir(&data).unwrap()).map(|file| file.unwrap()) {
+        let mode = left.metadata().unwrap().permissions().mode() & 0o777;
+        let expected = if left.path().is_dir() { 0o700 } else { 0o600 };
+        assert!(mode == expected || left.file_name() == "ca.pem", "{:?} has mode {mode:04o}", left.path());
+    }
+    tower.assert_alive().await;
 }
