@@ -55,9 +55,9 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/get-spiffe-jwks", Public, "The same.", post(oidc::get_spiffe_jwks)),
         // Configuration.
         route("GET", "/v1/config/{*path}", Token, "A document, or the names of a collection.", get(config::read)),
-        route("PUT", "/v1/config/{*path}", Token, "Replaces a document, creating it if it is absent.", put(config::replace)),
-        route("PATCH", "/v1/config/{*path}", Token, "Merges into a document (RFC 7396).", patch(config::merge)),
-        route("POST", "/v1/config/{*path}", Token, "Creates a document in a collection.", post(config::create)),
+        route("PUT", "/v1/config/{*path}", Token, "Replaces a document, creating it if it is absent.", put(config::write)),
+        route("PATCH", "/v1/config/{*path}", Token, "Merges into a document (RFC 7396).", patch(config::write)),
+        route("POST", "/v1/config/{*path}", Token, "Creates a document in a collection.", post(config::write)),
         route("DELETE", "/v1/config/{*path}", Token, "Deletes a document.", delete(config::delete)),
         route("POST", "/v1/bulk", Token, "Applies YAML documents with `x-path` and `x-operation`, all or none.", post(bulk::apply)),
         // The caller's own token.

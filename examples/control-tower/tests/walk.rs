@@ -196,7 +196,13 @@ async fn documents_one_by_one() {
         tower.bulk(&admin, "x-path: strongbox/transit-keys/data\nx-operation: replace\ncipher: rsa-2048\n").await;
     let info = &error.json()["errors"][0]["error-info"];
     assert_eq!((&info["document"], &info["line"], &info["field"]), (&json!(1), &json!(3), &json!("cipher")), "{info}");
+    assert_eq!(put(None, json!(["no document"])).await.status, 400);
     let refused = tower.audit(&admin).await;
+    assert!(
+        refused.iter().any(|r| r["outcome"] == "refused"
+            && r["detail"]["reason"].as_str().is_some_and(|r| r.contains("a document is fields with values"))),
+        "{refused:?}"
+    );
     let refused: Vec<_> = refused.iter().filter(|r| r["event"] == "config" && r["outcome"] == "refused").collect();
     assert!(refused.len() >= 5, "{refused:?}");
     let bad = tower.post("/v1/state/strongbox/transit-keys/data/rotate", &admin, json!({"compromised": true})).await;

@@ -31,12 +31,10 @@ pub async fn apply(State(app): State<Arc<App>>, caller: Caller, Query(mode): Que
         return Err(body::unsupported(&kind, "application/yaml"));
     }
     let bytes = body::read(request, &()).await?;
-    let bulk = Bulk::parse(&bytes).map_err(|error| {
-        let error = ApiError::from(error);
+    let bulk = Bulk::parse(&bytes).map_err(ApiError::from).inspect_err(|error| {
         if !mode.is_dry_run() {
-            changes::note_refusal(&app, &caller, &error);
+            changes::note_refusal(&app, &caller, error);
         }
-        error
     })?;
     let applied = changes::apply(&app, &caller, &bulk, None, mode.is_dry_run()).await?;
     Ok(Json(applied).into_response())

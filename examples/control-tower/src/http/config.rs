@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use keyward_config_tree::{Bulk, Document, IfMatch, Item, Operation, Path, Revision};
@@ -105,46 +105,31 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, UrlPath(path): Ur
     Ok((entity_tag(stored.revision), Json(value)).into_response())
 }
 
-/// `PUT`.
+/// `PUT` replaces, `PATCH` merges (RFC 7396), `POST` on a collection, or on the path of a document, creates.
 ///
 /// # Errors
-/// 400 with the field, 412 when the revision moved.
-pub async fn replace(
+/// 400 with the field; 404 for a merge, 409 for a creation; 412 when the revision moved.
+pub async fn write(
     State(app): State<Arc<App>>,
     caller: Caller,
     UrlPath(path): UrlPath<String>,
     Query(mode): Query<Mode>,
     request: Request,
 ) -> Answer {
-    change(&app, &caller, parse(&path)?, Operation::Replace, &mode, request).await
-}
-
-/// `PATCH` (RFC 7396).
-///
-/// # Errors
-/// As [`replace`], and 404.
-pub async fn merge(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    UrlPath(path): UrlPath<String>,
-    Query(mode): Query<Mode>,
-    request: Request,
-) -> Answer {
-    change(&app, &caller, parse(&path)?, Operation::Merge, &mode, request).await
-}
-
-/// `POST` on a collection; on the path of a document it creates that one.
-///
-/// # Errors
-/// As [`replace`], and 409.
-pub async fn create(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    UrlPath(path): UrlPath<String>,
-    Query(mode): Query<Mode>,
-    request: Request,
-) -> Answer {
-    change(&app, &caller, parse(&path)?, Operation::Create, &mode, request).await
+    let operation = match *request.method() {
+        Method::PUT => Operation::Replace,
+        Method::PATCH => Operation::Merge,
+        _ => Operation::Create,
+    };
+    let condition = condition(request.headers())?;
+    let item = item(&app, parse(&path)?, operation, request).await.inspect_err(|error| {
+        if !mode.is_dry_run() {
+            changes::note_refusal(&app, &caller, error);
+        }
+    })?;
+    let precondition = precondition(&caller, item.path(), condition);
+    let applied = changes::apply(&app, &caller, &Bulk::from(item), precondition, mode.is_dry_run()).await?;
+    Ok(answer(&applied))
 }
 
 /// `DELETE`.
@@ -165,35 +150,19 @@ pub async fn delete(
     Ok(answer(&applied))
 }
 
-async fn change(
-    app: &Arc<App>,
-    caller: &Caller,
-    path: Path,
-    operation: Operation,
-    mode: &Mode,
-    request: Request,
-) -> Answer {
-    let condition = condition(request.headers())?;
-    let kind = body::content_type(&request).map(str::to_owned);
+/// What a body asks for. Without a content type it is JSON.
+async fn item(app: &App, path: Path, operation: Operation, request: Request) -> Answer<Item> {
+    let kind = body::content_type(&request).unwrap_or("application/json").to_owned();
     let bytes = body::read(request, &()).await?;
-    let (path, item) = match kind.as_deref() {
-        Some(kind) if body::is_yaml(kind) => {
-            let path = target(app, path, operation, || Document::from_yaml(&bytes))?;
-            (path.clone(), Item::from_yaml(path, operation, &bytes)?)
-        }
-        None => {
-            let path = target(app, path, operation, || Document::from_json(&bytes))?;
-            (path.clone(), Item::from_json(path, operation, &bytes)?)
-        }
-        Some(kind) if body::is_json(kind) => {
-            let path = target(app, path, operation, || Document::from_json(&bytes))?;
-            (path.clone(), Item::from_json(path, operation, &bytes)?)
-        }
-        Some(kind) => return Err(body::unsupported(kind, "application/json")),
-    };
-    let precondition = precondition(caller, &path, condition);
-    let applied = changes::apply(app, caller, &Bulk::from(item), precondition, mode.is_dry_run()).await?;
-    Ok(answer(&applied))
+    if body::is_yaml(&kind) {
+        let path = target(app, path, operation, || Document::from_yaml(&bytes))?;
+        return Ok(Item::from_yaml(path, operation, &bytes)?);
+    }
+    if !body::is_json(&kind) {
+        return Err(body::unsupported(&kind, "application/json"));
+    }
+    let path = target(app, path, operation, || Document::from_json(&bytes))?;
+    Ok(Item::from_json(path, operation, &bytes)?)
 }
 
 /// The document's own path, where a creation names only the collection.
