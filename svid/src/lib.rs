@@ -49,15 +49,26 @@
 //! - `spiffe`: bundles and verified tokens from and to the types of the crate `spiffe`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+#[cfg(feature = "x509")]
+pub mod bundle;
 #[cfg(feature = "config")]
 mod config;
+#[cfg(feature = "x509")]
+pub mod federation;
 mod json;
 pub mod jwks;
 pub mod jwt;
 pub mod oidc;
+pub mod refresh;
 pub mod relying_party;
+#[cfg(feature = "rustls")]
+pub mod tls;
 #[cfg(feature = "spiffe")]
 mod spiffe_crate;
+#[cfg(feature = "wit")]
+pub mod wit;
+#[cfg(feature = "x509")]
+pub mod x509;
 
 #[cfg(feature = "config")]
 pub use config::SpiffeSettings;

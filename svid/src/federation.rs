@@ -1,0 +1,1 @@
+//! Federation (SPIFFE Federation §5) as a machine without I/O.

@@ -1,0 +1,1 @@
+//! Verifiers and configurations for rustls that authorize peers by SPIFFE ID.

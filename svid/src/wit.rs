@@ -1,0 +1,1 @@
+//! WIT-SVIDs and workload proof tokens (incubating).
