@@ -188,6 +188,20 @@ pub enum Problem {
         /// The repeated entry.
         entry: String,
     },
+    /// An entry is the same as an earlier one of the list.
+    #[error("is `{entry}`, as an earlier one is")]
+    Again {
+        /// The repeated entry.
+        entry: String,
+    },
+    /// A pattern is of another trust domain than the document.
+    #[error("is of the trust domain `{found}`, the document is for `{expected}`")]
+    TrustDomain {
+        /// That of the pattern.
+        found: String,
+        /// That of the document.
+        expected: String,
+    },
     /// A text is empty, too long or holds control characters.
     #[error("must be 1 to {maximum} bytes without control characters")]
     Text {

@@ -63,6 +63,7 @@ mod reason;
 mod record;
 mod role;
 mod secret_id;
+mod spiffe;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -83,6 +84,7 @@ pub use crate::role::{
     AutoBound, MAX_SVID_TTL, Role, RoleConfig, RoleId, RoleState, SpiffeJwtConfig, SpiffeX509Config,
 };
 pub use crate::secret_id::{SecretId, SecretIdIssued, SecretIdRecord, SecretIdRequest, SecretIdState};
+pub use crate::spiffe::{SPIFFE_LOGIN_REFUSED, SpiffeAuth, SpiffeGrant, SpiffeRule, spiffe_login};
 pub use crate::token::{
     Authenticated, JwtSvidGrant, Owner, Subject, Token, TokenParameters, TokenRecord, TokenType, TokenView, check,
 };

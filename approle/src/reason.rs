@@ -36,6 +36,9 @@ pub enum Reason {
     /// The source address is outside the bound ranges.
     #[error("the source address is not allowed")]
     WrongAddress,
+    /// No pattern of the configuration matches the SPIFFE ID.
+    #[error("no pattern matches the SPIFFE ID")]
+    NoPattern,
     /// The token cannot be refreshed.
     #[error("the token is not renewable")]
     NotRenewable,
@@ -55,6 +58,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::UsedUp => "used-up",
             Self::WrongAddress => "wrong-address",
+            Self::NoPattern => "no-pattern",
             Self::NotRenewable => "not-renewable",
             Self::Disabled => "disabled",
         }
@@ -80,6 +84,7 @@ mod tests {
             Reason::Expired,
             Reason::UsedUp,
             Reason::WrongAddress,
+            Reason::NoPattern,
             Reason::NotRenewable,
             Reason::Disabled,
         ];
@@ -100,6 +105,7 @@ mod tests {
         assert_eq!(Reason::Expired.to_string(), "expired");
         assert_eq!(Reason::UsedUp.to_string(), "no use left");
         assert_eq!(Reason::WrongAddress.to_string(), "the source address is not allowed");
+        assert_eq!(Reason::NoPattern.to_string(), "no pattern matches the SPIFFE ID");
         assert_eq!(Reason::NotRenewable.to_string(), "the token is not renewable");
         assert_eq!(Reason::Disabled.to_string(), "the role or user of the token is gone or disabled");
     }

@@ -12,7 +12,7 @@ use crate::token::{Lifetime, TokenType};
 
 pub use id::RoleId;
 pub use record::{Role, RoleState};
-pub(crate) use validate::longer;
+pub(crate) use validate::{contradictions, longer};
 
 /// The longest life of an SVID: 24 h.
 ///

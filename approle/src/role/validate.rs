@@ -35,27 +35,10 @@ impl RoleConfig {
                 add("secret-id-ttl", Problem::Excludes { other: "weak-secret-id" });
             }
         }
-        for (field, value, limits) in [
-            (
-                "token-ttl",
-                self.token_ttl,
-                &[
-                    ("token-max-ttl", self.token_max_ttl),
-                    ("token-explicit-max-ttl", self.token_explicit_max_ttl),
-                    ("token-period", self.token_period),
-                ][..],
-            ),
-            (
-                "token-period",
-                self.token_period,
-                &[("token-max-ttl", self.token_max_ttl), ("token-explicit-max-ttl", self.token_explicit_max_ttl)],
-            ),
-        ] {
-            for (other, limit) in limits {
-                if let Some(problem) = longer(value, *limit, Limit::Field(other)) {
-                    add(field, problem);
-                }
-            }
+        for (field, problem) in
+            contradictions(self.token_ttl, self.token_period, self.token_max_ttl, self.token_explicit_max_ttl)
+        {
+            add(field, problem);
         }
         if self.token_type == TokenType::Batch {
             add("token-type", Problem::NotSupported);
@@ -74,6 +57,22 @@ impl RoleConfig {
         }
         Invalid::check(problems)
     }
+}
+
+/// What is wrong with the durations of tokens against each other, and in which field.
+pub(crate) fn contradictions(
+    ttl: Option<Duration>,
+    period: Option<Duration>,
+    max_ttl: Option<Duration>,
+    explicit_max_ttl: Option<Duration>,
+) -> Vec<(&'static str, Problem)> {
+    let ends = [("token-max-ttl", max_ttl), ("token-explicit-max-ttl", explicit_max_ttl)];
+    let of_ttl = ends.into_iter().chain([("token-period", period)]).map(|end| ("token-ttl", ttl, end));
+    let of_period = ends.into_iter().map(|end| ("token-period", period, end));
+    of_ttl
+        .chain(of_period)
+        .filter_map(|(field, value, (other, limit))| Some((field, longer(value, limit, Limit::Field(other))?)))
+        .collect()
 }
 
 /// The problem of a value that serves as a secret and is too short for one.

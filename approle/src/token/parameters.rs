@@ -4,12 +4,13 @@ use core::fmt;
 use std::net::IpAddr;
 
 use keyward_config_values::{Cidr, Duration, Name};
+use keyward_spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 
 use super::Lifetime;
 use crate::policy::DEFAULT_POLICY;
 use crate::role::AutoBound;
-use crate::{Accessor, Role};
+use crate::{Accessor, Role, SpiffeAuth, SpiffeRule};
 
 /// Who a token was issued to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,14 +30,36 @@ pub enum Subject {
         /// The user's name.
         name: String,
     },
+    /// A workload that logged in with an SVID.
+    #[serde(rename_all = "kebab-case")]
+    Spiffe {
+        /// The name of the configuration that it logged in by.
+        name: Name,
+        /// What tells that from an earlier one of the same name.
+        instance: Accessor,
+        /// Whom the SVID identified.
+        id: SpiffeId,
+    },
 }
 
-/// `approle/<name>` or `user/<name>`.
+impl Subject {
+    /// Whom an SVID identified at the login, if it was one by SVID.
+    #[must_use]
+    pub fn spiffe_id(&self) -> Option<&SpiffeId> {
+        match self {
+            Self::Spiffe { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// `approle/<name>`, `user/<name>` or `spiffe/<name>`.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Approle { name, .. } => write!(f, "approle/{name}"),
             Self::User { name } => write!(f, "user/{name}"),
+            Self::Spiffe { name, .. } => write!(f, "spiffe/{name}"),
         }
     }
 }
@@ -79,20 +102,11 @@ impl TokenParameters {
     #[must_use]
     pub fn for_role(role: &Role, source: IpAddr) -> Self {
         let config = role.config();
-        let mut policies = Vec::with_capacity(config.token_policies.len() + 1);
-        if !config.token_no_default_policy {
-            policies.extend(DEFAULT_POLICY.parse());
-        }
-        for policy in &config.token_policies {
-            if !policies.contains(policy) {
-                policies.push(policy.clone());
-            }
-        }
         let Lifetime { ttl, period, max_ttl, svid_ttl } = config.lifetime();
         Self {
             tenant: role.tenant().clone(),
             subject: Subject::Approle { name: role.name().clone(), instance: role.instance() },
-            policies,
+            policies: policies(&config.token_policies, config.token_no_default_policy),
             ttl,
             period,
             max_ttl,
@@ -102,6 +116,27 @@ impl TokenParameters {
             bound_host: config.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
             renewable: config.token_renewable,
             jwt_audiences: config.token_spiffe_jwt.as_ref().map(|jwt| jwt.jwt_audiences.clone()).unwrap_or_default(),
+            svid_ttl,
+        }
+    }
+
+    /// What the rule for a SPIFFE ID says, for a caller at `source`.
+    pub(crate) fn for_spiffe(auth: &SpiffeAuth, id: &SpiffeId, rule: &SpiffeRule, source: IpAddr) -> Self {
+        let Lifetime { ttl, period, max_ttl, svid_ttl } = rule.lifetime();
+        let subject = Subject::Spiffe { name: auth.name().clone(), instance: auth.instance(), id: id.clone() };
+        Self {
+            tenant: auth.tenant().clone(),
+            subject,
+            policies: policies(&rule.token_policies, rule.token_no_default_policy),
+            ttl,
+            period,
+            max_ttl,
+            explicit_max_ttl: Some(rule.explicit_max_ttl()),
+            num_uses: (rule.token_num_uses > 0).then_some(rule.token_num_uses),
+            bound_cidrs: rule.token_bound_cidrs.clone(),
+            bound_host: rule.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
+            renewable: rule.token_renewable,
+            jwt_audiences: Vec::new(),
             svid_ttl,
         }
     }
@@ -129,6 +164,20 @@ impl TokenParameters {
     pub(super) fn lifetime(&self) -> Lifetime {
         Lifetime { ttl: self.ttl, period: self.period, max_ttl: self.max_ttl, svid_ttl: self.svid_ttl }
     }
+}
+
+/// The policy `default`, unless it is left out, and each of the others once.
+fn policies(named: &[Name], no_default: bool) -> Vec<Name> {
+    let mut policies = Vec::with_capacity(named.len() + 1);
+    if !no_default {
+        policies.extend(DEFAULT_POLICY.parse());
+    }
+    for policy in named {
+        if !policies.contains(policy) {
+            policies.push(policy.clone());
+        }
+    }
+    policies
 }
 
 #[cfg(test)]

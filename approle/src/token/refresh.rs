@@ -4,7 +4,7 @@ use keyward_config_values::Duration;
 use time::OffsetDateTime;
 
 use super::{Authenticated, Subject, TokenParameters, TokenRecord};
-use crate::{Limits, Reason, Role};
+use crate::{Limits, Reason, Role, SpiffeAuth};
 
 /// What there is, at the moment of a refresh, of the role or user that a token was issued to.
 #[derive(Debug, Clone, Copy)]
@@ -13,13 +13,15 @@ pub enum Owner<'a> {
     Role(&'a Role),
     /// The user, who may still log in.
     User,
+    /// The configuration of logins by SVID. Its present rule for the identity holds from now on.
+    Spiffe(&'a SpiffeAuth),
     /// Nothing: deleted or disabled.
     Gone,
 }
 
 impl Authenticated {
-    /// Checks that whom the token was issued to is still there: the same role, not one made anew under its name, or the
-    /// user. To be asked at each use, so that deleting a role or a user ends their tokens.
+    /// Checks that whom the token was issued to is still there: the same role, not one made anew under its name, the
+    /// user, or the same configuration of logins by SVID with a rule that matches the identity. To be asked at each use, so that deleting a role or a user ends their tokens.
     ///
     /// # Errors
     ///
@@ -33,6 +35,14 @@ impl Authenticated {
                 Ok(())
             }
             (Subject::User { .. }, Owner::User) => Ok(()),
+            (Subject::Spiffe { name, instance, id }, Owner::Spiffe(auth))
+                if record.tenant() == auth.tenant()
+                    && name == auth.name()
+                    && *instance == auth.instance()
+                    && auth.rule(id).is_some() =>
+            {
+                Ok(())
+            }
             _ => Err(Reason::Disabled),
         }
     }
@@ -64,9 +74,14 @@ impl Authenticated {
             return Err(Reason::Expired);
         }
         self.check_owner(owner)?;
-        let parameters = match owner {
-            Owner::Role(role) => Some(TokenParameters::for_role(role, [0, 0, 0, 0].into())),
-            Owner::User | Owner::Gone => None,
+        // The host that a token is bound to stays the one that logged in.
+        let nowhere = [0, 0, 0, 0].into();
+        let parameters = match (owner, record.subject()) {
+            (Owner::Role(role), _) => Some(TokenParameters::for_role(role, nowhere)),
+            (Owner::Spiffe(auth), Subject::Spiffe { id, .. }) => {
+                auth.rule(id).map(|rule| TokenParameters::for_spiffe(auth, id, rule, nowhere))
+            }
+            _ => None,
         };
         let forbidden = parameters.as_ref().is_some_and(|parameters| !parameters.renewable);
         if !record.is_renewable() || forbidden {

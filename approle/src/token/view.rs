@@ -36,6 +36,9 @@ pub struct TokenView<'a> {
     pub kind: TokenType,
     /// Names of its policies.
     pub policies: &'a [Name],
+    /// Whom it was issued to, where that was proven by an SVID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spiffe_id: Option<&'a str>,
     /// The JWT-SVID that comes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt_svid: Option<&'a str>,
@@ -55,6 +58,7 @@ impl<'a> TokenView<'a> {
             renewable: record.is_renewable(),
             kind: record.kind(),
             policies: record.policies(),
+            spiffe_id: record.subject().spiffe_id().map(keyward_spiffe_id::SpiffeId::as_str),
             jwt_svid: None,
         }
     }
