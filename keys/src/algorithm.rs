@@ -1,10 +1,12 @@
 //! JOSE signature algorithms.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::encoding::ecdsa;
 use crate::error::excerpt;
 use crate::parts::{Curve, Parts};
 use crate::{Error, KeyType, PublicKey};
@@ -87,6 +89,62 @@ impl Algorithm {
         }
     }
 
+    /// A signature from the form of JWS to that of X.509: for ECDSA r‖s (RFC 7518 §3.4) to DER (RFC 3279 §2.2.3). Other
+    /// signatures have one form and come back as they are. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] when the algorithm makes no signature of that length.
+    ///
+    /// ```
+    /// use keyward_keys::{Algorithm, KeyType, PrivateKey};
+    ///
+    /// let key = PrivateKey::generate(KeyType::EcdsaP256)?;
+    /// let signature = key.sign(Algorithm::Es256, b"message")?;
+    /// let der = Algorithm::Es256.signature_to_asn1(&signature)?;
+    /// key.public_key().verify_asn1(Algorithm::Es256, b"message", &der)?;
+    /// assert_eq!(*Algorithm::Es256.signature_from_asn1(&der)?, signature);
+    /// # Ok::<(), keyward_keys::Error>(())
+    /// ```
+    pub fn signature_to_asn1(self, signature: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+        match self.ecdsa_width() {
+            Some(width) => ecdsa::to_asn1(signature, width).map(Cow::Owned),
+            None => self.is_length(signature.len()).then_some(Cow::Borrowed(signature)),
+        }
+        .ok_or(Error::Encoding { what: "signature in the form of JWS" })
+    }
+
+    /// A signature from the form of X.509 to that of JWS: the other way round of
+    /// [`signature_to_asn1`](Self::signature_to_asn1), as devices and key management services answer DER.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] when it is not canonical DER of two positive numbers that the curve allows, or, without
+    /// ECDSA, of a length that the algorithm makes.
+    pub fn signature_from_asn1(self, signature: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+        match self.ecdsa_width() {
+            // FIPS 186-5 §6.4.1: neither number is zero.
+            Some(width) => ecdsa::to_fixed(signature, width)
+                .filter(|fixed| fixed.chunks(width).all(|number| number.iter().any(|byte| *byte != 0)))
+                .map(Cow::Owned),
+            None => self.is_length(signature.len()).then_some(Cow::Borrowed(signature)),
+        }
+        .ok_or(Error::Encoding { what: "signature in the form of X.509" })
+    }
+
+    /// Bytes of r and of s; nothing unless ECDSA.
+    fn ecdsa_width(self) -> Option<usize> {
+        match self {
+            Self::Es256 => Some(Curve::P256.width()),
+            Self::Es384 => Some(Curve::P384.width()),
+            Self::Es512 => Some(Curve::P521.width()),
+            _ => None,
+        }
+    }
+
+    /// Whether signatures other than ECDSA's may have this length: RSA of 2048 to 8192 bits, Ed25519.
+    fn is_length(self, length: usize) -> bool {
+        if self == Self::EdDsa { length == 64 } else { (256..=1024).contains(&length) }
+    }
+
     /// The JOSE name, for example `ES256`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -154,5 +212,28 @@ mod tests {
         }
         let error = "none".parse::<Algorithm>().unwrap_err();
         assert_eq!(error.to_string(), "unknown signature algorithm `none`");
+    }
+
+    #[test]
+    fn signatures_change_form_where_they_have_two() {
+        for (algorithm, width) in [(Algorithm::Es256, 32), (Algorithm::Es384, 48), (Algorithm::Es512, 66)] {
+            let fixed = vec![1; 2 * width];
+            let asn1 = algorithm.signature_to_asn1(&fixed).unwrap().into_owned();
+            assert_eq!(*algorithm.signature_from_asn1(&asn1).unwrap(), fixed);
+            let error = algorithm.signature_to_asn1(&asn1).unwrap_err();
+            assert_eq!(error.to_string(), "not a valid signature in the form of JWS");
+            let error = algorithm.signature_from_asn1(&fixed).unwrap_err();
+            assert_eq!(error.to_string(), "not a valid signature in the form of X.509");
+            // r = 0
+            assert!(algorithm.signature_from_asn1(&[0x30, 6, 2, 1, 0, 2, 1, 1]).is_err());
+        }
+        for (algorithm, right, wrong) in
+            [(Algorithm::Rs256, 256, 255), (Algorithm::Ps512, 1024, 1025), (Algorithm::EdDsa, 64, 65)]
+        {
+            assert_eq!(algorithm.signature_to_asn1(&vec![1; right]).unwrap(), vec![1; right]);
+            assert_eq!(algorithm.signature_from_asn1(&vec![1; right]).unwrap(), vec![1; right]);
+            assert!(algorithm.signature_to_asn1(&vec![1; wrong]).is_err());
+            assert!(algorithm.signature_from_asn1(&vec![1; wrong]).is_err());
+        }
     }
 }

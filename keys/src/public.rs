@@ -62,6 +62,11 @@ impl PublicKey {
         self.0.spki.clone()
     }
 
+    /// The DER `SubjectPublicKeyInfo`, where it is kept.
+    pub fn as_spki_der(&self) -> &[u8] {
+        &self.0.spki
+    }
+
     /// Reads the key of a JWK. Its `alg`, `use` and `key_ops` are not looked at: they are for the caller to check.
     ///
     /// # Errors

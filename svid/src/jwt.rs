@@ -2,7 +2,6 @@
 
 mod bundle;
 mod claims;
-mod der_signature;
 mod error;
 mod frame;
 mod header;

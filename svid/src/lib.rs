@@ -61,10 +61,10 @@ pub mod jwt;
 pub mod oidc;
 pub mod refresh;
 pub mod relying_party;
-#[cfg(feature = "rustls")]
-pub mod tls;
 #[cfg(feature = "spiffe")]
 mod spiffe_crate;
+#[cfg(feature = "rustls")]
+pub mod tls;
 #[cfg(feature = "wit")]
 pub mod wit;
 #[cfg(feature = "x509")]

@@ -5,7 +5,6 @@ use std::fmt;
 use keyward_keys::Algorithm;
 use time::OffsetDateTime;
 
-use super::der_signature::fixed_from_der;
 use super::error::MintError;
 use super::frame::encode_into;
 use super::token::EncodedJwtSvid;
@@ -77,14 +76,12 @@ impl SigningInput {
     /// # Errors
     /// [`MintError::SignatureDer`] when it is not canonical DER of two numbers that the curve allows.
     pub fn attach_der(self, signature: &[u8]) -> Result<EncodedJwtSvid, MintError> {
-        match ecdsa_width(self.algorithm) {
-            None => self.attach(signature),
-            Some(width) => {
-                let fixed =
-                    fixed_from_der(signature, width).ok_or(MintError::SignatureDer { algorithm: self.algorithm })?;
-                self.attach(&fixed)
-            }
+        if ecdsa_width(self.algorithm).is_none() {
+            return self.attach(signature);
         }
+        let algorithm = self.algorithm;
+        let fixed = algorithm.signature_from_asn1(signature).map_err(|_| MintError::SignatureDer { algorithm })?;
+        self.attach(&fixed)
     }
 }
 
