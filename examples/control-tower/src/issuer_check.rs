@@ -10,6 +10,8 @@ use keyward_svid::{
 };
 use serde_json::{Value, json};
 
+use crate::outbound::{Client, Failure, Redirects, Trust};
+
 /// How long each of the two documents may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a document may be: AWS's own limit is of this order.
@@ -64,14 +66,8 @@ pub async fn run(issuer: &Issuer, signing: Option<(&str, Algorithm)>) -> Value {
 }
 
 async fn look(issuer: &Issuer) -> Result<(Discovery, JwkSet), String> {
-    // The client takes its cryptography from the process; who was first with the same one does not matter.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // The public roots alone: a cloud trusts no other, and a certificate of the tower's own is worth a finding.
-    let client = reqwest::Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| format!("cannot make an HTTPS client: {error}"))?;
+    let client = Client::new(&Trust::PublicRoots, Redirects::None, TIMEOUT).map_err(|error| error.to_string())?;
     let document = fetch(&client, &issuer.discovery_url()).await?;
     let document: Discovery =
         serde_json::from_slice(&document).map_err(|error| format!("the discovery document is refused: {error}"))?;
@@ -81,33 +77,16 @@ async fn look(issuer: &Issuer) -> Result<(Discovery, JwkSet), String> {
     Ok((document, keys))
 }
 
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, String> {
-    let mut answer = client.get(url).send().await.map_err(|error| unreachable(url, error))?;
-    if !answer.status().is_success() {
-        return Err(format!("`{url}` answers {}", answer.status()));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(url, error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LIMIT {
-            return Err(format!("`{url}` answers more than {LIMIT} bytes"));
-        }
-    }
-    Ok(body)
-}
-
-/// Why a document cannot be read, and what to do about it.
-fn unreachable(url: &str, error: reqwest::Error) -> String {
-    let error = error.without_url();
-    // reqwest's own text leaves out why a certificate was refused.
-    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-    let reason = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
-    let remedy = if reason.contains("certificate") {
-        "; clouds trust public CAs alone: serve a certificate of one (`--tls-cert`, `--tls-key`), or put a proxy with one in front"
-    } else if error.is_connect() || error.is_timeout() {
-        "; is the external URL right, and does it lead here?"
-    } else {
-        ""
-    };
-    format!("`{url}` cannot be read: {reason}{remedy}")
+/// A document, or why it cannot be read and what to do about it.
+async fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
+    client.document(url, LIMIT).await.map_err(|error| {
+        let remedy = match error.kind {
+            Failure::Certificate => {
+                "; clouds trust public CAs alone: serve a certificate of one (`--tls-cert`, `--tls-key`), or put a proxy with one in front"
+            }
+            Failure::Unreachable => "; is the external URL right, and does it lead here?",
+            Failure::Answer => "",
+        };
+        format!("`{url}` cannot be read: {error}{remedy}")
+    })
 }

@@ -27,6 +27,7 @@ pub mod layout;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
+pub mod outbound;
 pub mod output;
 pub mod policies;
 pub mod random;

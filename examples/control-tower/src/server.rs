@@ -24,8 +24,12 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+mod client_chain;
 mod forwarded;
 mod rest;
+mod tls_source;
+
+pub use self::{client_chain::ClientChain, tls_source::TlsSource};
 
 /// How much a client may ask for.
 #[derive(Clone, Debug)]
@@ -93,16 +97,17 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static
 }
 
 /// Serves until `shutdown` resolves, then lets the running requests finish. Handlers find the client's address in the
-/// extension [`ConnectInfo<SocketAddr>`]: the peer's, or what a trusted proxy says.
+/// extension [`ConnectInfo<SocketAddr>`]: the peer's, or what a trusted proxy says; and the certificate that it presented, if
+/// `tls` asks for one, in the extension [`ClientChain`].
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: impl Into<TlsSource>,
     router: Router,
     limits: Limits,
     trusted_proxies: Vec<Cidr>,
     shutdown: impl Future<Output = ()>,
 ) -> Drain {
-    let acceptor = TlsAcceptor::from(tls);
+    let tls = tls.into();
     let slots = Arc::new(Semaphore::new(limits.connections));
     let service = Service { router, limits, trusted_proxies: trusted_proxies.into() };
     let graceful = GracefulShutdown::new();
@@ -116,7 +121,8 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
             (stream, peer, slot) = accept(&listener, &slots) => {
                 let watcher = graceful.watcher();
-                let (acceptor, service, is_closing) = (acceptor.clone(), service.clone(), is_closing.clone());
+                let acceptor = TlsAcceptor::from(tls.current());
+                let (service, is_closing) = (service.clone(), is_closing.clone());
                 connections.spawn(connection(stream, peer, slot, acceptor, service, watcher, is_closing));
             }
         }
@@ -172,7 +178,11 @@ async fn connection(
         _ = is_closing.changed() => return,
     };
     let limits = service.limits.clone();
-    let respond = service_fn(move |request| service.clone().respond(request, peer));
+    let chain = match service.is_trusted(peer) {
+        true => ClientChain::default(),
+        false => ClientChain::of(stream.get_ref().1),
+    };
+    let respond = service_fn(move |request| service.clone().respond(request, peer, chain.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -184,13 +194,23 @@ async fn connection(
 }
 
 impl Service {
-    async fn respond(self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+    fn is_trusted(&self, peer: SocketAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer.ip().to_canonical()))
+    }
+
+    async fn respond(
+        self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        chain: ClientChain,
+    ) -> Result<Response<Body>, Infallible> {
         let client = forwarded::client(peer, request.headers(), &self.trusted_proxies);
         let waits = request.headers().contains_key(header::EXPECT);
         let (parts, body) = request.into_parts();
         let (body, rest) = rest::share(body, waits);
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(client));
+        request.extensions_mut().insert(chain);
         match timeout(self.limits.request, self.router.oneshot(request)).await {
             Ok(response) => {
                 rest.forget().await;

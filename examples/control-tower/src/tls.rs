@@ -21,13 +21,15 @@ use rustls::{
 };
 use time::OffsetDateTime;
 
-pub use self::authority::Authority;
+use self::ask::Ask;
+pub use self::{ask::Issuers, authority::Authority};
 use crate::{
     clock::Clock,
     config::{ExternalUrl, TlsFiles},
     store::StoreError,
 };
 
+mod ask;
 mod authority;
 
 /// A certificate of the tower's own lives so long …
@@ -91,6 +93,7 @@ pub enum TlsError {
 pub struct Tls {
     current: Arc<Current>,
     config: Arc<ServerConfig>,
+    asking: Mutex<Option<(Arc<Ask>, Arc<ServerConfig>)>>,
     source: Source,
 }
 
@@ -146,13 +149,42 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Clients come back without a full handshake, and nothing is kept for them here.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
-        Ok(Self { current, config: Arc::new(config), source })
+        Ok(Self { current, config: Arc::new(config), asking: Mutex::default(), source })
     }
 
     /// What a listener needs. It follows the certificate.
     #[must_use]
     pub fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// As [`server_config`](Self::server_config), and clients are asked for a certificate of one of these issuers. They need
+    /// not have one, and whatever they present is taken: it is judged where it is used.
+    ///
+    /// Nothing is resumed under it: a resumed session has the certificate of the first handshake, which by then may have been
+    /// renewed.
+    #[must_use]
+    pub fn server_config_asking(&self, issuers: &Issuers) -> Arc<ServerConfig> {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, config)) = asking.as_ref().filter(|(ask, _)| ask.is_for(issuers)) {
+            return Arc::clone(config);
+        }
+        let provider = Arc::clone(self.config.crypto_provider());
+        let ask = Arc::new(Ask::new(Arc::clone(issuers), &provider));
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let Ok(builder) = builder.inspect_err(|error| tracing::error!(%error, "TLS")) else {
+            // The same call has succeeded for `config`.
+            return Arc::clone(&self.config);
+        };
+        let mut config = builder
+            .with_client_cert_verifier(Arc::clone(&ask) as Arc<dyn rustls::server::danger::ClientCertVerifier>)
+            .with_cert_resolver(Arc::clone(&self.current) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols.clone_from(&self.config.alpn_protocols);
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        let config = Arc::new(config);
+        *asking = Some((ask, Arc::clone(&config)));
+        config
     }
 
     /// The certificate that clients are to trust, unless it is the operator's.
