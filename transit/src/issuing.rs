@@ -131,10 +131,15 @@ impl Issuing {
             Some(term) => term.known,
             None if !self.ever_published() => at,
             None => {
-                // Copies of the key set without the ring: as old as what was served until now allows.
-                let served = self.terms.iter().filter_map(|term| Some(overlap_of(rings(&term.ring)?).stale_copies()));
-                let ahead = served.chain([overlap_of(to).activate_after()]).max();
-                at.saturating_add(ahead.map_or(time::Duration::ZERO, Duration::to_time))
+                // Copies of the key set without the ring: as old as what was served until now allows, under schedules edited since
+                // too.
+                let served = self.terms.iter().filter_map(|term| rings(&term.ring));
+                let stale = served.flat_map(|ring| {
+                    let stale = at.saturating_add(overlap_of(ring).stale_copies().to_time());
+                    [Some(stale), ring.promises().activates].into_iter().flatten()
+                });
+                let ahead = at.saturating_add(overlap_of(to).activate_after().to_time());
+                stale.fold(ahead, Ord::max)
             }
         };
         let signs = at.max(known).max(first_activation);
@@ -201,6 +206,20 @@ impl Issuing {
     /// The keys of the tenant's key set: those of every ring that verifiers need.
     pub fn published<'r>(&self, rings: impl Fn(&Name) -> Option<&'r Ring>, now: OffsetDateTime) -> Vec<Published> {
         self.needed(&rings, now).flat_map(|ring| ring.published(now)).collect()
+    }
+
+    /// The latest time by `now` at which what [`published`](Self::published) answers changed: because this state was changed
+    /// and stored, a version appeared or became invalid, or a ring was needed no more. `None` before the first key.
+    /// It never goes back while the state and the rings stay as they are and time passes.
+    pub fn published_changed_at<'r>(
+        &self,
+        rings: impl Fn(&Name) -> Option<&'r Ring>,
+        now: OffsetDateTime,
+    ) -> Option<OffsetDateTime> {
+        let at = self.effective(now);
+        let versions = self.terms.iter().filter_map(|term| rings(&term.ring)?.published_changed_at(at));
+        let ends = self.terms.iter().filter_map(|term| term.over(&rings)).filter(|over| *over <= at);
+        versions.chain(ends).chain(self.highest).max()
     }
 
     /// The `max-age` of the tenant's key set; `None` while there is none.
@@ -303,13 +322,16 @@ impl Issuing {
                 }
                 Some(_) => {}
                 None => {
-                    let overlap = rings(&term.ring).map(overlap_of).unwrap_or_default();
-                    let sites = at.saturating_add(overlap.cut_off_allowance().to_time());
-                    term.replaced = Some(Replaced {
-                        towers,
-                        sites: sites.max(towers),
-                        invalidate_after: overlap.invalidate_after(),
-                    });
+                    let ring = rings(&term.ring);
+                    let overlap = ring.map(overlap_of).unwrap_or_default();
+                    // Sites that do not know of an edited schedule go by the former one.
+                    let promises = ring.map(Ring::promises).unwrap_or_default();
+                    let sites = at.saturating_add(overlap.cut_off_allowance().to_time()).max(towers);
+                    let sites = promises.deprecated.map_or(sites, |promise| promise.max(sites));
+                    let promised = promises.invalid.and_then(|invalid| seconds(invalid - sites));
+                    let invalidate_after =
+                        promised.map_or(overlap.invalidate_after(), |p| p.max(overlap.invalidate_after()));
+                    term.replaced = Some(Replaced { towers, sites, invalidate_after });
                 }
             }
             // What verifiers do not know yet never begins to sign: they would learn of it from nobody.
@@ -356,6 +378,12 @@ impl Term {
     fn is_over<'r>(&self, rings: &impl Fn(&Name) -> Option<&'r Ring>, at: OffsetDateTime) -> bool {
         self.over(rings).is_some_and(|over| over <= at)
     }
+}
+
+/// A positive span in whole seconds, rounded up.
+fn seconds(span: time::Duration) -> Option<Duration> {
+    let whole = u64::try_from(span.whole_seconds()).ok()?.saturating_add(u64::from(span.subsec_nanoseconds() > 0));
+    Duration::from_secs(whole).ok()
 }
 
 fn overlap_of(ring: &Ring) -> Overlap {

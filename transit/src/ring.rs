@@ -17,7 +17,7 @@ use crate::{Cipher, Error, Overlap, Phase, RingConfig, Schedule, Timeline, Trans
 pub use material::Material;
 pub use published::Published;
 pub use rotation::Command;
-use settings::Promises;
+pub(crate) use settings::Promises;
 pub use signer::RingSigner;
 pub(crate) use version::Version;
 pub use view::{RingView, VersionView};
@@ -182,6 +182,10 @@ impl Ring {
     /// From when the ring can sign or encrypt, `None` while it has no version.
     pub fn first_activation(&self) -> Option<OffsetDateTime> {
         self.versions.first().map(|version| version.times.activates)
+    }
+
+    pub(crate) fn promises(&self) -> Promises {
+        self.promises
     }
 
     pub(crate) fn version(&self, number: u32) -> Option<&Version> {

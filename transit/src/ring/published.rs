@@ -35,6 +35,14 @@ impl Ring {
             .collect()
     }
 
+    /// The latest time by `now` at which a version of this ring appeared or became invalid; `None` while there is no version.
+    /// What [`published`](Self::published) answers changes at such times, and when the ring is stored anew.
+    pub fn published_changed_at(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let at = self.effective(now);
+        let changes = self.versions.iter().flat_map(|v| [Some(v.times.created), v.times.invalid]).flatten();
+        changes.filter(|change| *change <= at).max()
+    }
+
     /// The `max-age` with which a key set holding this ring may be served: see
     /// [`Overlap::jwks_max_age`](crate::Overlap::jwks_max_age). It is the same at all times.
     pub fn max_age(&self) -> Duration {

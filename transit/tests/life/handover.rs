@@ -72,12 +72,22 @@ struct Run {
     rings: Rings,
     now: OffsetDateTime,
     history: History,
+    /// When what was served last: the keys, and from when they were said to be so.
+    served: Option<(OffsetDateTime, Vec<String>, Option<OffsetDateTime>)>,
 }
 
 impl Run {
     fn serve(&mut self) {
         let published = self.issuing.published(at_hand(&self.rings), self.now);
-        let kids = published.into_iter().map(|published| published.kid);
+        let kids: Vec<String> = published.into_iter().map(|published| published.kid).collect();
+        let changed = self.issuing.published_changed_at(at_hand(&self.rings), self.now);
+        if let Some((before, served, since)) = &self.served {
+            assert!(changed >= *since, "{since:?}, then {changed:?}");
+            if *before < self.now && *served != kids {
+                assert!(changed > *since, "{served:?} became {kids:?}, both since {changed:?}");
+            }
+        }
+        self.served = Some((self.now, kids.clone(), changed));
         if let Some(max_age) = self.issuing.max_age(at_hand(&self.rings), self.now) {
             self.history.serve(kids, max_age, self.now);
         }
@@ -116,7 +126,7 @@ proptest! {
         steps in steps(),
     ) {
         let life = secs(life);
-        let mut run = Run { issuing: Issuing::default(), rings: Rings::new(), now: START, history: History::default() };
+        let mut run = Run { issuing: Issuing::default(), rings: Rings::new(), now: START, history: History::default(), served: None };
         let sound = |schedule: &Option<AutoRotate>| match schedule {
             Some(schedule) => keyward_transit::Schedule::try_from(*schedule).unwrap().validate(life).is_ok(),
             None => true,
@@ -190,6 +200,8 @@ fn the_new_ring_signs_after_a_day_and_the_old_one_stays_until_its_last_token_has
     assert_eq!(issuing.select(at_hand(&rings), START).unwrap().version(), 1);
     assert_eq!(issuing.first_activation(), FirstActivation::AfterPublication);
 
+    assert_eq!(issuing.published_changed_at(at_hand(&rings), START + Duration::days(2)), Some(START));
+
     let changed = START + Duration::days(3);
     create(&mut rings, 1, Some(usual()), issuing.first_activation(), changed);
     switch(&mut issuing, &mut rings, 1, changed).unwrap();
@@ -206,6 +218,9 @@ fn the_new_ring_signs_after_a_day_and_the_old_one_stays_until_its_last_token_has
     assert!(!issuing.needs(&name(0), at_hand(&rings), over));
     assert_eq!(issuing.published(at_hand(&rings), over).len(), 1);
     assert_eq!(issuing.next_deadline(at_hand(&rings), handover), Some(over));
+    // By time alone, before anybody notes it, and no earlier.
+    assert_eq!(issuing.published_changed_at(at_hand(&rings), over - Duration::SECOND), Some(changed));
+    assert_eq!(issuing.published_changed_at(at_hand(&rings), over + Duration::HOUR), Some(over));
     assert!(issuing.advance(at_hand(&rings), over));
     assert_eq!(issuing.next_deadline(at_hand(&rings), over), None);
     assert!(issuing.ever_published());
@@ -255,4 +270,30 @@ fn a_record_of_a_newer_release_is_told_apart() {
     assert_eq!(error.to_string(), "the record has format 2, but this release knows formats up to 1");
     let error = Issuing::from_record(b"[]").unwrap_err();
     assert_eq!(error.to_string(), "the record holds no issuing state: it has no format number");
+}
+
+#[test]
+fn a_schedule_edited_just_before_the_switch_shortens_nothing_that_sites_rely_on() {
+    let mut issuing = Issuing::default();
+    let mut rings = Rings::new();
+    create(&mut rings, 0, None, FirstActivation::AtOnce, START);
+    create(&mut rings, 1, None, FirstActivation::AtOnce, START);
+    switch(&mut issuing, &mut rings, 0, START).unwrap();
+    let site = (issuing.clone(), rings.clone());
+    let ring = rings.get_mut(&name(0)).unwrap();
+    let mut config = ring.config().clone();
+    config.auto_rotate = Some(
+        serde_json::from_str(
+            r#"{"rotate-after":"1d","activate-after":"5m","deprecate-after":"1s","invalidate-after":"2h"}"#,
+        )
+        .unwrap(),
+    );
+    ring.reconfigure(config, START).unwrap();
+    switch(&mut issuing, &mut rings, 1, START).unwrap();
+    // The site goes by 1d/2d/2d: it signs for three days more, and what it signed verifies for two.
+    let last = START + Duration::days(3) - Duration::SECOND;
+    let kid = site.0.select_cut_off(at_hand(&site.1), START, last).unwrap().kid().to_owned();
+    let verifies = |at| issuing.published(at_hand(&rings), at).iter().any(|key| key.kid == kid);
+    assert!(verifies(START + Duration::days(5) - Duration::SECOND));
+    assert!(!verifies(START + Duration::days(5)));
 }
