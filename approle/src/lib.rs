@@ -86,7 +86,8 @@ pub use crate::role::{
 pub use crate::secret_id::{SecretId, SecretIdIssued, SecretIdRecord, SecretIdRequest, SecretIdState};
 pub use crate::spiffe::{SPIFFE_LOGIN_REFUSED, SpiffeAuth, SpiffeGrant, SpiffeRule, spiffe_login};
 pub use crate::token::{
-    Authenticated, JwtSvidGrant, Owner, Subject, Token, TokenParameters, TokenRecord, TokenType, TokenView, check,
+    Authenticated, JwtSvidGrant, Owner, Subject, Token, TokenParameters, TokenRecord, TokenType, TokenView,
+    X509SvidGrant, X509SvidView, check,
 };
 
 /// The README's examples are tests.

@@ -96,8 +96,7 @@ pub struct RoleConfig {
     /// Logins and refreshes answer with a JWT-SVID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_spiffe_jwt: Option<SpiffeJwtConfig>,
-    /// Logins and refreshes answer with an X.509-SVID. This release refuses it in
-    /// [`RoleConfig::validate`].
+    /// Logins and refreshes answer with an X.509-SVID and its private key, made afresh each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_spiffe_x509: Option<SpiffeX509Config>,
     /// Where the role is available; what it names need not exist yet.
@@ -144,13 +143,20 @@ impl RoleConfig {
         self.token_explicit_max_ttl.map_or(life, |end| end.min(life))
     }
 
-    /// The durations of the role's tokens, an SVID's cap among them.
+    /// The shorter of the caps of the SVIDs that come with the role's tokens.
+    fn svid_ttl(&self) -> Option<Duration> {
+        let jwt = self.token_spiffe_jwt.as_ref().map(|jwt| cap(jwt.ttl));
+        let x509 = self.token_spiffe_x509.as_ref().map(|x509| cap(x509.ttl));
+        jwt.into_iter().chain(x509).min()
+    }
+
+    /// The durations of the role's tokens, the cap of their SVIDs among them.
     pub(crate) fn lifetime(&self) -> Lifetime {
         Lifetime {
             ttl: self.token_ttl,
             period: self.token_period,
             max_ttl: self.token_max_ttl,
-            svid_ttl: self.token_spiffe_jwt.as_ref().map(SpiffeJwtConfig::ttl_cap),
+            svid_ttl: self.svid_ttl(),
         }
     }
 }
@@ -174,20 +180,22 @@ impl SpiffeJwtConfig {
     pub fn new(audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { jwt_audiences: audiences.into_iter().map(Into::into).collect(), ttl: None }
     }
-
-    pub(crate) fn ttl_cap(&self) -> Duration {
-        self.ttl.map_or(MAX_SVID_TTL, |ttl| ttl.min(MAX_SVID_TTL))
-    }
 }
 
-/// What a role's X.509-SVIDs would be. Part of the document so that it is refused with its reason.
+/// What a role's X.509-SVIDs are like.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct SpiffeX509Config {
-    /// Life of an SVID.
+    /// Life of an SVID, at most 24 h, which it is by default. As with JWT-SVIDs it caps the life of
+    /// the role's tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,
+}
+
+/// The cap that an SVID's `ttl` is.
+fn cap(ttl: Option<Duration>) -> Duration {
+    ttl.map_or(MAX_SVID_TTL, |ttl| ttl.min(MAX_SVID_TTL))
 }
 
 /// How a token is bound to an address by itself.
@@ -277,6 +285,15 @@ mod tests {
         assert_eq!(longest(svid), duration("24h").to_string());
         let short = r#"{"name":"a","token-spiffe-jwt":{"jwt-audiences":["b"],"ttl":"5m"}}"#;
         assert_eq!(longest(short), duration("5m").to_string());
+        let x509 = r#"{"name":"a","token-period":"3d","token-spiffe-x509":{}}"#;
+        assert_eq!(longest(x509), duration("24h").to_string());
+        // Of both kinds, the shorter: they come and go with one token.
+        for (jwt, x509, shorter) in [("1h", "5m", "5m"), ("5m", "1h", "5m")] {
+            let both = format!(
+                r#"{{"name":"a","token-spiffe-jwt":{{"jwt-audiences":["b"],"ttl":"{jwt}"}},"token-spiffe-x509":{{"ttl":"{x509}"}}}}"#
+            );
+            assert_eq!(longest(&both), duration(shorter).to_string());
+        }
     }
 
     #[test]

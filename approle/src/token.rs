@@ -19,9 +19,9 @@ use zeroize::{Zeroize, Zeroizing};
 pub use check::{Authenticated, check};
 pub(crate) use lifetime::Lifetime;
 pub use parameters::{Subject, TokenParameters};
-pub use record::{JwtSvidGrant, TokenRecord};
+pub use record::{JwtSvidGrant, TokenRecord, X509SvidGrant};
 pub use refresh::Owner;
-pub use view::TokenView;
+pub use view::{TokenView, X509SvidView};
 
 /// What every token starts with, so that a leaked one can be recognised.
 const PREFIX: &str = "kw.";

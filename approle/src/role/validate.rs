@@ -43,17 +43,16 @@ impl RoleConfig {
         if self.token_type == TokenType::Batch {
             add("token-type", Problem::NotSupported);
         }
-        if let Some(jwt) = &self.token_spiffe_jwt {
-            if let Some(problem) = audiences(&jwt.jwt_audiences) {
-                add("token-spiffe-jwt.jwt-audiences", problem);
-            }
-            let limit = Limit::Fixed("the longest life of an SVID");
-            if let Some(problem) = longer(jwt.ttl, Some(MAX_SVID_TTL), limit) {
-                add("token-spiffe-jwt.ttl", problem);
-            }
+        if let Some(problem) = self.token_spiffe_jwt.as_ref().and_then(|jwt| audiences(&jwt.jwt_audiences)) {
+            add("token-spiffe-jwt.jwt-audiences", problem);
         }
-        if self.token_spiffe_x509.is_some() {
-            add("token-spiffe-x509", Problem::NotSupported);
+        for (field, ttl) in [
+            ("token-spiffe-jwt.ttl", self.token_spiffe_jwt.as_ref().and_then(|jwt| jwt.ttl)),
+            ("token-spiffe-x509.ttl", self.token_spiffe_x509.as_ref().and_then(|x509| x509.ttl)),
+        ] {
+            if let Some(problem) = longer(ttl, Some(MAX_SVID_TTL), Limit::Fixed("the longest life of an SVID")) {
+                add(field, problem);
+            }
         }
         Invalid::check(problems)
     }
@@ -181,14 +180,18 @@ mod tests {
             );
         }
         assert_eq!(with(r#"["a","a"]"#, ""), "`token-spiffe-jwt.jwt-audiences` names `a` twice");
+
+        let x509 = |ttl: &str| errors(&format!(r#"{{"name":"a","token-spiffe-x509":{{{ttl}}}}}"#));
+        assert_eq!(x509(""), "");
+        assert_eq!(x509(r#""ttl":"24h""#), "");
+        assert_eq!(
+            x509(r#""ttl":"25h""#),
+            "`token-spiffe-x509.ttl` is `1d1h`, longer than the longest life of an SVID (`1d`)"
+        );
     }
 
     #[test]
     fn what_belongs_to_a_later_release_is_refused_not_ignored() {
-        assert_eq!(
-            errors(r#"{"name":"a","token-spiffe-x509":{}}"#),
-            "`token-spiffe-x509` is not supported by this release"
-        );
         assert_eq!(errors(r#"{"name":"a","token-type":"batch"}"#), "`token-type` is not supported by this release");
     }
 

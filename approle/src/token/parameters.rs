@@ -93,6 +93,8 @@ pub struct TokenParameters {
     pub renewable: bool,
     /// The recipients of the JWT-SVIDs that come with it; empty means that none do.
     pub jwt_audiences: Vec<String>,
+    /// Whether X.509-SVIDs come with it.
+    pub x509_svid: bool,
     /// The cap of the SVIDs that come with it.
     pub(crate) svid_ttl: Option<Duration>,
 }
@@ -116,6 +118,7 @@ impl TokenParameters {
             bound_host: config.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
             renewable: config.token_renewable,
             jwt_audiences: config.token_spiffe_jwt.as_ref().map(|jwt| jwt.jwt_audiences.clone()).unwrap_or_default(),
+            x509_svid: config.token_spiffe_x509.is_some(),
             svid_ttl,
         }
     }
@@ -157,6 +160,7 @@ impl TokenParameters {
             bound_host: None,
             renewable: true,
             jwt_audiences: Vec::new(),
+            x509_svid: false,
             svid_ttl: None,
         }
     }
@@ -211,10 +215,14 @@ mod tests {
     #[test]
     fn svids_bring_their_cap() {
         let plain = of(r#"{"name":"a"}"#);
-        assert_eq!((plain.svid_ttl, plain.jwt_audiences.len()), (None, 0));
+        assert_eq!((plain.svid_ttl, plain.jwt_audiences.len(), plain.x509_svid), (None, 0, false));
         let svid = of(r#"{"name":"a","token-spiffe-jwt":{"jwt-audiences":["b"]}}"#);
         assert_eq!(svid.svid_ttl, Some(duration("1d")));
         assert_eq!(svid.jwt_audiences, ["b"]);
+        assert!(!svid.x509_svid);
+        let x509 = of(r#"{"name":"a","token-spiffe-x509":{"ttl":"10m"}}"#);
+        assert_eq!((x509.svid_ttl, x509.x509_svid), (Some(duration("10m")), true));
+        assert!(x509.jwt_audiences.is_empty());
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub struct TokenRecord {
     bound_host: Option<IpAddr>,
     renewable: bool,
     jwt_audiences: Vec<String>,
+    /// Absent in records from before there were X.509-SVIDs.
+    #[serde(default)]
+    x509_svid: bool,
 }
 
 impl TokenRecord {
@@ -75,6 +78,7 @@ impl TokenRecord {
             bound_host: parameters.bound_host,
             renewable: parameters.renewable,
             jwt_audiences: parameters.jwt_audiences,
+            x509_svid: parameters.x509_svid,
         };
         (token, record)
     }
@@ -172,6 +176,13 @@ impl TokenRecord {
             .then_some(JwtSvidGrant { audiences: &self.jwt_audiences, expires: self.expires })
     }
 
+    /// The X.509-SVID that is to come with a login or refresh that left this record; `None` where
+    /// none does.
+    #[must_use]
+    pub fn x509_svid(&self) -> Option<X509SvidGrant> {
+        self.x509_svid.then_some(X509SvidGrant { expires: self.expires })
+    }
+
     pub(super) fn used_once(&self) -> Self {
         Self { uses_left: self.uses_left.map(|uses| uses.saturating_sub(1)), ..self.clone() }
     }
@@ -191,6 +202,7 @@ impl TokenRecord {
             record.policies = parameters.policies;
             record.bound_cidrs = parameters.bound_cidrs;
             record.jwt_audiences = parameters.jwt_audiences;
+            record.x509_svid = parameters.x509_svid;
             // An end that was once promised never moves back, only nearer.
             let end = parameters.explicit_max_ttl.map(|ttl| instant::after(self.creation_time, ttl));
             record.explicit_end = match (self.explicit_end, end) {
@@ -233,6 +245,14 @@ pub struct JwtSvidGrant<'a> {
     pub expires: OffsetDateTime,
 }
 
+/// An X.509-SVID that a token carries, and until when. It expires with its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct X509SvidGrant {
+    /// When the SVID expires: with its token. In whole seconds it is to be rounded down.
+    pub expires: OffsetDateTime,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,7 +282,24 @@ mod tests {
         let svid = record.jwt_svid().unwrap();
         assert_eq!(svid.audiences, ["b"]);
         assert_eq!(svid.expires, record.expires(), "SVIDs expire with their token");
-        assert!(issue(r#"{"name":"a"}"#).1.jwt_svid().is_none());
+        assert!(record.x509_svid().is_none());
+        let plain = issue(r#"{"name":"a"}"#).1;
+        assert!(plain.jwt_svid().is_none() && plain.x509_svid().is_none());
+
+        let (_, record) = issue(r#"{"name":"a","token-period":"3d","token-spiffe-x509":{"ttl":"90m"}}"#);
+        assert_eq!(record.expires(), at(5400), "the SVID caps the token");
+        assert_eq!(record.x509_svid().unwrap().expires, record.expires(), "SVIDs expire with their token");
+        assert!(record.jwt_svid().is_none());
+        let (_, record) = issue(r#"{"name":"a","token-period":"3d","token-spiffe-x509":{}}"#);
+        assert_eq!(record.x509_svid().unwrap().expires, at(86_400));
+    }
+
+    #[test]
+    fn a_record_from_before_there_were_x509_svids_has_none() {
+        let (_, record) = issue(r#"{"name":"a"}"#);
+        let mut stored: serde_json::Value = serde_json::from_slice(&record.encode().unwrap()).unwrap();
+        assert_eq!(stored.as_object_mut().unwrap().remove("x509-svid"), Some(false.into()));
+        assert_eq!(TokenRecord::decode(stored.to_string().as_bytes()).unwrap(), record);
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Authenticated {
     /// policies, ranges, audiences and durations.
     ///
     /// The answer replaces the stored record, guarded by the revision that it was read at, and
-    /// includes a counted use. [`TokenRecord::jwt_svid`] of it says what SVID to mint.
+    /// includes a counted use. [`TokenRecord::jwt_svid`] and [`TokenRecord::x509_svid`] of it say what
+    /// SVIDs to issue.
     ///
     /// # Errors
     ///
@@ -207,6 +208,13 @@ mod tests {
         assert_eq!(renewed.jwt_svid().unwrap().audiences, ["new"]);
         assert_eq!(renewed.expires(), at(360), "six minutes from the login");
         assert_eq!(renewed.bound_cidrs().len(), 1);
+        assert!(renewed.x509_svid().is_none());
+
+        let x509 = now(r#"{"name":"a","token-period":"1d","token-spiffe-x509":{"ttl":"5m"}}"#);
+        let with_x509 = refresh(&record, Owner::Role(&x509), "", 120).unwrap();
+        assert_eq!(with_x509.x509_svid().unwrap().expires, at(420));
+        assert!(with_x509.jwt_svid().is_none());
+        assert!(refresh(&with_x509, Owner::Role(&before), "", 130).unwrap().x509_svid().is_none());
 
         // An end that was promised stays when the role drops it.
         let dropped = refresh(&renewed, Owner::Role(&before), "", 130).unwrap();

@@ -42,6 +42,35 @@ pub struct TokenView<'a> {
     /// The JWT-SVID that comes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt_svid: Option<&'a str>,
+    /// The X.509-SVID that comes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x509_svid: Option<X509SvidView<'a>>,
+}
+
+/// An X.509-SVID as a login and a refresh hand it over, both parts in PEM (RFC 7468). `Debug` does
+/// not show the key.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct X509SvidView<'a> {
+    /// The certificates, the SVID's own first.
+    pub cert: &'a str,
+    /// The private key in PKCS#8.
+    pub private_key: &'a str,
+}
+
+impl<'a> X509SvidView<'a> {
+    /// An SVID of these certificates and this key.
+    #[must_use]
+    pub fn new(cert: &'a str, private_key: &'a str) -> Self {
+        Self { cert, private_key }
+    }
+}
+
+impl fmt::Debug for X509SvidView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("X509SvidView").field("cert", &self.cert).finish_non_exhaustive()
+    }
 }
 
 impl<'a> TokenView<'a> {
@@ -60,6 +89,7 @@ impl<'a> TokenView<'a> {
             policies: record.policies(),
             spiffe_id: record.subject().spiffe_id().map(keyward_spiffe_id::SpiffeId::as_str),
             jwt_svid: None,
+            x509_svid: None,
         }
     }
 
@@ -79,6 +109,12 @@ impl<'a> TokenView<'a> {
     #[must_use]
     pub fn with_jwt_svid(self, svid: Option<&'a str>) -> Self {
         Self { jwt_svid: svid, ..self }
+    }
+
+    /// With the X.509-SVID that was issued for it.
+    #[must_use]
+    pub fn with_x509_svid(self, svid: Option<X509SvidView<'a>>) -> Self {
+        Self { x509_svid: svid, ..self }
     }
 }
 
@@ -104,6 +140,7 @@ mod tests {
         let parameters = TokenParameters::for_role(&role, [192, 0, 2, 1].into());
         let (token, record) = TokenRecord::issue(parameters, &Limits::default(), &pepper(), &mut rng(1), at(0));
         let view = TokenView::new(&record, at(1)).with_token(&token).with_jwt_svid(Some("a.b.c"));
+        let view = view.with_x509_svid(Some(X509SvidView::new("chain", "secret-key")));
         assert_eq!(
             serde_json::to_value(&view).unwrap(),
             serde_json::json!({
@@ -117,13 +154,17 @@ mod tests {
                 "type": "service",
                 "policies": ["default", "b"],
                 "jwt-svid": "a.b.c",
+                "x509-svid": { "cert": "chain", "private-key": "secret-key" },
             })
         );
         let debug = format!("{view:?}");
-        assert!(!debug.contains(token.expose()) && !debug.contains("a.b.c"));
+        assert!(!debug.contains(token.expose()) && !debug.contains("a.b.c") && !debug.contains("secret-key"));
+        let svid = format!("{:?}", view.x509_svid.unwrap());
+        assert!(svid.contains("chain") && !svid.contains("secret-key"), "{svid}");
 
         let looked_up = serde_json::to_value(TokenView::new(&record, at(200_000))).unwrap();
         assert!(looked_up.get("token").is_none() && looked_up.get("jwt-svid").is_none());
+        assert!(looked_up.get("x509-svid").is_none());
         assert_eq!(looked_up["expires-in"], 0);
     }
 
