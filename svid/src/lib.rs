@@ -65,6 +65,7 @@ pub mod relying_party;
 mod spiffe_crate;
 #[cfg(feature = "rustls")]
 pub mod tls;
+mod url;
 #[cfg(feature = "wit")]
 pub mod wit;
 #[cfg(feature = "x509")]
@@ -81,6 +82,7 @@ pub use keyward_keys::ErrorKind;
 pub use spiffe;
 #[cfg(feature = "spiffe")]
 pub use spiffe_crate::BundleError;
+pub use url::{HttpsUrl, UrlError};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -8,9 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::OidcError;
 use crate::json::excerpt;
-
-/// The longest issuer that is accepted, in bytes.
-const MAX_BYTES: usize = 2048;
+use crate::url::{MAX_URL_BYTES, is_host, is_percent_encoded, is_port, split_port};
 
 /// An issuer's URL: `https`, a host, perhaps a port and a path, no query and no fragment (OpenID Connect
 /// Discovery 1.0 §3). `http` is accepted for this machine only, to try things out.
@@ -75,8 +73,8 @@ impl FromStr for Issuer {
     type Err = OidcError;
 
     fn from_str(text: &str) -> Result<Self, OidcError> {
-        if text.len() > MAX_BYTES {
-            return Err(OidcError::TooLong { length: text.len(), limit: MAX_BYTES });
+        if text.len() > MAX_URL_BYTES {
+            return Err(OidcError::TooLong { length: text.len(), limit: MAX_URL_BYTES });
         }
         let scheme = || OidcError::Scheme { issuer: excerpt(text) };
         let (start, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
@@ -106,34 +104,8 @@ impl FromStr for Issuer {
     }
 }
 
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    // The colons of an IPv6 address are inside its brackets.
-    let after_address = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-    match authority.get(after_address..).and_then(|rest| rest.find(':')) {
-        Some(colon) => {
-            let (host, port) = authority.split_at(after_address + colon);
-            (host, port.strip_prefix(':'))
-        }
-        None => (authority, None),
-    }
-}
-
 fn parse_port(text: &str) -> Result<u16, OidcError> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    text.parse().ok().filter(|_| plain).ok_or_else(|| OidcError::Port { port: excerpt(text) })
-}
-
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[') {
-        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
-    }
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
-    };
-    // A name whose last label is a number is an IPv4 address to every URL parser, however it is written.
-    let numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    host.len() <= 253 && host.split('.').all(label) && (!numeric || host.parse::<Ipv4Addr>().is_ok())
+    text.parse().ok().filter(|_| is_port(text)).ok_or_else(|| OidcError::Port { port: excerpt(text) })
 }
 
 fn is_local(host: &str) -> bool {
@@ -146,20 +118,7 @@ fn is_local(host: &str) -> bool {
 
 /// RFC 3986 §3.3, without the segments that §5.2.4 removes.
 fn is_path(path: &str) -> bool {
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        let fits = match byte {
-            b'%' => {
-                let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
-                hex(bytes.next()) && hex(bytes.next())
-            }
-            byte => byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte),
-        };
-        if !fits {
-            return false;
-        }
-    }
-    !path.split('/').any(|segment| matches!(segment, "." | ".."))
+    is_percent_encoded(path, b"/-._~!$&'()*+,;=:@") && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 impl fmt::Display for Issuer {
