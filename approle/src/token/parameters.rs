@@ -140,6 +140,7 @@ impl TokenParameters {
             bound_host: rule.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
             renewable: rule.token_renewable,
             jwt_audiences: Vec::new(),
+            x509_svid: false,
             svid_ttl,
         }
     }
