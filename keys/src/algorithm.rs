@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::encoding::ecdsa;
 use crate::error::excerpt;
 use crate::parts::{Curve, Parts};
-use crate::{Error, KeyType, PublicKey};
+use crate::{Error, HashFunction, KeyType, PublicKey};
 
 /// A JOSE signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the symmetric `HS*` are not among them.
 ///
@@ -143,6 +143,43 @@ impl Algorithm {
     /// Whether signatures other than ECDSA's may have this length: RSA of 2048 to 8192 bits, Ed25519.
     fn is_length(self, length: usize) -> bool {
         if self == Self::EdDsa { length == 64 } else { (256..=1024).contains(&length) }
+    }
+
+    /// The algorithm's hash function; `None` for `EdDSA`, which hashes inside.
+    pub fn hash(self) -> Option<HashFunction> {
+        match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 => Some(HashFunction::Sha2_256),
+            Self::Rs384 | Self::Ps384 | Self::Es384 => Some(HashFunction::Sha2_384),
+            Self::Rs512 | Self::Ps512 | Self::Es512 => Some(HashFunction::Sha2_512),
+            Self::EdDsa => None,
+        }
+    }
+
+    /// A digest as the algorithm takes it. ECDSA computes with its leftmost bits, as many as the order has (FIPS 186-5
+    /// §6.4.1), so that a longer one is cut and a shorter one is led by zeros, to the length of the algorithm's own.
+    pub(crate) fn fit_digest(self, digest: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+        const ANY: std::ops::RangeInclusive<usize> = 28..=64;
+        let Some(hash) = self.hash() else {
+            return Err(Error::CannotDo { key: "Ed25519", operation: "sign a digest" });
+        };
+        if digest.len() == hash.length() {
+            return Ok(Cow::Borrowed(digest));
+        }
+        let what = "digest";
+        if !matches!(self, Self::Es256 | Self::Es384 | Self::Es512) {
+            let accepted = match hash.length() {
+                32 => "32",
+                48 => "48",
+                _ => "64",
+            };
+            return Err(Error::Length { what, found: digest.len(), accepted });
+        }
+        if !ANY.contains(&digest.len()) {
+            return Err(Error::Length { what, found: digest.len(), accepted: "28 to 64" });
+        }
+        let mut fitted = vec![0; hash.length().saturating_sub(digest.len())];
+        fitted.extend(digest.iter().take(hash.length()));
+        Ok(Cow::Owned(fitted))
     }
 
     /// The JOSE name, for example `ES256`.

@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use crate::Algorithm;
+use crate::{Algorithm, HashFunction};
 
 /// Whose fault an error is: enough to choose between 400, 401 and 500 without a match on variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +31,22 @@ pub enum Error {
     UnknownKeyType {
         /// The name as given, shortened and escaped.
         name: String,
+    },
+    /// A name that is no hash function known here.
+    #[error("unknown hash function `{name}`")]
+    UnknownHash {
+        /// The name as given, shortened and escaped.
+        name: String,
+    },
+    /// Bytes of a length that cannot be.
+    #[error("a {what} of {found} bytes is not accepted, only {accepted}")]
+    Length {
+        /// What was given.
+        what: &'static str,
+        /// Its bytes.
+        found: usize,
+        /// What would be accepted.
+        accepted: &'static str,
     },
     /// The bytes are not the encoding they should be.
     #[error("not a valid {what}")]
@@ -94,6 +110,30 @@ pub enum Error {
         /// The key's `kty`, or its curve where it has one.
         key: &'static str,
     },
+    /// Keys of this type cannot do that.
+    #[error("a key of type `{key}` cannot {operation}")]
+    CannotDo {
+        /// The key's `kty`, or its curve where it has one.
+        key: &'static str,
+        /// What was asked for.
+        operation: &'static str,
+    },
+    /// The hash function cannot be used there.
+    #[error("the hash function `{hash}` cannot be used with {with}")]
+    HashMismatch {
+        /// The hash function asked for.
+        hash: HashFunction,
+        /// With what, for example `RSA-OAEP`.
+        with: &'static str,
+    },
+    /// The plaintext is longer than RSA encrypts with this key (RFC 8017 §7.1.1).
+    #[error("the plaintext has {found} bytes, but the RSA key encrypts at most {longest}")]
+    PlaintextTooLong {
+        /// Bytes of the plaintext.
+        found: usize,
+        /// The most that it may have.
+        longest: usize,
+    },
     /// A signer without a key ID could not be told apart from another.
     #[error("a key ID must not be empty")]
     EmptyKeyId,
@@ -123,6 +163,8 @@ impl Error {
         match self {
             Self::UnknownAlgorithm { .. }
             | Self::UnknownKeyType { .. }
+            | Self::UnknownHash { .. }
+            | Self::Length { .. }
             | Self::Encoding { .. }
             | Self::Unsupported { .. }
             | Self::NotOnCurve { .. }
@@ -132,6 +174,9 @@ impl Error {
             Self::RsaSize { .. }
             | Self::Unusable { .. }
             | Self::AlgorithmMismatch { .. }
+            | Self::CannotDo { .. }
+            | Self::HashMismatch { .. }
+            | Self::PlaintextTooLong { .. }
             | Self::BadSignature
             | Self::DecryptionFailed => ErrorKind::Refused,
             Self::EmptyKeyId => ErrorKind::Misconfigured,
@@ -181,6 +226,26 @@ mod tests {
             (
                 Error::AlgorithmMismatch { algorithm: Algorithm::Es256, key: "P-384" },
                 "algorithm `ES256` does not fit a key of type `P-384`",
+                ErrorKind::Refused,
+            ),
+            (
+                Error::Length { what: "symmetric key", found: 31, accepted: "32" },
+                "a symmetric key of 31 bytes is not accepted, only 32",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::CannotDo { key: "Ed25519", operation: "encrypt" },
+                "a key of type `Ed25519` cannot encrypt",
+                ErrorKind::Refused,
+            ),
+            (
+                Error::HashMismatch { hash: HashFunction::Sha3_256, with: "RSA-OAEP" },
+                "the hash function `sha3-256` cannot be used with RSA-OAEP",
+                ErrorKind::Refused,
+            ),
+            (
+                Error::PlaintextTooLong { found: 191, longest: 190 },
+                "the plaintext has 191 bytes, but the RSA key encrypts at most 190",
                 ErrorKind::Refused,
             ),
             (Error::EmptyKeyId, "a key ID must not be empty", ErrorKind::Misconfigured),

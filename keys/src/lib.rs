@@ -1,5 +1,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
-//! Signature algorithms, private and public keys, JSON Web Keys, AES-256-GCM and SHA-256, over one of two backends.
+//! Signature algorithms, private and public keys, JSON Web Keys, encryption and hashing, over one of two backends.
 //!
 //! A key is checked and parsed once and then kept ready: signing and verifying cost what the primitive costs.
 //!
@@ -23,10 +23,11 @@
 //! # Backends
 //!
 //! - `aws-lc-rs` (default): constant time and fast; needs a C compiler to build.
-//! - `rust-crypto`: pure Rust (`rsa`, `p256`, `p384`, `p521`, `ed25519-dalek`, `aes-gcm`), for builds without a C
+//! - `rust-crypto`: pure Rust (`rsa`, `p256`, `p384`, `p521`, `ed25519-dalek`, `aes-gcm`, …), for builds without a C
 //!   compiler. **RSA private-key operations are not constant time there**
 //!   ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071)): whoever can time many of them over a
-//!   network may learn the key. Verify with it, sign with ECDSA or Ed25519, and leave RSA signing to the default.
+//!   network may learn the key. Verify with it, sign with ECDSA or Ed25519, and leave RSA signing and decryption to
+//!   the default.
 //!
 //! Features only add: with both on, `aws-lc-rs` serves; with neither, the crate does not compile. Both accept the same
 //! keys and signatures, which the tests hold them to.
@@ -34,13 +35,13 @@
 //! # Randomness
 //!
 //! The backend draws its own for generating keys and for randomised signatures (PSS salts, ECDSA nonces, RSA
-//! blinding), because aws-lc-rs takes none from outside. [`AeadKey::generate`] takes the caller's.
+//! blinding and padding), because aws-lc-rs takes none from outside. Symmetric keys take the caller's.
 //!
 //! # What it does not do
 //!
-//! No JWS or JWT framing, no certificates, no key sets, no encrypted PKCS#8, no symmetric signatures (`HS*`), no
-//! `none`, no RSA below 2048 bits, no encryption with RSA, no secp256k1, no key agreement. It reads no clock, no file
-//! and no environment.
+//! No JWS or JWT framing, no certificates, no key sets, no encrypted PKCS#8, no symmetric JOSE algorithms (`HS*`), no
+//! `none`, no RSA below 2048 bits, no RSA encryption but OAEP, no PSS salt of another length than the hash's, no
+//! secp256k1, no key agreement. It reads no clock, no file and no environment.
 
 /// The examples of the README compile.
 #[cfg(doctest)]
@@ -50,25 +51,29 @@ struct Readme;
 mod aead;
 mod algorithm;
 mod backend;
-mod digest;
 mod encoding;
 mod error;
+mod hash;
+mod hmac;
 mod jwk;
 mod key_type;
+mod key_wrap;
 mod parts;
 mod private;
 mod public;
 mod signer;
 
-pub use aead::AeadKey;
+pub use aead::{AeadAlgorithm, AeadKey};
 pub use algorithm::Algorithm;
-pub use digest::sha256;
 pub use error::{Error, ErrorKind};
+pub use hash::{HashFunction, sha256};
+pub use hmac::{HmacKey, hkdf_sha256};
 pub use jwk::Jwk;
 pub use key_type::KeyType;
+pub use key_wrap::{unwrap_key, wrap_key};
 pub use private::PrivateKey;
 pub use public::PublicKey;
-/// The source of randomness that [`AeadKey::generate`] takes.
+/// The source of randomness that generating symmetric keys takes.
 pub use rand_core::CryptoRng;
 pub use signer::{KeySigner, Signer};
 /// Memory that is cleared when dropped, as exported keys and plaintexts come in.

@@ -5,8 +5,8 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::encoding::ecdsa::Form;
-use crate::encoding::pkcs8;
-use crate::{Algorithm, Error, KeyType, PublicKey, backend};
+use crate::encoding::pkcs8::{self, Content};
+use crate::{Algorithm, Error, HashFunction, KeyType, PublicKey, backend};
 
 /// A private key: parsed once, kept ready for signing, its public key beside it.
 ///
@@ -52,6 +52,28 @@ impl PrivateKey {
     /// As [`from_pkcs8_der`](Self::from_pkcs8_der), and when it is no such text.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, Error> {
         Self::from_pkcs8_der(&pkcs8::from_pem(pem)?)
+    }
+
+    /// The Ed25519 key with this seed (RFC 8032 §5.1.5). The seed stays the caller's to clear.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPrivateKey`] when the backend refuses it.
+    pub fn ed25519_from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
+        Self::new(backend::SigningKey::from_pkcs8(&Content::Ed25519 { seed, public: None }, &[])?)
+    }
+
+    /// The seed of an Ed25519 key, in memory that is cleared when dropped; `None` for another type.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the backend cannot encode its key.
+    pub fn ed25519_seed(&self) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
+        if self.key_type != KeyType::Ed25519 {
+            return Ok(None);
+        }
+        match pkcs8::inspect(&self.to_pkcs8_der()?)? {
+            Content::Ed25519 { seed, .. } => Ok(Some(Zeroizing::new(*seed))),
+            _ => Ok(None),
+        }
     }
 
     fn new(key: backend::SigningKey) -> Result<Self, Error> {
@@ -103,6 +125,45 @@ impl PrivateKey {
     pub fn sign_asn1(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Error> {
         self.public.demand_fit(algorithm)?;
         self.key.sign(algorithm, Form::Asn1, message)
+    }
+
+    /// Signs a digest that was made elsewhere, in the form of JWS. RSA wants a digest of the algorithm's own hash
+    /// function; ECDSA takes one of 28 to 64 bytes, of which it uses as many bits as the curve has (FIPS 186-5 §6.4.1).
+    /// Ed25519 signs messages only.
+    ///
+    /// # Errors
+    /// [`Error::AlgorithmMismatch`] when the algorithm does not fit the key, [`Error::Length`] when the digest does not
+    /// fit the algorithm, [`Error::CannotDo`] for Ed25519, [`Error::Backend`] when the backend fails.
+    pub fn sign_digest(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign_digest_as(algorithm, Form::Fixed, digest)
+    }
+
+    /// Signs a digest that was made elsewhere, in the form of X.509: see [`sign_digest`](Self::sign_digest) and
+    /// [`sign_asn1`](Self::sign_asn1).
+    ///
+    /// # Errors
+    /// As [`sign_digest`](Self::sign_digest).
+    pub fn sign_digest_asn1(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign_digest_as(algorithm, Form::Asn1, digest)
+    }
+
+    fn sign_digest_as(&self, algorithm: Algorithm, form: Form, digest: &[u8]) -> Result<Vec<u8>, Error> {
+        self.public.demand_fit(algorithm)?;
+        self.key.sign_digest(algorithm, form, &algorithm.fit_digest(digest)?)
+    }
+
+    /// Decrypts RSA-OAEP (RFC 8017 §7.1) without a label, `hash` serving for both of its hash functions.
+    ///
+    /// # Errors
+    /// [`Error::DecryptionFailed`], whatever was wrong with the ciphertext; [`Error::CannotDo`] when the key is not RSA,
+    /// [`Error::HashMismatch`] for hash functions other than SHA-256, SHA-384 and SHA-512.
+    pub fn decrypt_oaep(&self, hash: HashFunction, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let bytes = self.public.demand_oaep("decrypt", hash)?;
+        // RFC 8017 §7.1.2, step 1b.
+        if ciphertext.len() != bytes {
+            return Err(Error::DecryptionFailed);
+        }
+        self.key.decrypt_oaep(hash, ciphertext).ok_or(Error::DecryptionFailed)
     }
 }
 

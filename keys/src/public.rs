@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::encoding::ecdsa::Form;
 use crate::encoding::spki;
 use crate::parts::{Parts, coordinates};
-use crate::{Algorithm, Error, Jwk, KeyType, backend, sha256};
+use crate::{Algorithm, Error, HashFunction, Jwk, KeyType, backend, sha256};
 
 /// A public key: checked and parsed once, kept ready for verification. Cloning is cheap.
 ///
@@ -118,6 +118,62 @@ impl PublicKey {
     fn verify_form(&self, algorithm: Algorithm, form: Form, message: &[u8], signature: &[u8]) -> Result<(), Error> {
         self.demand_fit(algorithm)?;
         if self.0.key.verify(algorithm, form, message, signature) { Ok(()) } else { Err(Error::BadSignature) }
+    }
+
+    /// Verifies a signature over a digest that was made elsewhere, in the form of JWS: see
+    /// [`PrivateKey::sign_digest`](crate::PrivateKey::sign_digest).
+    ///
+    /// # Errors
+    /// [`Error::AlgorithmMismatch`] when the algorithm does not fit the key, [`Error::Length`] when the digest does not
+    /// fit the algorithm, [`Error::CannotDo`] for Ed25519, [`Error::BadSignature`] otherwise.
+    pub fn verify_digest(&self, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
+        self.verify_digest_form(algorithm, Form::Fixed, digest, signature)
+    }
+
+    /// Verifies a signature over a digest that was made elsewhere, in the form of X.509.
+    ///
+    /// # Errors
+    /// As [`verify_digest`](Self::verify_digest).
+    pub fn verify_digest_asn1(&self, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
+        self.verify_digest_form(algorithm, Form::Asn1, digest, signature)
+    }
+
+    fn verify_digest_form(
+        &self,
+        algorithm: Algorithm,
+        form: Form,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        self.demand_fit(algorithm)?;
+        let digest = algorithm.fit_digest(digest)?;
+        if self.0.key.verify_digest(algorithm, form, &digest, signature) { Ok(()) } else { Err(Error::BadSignature) }
+    }
+
+    /// Encrypts with RSA-OAEP (RFC 8017 §7.1) without a label, `hash` serving for both of its hash functions.
+    ///
+    /// # Errors
+    /// [`Error::PlaintextTooLong`] beyond the modulus less two digests and two bytes, [`Error::CannotDo`] when the key
+    /// is not RSA, [`Error::HashMismatch`] for hash functions other than SHA-256, SHA-384 and SHA-512,
+    /// [`Error::Backend`] when the backend fails.
+    pub fn encrypt_oaep(&self, hash: HashFunction, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        let bytes = self.demand_oaep("encrypt", hash)?;
+        // RFC 8017 §7.1.1, step 1b.
+        let longest = bytes.saturating_sub(2 * hash.length() + 2);
+        if plaintext.len() > longest {
+            return Err(Error::PlaintextTooLong { found: plaintext.len(), longest });
+        }
+        self.0.key.encrypt_oaep(hash, &self.0.spki, plaintext)
+    }
+
+    /// An error unless the key is RSA and the hash function one of OAEP's; the bytes of the modulus.
+    pub(crate) fn demand_oaep(&self, operation: &'static str, hash: HashFunction) -> Result<usize, Error> {
+        let cannot = Error::CannotDo { key: self.crv().unwrap_or(self.kty()), operation };
+        let bytes = self.rsa_bits().ok_or(cannot)?.div_ceil(8);
+        match hash {
+            HashFunction::Sha2_256 | HashFunction::Sha2_384 | HashFunction::Sha2_512 => Ok(bytes),
+            _ => Err(Error::HashMismatch { hash, with: "RSA-OAEP" }),
+        }
     }
 
     /// An error unless the algorithm fits.

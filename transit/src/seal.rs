@@ -58,7 +58,7 @@ impl Kek {
     }
 
     /// The secret itself, for the one place where it is kept.
-    pub fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8] {
         self.key.as_bytes()
     }
 }

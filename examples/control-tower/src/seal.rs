@@ -187,7 +187,7 @@ mod tests {
         let text = format!("1:{}\n\n2:{}\n", "0a".repeat(32), "fF".repeat(32));
         data_dir::create_private(&path, text.as_bytes()).unwrap();
         let seal = open(&path, true).unwrap();
-        assert_eq!((seal.keks().current().version(), seal.keks().current().as_bytes()), (2, &[255; 32]));
+        assert_eq!((seal.keks().current().version(), seal.keks().current().as_bytes()), (2, [255; 32].as_slice()));
         let old = KekSet::new(Kek::from_bytes(1, &[10; 32]).unwrap());
         let record = keyward_transit::seal(old.current(), "a", b"secret", &mut StdRng::seed_from_u64(1)).unwrap();
         assert_eq!(keyward_transit::open(seal.keks(), "a", &record).unwrap().as_slice(), b"secret");

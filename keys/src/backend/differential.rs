@@ -6,7 +6,7 @@ use super::{aws_lc, rust_crypto};
 use crate::encoding::ecdsa::{self, Form};
 use crate::encoding::pkcs8;
 use crate::parts::{Curve, Parts};
-use crate::{Algorithm, Error, KeyType};
+use crate::{AeadAlgorithm, Algorithm, Error, HashFunction, KeyType};
 
 const KEYS: [(KeyType, &str); 6] = [
     (KeyType::Rsa2048, include_str!("../../tests/data/rfc7515-a2-rs256.pem")),
@@ -263,6 +263,72 @@ fn digests_are_equal() {
     for length in [0, 1, 55, 56, 64, 1000] {
         let bytes = vec![7; length];
         assert_eq!(aws_lc::sha256(&bytes), rust_crypto::sha256(&bytes));
+        for hash in HashFunction::ALL.iter().copied() {
+            assert_eq!(aws_lc::digest(hash, &bytes), rust_crypto::digest(hash, &bytes));
+            assert_eq!(aws_lc::hmac(hash, &bytes, b"message"), rust_crypto::hmac(hash, &bytes, b"message"));
+        }
+    }
+}
+
+/// Over digests of every length that ECDSA takes, and of RSA's own.
+#[test]
+fn each_verifies_what_the_other_signs_of_a_digest() {
+    for pair in Pair::all() {
+        for algorithm in pair.algorithms().filter(|algorithm| algorithm.hash().is_some()) {
+            for hash in HashFunction::ALL {
+                let digest = hash.digest(b"message");
+                let Ok(digest) = algorithm.fit_digest(&digest) else { continue };
+                for form in [Form::Fixed, Form::Asn1] {
+                    for signature in [
+                        pair.aws.sign_digest(algorithm, form, &digest).unwrap(),
+                        pair.rust.sign_digest(algorithm, form, &digest).unwrap(),
+                    ] {
+                        assert!(pair.aws_public.verify_digest(algorithm, form, &digest, &signature));
+                        assert!(pair.rust_public.verify_digest(algorithm, form, &digest, &signature));
+                        // Of the algorithm's own hash function it is the signature of the message.
+                        let own = algorithm.hash() == Some(*hash);
+                        assert_eq!(pair.verify(algorithm, form, b"message", &signature), own, "{algorithm} {hash}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_opens_what_the_other_seals_with_rsa_and_wraps() {
+    let document = pkcs8::from_pem(KEYS[0].1).unwrap();
+    let pair = Pair::new(&document);
+    let spki = crate::encoding::spki::encode(&pair.parts).unwrap();
+    for hash in [HashFunction::Sha2_256, HashFunction::Sha2_384, HashFunction::Sha2_512] {
+        for plaintext in [&b""[..], b"secret"] {
+            let by_aws = pair.aws_public.encrypt_oaep(hash, &spki, plaintext).unwrap();
+            let by_rust = pair.rust_public.encrypt_oaep(hash, &spki, plaintext).unwrap();
+            for mut ciphertext in [by_aws, by_rust] {
+                assert_eq!(pair.aws.decrypt_oaep(hash, &ciphertext).unwrap().as_slice(), plaintext);
+                assert_eq!(pair.rust.decrypt_oaep(hash, &ciphertext).unwrap().as_slice(), plaintext);
+                ciphertext[100] ^= 1;
+                assert!(pair.aws.decrypt_oaep(hash, &ciphertext).is_none());
+                assert!(pair.rust.decrypt_oaep(hash, &ciphertext).is_none());
+            }
+        }
+    }
+    for kek in [&[7; 16][..], &[7; 32]] {
+        for length in [1, 7, 8, 9, 16, 32, 1000] {
+            let material = vec![3; length];
+            let wrapped = aws_lc::wrap_key(kek, &material).unwrap();
+            assert_eq!(wrapped, rust_crypto::wrap_key(kek, &material).unwrap());
+            assert_eq!(aws_lc::unwrap_key(kek, &wrapped).unwrap().as_slice(), material);
+            assert_eq!(rust_crypto::unwrap_key(kek, &wrapped).unwrap().as_slice(), material);
+            for bit in 0..wrapped.len() * 8 {
+                let mut bad = wrapped.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(aws_lc::unwrap_key(kek, &bad).is_none() && rust_crypto::unwrap_key(kek, &bad).is_none());
+                if bit > 300 {
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -284,8 +350,9 @@ proptest! {
     }
 
     #[test]
-    fn ciphertexts_are_equal(key: [u8; 32], nonce: [u8; 12], aad in prop::collection::vec(any::<u8>(), 0..40), plaintext in prop::collection::vec(any::<u8>(), 0..200), bit in any::<prop::sample::Index>()) {
-        let (aws, rust) = (aws_lc::Aead::new(&key).unwrap(), rust_crypto::Aead::new(&key).unwrap());
+    fn ciphertexts_are_equal(algorithm in prop::sample::select(AeadAlgorithm::ALL), key: [u8; 32], nonce: [u8; 12], aad in prop::collection::vec(any::<u8>(), 0..40), plaintext in prop::collection::vec(any::<u8>(), 0..200), bit in any::<prop::sample::Index>()) {
+        let key = &key[..algorithm.key_length()];
+        let (aws, rust) = (aws_lc::Aead::new(algorithm, key).unwrap(), rust_crypto::Aead::new(algorithm, key).unwrap());
         let sealed = aws.seal(&nonce, &aad, &plaintext).unwrap();
         prop_assert_eq!(&sealed, &rust.seal(&nonce, &aad, &plaintext).unwrap());
         prop_assert!(aws.open(&nonce, &aad, &sealed).is_some_and(|opened| *opened == plaintext));
