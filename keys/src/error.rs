@@ -71,7 +71,7 @@ pub enum Error {
         accepted: &'static str,
     },
     /// The public key's values make no key that could be trusted: an even RSA modulus or exponent, an exponent of 1 or of
-    /// more than 33 bits, an Ed25519 point of small order, under which anything verifies.
+    /// more than 33 bits, a modulus from generators known to be broken (CVE-2017-15361), an Ed25519 point of small order, under which anything verifies.
     #[error("the {key} public key is not usable: {reason}")]
     Unusable {
         /// `RSA` or `Ed25519`.

@@ -1,5 +1,7 @@
 //! What a public key consists of, in the one form that encodings and backends share.
 
+mod roca;
+
 use crate::{Error, KeyType};
 
 /// Largest and smallest RSA modulus accepted for verification, in bits.
@@ -86,7 +88,7 @@ pub(crate) enum Parts {
 }
 
 impl Parts {
-    /// Modulus: odd, 2048 to 8192 bits. Exponent: odd, at least 3, at most 33 bits (both backends' limit). Neither
+    /// Modulus: odd, 2048 to 8192 bits, not of a kind that can be factored. Exponent: odd, at least 3, at most 33 bits (both backends' limit). Neither
     /// with leading zeros.
     pub(crate) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, Error> {
         let bits = bit_length(modulus);
@@ -104,6 +106,9 @@ impl Parts {
         }
         if exponent == [1] {
             return Err(Error::Unusable { key: "RSA", reason: "the exponent is 1" });
+        }
+        if roca::is_fingerprint(modulus) {
+            return Err(Error::Unusable { key: "RSA", reason: "the modulus can be factored (CVE-2017-15361)" });
         }
         Ok(Self::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
     }
@@ -235,6 +240,13 @@ mod tests {
         even[255] = 0xfe;
         let error = Parts::rsa(&even, &[3]).unwrap_err();
         assert_eq!(error.to_string(), "the RSA public key is not usable: the modulus is even");
+    }
+
+    #[test]
+    fn an_rsa_modulus_that_can_be_factored() {
+        let reason = "the modulus can be factored (CVE-2017-15361)";
+        let error = Parts::rsa(&roca::tests::vulnerable(), &[1, 0, 1]).unwrap_err();
+        assert_eq!(error, Error::Unusable { key: "RSA", reason });
     }
 
     #[test]

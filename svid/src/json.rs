@@ -3,11 +3,15 @@
 //! Two readers that resolve a duplicate differently see two different tokens, so RFC 7515 §4 and
 //! RFC 7519 §4 let a reader refuse duplicates, and this one does.
 
+mod write;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+pub(crate) use write::{push_integer, push_string};
 
 /// How many characters of foreign text an error repeats.
 const EXCERPT: usize = 64;

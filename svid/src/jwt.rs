@@ -6,10 +6,14 @@ mod error;
 mod frame;
 mod header;
 mod mint;
+mod signature;
 mod signing_input;
+mod times;
 mod token;
 mod unverified;
 mod verify;
+#[cfg(test)]
+mod wycheproof;
 
 pub use bundle::JwtBundle;
 pub use claims::{Claims, MAX_AUDIENCES};

@@ -42,6 +42,8 @@ pub enum HeaderProblem {
     NotAString,
     /// Its value is none of those allowed (JWT-SVID §2.3).
     Value,
+    /// It names extensions that must be understood and are not (RFC 7515 §4.1.11).
+    Critical,
 }
 
 impl fmt::Display for HeaderProblem {
@@ -51,6 +53,7 @@ impl fmt::Display for HeaderProblem {
             Self::NotAllowed => "is not allowed, only `alg`, `kid` and `typ` are",
             Self::NotAString => "is not a string",
             Self::Value => "has a value that is not allowed",
+            Self::Critical => "demands extensions that are not understood",
         })
     }
 }
@@ -69,6 +72,8 @@ pub enum ClaimProblem {
     TooMany(usize),
     /// It is a time outside the years that can be represented.
     OutOfRange,
+    /// It must not be there (WIT-SVID §3.8).
+    NotAllowed,
 }
 
 impl fmt::Display for ClaimProblem {
@@ -79,6 +84,7 @@ impl fmt::Display for ClaimProblem {
             Self::Empty => f.write_str("is empty"),
             Self::TooMany(limit) => write!(f, "has more than {limit} elements"),
             Self::OutOfRange => f.write_str("is out of range"),
+            Self::NotAllowed => f.write_str("is not allowed"),
         }
     }
 }

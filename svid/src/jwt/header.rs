@@ -1,4 +1,4 @@
-//! The protected header: `alg`, `kid`, `typ` and nothing else (JWT-SVID §2).
+//! The protected header: `alg`, `kid`, `typ`, and what each kind of token makes of them.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use keyward_keys::Algorithm;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use super::error::{HeaderProblem, Part, VerifyError, json_error};
-use crate::json::{Fault, Skip, Text, all_different, excerpt, once};
+use super::frame::encode_into;
+use crate::json::{Fault, Skip, Text, all_different, excerpt, once, push_string};
 
 /// The algorithms that JWT-SVID §2.1 allows, all nine.
 pub const JWT_SVID_ALGORITHMS: [Algorithm; 9] = [
@@ -21,7 +22,72 @@ pub const JWT_SVID_ALGORITHMS: [Algorithm; 9] = [
     Algorithm::Ps512,
 ];
 
-/// A header whose algorithm is allowed and whose members are all known.
+/// The kinds of token, which differ in their headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// JWT-SVID §2.
+    JwtSvid,
+    /// WIT-SVID §2.
+    #[cfg(feature = "wit")]
+    WitSvid,
+    /// draft-ietf-wimse-wpt §2.
+    #[cfg(feature = "wit")]
+    Proof,
+}
+
+impl Kind {
+    /// The `typ` to write.
+    pub(crate) fn typ(self) -> &'static str {
+        match self {
+            Self::JwtSvid => "JWT",
+            #[cfg(feature = "wit")]
+            Self::WitSvid => "wit+jwt",
+            #[cfg(feature = "wit")]
+            Self::Proof => "wpt+jwt",
+        }
+    }
+
+    fn reads_typ(self, typ: Option<&str>) -> Result<(), HeaderProblem> {
+        match (self, typ) {
+            // §2.3; RFC 7519 §5.1 recommends upper case "for compatibility" and the SPIFFE text names
+            // exactly these two spellings.
+            (Self::JwtSvid, None | Some("JWT" | "JOSE")) => Ok(()),
+            #[cfg(feature = "wit")]
+            (_, None) => Err(HeaderProblem::Missing),
+            (_, Some(typ)) if typ == self.typ() => Ok(()),
+            _ => Err(HeaderProblem::Value),
+        }
+    }
+
+    /// What is wrong with a member that means nothing here.
+    fn foreign(self, member: &str) -> Option<HeaderProblem> {
+        match (self, member) {
+            // "Any header not described here, registered or private, MUST NOT be included" (§2): that
+            // covers `crit`, `jku`, `jwk`, `x5u`, `x5c` and every other way to bring a key along.
+            (Self::JwtSvid, _) => Some(HeaderProblem::NotAllowed),
+            // RFC 7515 §4.1.11: what must be understood, and is not.
+            #[cfg(feature = "wit")]
+            (_, "crit") => Some(HeaderProblem::Critical),
+            // Others are ignored (WIT-SVID §2.4).
+            #[cfg(feature = "wit")]
+            _ => None,
+        }
+    }
+
+    /// Whether the header must name the key.
+    fn needs_key_id(self) -> bool {
+        match self {
+            Self::JwtSvid => false,
+            // WIT-SVID §2.1.
+            #[cfg(feature = "wit")]
+            Self::WitSvid => true,
+            #[cfg(feature = "wit")]
+            Self::Proof => false,
+        }
+    }
+}
+
+/// A header whose algorithm is allowed and whose members keep the rules of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
@@ -31,7 +97,7 @@ pub(crate) struct Header {
 impl Header {
     /// Reads a header. The algorithm is decided first (JWT-SVID §4): a token that asks for one
     /// outside `allowed` is refused for that, whatever else is wrong with it.
-    pub(crate) fn read(json: &[u8], allowed: &[Algorithm]) -> Result<Self, VerifyError> {
+    pub(crate) fn read(json: &[u8], kind: Kind, allowed: &[Algorithm]) -> Result<Self, VerifyError> {
         let mut fault = None;
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let members = Members(&mut fault)
@@ -39,27 +105,41 @@ impl Header {
             .and_then(|members| deserializer.end().map(|()| members))
             .map_err(|error| json_error(Part::Header, &error, fault.take()))?;
 
-        let Some(algorithm) = members.alg else {
-            return Err(VerifyError::Header { member: "alg".to_owned(), problem: HeaderProblem::Missing });
-        };
+        let bad = |member: &str, problem| VerifyError::Header { member: excerpt(member), problem };
+        let Some(algorithm) = members.alg else { return Err(bad("alg", HeaderProblem::Missing)) };
         let algorithm = JWT_SVID_ALGORITHMS
             .into_iter()
             .find(|known| known.as_str() == algorithm.0)
             .filter(|known| allowed.contains(known))
             .ok_or_else(|| VerifyError::Algorithm { algorithm: excerpt(&algorithm.0) })?;
-        // "Any header not described here, registered or private, MUST NOT be included" (§2): that
-        // covers `crit`, `jku`, `jwk`, `x5u`, `x5c` and every other way to bring a key along.
-        if let Some(member) = members.unknown.first() {
-            return Err(VerifyError::Header { member: excerpt(&member.0), problem: HeaderProblem::NotAllowed });
+        if let Some(error) = members.unknown.iter().find_map(|name| Some(bad(&name.0, kind.foreign(&name.0)?))) {
+            return Err(error);
         }
-        // §2.3; RFC 7519 §5.1 recommends upper case "for compatibility" and the SPIFFE text names
-        // exactly these two spellings.
-        if let Some(typ) = members.typ
-            && !matches!(typ.0.as_ref(), "JWT" | "JOSE")
-        {
-            return Err(VerifyError::Header { member: "typ".to_owned(), problem: HeaderProblem::Value });
+        let typ = members.typ.as_ref().map(|typ| typ.0.as_ref());
+        kind.reads_typ(typ).map_err(|problem| bad("typ", problem))?;
+        if kind.needs_key_id() && members.kid.is_none() {
+            return Err(bad("kid", HeaderProblem::Missing));
         }
         Ok(Self { algorithm, kid: members.kid.map(|kid| kid.0.into_owned()) })
+    }
+
+    /// The encoded header of a token to sign, and its dot.
+    pub(crate) fn encode(algorithm: Algorithm, kid: Option<&str>, kind: Kind) -> String {
+        let mut json = String::with_capacity(96);
+        json.push_str("{\"alg\":\"");
+        json.push_str(algorithm.as_str());
+        json.push('"');
+        if let Some(kid) = kid {
+            json.push_str(",\"kid\":");
+            push_string(&mut json, kid);
+        }
+        json.push_str(",\"typ\":\"");
+        json.push_str(kind.typ());
+        json.push_str("\"}");
+        let mut header = String::with_capacity(json.len() * 4 / 3 + 4);
+        encode_into(json.as_bytes(), &mut header);
+        header.push('.');
+        header
     }
 }
 
@@ -111,7 +191,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Header, VerifyError> {
-        Header::read(json.as_bytes(), &JWT_SVID_ALGORITHMS)
+        Header::read(json.as_bytes(), Kind::JwtSvid, &JWT_SVID_ALGORITHMS)
     }
 
     #[test]
@@ -134,7 +214,7 @@ mod tests {
         }
         // One of the nine, but not one of those the verifier was told to accept.
         assert_eq!(
-            Header::read(br#"{"alg":"RS256"}"#, &[Algorithm::Es256]),
+            Header::read(br#"{"alg":"RS256"}"#, Kind::JwtSvid, &[Algorithm::Es256]),
             Err(VerifyError::Algorithm { algorithm: "RS256".to_owned() })
         );
     }

@@ -7,10 +7,11 @@ use time::{Duration, OffsetDateTime};
 use super::claims::MAX_AUDIENCES;
 use super::error::MintError;
 use super::frame::encode_into;
-use super::header::JWT_SVID_ALGORITHMS;
+use super::header::{Header, JWT_SVID_ALGORITHMS, Kind};
 use super::signing_input::SigningInput;
 use super::token::EncodedJwtSvid;
 use super::unverified::MAX_TOKEN_BYTES;
+use crate::json::{push_integer, push_string};
 
 /// How far `nbf` lies before `iat` unless a request says otherwise, for verifiers whose clocks are late.
 pub const DEFAULT_BACKDATE: Duration = Duration::seconds(10);
@@ -264,7 +265,7 @@ impl<S: Signer> Minter<S> {
     }
 }
 
-/// The encoded header and its dot: exactly `alg`, `kid`, `typ` (JWT-SVID §2).
+/// The encoded header: exactly `alg`, `kid`, `typ` (JWT-SVID §2).
 fn encode_header(algorithm: Algorithm, kid: &str) -> Result<String, MintError> {
     if !JWT_SVID_ALGORITHMS.contains(&algorithm) {
         return Err(MintError::Algorithm { algorithm });
@@ -272,47 +273,7 @@ fn encode_header(algorithm: Algorithm, kid: &str) -> Result<String, MintError> {
     if kid.is_empty() {
         return Err(MintError::KeyId);
     }
-    let mut json = String::with_capacity(96);
-    json.push_str("{\"alg\":\"");
-    json.push_str(algorithm.as_str());
-    json.push_str("\",\"kid\":");
-    push_string(&mut json, kid);
-    json.push_str(",\"typ\":\"JWT\"}");
-    let mut header = String::with_capacity(json.len() * 4 / 3 + 4);
-    encode_into(json.as_bytes(), &mut header);
-    header.push('.');
-    Ok(header)
-}
-
-/// A JSON string: escapes what RFC 8259 §7 demands.
-fn push_string(json: &mut String, text: &str) {
-    json.push('"');
-    let mut plain = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        json.push_str(text.get(plain..index).unwrap_or_default());
-        match byte {
-            b'"' => json.push_str("\\\""),
-            b'\\' => json.push_str("\\\\"),
-            control => {
-                json.push_str("\\u00");
-                for digit in [control >> 4, control & 15] {
-                    json.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-                }
-            }
-        }
-        plain = index + 1;
-    }
-    json.push_str(text.get(plain..).unwrap_or_default());
-    json.push('"');
-}
-
-fn push_integer(json: &mut String, number: i64) {
-    use std::fmt::Write as _;
-    // Writing into a `String` does not fail.
-    let _ = write!(json, "{number}");
+    Ok(Header::encode(algorithm, Some(kid), Kind::JwtSvid))
 }
 
 #[cfg(test)]
@@ -320,7 +281,6 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use keyward_keys::{ErrorKind, KeySigner, KeyType, PrivateKey};
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -454,21 +414,5 @@ mod tests {
             assert!(!shown.contains(part), "{shown}");
         }
         assert!(shown.starts_with("EncodedJwtSvid { issued_at: 1970"), "{shown}");
-    }
-
-    proptest! {
-        #[test]
-        fn strings_are_json(text in any::<String>()) {
-            let mut json = String::new();
-            push_string(&mut json, &text);
-            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn control_characters_are_escaped() {
-        let mut json = String::new();
-        push_string(&mut json, "a\"b\\c\nd\u{1f}é");
-        assert_eq!(json, r#""a\"b\\c\u000ad\u001fé""#);
     }
 }

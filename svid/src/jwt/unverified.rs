@@ -7,7 +7,7 @@ use keyward_keys::Algorithm;
 use super::claims::Claims;
 use super::error::VerifyError;
 use super::frame::Frame;
-use super::header::{Header, JWT_SVID_ALGORITHMS};
+use super::header::{Header, JWT_SVID_ALGORITHMS, Kind};
 
 /// The longest token that is read: 64 KiB. A [`Verifier`](super::Verifier) may be told to read less.
 pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
@@ -45,7 +45,7 @@ impl<'a> UnverifiedJwtSvid<'a> {
 
     pub(super) fn read(token: &'a str, limit: usize, algorithms: &[Algorithm]) -> Result<Self, VerifyError> {
         let frame = Frame::cut(token, limit)?;
-        let header = Header::read(&frame.header()?, algorithms)?;
+        let header = Header::read(&frame.header()?, Kind::JwtSvid, algorithms)?;
         let payload = frame.claims()?;
         let claims = Claims::read(&payload)?;
         Ok(Self { frame, header, claims, payload, length: token.len() })

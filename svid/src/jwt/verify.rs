@@ -10,14 +10,13 @@ use super::bundle::JwtBundle;
 use super::claims::Claims;
 use super::error::{VerifierError, VerifyError};
 use super::header::JWT_SVID_ALGORITHMS;
+use super::signature::authentic;
+use super::times::timely;
 use super::unverified::{MAX_TOKEN_BYTES, UnverifiedJwtSvid};
 use crate::json::excerpt;
 
 /// The largest leeway a verifier grants.
 pub const MAX_LEEWAY: Duration = Duration::MINUTE;
-
-/// How many keys are tried for a token that names no key, or a name that several keys bear.
-const MAX_TRIES: usize = 8;
 
 /// What a [`Verifier`] accepts, beyond its audiences.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,44 +132,19 @@ impl Verifier {
         if found.as_str() != bundle.trust_domain().as_str() {
             return Err(VerifyError::TrustDomain { expected: bundle.trust_domain().clone(), found: found.to_owned() });
         }
-        self.check_signature(&token, bundle)?;
+        authentic(&token.frame, &token.header, bundle.keys())?;
         // JWT-SVID §3.2, RFC 7519 §4.1.3: audiences are compared byte by byte.
         if !claims.audiences().iter().any(|audience| self.audiences.contains(audience)) {
             let found = claims.audiences().iter().map(|audience| excerpt(audience)).collect();
             return Err(VerifyError::Audience { found });
         }
-        // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
-        if now.saturating_sub(self.options.leeway) >= claims.expires() {
-            return Err(VerifyError::Expired { now, not_after: claims.expires() });
-        }
-        // RFC 7519 §4.1.5: "before which the JWT MUST NOT be accepted".
-        if let Some(not_before) = claims.not_before()
-            && now.saturating_add(self.options.leeway) < not_before
-        {
-            return Err(VerifyError::NotYetValid { now, not_before });
-        }
+        timely(claims.expires(), claims.not_before(), self.options.leeway, now)?;
         Ok(JwtSvid {
             algorithm: token.header.algorithm,
             kid: token.header.kid,
             claims: token.claims,
             payload: token.payload,
         })
-    }
-
-    /// Finds the key by `kid` and algorithm and checks the signature (RFC 7515 §5.2). A token without `kid`
-    /// (JWT-SVID §2.2 makes it optional) is tried with each key that fits, up to [`MAX_TRIES`].
-    fn check_signature(&self, token: &UnverifiedJwtSvid<'_>, bundle: &JwtBundle) -> Result<(), VerifyError> {
-        let algorithm = token.header.algorithm;
-        let kid = token.header.kid.as_deref();
-        let signature = token.frame.signature()?;
-        let mut tried = false;
-        for key in bundle.keys().candidates(kid, algorithm).take(MAX_TRIES) {
-            if key.public_key().verify(algorithm, token.frame.signed.as_bytes(), &signature).is_ok() {
-                return Ok(());
-            }
-            tried = true;
-        }
-        Err(if tried { VerifyError::Signature } else { VerifyError::NoKey { kid: kid.map(excerpt), algorithm } })
     }
 }
 
