@@ -58,6 +58,11 @@ pub fn issuing(tenant: &Name) -> String {
     format!("t/{tenant}/issuing")
 }
 
+/// When what verifiers read of a tenant changed last.
+pub fn publication(tenant: &Name) -> String {
+    format!("t/{tenant}/publication")
+}
+
 /// The trust domain of a tenant, fixed when its first identity is issued.
 pub fn trust_domain(tenant: &Name) -> String {
     format!("t/{tenant}/trust-domain")

@@ -30,6 +30,7 @@ pub mod openapi;
 pub mod outbound;
 pub mod output;
 pub mod policies;
+pub mod publication;
 pub mod random;
 pub mod rings;
 pub mod router;

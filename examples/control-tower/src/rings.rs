@@ -10,7 +10,7 @@ use crate::{
     app::{Actor, App, Commit},
     db::Stored,
     http::error::{Answer, ApiError},
-    identity, layout, random,
+    identity, layout, publication, random,
     store::{Guard, Write},
 };
 
@@ -118,7 +118,11 @@ async fn commit(
     if !destroyed.is_empty() {
         audit = audit.with("destroyed", destroyed);
     }
-    let outcome = app.commit(vec![stored.guard()], vec![put(app, tenant, ring)?], audit).await?;
+    let (mut guards, mut writes) = (vec![stored.guard()], vec![put(app, tenant, ring)?]);
+    if ring.signs_jwts() {
+        publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
+    }
+    let outcome = app.commit(guards, writes, audit).await?;
     if matches!(outcome, Commit::Done(_)) {
         app.tasks.rings_changed();
     }

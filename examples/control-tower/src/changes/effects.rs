@@ -18,7 +18,7 @@ use crate::{
     documents::{KEYS, ROLES},
     http::error::{Answer, ApiError},
     identity::{self, SETTINGS},
-    layout, random,
+    layout, publication, random,
     store::{Guard, Write},
 };
 
@@ -63,7 +63,13 @@ impl Changes<'_> {
         }
         self.refuse_shared_role_ids().await?;
         self.tokens_outlive_no_signing_key(changes, &issuing, &rings)?;
-        rings.write(self)
+        rings.write(self)?;
+        let settings = changes.iter().any(|change| change.path().as_str() == SETTINGS);
+        if settings || rings.publish_a_change() {
+            let publication = publication::changes(self.app, &self.tenant, self.now).await?;
+            publication.add_to(&mut self.guards, &mut self.writes);
+        }
+        Ok(())
     }
 
     /// What the documents alone do not show: a key that was replaced signs on until verifiers know the next one, and a version

@@ -29,6 +29,17 @@ pub(super) struct Rings {
 }
 
 impl Rings {
+    /// Whether one changed that verifiers may know.
+    pub(super) fn publish_a_change(&self) -> bool {
+        let published = |name: &Name| {
+            let stored = self.stored.get(name).is_some_and(|ring| ring.value.signs_jwts());
+            stored || self.now.get(name).is_some_and(Ring::signs_jwts)
+        };
+        self.changed.iter().any(published)
+    }
+}
+
+impl Rings {
     pub(super) async fn load(changes: &Changes<'_>, issuing: &Issuing, list: &[Change]) -> Answer<Self> {
         let signing = list
             .iter()

@@ -10,7 +10,7 @@ use crate::{
     app::{Actor, App},
     http::error::ApiError,
     identity::{self, Identity},
-    layout, rings,
+    layout, publication, rings,
     store::snapshot,
     tenant::Tenant,
 };
@@ -76,9 +76,10 @@ async fn advance_issuing(app: &App, tenant: &Name) -> Result<(), ApiError> {
         return Ok(());
     }
     let record = issuing.to_record().map_err(ApiError::internal)?;
-    let write = app.db.put(stored.key.clone(), &record)?;
+    let (mut guards, mut writes) = (vec![stored.guard()], vec![app.db.put(stored.key.clone(), &record)?]);
+    publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     let audit = Actor::task(tenant, "rotate").did("issuing-advance", now);
     // A conflict means that somebody else changed it: the next look decides again.
-    let _ = app.commit(vec![stored.guard()], vec![write], audit).await?;
+    let _ = app.commit(guards, writes, audit).await?;
     Ok(())
 }

@@ -27,8 +27,12 @@ impl Flaky {
 
 impl Store for Flaky {
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
-        // A ring that is made is made with its document; this is about those that change.
-        let changes_ring = matches!(writes.as_slice(), [Write::Put(key, _)] if key.contains("/ring/"));
+        // A ring that is made is made with its document; this is about those that change, and with them what is published.
+        let changes_ring = match writes.as_slice() {
+            [Write::Put(ring, _)] => ring.contains("/ring/"),
+            [Write::Put(ring, _), Write::Put(other, _)] => ring.contains("/ring/") && other.ends_with("/publication"),
+            _ => false,
+        };
         let fault = if changes_ring { self.rng.lock().unwrap().random_range(0..4) } else { 0 };
         self.faults.fetch_add(u64::from(fault > 0), Ordering::Relaxed);
         Box::pin(async move {
