@@ -233,6 +233,11 @@ impl Issuing {
         self.terms.iter().any(|term| term.ring == *ring && !term.is_over(&rings, at))
     }
 
+    /// From when verifiers need this ring no more; `None` as long as no other one was chosen.
+    pub fn needed_until<'r>(&self, ring: &Name, rings: impl Fn(&Name) -> Option<&'r Ring>) -> Option<OffsetDateTime> {
+        self.terms.iter().find(|term| term.ring == *ring)?.over(&rings)
+    }
+
     /// Checks that tokens of this life verify until they expire, whichever ring signs them: see
     /// [`Ring::check_tokens`].
     ///

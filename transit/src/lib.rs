@@ -61,4 +61,4 @@ pub use operation::{Marshaling, SignOptions};
 pub use phase::{Phase, Transitions};
 pub use ring::{Command, FirstActivation, Material, Published, Ring, RingSigner, RingView, VersionView};
 pub use schedule::{CLOCK_SKEW, DISTRIBUTION_DELAY, Overlap, Schedule, ScheduleError, Timeline};
-pub use seal::{Kek, KekSet, RecordError, open, seal};
+pub use seal::{Kek, KekSet, RecordError, check_format, open, seal};

@@ -169,6 +169,11 @@ impl Ring {
         Some(self.version(version)?.times)
     }
 
+    /// The key ID of a version, whatever its phase; `None` when there is no such version or its key is symmetric.
+    pub fn kid(&self, version: u32) -> Option<&str> {
+        Some(self.version(version)?.public.as_ref()?.kid.as_str())
+    }
+
     /// The number of the newest version, pending or not; 0 when there is none.
     pub fn newest_version(&self) -> u32 {
         self.versions.last().map_or(0, |version| version.number)

@@ -180,8 +180,12 @@ pub(crate) fn to_json(record: &impl Serialize, expected: &'static str) -> Result
     Ok(json)
 }
 
-/// Refuses JSON that a newer release wrote, before its other members are looked at.
-pub(crate) fn check_format(json: &[u8], known: u32, expected: &'static str) -> Result<(), RecordError> {
+/// Refuses a JSON record whose member `format` says that a newer release wrote it, before its other members are looked at.
+/// `known` is the newest format that the caller reads, `expected` what the record should hold, for the error's text.
+///
+/// # Errors
+/// [`RecordError::UnknownFormat`], and [`RecordError::Malformed`] where there is no such member.
+pub fn check_format(json: &[u8], known: u32, expected: &'static str) -> Result<(), RecordError> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,

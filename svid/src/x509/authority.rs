@@ -41,6 +41,8 @@ mod issuer;
 mod leaf;
 mod oid;
 mod pem;
+#[cfg(feature = "transit")]
+mod ring;
 mod root;
 mod signing;
 mod subject;
@@ -56,6 +58,8 @@ pub use error::Error;
 pub use intermediate::{IntermediateRequest, LONGEST_DELEGATION};
 pub use issuer::Issuer;
 pub use leaf::{DEFAULT_LONGEST_TTL, IssuedSvid, KeyedSvid, LeafRequest, UnsignedSvid};
+#[cfg(feature = "transit")]
+pub use ring::{AuthorityRing, AuthorityVersion, IssuingAuthorities};
 pub use root::AuthorityRequest;
 pub use signing::Authority;
 pub use subject::{Subject, SubjectField, SubjectProblem};

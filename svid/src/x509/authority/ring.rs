@@ -1,0 +1,249 @@
+//! The life of an authority: a key ring, and a certificate for each of its versions.
+
+mod issuing;
+mod record;
+mod view;
+
+use std::sync::Arc;
+
+use keyward_config_values::{Duration, Name};
+use keyward_keys::{Algorithm, KeyType, PrivateKey};
+use keyward_spiffe_id::{TrustDomain, TrustDomainRef};
+use keyward_transit::{
+    AutoRotate, CLOCK_SKEW, Cipher, Command, FirstActivation, Material, Overlap, Ring, RingConfig, RingSigner, Schedule,
+};
+use rand_core::CryptoRng;
+use rustls_pki_types::CertificateDer;
+use time::OffsetDateTime;
+
+use super::Error;
+use super::config::CaConfig;
+use super::issuer::Issuer;
+use super::root::AuthorityRequest;
+use super::signing::Authority;
+use super::subject::Subject;
+
+pub use issuing::IssuingAuthorities;
+pub use view::AuthorityVersion;
+
+/// An authority that renews itself: a [`Ring`] of keys, which is nowhere reachable as one, and a self-signed certificate for
+/// each version.
+///
+/// A version is prepared (published for a day, so that every verifier has it), then active (it signs), then retired:
+/// it stays published until nothing that it signed is valid any more. The next one is made six days before the
+/// certificate ends. As with a ring, the caller does what [`advance`](Self::advance) asks for, stores the state guarded
+/// by a revision of its own, uses a change only once it is stored, and asks again at
+/// [`next_deadline`](Self::next_deadline). Everything said of a [`Ring`] about time is true here.
+///
+/// ```
+/// use keyward_keys::PrivateKey;
+/// use keyward_svid::x509::authority::{AuthorityRing, CaConfig, LeafRequest};
+/// use keyward_transit::{Command, FirstActivation};
+/// use time::{Duration, macros::datetime};
+/// # let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+///
+/// let config: CaConfig = serde_json::from_str(r#"{"name": "edge", "ttl": "90d"}"#)?;
+/// let now = datetime!(2026-03-01 00:00 UTC);
+/// let mut ring = AuthorityRing::new(config, "example.org".parse()?, FirstActivation::AtOnce, now)?;
+/// for command in ring.advance(now) {
+///     if let Command::Generate { version, .. } = command {
+///         ring.install(version, PrivateKey::generate(ring.config().key_type)?, &mut rng, now)?;
+///         // … store the ring here …
+///     }
+/// }
+/// assert_eq!(ring.published(now).len(), 1);
+///
+/// let key = PrivateKey::generate(ring.config().key_type)?;
+/// let request = LeafRequest::new("spiffe://example.org/db".parse()?, key.public_key(), Duration::HOUR)?;
+/// let svid = ring.authority(now)?.issue(&request, &mut rng, now)?;
+/// assert_eq!(svid.not_after(), now + Duration::HOUR);
+/// assert_eq!(ring.next_deadline(now), Some(now + Duration::days(84)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct AuthorityRing {
+    config: CaConfig,
+    /// `config.subject-…`, checked.
+    subject: Subject,
+    trust_domain: TrustDomain,
+    ring: Ring,
+    /// One for each version, in their order.
+    issuers: Vec<Arc<Issuer>>,
+}
+
+impl AuthorityRing {
+    /// An authority without versions. [`advance`](Self::advance) asks for the first one, which signs at once only where
+    /// no verifier holds a bundle of the trust domain yet.
+    ///
+    /// # Errors
+    /// Those of [`CaConfig::validate`].
+    pub fn new(
+        config: CaConfig,
+        trust_domain: TrustDomain,
+        first: FirstActivation,
+        now: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        let subject = config.validate()?;
+        let ring = Ring::new(ring_config(&config), first, now)?;
+        Ok(Self { config, subject, trust_domain, ring, issuers: Vec::new() })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &CaConfig {
+        &self.config
+    }
+
+    /// The name.
+    pub fn name(&self) -> &Name {
+        &self.config.name
+    }
+
+    /// The trust domain whose IDs it issues, which cannot change.
+    pub fn trust_domain(&self) -> TrustDomainRef<'_> {
+        self.trust_domain.borrowed()
+    }
+
+    /// Takes over an edited configuration and answers whether it differs. Subject and `ttl` are those of the versions made
+    /// later.
+    ///
+    /// # Errors
+    /// Those of [`CaConfig::validate`]; [`Error::Ring`] when the name or the key type would change.
+    pub fn reconfigure(&mut self, config: CaConfig, now: OffsetDateTime) -> Result<bool, Error> {
+        let subject = config.validate()?;
+        if config.key_type != self.config.key_type {
+            return Err(Error::Ring(keyward_transit::Error::Immutable {
+                field: "key-type",
+                from: self.config.key_type.to_string(),
+                to: config.key_type.to_string(),
+            }));
+        }
+        self.ring.reconfigure(ring_config(&config), now)?;
+        let changed = config != self.config;
+        self.subject = subject;
+        self.config = config;
+        Ok(changed)
+    }
+
+    /// What is to be done now: see [`Ring::advance`]. [`Command::Generate`] is answered by [`install`](Self::install),
+    /// [`Command::Destroy`] by [`destroy`](Self::destroy).
+    pub fn advance(&self, now: OffsetDateTime) -> Vec<Command> {
+        self.ring.advance(now)
+    }
+
+    /// When to call [`advance`](Self::advance) again: see [`Ring::next_deadline`].
+    pub fn next_deadline(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.ring.next_deadline(now)
+    }
+
+    /// Asks for a new version before its time: see [`Ring::rotate`].
+    ///
+    /// # Errors
+    /// [`Error::Ring`] while a version is pending.
+    pub fn rotate(&self, now: OffsetDateTime) -> Result<Command, Error> {
+        Ok(self.ring.rotate(now)?)
+    }
+
+    /// Takes in a key that was made for a new version, of the type that [`config`](Self::config) says, and makes its
+    /// certificate, which lives for `ttl` from now. Once the state is stored, [`published`](Self::published) has it.
+    ///
+    /// # Errors
+    /// [`Error::Ring`] as [`Ring::install`]; [`Error::Keys`] when the key does not sign.
+    pub fn install(
+        &mut self,
+        version: u32,
+        key: PrivateKey,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> Result<Command, Error> {
+        let at = self.ring.effective(now);
+        let algorithm = Algorithm::default_for(key.key_type());
+        let not_after = at.saturating_add(self.config.ttl.to_time());
+        let request = AuthorityRequest::new(self.trust_domain.clone(), self.subject.clone(), not_after);
+        let unsigned = request.prepare(key.public_key(), algorithm, rng, at)?;
+        let signature = key.sign_asn1(algorithm, unsigned.as_bytes())?;
+        let issuer = Issuer::new(algorithm, [unsigned.attach_der(&signature)?])?;
+        let command = self.ring.install(version, Material::from_private_key(key), now)?;
+        self.issuers.push(Arc::new(issuer));
+        Ok(command)
+    }
+
+    /// Destroys the key of a version that is over, as [`Command::Destroy`] asked. Its certificate stays on record.
+    ///
+    /// # Errors
+    /// [`Error::Ring`] unless it is over.
+    pub fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Result<(), Error> {
+        Ok(self.ring.destroy(version, now)?)
+    }
+
+    /// Raises the highest time stored: see [`Ring::observe`].
+    pub fn observe(&mut self, now: OffsetDateTime) -> bool {
+        self.ring.observe(now)
+    }
+
+    /// The active version, ready to issue. What it issues ends before its certificate leaves the published set.
+    ///
+    /// Use it for what is issued now and ask again; it does not notice a rotation.
+    ///
+    /// # Errors
+    /// [`Error::Ring`] while no version is active.
+    pub fn authority(&self, now: OffsetDateTime) -> Result<Authority<RingSigner>, Error> {
+        let signer = self.ring.signer(now)?;
+        let issuer = self.issuer(signer.version()).ok_or(Error::NoAuthority)?;
+        let end = self.published_until(&signer, now).saturating_sub(CLOCK_SKEW.to_time());
+        Ok(Authority::with_issuer(Arc::clone(issuer), signer).with_end(end))
+    }
+
+    /// The certificates that verifiers need, oldest first: of prepared, active and retired versions.
+    pub fn published(&self, now: OffsetDateTime) -> Vec<CertificateDer<'static>> {
+        let versions = self.ring.published(now);
+        let issuers = versions.iter().filter_map(|published| self.issuer(published.version));
+        issuers.map(|issuer| issuer.certificate().clone()).collect()
+    }
+
+    /// The latest time by `now` at which what [`published`](Self::published) answers changed; `None` while there is no
+    /// version.
+    pub fn published_changed_at(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.ring.published_changed_at(now)
+    }
+
+    /// The longest `max-age`, and the longest refresh hint, with which its certificates may be published: see
+    /// [`Overlap::jwks_max_age`].
+    pub fn max_age(&self) -> Duration {
+        self.ring.max_age()
+    }
+
+    fn issuer(&self, version: u32) -> Option<&Arc<Issuer>> {
+        self.issuers.get(usize::try_from(version).ok()?.checked_sub(1)?)
+    }
+
+    /// Until when the version is published at least: known once its successor is, and before that as if the successor were
+    /// made now.
+    fn published_until(&self, signer: &RingSigner, now: OffsetDateTime) -> OffsetDateTime {
+        let total = self.ring.overlap().unwrap_or_default().total().to_time();
+        signer.verifies_until().unwrap_or_else(|| self.ring.effective(now).saturating_add(total))
+    }
+}
+
+/// A successor is made six days before the end of a certificate and signs a day later; the old version has then nothing
+/// to do for two more days, stays published for another two, and leaves a day before its end.
+fn ring_config(config: &CaConfig) -> RingConfig {
+    let mut ring = RingConfig::new(config.name.clone());
+    ring.cipher = cipher(config.key_type);
+    let overlap = Overlap::default();
+    let margin = overlap.total().saturating_add(Duration::DAY);
+    let rotate_after = Duration::from_secs(config.ttl.as_secs().saturating_sub(margin.as_secs()));
+    let schedule = Schedule::new(
+        rotate_after.unwrap_or(Duration::MIN),
+        overlap.activate_after(),
+        overlap.deprecate_after(),
+        overlap.invalidate_after(),
+    );
+    // Every `ttl` that is allowed makes a schedule that is.
+    ring.auto_rotate = schedule.ok().map(AutoRotate::from);
+    ring.distribute = config.distribute.clone();
+    ring
+}
+
+fn cipher(key_type: KeyType) -> Cipher {
+    Cipher::ALL.into_iter().find(|cipher| cipher.key_type() == Some(key_type)).unwrap_or(Cipher::EcdsaP256)
+}
