@@ -127,6 +127,36 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Not the name of a variable.
+    #[error("{}: not the name of a variable; write one such as `site` or `spiffe-id.path[1]`", Quoted(.input))]
+    VariableName {
+        /// What was written.
+        input: String,
+    },
+    /// `${` without a name and `}` behind it.
+    #[error("{}: at position {position}, {} is not the name of a variable; write for example `${{site}}`", Quoted(.input), Quoted(.found))]
+    TemplateVariable {
+        /// The whole text.
+        input: String,
+        /// What stands between the braces, or to the end where there is no `}`.
+        found: String,
+        /// The place of the `$`, counted in characters from 1.
+        position: usize,
+    },
+    /// More variables than one text may have.
+    #[error("{}: more than 32 variables", Quoted(.input))]
+    TemplateTooMany {
+        /// The text.
+        input: String,
+    },
+    /// A text with variables that is too long.
+    #[error("{}: {length} bytes; write at most 4096", Quoted(.input))]
+    TemplateTooLong {
+        /// The text.
+        input: String,
+        /// How many bytes it has.
+        length: usize,
+    },
 }
 
 impl Error {

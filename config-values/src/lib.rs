@@ -1,5 +1,5 @@
 //! The values that configuration documents are made of: durations (`30d`), networks
-//! (`10.0.0.0/8`), names (`payments`) and distribution (`to: all`).
+//! (`10.0.0.0/8`), names (`payments`), distribution (`to: all`) and text with variables (`${site}`).
 //!
 //! Every type has one door in ([`FromStr`](std::str::FromStr), which serde goes through too) and one
 //! canonical way out ([`Display`](std::fmt::Display)), and parsing what was displayed gives the
@@ -39,13 +39,17 @@ mod distribute;
 mod duration;
 mod error;
 mod name;
+mod template;
 mod text;
+mod variable;
 
 pub use cidr::Cidr;
 pub use distribute::Distribute;
 pub use duration::Duration;
 pub use error::{Error, ErrorKind};
 pub use name::Name;
+pub use template::{Template, TemplatePart, Undefined};
+pub use variable::VariableName;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
