@@ -17,7 +17,7 @@ use crate::{
     app::App,
     db::{Db, DbError, Stored},
     http::error::{Answer, ApiError},
-    layout,
+    layout, rings,
     store::{Guard, Write},
 };
 
@@ -263,5 +263,5 @@ pub async fn issuing(db: &Db, tenant: &Name) -> Result<Option<Stored<Arc<Issuing
 /// # Errors
 /// Those of the store.
 pub async fn ring(db: &Db, tenant: &Name, name: &Name) -> Result<Option<Stored<Arc<Ring>>>, DbError> {
-    db.load_sealed(&layout::ring(tenant, name.as_str()), Ring::from_sealed).await
+    rings::load(db, tenant, name).await
 }

@@ -1,18 +1,88 @@
-//! Key rings in the store: made, rotated, advanced; every change guarded by the revision that it was decided on.
+//! Key rings in the store, those of authorities among them: made, rotated, advanced; every change guarded by the revision that it
+//! was decided on.
 
 use std::sync::Arc;
 
 use keyward_config_values::Name;
-use keyward_transit::{Cipher, Command, Material, Ring, RingView};
+use keyward_transit::{Cipher, Command, Kek, KekSet, Material, RecordError, Ring, RingView};
 use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App, Commit},
-    db::Stored,
+    db::{Db, DbError, Stored},
     http::error::{Answer, ApiError},
-    identity, layout, publication, random,
-    store::{Guard, Write},
+    layout, publication, random,
+    store::{Guard, Write, snapshot},
 };
+
+/// A record that holds a ring: a transit key, or an authority, whose versions have certificates besides.
+pub trait Kept: Clone + Send + Sync + 'static {
+    /// What the audit log calls one.
+    const KIND: &'static str;
+    /// The event of a change that time asked for.
+    const ADVANCE: &'static str;
+
+    /// Of all of a tenant.
+    fn folder(tenant: &Name) -> String;
+
+    /// As it is stored.
+    ///
+    /// # Errors
+    /// It does not open, or makes no sense.
+    fn open(keks: &KekSet, place: &str, record: &[u8]) -> Result<Self, RecordError>;
+
+    /// To be stored.
+    ///
+    /// # Errors
+    /// The backend fails.
+    fn seal(&self, kek: &Kek, place: &str) -> Result<Vec<u8>, RecordError>;
+
+    /// The ring.
+    fn ring(&self) -> &Ring;
+
+    /// Takes in a key that the ring asked for.
+    ///
+    /// # Errors
+    /// The ring refuses.
+    fn install(&mut self, version: u32, key: Material, now: OffsetDateTime) -> Answer<()>;
+
+    /// Destroys the key of an invalid version.
+    ///
+    /// # Errors
+    /// The ring refuses.
+    fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()>;
+}
+
+impl Kept for Ring {
+    const KIND: &'static str = "key";
+    const ADVANCE: &'static str = "key-advance";
+
+    fn folder(tenant: &Name) -> String {
+        layout::rings(tenant)
+    }
+
+    fn open(keks: &KekSet, place: &str, record: &[u8]) -> Result<Self, RecordError> {
+        Self::from_sealed(keks, place, record)
+    }
+
+    fn seal(&self, kek: &Kek, place: &str) -> Result<Vec<u8>, RecordError> {
+        self.to_sealed(kek, place, &mut random::rng())
+    }
+
+    fn ring(&self) -> &Ring {
+        self
+    }
+
+    fn install(&mut self, version: u32, key: Material, now: OffsetDateTime) -> Answer<()> {
+        // The key set is made from the store at each request: committing the ring is publishing it.
+        let _publish = Ring::install(self, version, key, now)?;
+        Ok(())
+    }
+
+    fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()> {
+        Ok(Ring::destroy(self, version, now)?)
+    }
+}
 
 /// How often a change is decided again because another tower was faster.
 const TRIES: usize = 8;
@@ -25,13 +95,36 @@ pub async fn generate(app: &App, cipher: Cipher) -> Answer<Material> {
     app.compute(move || Material::generate(cipher, &mut random::rng())).await?.map_err(ApiError::internal)
 }
 
-/// What stores a ring.
+/// Where one stands.
+pub fn place<K: Kept>(tenant: &Name, name: &Name) -> String {
+    format!("{}{name}", K::folder(tenant))
+}
+
+/// One, its keys parsed.
+///
+/// # Errors
+/// Those of the store.
+pub async fn load<K: Kept>(db: &Db, tenant: &Name, name: &Name) -> Result<Option<Stored<Arc<K>>>, DbError> {
+    db.load_sealed(&place::<K>(tenant, name), K::open).await
+}
+
+/// The names of all.
+///
+/// # Errors
+/// Those of the store.
+pub async fn names<K: Kept>(db: &Db, tenant: &Name) -> Result<Vec<Name>, DbError> {
+    let folder = K::folder(tenant);
+    let (_, entries) = snapshot(&**db.store(), &folder).await?;
+    Ok(entries.iter().filter_map(|entry| entry.key.strip_prefix(&folder)?.parse().ok()).collect())
+}
+
+/// What stores one.
 ///
 /// # Errors
 /// It cannot be sealed.
-pub fn put(app: &App, tenant: &Name, ring: &Ring) -> Answer<Write> {
-    let key = layout::ring(tenant, ring.name().as_str());
-    let sealed = ring.to_sealed(app.db.keks().current(), &key, &mut random::rng()).map_err(ApiError::internal)?;
+pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
+    let key = place::<K>(tenant, kept.ring().name());
+    let sealed = kept.seal(app.db.keks().current(), &key).map_err(ApiError::internal)?;
     Ok(Write::Put(key, sealed))
 }
 
@@ -53,21 +146,21 @@ pub async fn rotate(app: &App, tenant: &Name, stored: Stored<Arc<Ring>>, actor: 
 ///
 /// # Errors
 /// Those of the store; then nothing was changed, and the same call does it later.
-pub async fn advance(app: &App, tenant: &Name, name: &Name) -> Answer<Option<OffsetDateTime>> {
+pub async fn advance<K: Kept>(app: &App, tenant: &Name, name: &Name) -> Answer<Option<OffsetDateTime>> {
     for _ in 0..TRIES {
-        let Some(stored) = identity::ring(&app.db, tenant, name).await? else { return Ok(None) };
-        let commands = stored.value.advance(app.clock.now());
+        let Some(stored) = load::<K>(&app.db, tenant, name).await? else { return Ok(None) };
+        let ring = stored.value.ring();
+        let commands = ring.advance(app.clock.now());
         if commands.is_empty() {
-            return Ok(stored.value.next_deadline(app.clock.now()));
-        }
-        let mut ring = Ring::clone(&stored.value);
-        for command in commands {
-            perform(app, &mut ring, command).await?;
-        }
-        if let Commit::Done(_) =
-            commit(app, tenant, &stored, &ring, &Actor::task(tenant, "rotate"), "key-advance").await?
-        {
             return Ok(ring.next_deadline(app.clock.now()));
+        }
+        let mut kept = K::clone(&stored.value);
+        for command in commands {
+            perform(app, &mut kept, command).await?;
+        }
+        if let Commit::Done(_) = commit(app, tenant, &stored, &kept, &Actor::task(tenant, "rotate"), K::ADVANCE).await?
+        {
+            return Ok(kept.ring().next_deadline(app.clock.now()));
         }
     }
     // Another tower is at it.
@@ -78,30 +171,29 @@ pub async fn advance(app: &App, tenant: &Name, name: &Name) -> Answer<Option<Off
 ///
 /// # Errors
 /// The backend fails, or the ring refuses.
-pub async fn perform(app: &App, ring: &mut Ring, command: Command) -> Answer<()> {
+pub async fn perform<K: Kept>(app: &App, kept: &mut K, command: Command) -> Answer<()> {
     match command {
         Command::Generate { cipher, version } => {
-            let material = generate(app, cipher).await?;
-            let _publish = ring.install(version, material, app.clock.now())?;
+            let key = generate(app, cipher).await?;
+            kept.install(version, key, app.clock.now())
         }
-        Command::Destroy { version } => ring.destroy(version, app.clock.now())?,
-        // The key set is made from the store at each request: committing the ring is publishing it.
-        _ => {}
+        Command::Destroy { version } => kept.destroy(version, app.clock.now()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-async fn commit(
+async fn commit<K: Kept>(
     app: &App,
     tenant: &Name,
-    stored: &Stored<Arc<Ring>>,
-    ring: &Ring,
+    stored: &Stored<Arc<K>>,
+    kept: &K,
     actor: &Actor,
     event: &'static str,
 ) -> Answer<Commit> {
     let now = app.clock.now();
-    let mut audit = actor.did(event, now).with("key", ring.name().as_str());
-    let before = stored.value.view(now).versions;
+    let ring = kept.ring();
+    let mut audit = actor.did(event, now).with(K::KIND, ring.name().as_str());
+    let before = stored.value.ring().view(now).versions;
     let mut destroyed = Vec::new();
     for version in ring.view(now).versions {
         match before.iter().find(|earlier| earlier.version == version.version) {
@@ -118,7 +210,7 @@ async fn commit(
     if !destroyed.is_empty() {
         audit = audit.with("destroyed", destroyed);
     }
-    let (mut guards, mut writes) = (vec![stored.guard()], vec![put(app, tenant, ring)?]);
+    let (mut guards, mut writes) = (vec![stored.guard()], vec![put(app, tenant, kept)?]);
     if ring.signs_jwts() {
         publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     }
@@ -130,6 +222,6 @@ async fn commit(
 }
 
 /// The guard for a ring that must be as it was read, or absent.
-pub fn guard(tenant: &Name, name: &str, stored: Option<&Stored<Arc<Ring>>>) -> Guard {
-    stored.map_or_else(|| Guard::Absent(layout::ring(tenant, name)), Stored::guard)
+pub fn guard<K: Kept>(tenant: &Name, name: &Name, stored: Option<&Stored<Arc<K>>>) -> Guard {
+    stored.map_or_else(|| Guard::Absent(place::<K>(tenant, name)), Stored::guard)
 }

@@ -10,9 +10,9 @@ use keyward_approle::{Role, RoleConfig};
 use keyward_config_tree::{Change, Field, FieldError, Path};
 use keyward_config_values::Name;
 use keyward_svid::SpiffeSettings;
-use keyward_transit::Issuing;
+use keyward_transit::{Issuing, Ring};
 
-use super::{Changes, name_in, ring_set::Rings};
+use super::{Changes, name_in, ring_set::Set};
 use crate::{
     db::Stored,
     documents::{KEYS, ROLES},
@@ -48,7 +48,7 @@ impl Changes<'_> {
     pub(super) async fn effects(&mut self, changes: &[Change], dry_run: bool) -> Answer<()> {
         let stored = identity::issuing(&self.app.db, &self.tenant).await?;
         let mut issuing = stored.as_ref().map_or_else(Issuing::default, |stored| Issuing::clone(&stored.value));
-        let mut rings = Rings::load(self, &issuing, changes).await?;
+        let mut rings = Set::of_keys(self, &issuing, changes).await?;
         for change in changes {
             if let Some(name) = name_in(change.path(), KEYS) {
                 rings.change(self, &issuing, name, change, dry_run).await?;
@@ -65,7 +65,7 @@ impl Changes<'_> {
         self.tokens_outlive_no_signing_key(changes, &issuing, &rings)?;
         rings.write(self)?;
         let settings = changes.iter().any(|change| change.path().as_str() == SETTINGS);
-        if settings || rings.publish_a_change() {
+        if settings || rings.publishes_a_change() {
             let publication = publication::changes(self.app, &self.tenant, self.now).await?;
             publication.add_to(&mut self.guards, &mut self.writes);
         }
@@ -74,7 +74,7 @@ impl Changes<'_> {
 
     /// What the documents alone do not show: a key that was replaced signs on until verifiers know the next one, and a version
     /// that was replaced keeps the end that it was given. Neither may sign tokens that live longer than it verifies.
-    fn tokens_outlive_no_signing_key(&self, changes: &[Change], issuing: &Issuing, rings: &Rings) -> Answer<()> {
+    fn tokens_outlive_no_signing_key(&self, changes: &[Change], issuing: &Issuing, rings: &Set<Ring>) -> Answer<()> {
         let about = |change: &&Change| {
             let path = change.path();
             name_in(path, ROLES).is_some() || name_in(path, KEYS).is_some() || path.as_str() == SETTINGS
@@ -114,7 +114,7 @@ impl Changes<'_> {
         change: &Change,
         stored: Option<&Stored<Arc<Issuing>>>,
         issuing: &mut Issuing,
-        rings: &mut Rings,
+        rings: &mut Set<Ring>,
     ) -> Answer<()> {
         let changed = match change.after() {
             Some(document) => {

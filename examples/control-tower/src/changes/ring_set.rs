@@ -16,45 +16,75 @@ use crate::{
     db::Stored,
     documents::KEYS,
     http::error::{Answer, ApiError},
-    identity::{self, SETTINGS},
-    layout, rings,
+    identity::SETTINGS,
+    rings::{self, Kept},
     store::Write,
 };
 
-/// The rings that a change is about or that signing needs, as they are to be.
-pub(super) struct Rings {
-    stored: BTreeMap<Name, Stored<Arc<Ring>>>,
-    pub(super) now: BTreeMap<Name, Ring>,
+/// What holds a ring, each of a change and each that issuing needs, as they are to be.
+pub(super) struct Set<K> {
+    stored: BTreeMap<Name, Stored<Arc<K>>>,
+    pub(super) now: BTreeMap<Name, K>,
     pub(super) changed: BTreeSet<Name>,
 }
 
-impl Rings {
+impl<K: Kept> Set<K> {
+    /// Those of these names that there are.
+    pub(super) async fn load(changes: &Changes<'_>, names: BTreeSet<Name>) -> Answer<Self> {
+        let (mut stored, mut now) = (BTreeMap::new(), BTreeMap::new());
+        for name in names {
+            if let Some(kept) = rings::load::<K>(&changes.app.db, &changes.tenant, &name).await? {
+                now.insert(name.clone(), K::clone(&kept.value));
+                stored.insert(name, kept);
+            }
+        }
+        Ok(Self { stored, now, changed: BTreeSet::new() })
+    }
+
+    /// One as it is to be.
+    pub(super) fn ring(&self, name: &Name) -> Option<&Ring> {
+        self.now.get(name).map(K::ring)
+    }
+
+    /// Does what a new one asks for.
+    pub(super) async fn perform(changes: &Changes<'_>, kept: &mut K) -> Answer<()> {
+        for command in kept.ring().advance(changes.now) {
+            rings::perform(changes.app, kept, command).await?;
+        }
+        Ok(())
+    }
+
     /// Whether one changed that verifiers may know.
-    pub(super) fn publish_a_change(&self) -> bool {
+    pub(super) fn publishes_a_change(&self) -> bool {
         let published = |name: &Name| {
-            let stored = self.stored.get(name).is_some_and(|ring| ring.value.signs_jwts());
-            stored || self.now.get(name).is_some_and(Ring::signs_jwts)
+            let stored = self.stored.get(name).is_some_and(|kept| kept.value.ring().signs_jwts());
+            stored || self.ring(name).is_some_and(Ring::signs_jwts)
         };
         self.changed.iter().any(published)
     }
+
+    /// What stores the changed ones.
+    pub(super) fn write(&self, changes: &mut Changes<'_>) -> Answer<()> {
+        for name in &self.changed {
+            changes.guards.push(rings::guard(&changes.tenant, name, self.stored.get(name)));
+            changes.writes.push(match self.now.get(name) {
+                Some(kept) => rings::put(changes.app, &changes.tenant, kept)?,
+                None => Write::Delete(rings::place::<K>(&changes.tenant, name)),
+            });
+        }
+        Ok(())
+    }
 }
 
-impl Rings {
-    pub(super) async fn load(changes: &Changes<'_>, issuing: &Issuing, list: &[Change]) -> Answer<Self> {
+impl Set<Ring> {
+    /// The rings that a change is about or that signing needs.
+    pub(super) async fn of_keys(changes: &Changes<'_>, issuing: &Issuing, list: &[Change]) -> Answer<Self> {
         let signing = list
             .iter()
             .filter(|change| change.path().as_str() == SETTINGS)
             .filter_map(|change| Some(change.after()?.to::<SpiffeSettings>().ok()?.jwt_signing_key));
         let touched = list.iter().filter_map(|change| name_in(change.path(), KEYS));
-        let names: BTreeSet<Name> = issuing.rings().cloned().chain(signing).chain(touched).collect();
-        let (mut stored, mut now) = (BTreeMap::new(), BTreeMap::new());
-        for name in names {
-            if let Some(ring) = identity::ring(&changes.app.db, &changes.tenant, &name).await? {
-                now.insert(name.clone(), Ring::clone(&ring.value));
-                stored.insert(name, ring);
-            }
-        }
-        Ok(Self { stored, now, changed: BTreeSet::new() })
+        Self::load(changes, issuing.rings().cloned().chain(signing).chain(touched).collect()).await
     }
 
     pub(super) async fn change(
@@ -87,9 +117,7 @@ impl Rings {
             None => {
                 let mut ring = Ring::new(config, issuing.first_activation(), changes.now).map_err(refuse)?;
                 if !dry_run {
-                    for command in ring.advance(changes.now) {
-                        rings::perform(changes.app, &mut ring, command).await?;
-                    }
+                    Self::perform(changes, &mut ring).await?;
                 }
                 self.now.insert(name.clone(), ring);
             }
@@ -111,18 +139,6 @@ impl Rings {
         }
         self.now.remove(&name);
         self.changed.insert(name);
-        Ok(())
-    }
-
-    /// What stores the changed ones.
-    pub(super) fn write(&self, changes: &mut Changes<'_>) -> Answer<()> {
-        for name in &self.changed {
-            changes.guards.push(rings::guard(&changes.tenant, name.as_str(), self.stored.get(name)));
-            changes.writes.push(match self.now.get(name) {
-                Some(ring) => rings::put(changes.app, &changes.tenant, ring)?,
-                None => Write::Delete(layout::ring(&changes.tenant, name.as_str())),
-            });
-        }
         Ok(())
     }
 }

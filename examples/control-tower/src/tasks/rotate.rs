@@ -3,15 +3,15 @@
 use std::sync::{PoisonError, atomic::Ordering};
 
 use keyward_config_values::Name;
-use keyward_transit::Issuing;
+use keyward_transit::{Issuing, Ring};
 use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App},
     http::error::ApiError,
     identity::{self, Identity},
-    layout, publication, rings,
-    store::snapshot,
+    publication,
+    rings::{self, Kept},
     tenant::Tenant,
 };
 
@@ -46,13 +46,7 @@ pub(super) async fn run(app: &App) -> Result<(), String> {
 async fn look(app: &App, earliest: &mut Option<OffsetDateTime>) -> Result<(), String> {
     let mut failure = None;
     for tenant in Tenant::all(&app.db).await.map_err(|error| error.to_string())? {
-        for ring in names(app, &tenant.id).await? {
-            match rings::advance(app, &tenant.id, &ring).await {
-                Ok(deadline) => *earliest = [*earliest, deadline].into_iter().flatten().min(),
-                // One ring that cannot be advanced does not hold up the others.
-                Err(error) => failure = Some(format!("key `{ring}`: {}", error.message())),
-            }
-        }
+        advance_all::<Ring>(app, &tenant.id, earliest, &mut failure).await?;
         if let Err(error) = advance_issuing(app, &tenant.id).await {
             failure = Some(error.message().to_owned());
         }
@@ -60,10 +54,20 @@ async fn look(app: &App, earliest: &mut Option<OffsetDateTime>) -> Result<(), St
     failure.map_or(Ok(()), Err)
 }
 
-async fn names(app: &App, tenant: &Name) -> Result<Vec<Name>, String> {
-    let prefix = layout::rings(tenant);
-    let (_, entries) = snapshot(&**app.db.store(), &prefix).await.map_err(|error| error.to_string())?;
-    Ok(entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)?.parse().ok()).collect())
+async fn advance_all<K: Kept>(
+    app: &App,
+    tenant: &Name,
+    earliest: &mut Option<OffsetDateTime>,
+    failure: &mut Option<String>,
+) -> Result<(), String> {
+    for name in rings::names::<K>(&app.db, tenant).await.map_err(|error| error.to_string())? {
+        match rings::advance::<K>(app, tenant, &name).await {
+            Ok(deadline) => *earliest = [*earliest, deadline].into_iter().flatten().min(),
+            // One ring that cannot be advanced does not hold up the others.
+            Err(error) => *failure = Some(format!("{} `{name}`: {}", K::KIND, error.message())),
+        }
+    }
+    Ok(())
 }
 
 /// Forgets former signing rings that no verifier needs any more.
