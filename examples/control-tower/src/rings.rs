@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keyward_config_values::Name;
-use keyward_transit::{Cipher, Command, Kek, KekSet, Material, RecordError, Ring, RingView};
+use keyward_transit::{Cipher, Command, Kek, KekSet, Material, RecordError, Ring, RingView, VersionView};
 use time::OffsetDateTime;
 
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 
 /// A record that holds a ring: a transit key, or an authority, whose versions have certificates besides.
 pub trait Kept: Clone + Send + Sync + 'static {
+    /// What a version is made of.
+    type Key: Send + 'static;
     /// What the audit log calls one.
     const KIND: &'static str;
     /// The event of a change that time asked for.
@@ -37,23 +39,52 @@ pub trait Kept: Clone + Send + Sync + 'static {
     /// The backend fails.
     fn seal(&self, kek: &Kek, place: &str) -> Result<Vec<u8>, RecordError>;
 
-    /// The ring.
-    fn ring(&self) -> &Ring;
+    /// Its name.
+    fn name(&self) -> &Name;
 
-    /// Takes in a key that the ring asked for.
+    /// Whether verifiers may know it.
+    fn is_published(&self) -> bool;
+
+    /// What is to be done by `now`.
+    fn due(&self, now: OffsetDateTime) -> Vec<Command>;
+
+    /// When to look again.
+    fn deadline(&self, now: OffsetDateTime) -> Option<OffsetDateTime>;
+
+    /// A new key.
     ///
     /// # Errors
-    /// The ring refuses.
-    fn install(&mut self, version: u32, key: Material, now: OffsetDateTime) -> Answer<()>;
+    /// The backend fails.
+    fn generate(cipher: Cipher) -> Answer<Self::Key>;
 
-    /// Destroys the key of an invalid version.
+    /// Takes in a key that was asked for.
     ///
     /// # Errors
-    /// The ring refuses.
+    /// It refuses.
+    fn install(&mut self, version: u32, key: Self::Key, now: OffsetDateTime) -> Answer<()>;
+
+    /// Destroys the key of a version that is over.
+    ///
+    /// # Errors
+    /// It refuses.
     fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()>;
+
+    /// Its versions, for the audit log.
+    fn notes(&self, now: OffsetDateTime) -> Vec<Note>;
+}
+
+/// What the audit log says of a version.
+pub struct Note {
+    /// Its number.
+    pub version: u32,
+    /// What verifiers know it by, and what that is called.
+    pub identifier: Option<(&'static str, String)>,
+    /// Whether its key is no more.
+    pub destroyed: bool,
 }
 
 impl Kept for Ring {
+    type Key = Material;
     const KIND: &'static str = "key";
     const ADVANCE: &'static str = "key-advance";
 
@@ -69,8 +100,24 @@ impl Kept for Ring {
         self.to_sealed(kek, place, &mut random::rng())
     }
 
-    fn ring(&self) -> &Ring {
-        self
+    fn name(&self) -> &Name {
+        Ring::name(self)
+    }
+
+    fn is_published(&self) -> bool {
+        self.signs_jwts()
+    }
+
+    fn due(&self, now: OffsetDateTime) -> Vec<Command> {
+        self.advance(now)
+    }
+
+    fn deadline(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.next_deadline(now)
+    }
+
+    fn generate(cipher: Cipher) -> Answer<Material> {
+        Material::generate(cipher, &mut random::rng()).map_err(ApiError::internal)
     }
 
     fn install(&mut self, version: u32, key: Material, now: OffsetDateTime) -> Answer<()> {
@@ -82,18 +129,19 @@ impl Kept for Ring {
     fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()> {
         Ok(Ring::destroy(self, version, now)?)
     }
+
+    fn notes(&self, now: OffsetDateTime) -> Vec<Note> {
+        let note = |version: VersionView| Note {
+            version: version.version,
+            identifier: version.kid.map(|kid| ("kid", kid)),
+            destroyed: version.destroyed,
+        };
+        self.view(now).versions.into_iter().map(note).collect()
+    }
 }
 
 /// How often a change is decided again because another tower was faster.
 const TRIES: usize = 8;
-
-/// A new key. Runs outside the request loop: RSA takes tens of milliseconds and more.
-///
-/// # Errors
-/// The backend fails.
-pub async fn generate(app: &App, cipher: Cipher) -> Answer<Material> {
-    app.compute(move || Material::generate(cipher, &mut random::rng())).await?.map_err(ApiError::internal)
-}
 
 /// Where one stands.
 pub fn place<K: Kept>(tenant: &Name, name: &Name) -> String {
@@ -123,7 +171,7 @@ pub async fn names<K: Kept>(db: &Db, tenant: &Name) -> Result<Vec<Name>, DbError
 /// # Errors
 /// It cannot be sealed.
 pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
-    let key = place::<K>(tenant, kept.ring().name());
+    let key = place::<K>(tenant, kept.name());
     let sealed = kept.seal(app.db.keks().current(), &key).map_err(ApiError::internal)?;
     Ok(Write::Put(key, sealed))
 }
@@ -149,10 +197,9 @@ pub async fn rotate(app: &App, tenant: &Name, stored: Stored<Arc<Ring>>, actor: 
 pub async fn advance<K: Kept>(app: &App, tenant: &Name, name: &Name) -> Answer<Option<OffsetDateTime>> {
     for _ in 0..TRIES {
         let Some(stored) = load::<K>(&app.db, tenant, name).await? else { return Ok(None) };
-        let ring = stored.value.ring();
-        let commands = ring.advance(app.clock.now());
+        let commands = stored.value.due(app.clock.now());
         if commands.is_empty() {
-            return Ok(ring.next_deadline(app.clock.now()));
+            return Ok(stored.value.deadline(app.clock.now()));
         }
         let mut kept = K::clone(&stored.value);
         for command in commands {
@@ -160,21 +207,21 @@ pub async fn advance<K: Kept>(app: &App, tenant: &Name, name: &Name) -> Answer<O
         }
         if let Commit::Done(_) = commit(app, tenant, &stored, &kept, &Actor::task(tenant, "rotate"), K::ADVANCE).await?
         {
-            return Ok(kept.ring().next_deadline(app.clock.now()));
+            return Ok(kept.deadline(app.clock.now()));
         }
     }
     // Another tower is at it.
     Ok(Some(app.clock.now()))
 }
 
-/// Does one command on a copy of a ring.
+/// Does one command on a copy. Keys are made outside the request loop: RSA takes tens of milliseconds and more.
 ///
 /// # Errors
 /// The backend fails, or the ring refuses.
 pub async fn perform<K: Kept>(app: &App, kept: &mut K, command: Command) -> Answer<()> {
     match command {
         Command::Generate { cipher, version } => {
-            let key = generate(app, cipher).await?;
+            let key = app.compute(move || K::generate(cipher)).await??;
             kept.install(version, key, app.clock.now())
         }
         Command::Destroy { version } => kept.destroy(version, app.clock.now()),
@@ -191,19 +238,18 @@ async fn commit<K: Kept>(
     event: &'static str,
 ) -> Answer<Commit> {
     let now = app.clock.now();
-    let ring = kept.ring();
-    let mut audit = actor.did(event, now).with(K::KIND, ring.name().as_str());
-    let before = stored.value.ring().view(now).versions;
+    let mut audit = actor.did(event, now).with(K::KIND, kept.name().as_str());
+    let before = stored.value.notes(now);
     let mut destroyed = Vec::new();
-    for version in ring.view(now).versions {
-        match before.iter().find(|earlier| earlier.version == version.version) {
+    for note in kept.notes(now) {
+        match before.iter().find(|earlier| earlier.version == note.version) {
             None => {
-                audit = audit.with("version", version.version);
-                if let Some(kid) = version.kid {
-                    audit = audit.with("kid", kid);
+                audit = audit.with("version", note.version);
+                if let Some((name, value)) = note.identifier {
+                    audit = audit.with(name, value);
                 }
             }
-            Some(earlier) if version.destroyed && !earlier.destroyed => destroyed.push(version.version),
+            Some(earlier) if note.destroyed && !earlier.destroyed => destroyed.push(note.version),
             Some(_) => {}
         }
     }
@@ -211,7 +257,7 @@ async fn commit<K: Kept>(
         audit = audit.with("destroyed", destroyed);
     }
     let (mut guards, mut writes) = (vec![stored.guard()], vec![put(app, tenant, kept)?]);
-    if ring.signs_jwts() {
+    if kept.is_published() {
         publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     }
     let outcome = app.commit(guards, writes, audit).await?;

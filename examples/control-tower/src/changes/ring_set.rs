@@ -41,14 +41,9 @@ impl<K: Kept> Set<K> {
         Ok(Self { stored, now, changed: BTreeSet::new() })
     }
 
-    /// One as it is to be.
-    pub(super) fn ring(&self, name: &Name) -> Option<&Ring> {
-        self.now.get(name).map(K::ring)
-    }
-
     /// Does what a new one asks for.
     pub(super) async fn perform(changes: &Changes<'_>, kept: &mut K) -> Answer<()> {
-        for command in kept.ring().advance(changes.now) {
+        for command in kept.due(changes.now) {
             rings::perform(changes.app, kept, command).await?;
         }
         Ok(())
@@ -57,8 +52,8 @@ impl<K: Kept> Set<K> {
     /// Whether one changed that verifiers may know.
     pub(super) fn publishes_a_change(&self) -> bool {
         let published = |name: &Name| {
-            let stored = self.stored.get(name).is_some_and(|kept| kept.value.ring().signs_jwts());
-            stored || self.ring(name).is_some_and(Ring::signs_jwts)
+            let stored = self.stored.get(name).is_some_and(|kept| kept.value.is_published());
+            stored || self.now.get(name).is_some_and(K::is_published)
         };
         self.changed.iter().any(published)
     }
