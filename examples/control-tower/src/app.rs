@@ -60,6 +60,8 @@ pub struct App {
     pub policies: crate::policies::Cache,
     /// The documents that the API accepts.
     pub schema: keyward_config_tree::Schema,
+    /// Keys that were fetched to verify SVIDs at logins.
+    pub inbound_keys: crate::inbound::KeyCache,
     hashing: Arc<Semaphore>,
     waiting_hashes: Semaphore,
     computing: Arc<Semaphore>,
@@ -152,6 +154,7 @@ impl App {
             tasks: Tasks::default(),
             policies: crate::policies::Cache::default(),
             schema: documents::schema(Limits::default())?,
+            inbound_keys: crate::inbound::KeyCache::default(),
             hashing: Arc::new(Semaphore::new(HASHES)),
             waiting_hashes: Semaphore::new(WAITING_HASHES),
             computing: Arc::new(Semaphore::new(COMPUTATIONS)),

@@ -26,6 +26,8 @@ Examples:
       Serves other machines. The host of the external URL becomes the trust domain, the URL the OIDC issuer's.
   control-tower --external-url https://tower.example.com --tls-cert cert.pem --tls-key key.pem
       With a public certificate; replacing the files is enough to renew it.
+  control-tower --federation-listen 0.0.0.0:4648
+      Others fetch this trust domain's bundle there and know the tower by its SVID (SPIFFE federation, https_spiffe).
   control-tower --config /etc/keyward/tower.toml
       Reads the same names from a file, for example:  listen = \"0.0.0.0:4646\"
   control-tower backup tower.backup
@@ -60,6 +62,9 @@ struct Settings {
     /// The address to serve on; port 0 takes a free one [default: 127.0.0.1:4646]
     #[arg(long, env = "KEYWARD_LISTEN", value_name = "ADDR:PORT", global = true)]
     listen: Option<SocketAddr>,
+    /// Where trust domains that federate with this one fetch its bundle, authenticated by SPIFFE [default: nowhere]
+    #[arg(long, env = "KEYWARD_FEDERATION_LISTEN", value_name = "ADDR:PORT", global = true)]
+    federation_listen: Option<SocketAddr>,
     /// The URL by which others reach the tower [default: https://localhost:PORT]
     #[arg(long, env = "KEYWARD_EXTERNAL_URL", value_name = "URL", global = true)]
     external_url: Option<ExternalUrl>,
@@ -157,6 +162,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The address to serve on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The address to serve bundles on, authenticated by SPIFFE; port 0 takes a free one.
+    pub federation_listen: Option<SocketAddr>,
     /// The URL by which others reach the tower; see [`Config::url`].
     pub external_url: Option<ExternalUrl>,
     /// The engine of the store.
@@ -260,6 +267,7 @@ impl Settings {
         Self {
             data_dir: self.data_dir.or(other.data_dir),
             listen: self.listen.or(other.listen),
+            federation_listen: self.federation_listen.or(other.federation_listen),
             external_url: self.external_url.or(other.external_url),
             store: self.store.or(other.store),
             seal: self.seal.or(other.seal),
@@ -278,11 +286,15 @@ impl Settings {
         let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("tower-data"));
         let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)));
         #[cfg(feature = "test-clock")]
-        if self.test_clock.is_some() && !listen.ip().is_loopback() {
+        if let Some(listen) =
+            [Some(listen), self.federation_listen].into_iter().flatten().find(|at| !at.ip().is_loopback())
+            && self.test_clock.is_some()
+        {
             return Err(ConfigError::TestClock { listen });
         }
         Ok(Config {
             listen,
+            federation_listen: self.federation_listen,
             external_url: self.external_url,
             store: self.store.unwrap_or_else(|| StoreChoice::Sqlite(data_dir.join("tower.db"))),
             seal: self.seal.unwrap_or_else(|| SealChoice::KeyFile(data_dir.join("kek.key"))),
@@ -383,6 +395,7 @@ mod tests {
     #[test]
     fn a_moved_clock_is_for_loopback_alone() {
         assert!(read(&["--test-clock", "f", "--listen", "[::1]:0"]).is_ok());
+        assert!(read(&["--test-clock", "f", "--federation-listen", "0.0.0.0:0"]).is_err());
         let error = read(&["--test-clock", "f", "--listen", "0.0.0.0:0"]).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,13 +1,16 @@
 //! The documents that the API accepts: which collection is of which type, what refers to what, and what has to agree.
 
-use keyward_approle::{Invalid, Limits, PolicyConfig, RoleConfig};
+use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, Invalid, Limits, PolicyConfig, RoleConfig};
 use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema, SchemaError, View, collection};
-use keyward_config_values::Duration;
+use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
 use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS};
 use keyward_transit::{RingConfig, ScheduleError};
 
-use crate::identity::SETTINGS;
+use crate::{
+    identity::SETTINGS,
+    inbound::{self, SpiffeLoginConfig},
+};
 
 /// Key rings.
 pub const KEYS: &str = "strongbox/transit-keys";
@@ -32,11 +35,16 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
             collection::<RoleConfig>(format!("{ROLES}/<name>"))
                 .validate(|role: &RoleConfig| valid(role.validate()))
                 .references(|role: &RoleConfig| {
-                    let built_in = |name: &str| {
-                        [keyward_approle::DEFAULT_POLICY, keyward_approle::ADMINISTRATOR_POLICY].contains(&name)
-                    };
-                    let policies = role.token_policies.iter().filter(|name| !built_in(name.as_str()));
-                    policies.map(|name| Reference::optional("token-policies", format!("{POLICIES}/{name}"))).collect()
+                    policies(Field::root().key("token-policies"), &role.token_policies).collect()
+                }),
+        )?
+        .with(
+            collection::<SpiffeLoginConfig>(format!("{}/<name>", inbound::COLLECTION))
+                .validate(SpiffeLoginConfig::validate)
+                .references(|login: &SpiffeLoginConfig| {
+                    let field = |index| Field::root().key("spiffe-id-patterns").index(index).key("token-policies");
+                    let rules = login.spiffe_id_patterns.iter().enumerate();
+                    rules.flat_map(|(index, rule)| policies(field(index), &rule.token_policies)).collect()
                 }),
         )?
         .with(
@@ -44,6 +52,15 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
                 .validate(|policy: &PolicyConfig| valid(policy.validate())),
         )?;
     Ok(schema.check(move |view| tokens_outlive_no_key(view, &limits)))
+}
+
+/// References to policies, which need not exist yet. Those that are built in always do.
+fn policies(field: Field, names: &[Name]) -> impl Iterator<Item = Reference> {
+    let built_in = |name: &&Name| [DEFAULT_POLICY, ADMINISTRATOR_POLICY].contains(&name.as_str());
+    names
+        .iter()
+        .filter(move |name| !built_in(name))
+        .map(move |name| Reference::optional(field.clone(), format!("{POLICIES}/{name}")))
 }
 
 fn valid_ring(ring: &RingConfig) -> Result<(), FieldError> {
@@ -68,7 +85,7 @@ fn valid_settings(settings: &SpiffeSettings) -> Result<(), FieldError> {
 }
 
 /// The first problem; the others are found once it is mended.
-fn valid(result: Result<(), Invalid>) -> Result<(), FieldError> {
+pub(crate) fn valid(result: Result<(), Invalid>) -> Result<(), FieldError> {
     let Err(invalid) = result else { return Ok(()) };
     match invalid.problems().first() {
         Some(problem) => Err(FieldError::new(field(problem.field()), problem.problem().to_string())),

@@ -14,5 +14,6 @@ pub mod owner;
 pub mod params;
 pub mod peer;
 pub mod spiffe;
+pub mod spiffe_login;
 pub mod token;
 pub mod transit;

@@ -83,6 +83,11 @@ pub fn role_id(key: &StorageKey) -> String {
     format!("{ROLE_IDS}{key}")
 }
 
+/// Who gets which token by an SVID.
+pub fn spiffe_auth(tenant: &Name, name: &str) -> String {
+    format!("t/{tenant}/spiffe-auth/{name}")
+}
+
 /// A user.
 pub fn user(tenant: &Name, username: &str) -> String {
     format!("t/{tenant}/user/{username}")

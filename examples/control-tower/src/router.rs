@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     app::App,
-    http::{approle, audit, body, bulk, caller, config, login, oidc, operations, spiffe, token, transit},
+    http::{approle, audit, body, bulk, caller, config, login, oidc, operations, spiffe, spiffe_login, token, transit},
 };
 
 /// Who may call a route.
@@ -47,6 +47,7 @@ pub fn routes() -> Vec<Route> {
         // Logins.
         route("POST", "/v1/approle-login", Public, "Logs a workload in with role-id and secret-id; answers a token and its SVIDs.", post(approle::log_in)),
         route("POST", "/v1/login", Public, "Logs a user in with a password; answers a token.", post(login::log_in)),
+        route("POST", "/v1/spiffe-login", Public, "Logs a workload in with a JWT-SVID, or with the X.509-SVID of its connection; answers a token.", post(spiffe_login::log_in)),
         // What strangers verify with.
         route("GET", "/{tenant}/.well-known/openid-configuration", Public, "The OIDC discovery document of a tenant, named by its id.", get(oidc::discovery)),
         route("GET", "/{tenant}/jwks", Public, "The keys that verify a tenant's JWT-SVIDs.", get(oidc::jwks)),

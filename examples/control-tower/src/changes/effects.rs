@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use keyward_approle::{Role, RoleConfig};
+use keyward_approle::{Role, RoleConfig, SpiffeAuth};
 use keyward_config_tree::{Change, Field, FieldError, Path};
 use keyward_config_values::Name;
 use keyward_svid::SpiffeSettings;
@@ -18,6 +18,7 @@ use crate::{
     documents::{KEYS, ROLES},
     http::error::{Answer, ApiError},
     identity::{self, SETTINGS},
+    inbound::{self, SpiffeLoginConfig},
     layout, publication, random,
     store::{Guard, Write},
 };
@@ -57,6 +58,8 @@ impl Changes<'_> {
         for change in changes {
             if let Some(name) = name_in(change.path(), ROLES) {
                 self.role(&name, change).await?;
+            } else if let Some(name) = name_in(change.path(), inbound::COLLECTION) {
+                self.spiffe_auth(&name, change).await?;
             } else if change.path().as_str() == SETTINGS && (!dry_run || change.after().is_none()) {
                 self.settings(change, stored.as_ref(), &mut issuing, &mut rings)?;
             }
@@ -173,6 +176,26 @@ impl Changes<'_> {
             }
             None => self.writes.push(Write::Delete(key)),
         }
+        Ok(())
+    }
+
+    async fn spiffe_auth(&mut self, name: &Name, change: &Change) -> Answer<()> {
+        let key = layout::spiffe_auth(&self.tenant, name.as_str());
+        let stored = self.app.db.load(&key, SpiffeAuth::decode).await?;
+        self.guards.push(stored.as_ref().map_or_else(|| Guard::Absent(key.clone()), Stored::guard));
+        let Some(document) = change.after() else {
+            self.writes.push(Write::Delete(key));
+            return Ok(());
+        };
+        let config: SpiffeLoginConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
+        let (trust_domain, rules) = (config.trust_domain, config.spiffe_id_patterns);
+        let auth = match &stored {
+            Some(stored) => stored.value.reconfigure(trust_domain, rules),
+            None => SpiffeAuth::create(self.tenant.clone(), name.clone(), trust_domain, rules, &mut random::rng()),
+        };
+        let auth = auth.map_err(|error| ApiError::invalid(format!("`{}`: {error}", change.path())))?;
+        let bytes = auth.encode().map_err(ApiError::internal)?;
+        self.writes.push(self.app.db.put(key, &bytes)?);
         Ok(())
     }
 

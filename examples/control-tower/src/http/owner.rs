@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_approle::{Owner, Role, Subject};
+use keyward_approle::{Owner, Role, SpiffeAuth, Subject};
 use keyward_config_values::Name;
 
 use crate::{
@@ -13,10 +13,11 @@ use crate::{
     user::User,
 };
 
-/// The role or user of a token.
+/// The role, user or configuration of a token.
 pub struct Owned {
     role: Option<Stored<Arc<Role>>>,
     user: Option<Stored<Arc<User>>>,
+    spiffe: Option<Stored<Arc<SpiffeAuth>>>,
 }
 
 impl Owned {
@@ -25,29 +26,35 @@ impl Owned {
     /// # Errors
     /// Those of the store.
     pub async fn load(app: &App, tenant: &Name, subject: &Subject) -> Result<Self, DbError> {
-        let (mut role, mut user) = (None, None);
+        let (mut role, mut user, mut spiffe) = (None, None, None);
         match subject {
             Subject::Approle { name, .. } => {
                 role = app.db.load(&layout::role(tenant, name.as_str()), Role::decode).await?;
             }
             Subject::User { name } => user = app.db.load(&layout::user(tenant, name), User::decode).await?,
+            Subject::Spiffe { name, .. } => {
+                spiffe = app.db.load(&layout::spiffe_auth(tenant, name.as_str()), SpiffeAuth::decode).await?;
+            }
             // A kind of subject that this program does not know owns nothing.
             _ => {}
         }
-        Ok(Self { role, user })
+        Ok(Self { role, user, spiffe })
     }
 
     /// For decisions.
     pub fn owner(&self) -> Owner<'_> {
-        match (&self.role, &self.user) {
-            (Some(role), _) => Owner::Role(&role.value),
-            (None, Some(_)) => Owner::User,
-            (None, None) => Owner::Gone,
+        match (&self.role, &self.user, &self.spiffe) {
+            (Some(role), ..) => Owner::Role(&role.value),
+            (_, Some(_), _) => Owner::User,
+            (.., Some(auth)) => Owner::Spiffe(&auth.value),
+            (None, None, None) => Owner::Gone,
         }
     }
 
     /// That it is still as it was read.
     pub fn guards(&self) -> impl Iterator<Item = Guard> {
-        self.role.iter().map(Stored::guard).chain(self.user.iter().map(Stored::guard))
+        let (role, user, spiffe) = (&self.role, &self.user, &self.spiffe);
+        let guards = role.iter().map(Stored::guard).chain(user.iter().map(Stored::guard));
+        guards.chain(spiffe.iter().map(Stored::guard))
     }
 }
