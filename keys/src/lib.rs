@@ -39,8 +39,8 @@
 //!
 //! # What it does not do
 //!
-//! No JWS or JWT framing, no certificates, no key sets, no encrypted PKCS#8, no symmetric JOSE algorithms (`HS*`), no
-//! `none`, no RSA below 2048 bits, no RSA encryption but OAEP, no PSS salt of another length than the hash's, no
+//! No JWS or JWT framing, no certificates beyond [their signatures](X509Algorithm), no key sets, no encrypted
+//! PKCS#8, no symmetric JOSE algorithms (`HS*`), no `none`, no RSA below 2048 bits, no RSA encryption but OAEP, no PSS salt of another length than the hash's, no
 //! secp256k1, no key agreement. It reads no clock, no file and no environment.
 
 /// The examples of the README compile.
@@ -62,6 +62,7 @@ mod parts;
 mod private;
 mod public;
 mod signer;
+mod x509;
 
 pub use aead::{AeadAlgorithm, AeadKey};
 pub use algorithm::Algorithm;
@@ -76,5 +77,6 @@ pub use public::PublicKey;
 /// The source of randomness that generating symmetric keys takes.
 pub use rand_core::CryptoRng;
 pub use signer::{KeySigner, Signer};
+pub use x509::X509Algorithm;
 /// Memory that is cleared when dropped, as exported keys and plaintexts come in.
 pub use zeroize::Zeroizing;
