@@ -78,11 +78,15 @@ pub use jsonwebtoken;
 pub use jwks::{JwkSet, KeyUse, VerificationKey};
 pub use jwt::{JwtBundle, JwtSvid, MintRequest, Minter, UnverifiedJwtSvid, Verifier, VerifyOptions, mint};
 pub use keyward_keys::ErrorKind;
+#[cfg(feature = "x509")]
+pub use rustls_pki_types as pki_types;
 #[cfg(feature = "spiffe")]
 pub use spiffe;
 #[cfg(feature = "spiffe")]
 pub use spiffe_crate::BundleError;
 pub use url::{HttpsUrl, UrlError};
+#[cfg(feature = "x509")]
+pub use x509::{X509Bundle, X509Svid, X509Verifier, X509VerifyOptions};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -1,6 +1,22 @@
-//! X.509-SVIDs (X509-SVID standard, RFC 5280).
+//! X.509-SVIDs: reading and verifying, signing certificates, issuing (X509-SVID standard, RFC 5280).
 
 pub mod authority;
-mod delegation;
+mod bundle;
+mod certificate;
+mod constraints;
+pub mod delegation;
 #[allow(dead_code, unused_imports)] // until all that reads and writes certificates is here
 mod der;
+mod encoding;
+mod error;
+mod oid;
+mod rules;
+mod signature;
+mod svid;
+mod verify;
+
+pub use bundle::X509Bundle;
+pub use encoding::{chain_from_der_concat, chain_from_pem, chain_to_pem};
+pub use error::{CertificateProblem, Error, LeafProblem, SignerProblem};
+pub use svid::X509Svid;
+pub use verify::{MAX_CHAIN, MAX_CHAIN_BYTES, X509Mode, X509Verifier, X509VerifyOptions, peek_id};

@@ -39,7 +39,6 @@ mod error;
 mod intermediate;
 mod issuer;
 mod leaf;
-mod oid;
 mod pem;
 #[cfg(feature = "transit")]
 mod ring;
@@ -49,6 +48,8 @@ mod subject;
 mod tbs;
 mod unsigned;
 mod validity;
+
+use super::oid;
 
 pub use certificate::subject_der;
 #[cfg(any(feature = "config", feature = "transit"))]

@@ -1,15 +1,20 @@
 //! Delegation: the SPIFFE IDs that certificates below an intermediate authority may bear.
 //!
-//! A private, non-critical extension of the intermediate's certificate, object identifier
-//! `2.25.196551979888090776565355559270773051085`, whose value is a DER `SEQUENCE OF UTF8String` of patterns. Every leaf
-//! below such a certificate has an ID that one of them matches. It is not critical, so that verifiers that do not know
-//! it can use the chain; they then trust the authority above to have delegated to somebody who keeps to it.
+//! A private, non-critical extension of the intermediate's certificate, [`OBJECT_IDENTIFIER`], whose value is a DER
+//! `SEQUENCE SIZE (1..64) OF UTF8String` of [`Pattern`]s. Every leaf below such a certificate has an ID that one of them
+//! matches; [`X509Verifier`](super::X509Verifier) sees to it in both its modes. (The name constraints of RFC 5280
+//! §4.2.1.10 look at the host of a URI alone, and cannot tell the workloads of one trust domain apart.) It is not
+//! critical, so that verifiers that do not know it can use the chain; they then trust the authority above to have
+//! delegated to somebody who keeps to it.
 
 use keyward_spiffe_id::Pattern;
 
 use super::der::{NotDer, Reader, Writer, tag};
 
-/// The extension's object identifier: a random UUID under 2.25 (ITU-T X.667 §6.3), as the content of its DER element.
+/// The extension's object identifier: a random UUID under 2.25 (ITU-T X.667 §6.3).
+pub const OBJECT_IDENTIFIER: &str = "2.25.196551979888090776565355559270773051085";
+
+/// [`OBJECT_IDENTIFIER`] as the content of its DER element.
 pub(super) const OID: &[u8] = &[
     0x69, 0x82, 0xa7, 0xde, 0xc4, 0xb3, 0x8e, 0x8a, 0xaa, 0xb7, 0xe7, 0xb2, 0xb2, 0xa7, 0xbf, 0x93, 0xed, 0xe9, 0x9d,
     0x4d,

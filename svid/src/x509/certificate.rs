@@ -1,0 +1,139 @@
+//! Reading one certificate (RFC 5280 §4): what SPIFFE's rules look at, borrowed from its DER.
+
+mod extensions;
+
+use std::borrow::Cow;
+
+use keyward_keys::PublicKey;
+use keyward_spiffe_id::SpiffeIdRef;
+use time::OffsetDateTime;
+
+use self::extensions::Extensions;
+use super::constraints;
+use super::der::{NotDer, Reader, tag};
+use super::error::{CertificateProblem, Error};
+
+/// `tbsCertificate` is shorter than this many bytes, which is what path validation reads.
+const MAX_BYTES: usize = 0xffff;
+
+/// A certificate that was read, not judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Certificate<'a> {
+    /// All of it.
+    pub(crate) der: &'a [u8],
+    /// `tbsCertificate`, tag and length included: what is signed.
+    pub(crate) tbs: &'a [u8],
+    /// The number as it is encoded, at most 20 bytes and a sign.
+    pub(crate) serial: &'a [u8],
+    /// No attribute in it.
+    pub(crate) subject_is_empty: bool,
+    pub(crate) not_before: OffsetDateTime,
+    pub(crate) not_after: OffsetDateTime,
+    /// `SubjectPublicKeyInfo`, tag and length included.
+    pub(crate) spki: &'a [u8],
+    pub(crate) extensions: Extensions<'a>,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads the certificate at this place, counted from 1, of a chain or list.
+    pub(crate) fn read(der: &'a [u8], position: usize) -> Result<Self, Error> {
+        Self::read_one(der).map_err(|problem| Error::Certificate { position, problem })
+    }
+
+    fn read_one(der: &'a [u8]) -> Result<Self, CertificateProblem> {
+        if der.len() > MAX_BYTES {
+            return Err(CertificateProblem::TooLong);
+        }
+        let mut outer = Reader::new(der);
+        let mut certificate = outer.inside(tag::SEQUENCE)?;
+        outer.finish().map_err(|NotDer| CertificateProblem::TrailingBytes)?;
+        let tbs = certificate.any()?;
+        let algorithm = certificate.expect(tag::SEQUENCE)?;
+        certificate.bit_string()?;
+        certificate.finish()?;
+        if tbs.tag != tag::SEQUENCE {
+            return Err(CertificateProblem::NotDer);
+        }
+
+        let mut fields = Reader::new(tbs.content);
+        // §4.1.2.1: version 3, the one that has extensions.
+        let version = fields.optional(tag::context_constructed(0))?;
+        if version != Some(&[tag::INTEGER, 1, 2]) {
+            return Err(CertificateProblem::Version);
+        }
+        let serial = fields.expect(tag::INTEGER)?;
+        // §4.1.2.2: at most 20 octets; "gracefully handle" zero and negative ones.
+        if !matches!((serial, serial.len()), (_, 1..=20) | ([0, ..], 21)) {
+            return Err(CertificateProblem::Serial);
+        }
+        // §4.1.1.2: inside and outside "MUST" be the same.
+        if fields.expect(tag::SEQUENCE)? != algorithm {
+            return Err(CertificateProblem::Algorithm);
+        }
+        fields.expect(tag::SEQUENCE)?; // issuer
+        let mut validity = fields.inside(tag::SEQUENCE)?;
+        let mut time = || validity.time().map_err(|NotDer| CertificateProblem::Validity);
+        let (not_before, not_after) = (time()?, time()?);
+        validity.finish()?;
+        let subject = fields.expect(tag::SEQUENCE)?;
+        let spki = fields.any()?;
+        if spki.tag != tag::SEQUENCE {
+            return Err(CertificateProblem::NotDer);
+        }
+        // §4.1.2.8: unique identifiers are not to be generated; none is read.
+        let extensions = match fields.optional(tag::context_constructed(3))? {
+            Some(list) => Extensions::read(list)?,
+            None => Extensions::default(),
+        };
+        fields.finish()?;
+        Ok(Self {
+            der,
+            tbs: tbs.whole,
+            serial,
+            subject_is_empty: subject.is_empty(),
+            not_before,
+            not_after,
+            spki: spki.whole,
+            extensions,
+        })
+    }
+
+    /// The one URI of an SVID as a SPIFFE ID (X509-SVID §2).
+    pub(crate) fn id(&self) -> Result<SpiffeIdRef<'a>, Error> {
+        match (self.extensions.uri, self.extensions.uris) {
+            (Some(uri), 1) => SpiffeIdRef::parse(uri).map_err(Error::Id),
+            (_, found) => Err(Error::UriCount { found }),
+        }
+    }
+
+    pub(crate) fn public_key(&self) -> Result<PublicKey, Error> {
+        PublicKey::from_spki_der(self.spki).map_err(Error::PublicKey)
+    }
+
+    /// The serial number in lower-case hexadecimal, without the byte that only says that it is positive.
+    pub(crate) fn serial_hex(&self) -> String {
+        let digits = match self.serial {
+            [0, rest @ ..] if !rest.is_empty() => rest,
+            all => all,
+        };
+        let mut hex = String::with_capacity(2 * digits.len());
+        for nibble in digits.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+            hex.extend(char::from_digit(u32::from(nibble), 16));
+        }
+        hex
+    }
+
+    /// The certificate without its URI constraints, for path validation that does not know them.
+    pub(crate) fn without_uri_constraints(&self) -> Cow<'a, [u8]> {
+        match self.extensions.name_constraints {
+            Some(value) => constraints::mask(self.der, value),
+            None => Cow::Borrowed(self.der),
+        }
+    }
+}
+
+impl From<NotDer> for CertificateProblem {
+    fn from(_: NotDer) -> Self {
+        Self::NotDer
+    }
+}
