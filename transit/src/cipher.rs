@@ -3,14 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use keyward_keys::{ErrorKind, KeyType};
+use keyward_keys::{AeadAlgorithm, ErrorKind, KeyType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The cipher of a ring, fixed for the life of the ring.
 ///
-/// `Display`, `FromStr` and serde use the names of the configuration documents. Names that are
-/// known but not supported yet (`aes128-gcm96`, `aes192-gcm96`, `chacha20-poly1305`, `hmac`) are
-/// refused with the list of those that are.
+/// `Display`, `FromStr` and serde use the names of the configuration documents.
 ///
 /// ```
 /// use keyward_transit::Cipher;
@@ -18,20 +16,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// let cipher: Cipher = "ecdsa-p256".parse()?;
 /// assert_eq!(cipher, Cipher::EcdsaP256);
 /// assert!(cipher.signs() && !cipher.encrypts());
-/// assert!("hmac".parse::<Cipher>().is_err());
+/// assert!(Cipher::Rsa2048.signs() && Cipher::Rsa2048.encrypts());
+/// assert!("des".parse::<Cipher>().is_err());
 /// # Ok::<(), keyward_transit::CipherError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Cipher {
+    /// AES-128 in Galois/Counter mode with 96-bit nonces (NIST SP 800-38D); encrypts.
+    Aes128Gcm96,
+    /// AES-192 in Galois/Counter mode with 96-bit nonces (NIST SP 800-38D); encrypts.
+    Aes192Gcm96,
     /// AES-256 in Galois/Counter mode with 96-bit nonces (NIST SP 800-38D); encrypts.
     #[default]
     Aes256Gcm96,
-    /// RSA with a modulus of 2048 bits; signs.
+    /// ChaCha20 and Poly1305 (RFC 8439); encrypts.
+    ChaCha20Poly1305,
+    /// RSA with a modulus of 2048 bits; signs, and encrypts with OAEP and SHA-256 (RFC 8017 §7.1).
     Rsa2048,
-    /// RSA with a modulus of 3072 bits; signs.
+    /// RSA with a modulus of 3072 bits; signs and encrypts.
     Rsa3072,
-    /// RSA with a modulus of 4096 bits; signs.
+    /// RSA with a modulus of 4096 bits; signs and encrypts.
     Rsa4096,
     /// ECDSA over P-256; signs.
     EcdsaP256,
@@ -41,12 +46,17 @@ pub enum Cipher {
     EcdsaP521,
     /// Ed25519 (RFC 8032); signs, but not JWT-SVIDs.
     Ed25519,
+    /// HMAC (RFC 2104) with a key of the ring's own; neither signs nor encrypts.
+    Hmac,
 }
 
 impl Cipher {
     /// Every supported cipher, in the order of the documentation.
-    pub const ALL: [Cipher; 8] = [
+    pub const ALL: [Cipher; 12] = [
+        Cipher::Aes128Gcm96,
+        Cipher::Aes192Gcm96,
         Cipher::Aes256Gcm96,
+        Cipher::ChaCha20Poly1305,
         Cipher::Rsa2048,
         Cipher::Rsa3072,
         Cipher::Rsa4096,
@@ -54,12 +64,16 @@ impl Cipher {
         Cipher::EcdsaP384,
         Cipher::EcdsaP521,
         Cipher::Ed25519,
+        Cipher::Hmac,
     ];
 
     /// The name used in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Cipher::Aes128Gcm96 => "aes128-gcm96",
+            Cipher::Aes192Gcm96 => "aes192-gcm96",
             Cipher::Aes256Gcm96 => "aes256-gcm96",
+            Cipher::ChaCha20Poly1305 => "chacha20-poly1305",
             Cipher::Rsa2048 => "rsa-2048",
             Cipher::Rsa3072 => "rsa-3072",
             Cipher::Rsa4096 => "rsa-4096",
@@ -67,13 +81,18 @@ impl Cipher {
             Cipher::EcdsaP384 => "ecdsa-p384",
             Cipher::EcdsaP521 => "ecdsa-p521",
             Cipher::Ed25519 => "ed25519",
+            Cipher::Hmac => "hmac",
         }
     }
 
     /// The type of the private key of a version, or `None` where versions hold symmetric keys.
     pub const fn key_type(self) -> Option<KeyType> {
         match self {
-            Cipher::Aes256Gcm96 => None,
+            Cipher::Aes128Gcm96
+            | Cipher::Aes192Gcm96
+            | Cipher::Aes256Gcm96
+            | Cipher::ChaCha20Poly1305
+            | Cipher::Hmac => None,
             Cipher::Rsa2048 => Some(KeyType::Rsa2048),
             Cipher::Rsa3072 => Some(KeyType::Rsa3072),
             Cipher::Rsa4096 => Some(KeyType::Rsa4096),
@@ -84,15 +103,31 @@ impl Cipher {
         }
     }
 
+    /// The cipher with associated data, or `None` where versions hold something else.
+    pub const fn aead(self) -> Option<AeadAlgorithm> {
+        match self {
+            Cipher::Aes128Gcm96 => Some(AeadAlgorithm::Aes128Gcm),
+            Cipher::Aes192Gcm96 => Some(AeadAlgorithm::Aes192Gcm),
+            Cipher::Aes256Gcm96 => Some(AeadAlgorithm::Aes256Gcm),
+            Cipher::ChaCha20Poly1305 => Some(AeadAlgorithm::ChaCha20Poly1305),
+            _ => None,
+        }
+    }
+
     /// Whether rings of this cipher sign and verify.
     pub const fn signs(self) -> bool {
         self.key_type().is_some()
     }
 
-    /// Whether rings of this cipher encrypt. Material of such rings is never destroyed without an
-    /// explicit trim.
+    /// Whether rings of this cipher encrypt, unless they sign JWTs. Material that encrypted is never destroyed without
+    /// an explicit trim.
     pub const fn encrypts(self) -> bool {
-        matches!(self, Cipher::Aes256Gcm96)
+        self.aead().is_some() || matches!(self, Cipher::Rsa2048 | Cipher::Rsa3072 | Cipher::Rsa4096)
+    }
+
+    /// Whether keys can be derived from those of the ring, one per context (`derived`).
+    pub const fn derives(self) -> bool {
+        self.aead().is_some() || matches!(self, Cipher::Ed25519)
     }
 }
 
@@ -109,11 +144,7 @@ impl FromStr for Cipher {
         if let Some(cipher) = Cipher::ALL.into_iter().find(|c| c.as_str() == text) {
             return Ok(cipher);
         }
-        let name = text.chars().take(40).collect();
-        Err(match text {
-            "aes128-gcm96" | "aes192-gcm96" | "chacha20-poly1305" | "hmac" => CipherError::NotYetSupported { name },
-            _ => CipherError::Unknown { name },
-        })
+        Err(CipherError::Unknown { name: text.chars().take(40).collect() })
     }
 }
 
@@ -130,19 +161,13 @@ impl<'de> Deserialize<'de> for Cipher {
     }
 }
 
-const SUPPORTED: &str = "aes256-gcm96, rsa-2048, rsa-3072, rsa-4096, ecdsa-p256, ecdsa-p384, \
-                         ecdsa-p521, ed25519";
+const SUPPORTED: &str = "aes128-gcm96, aes192-gcm96, aes256-gcm96, chacha20-poly1305, rsa-2048, rsa-3072, rsa-4096, \
+                         ecdsa-p256, ecdsa-p384, ecdsa-p521, ed25519, hmac";
 
 /// Why a text names no cipher that a ring can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CipherError {
-    /// The cipher is known, but this release cannot use it.
-    #[error("the cipher `{name}` is not supported yet; supported are {SUPPORTED}")]
-    NotYetSupported {
-        /// The name given.
-        name: String,
-    },
     /// No cipher has this name.
     #[error("`{name}` is not a cipher; supported are {SUPPORTED}")]
     Unknown {
@@ -170,23 +195,19 @@ mod tests {
             assert_eq!(json, format!("\"{cipher}\""));
             assert_eq!(serde_json::from_str::<Cipher>(&json).unwrap(), cipher);
             assert!(SUPPORTED.split(", ").any(|name| name == cipher.as_str()));
-            assert_ne!(cipher.signs(), cipher.encrypts());
+            assert_eq!(cipher.signs() || cipher.encrypts(), cipher != Cipher::Hmac);
         }
         assert_eq!(Cipher::default(), Cipher::Aes256Gcm96);
     }
 
     #[test]
-    fn what_is_not_supported_is_refused_with_the_list() {
-        assert_eq!(
-            "hmac".parse::<Cipher>().unwrap_err().to_string(),
-            "the cipher `hmac` is not supported yet; supported are aes256-gcm96, rsa-2048, \
-             rsa-3072, rsa-4096, ecdsa-p256, ecdsa-p384, ecdsa-p521, ed25519"
-        );
-        for name in ["aes128-gcm96", "aes192-gcm96", "chacha20-poly1305"] {
-            assert!(matches!(name.parse::<Cipher>(), Err(CipherError::NotYetSupported { .. })));
-        }
+    fn what_is_no_cipher_is_refused_with_the_list() {
         let error = "RSA-2048".parse::<Cipher>().unwrap_err();
-        assert!(error.to_string().starts_with("`RSA-2048` is not a cipher; supported are"));
+        assert_eq!(
+            error.to_string(),
+            "`RSA-2048` is not a cipher; supported are aes128-gcm96, aes192-gcm96, aes256-gcm96, chacha20-poly1305, \
+             rsa-2048, rsa-3072, rsa-4096, ecdsa-p256, ecdsa-p384, ecdsa-p521, ed25519, hmac"
+        );
         assert_eq!(error.kind(), ErrorKind::Malformed);
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration document of a ring.
 
 use keyward_config_values::{Distribute, Duration, Name};
+use keyward_keys::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use crate::{Cipher, Overlap, Schedule, ScheduleError, Timeline};
@@ -36,6 +37,16 @@ pub struct RingConfig {
     /// Whether the ring may be deleted.
     #[serde(default)]
     pub deletion_allowed: bool,
+    /// Whether every operation takes a context, from which its key is derived. Cannot change later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
+    /// Whether one plaintext always becomes one ciphertext under one context, so that ciphertexts can be compared, by
+    /// whoever sees them. Needs `derived`; cannot change later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub convergent_encryption: bool,
+    /// Whether a backup may hold the keys unsealed, where they are `exportable`. Sticky: once true, it stays true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_plaintext_backup: bool,
     /// The sites that hold a replica of the ring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribute: Option<Distribute>,
@@ -50,6 +61,9 @@ impl RingConfig {
             auto_rotate: None,
             exportable: false,
             deletion_allowed: false,
+            derived: false,
+            convergent_encryption: false,
+            allow_plaintext_backup: false,
             distribute: None,
         }
     }
@@ -62,7 +76,24 @@ impl RingConfig {
         self.auto_rotate.map(Schedule::try_from).transpose()
     }
 
-    /// Checks the document as a ring would, and, where it is to sign tokens, against the longest life of a token; answers
+    /// Checks that the options go together.
+    ///
+    /// # Errors
+    /// [`OptionError`], which names the field.
+    pub fn check_options(&self) -> Result<(), OptionError> {
+        if self.derived && !self.cipher.derives() {
+            return Err(OptionError::Derived { cipher: self.cipher });
+        }
+        if self.convergent_encryption && self.cipher.aead().is_none() {
+            return Err(OptionError::Convergent { cipher: self.cipher });
+        }
+        if self.convergent_encryption && !self.derived {
+            return Err(OptionError::ConvergentWithoutDerived);
+        }
+        Ok(())
+    }
+
+    /// Checks the schedule as a ring would, and, where it is to sign tokens, against the longest life of a token; answers
     /// the timeline of `auto-rotate`. Tokens of a ring without `auto-rotate` are checked against the overlap with which it is
     /// then rotated, 1d/2d/2d.
     ///
@@ -75,6 +106,42 @@ impl RingConfig {
             (None, Some(life)) => Overlap::default().check_tokens(life).map(|()| None),
             (None, None) => Ok(None),
         }
+    }
+}
+
+/// Why the options of a ring do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// No key can be derived from one of this cipher.
+    #[error("`derived` needs a symmetric cipher or `ed25519`, not `{cipher}`")]
+    Derived {
+        /// The cipher of the ring.
+        cipher: Cipher,
+    },
+    /// The cipher does not encrypt with a nonce.
+    #[error("`convergent-encryption` needs a symmetric cipher, not `{cipher}`")]
+    Convergent {
+        /// The cipher of the ring.
+        cipher: Cipher,
+    },
+    /// Without a key of its own per context, equal plaintexts of all contexts would show.
+    #[error("`convergent-encryption` needs `derived: true`")]
+    ConvergentWithoutDerived,
+}
+
+impl OptionError {
+    /// The field that is wrong.
+    pub fn field(&self) -> &'static str {
+        match self {
+            OptionError::Derived { .. } => "derived",
+            OptionError::Convergent { .. } | OptionError::ConvergentWithoutDerived => "convergent-encryption",
+        }
+    }
+
+    /// The class of the error: always [`ErrorKind::Misconfigured`].
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Misconfigured
     }
 }
 
@@ -125,7 +192,7 @@ mod tests {
         let text = concat!(
             r#"{"name":"spiffe-jwt","cipher":"rsa-2048","auto-rotate":{"rotate-after":"30d","#,
             r#""activate-after":"1d","deprecate-after":"2d","invalidate-after":"2d"},"#,
-            r#""exportable":true,"deletion-allowed":true,"#,
+            r#""exportable":true,"deletion-allowed":true,"allow-plaintext-backup":true,"#,
             r#""distribute":{"deployments":["payments"]}}"#
         );
         let config: RingConfig = serde_json::from_str(text).unwrap();
@@ -158,6 +225,33 @@ mod tests {
         assert_eq!(plain.validate(day), Ok(None));
         let error = plain.validate(Some(Duration::DAY.saturating_mul(2))).unwrap_err().to_string();
         assert!(error.contains("\n  rotation + 5d  invalid     not published, does not verify"), "{error}");
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_named() {
+        let refused = |cipher: Cipher, derived, convergent_encryption| {
+            let config = RingConfig { cipher, derived, convergent_encryption, ..RingConfig::new("a".parse().unwrap()) };
+            config.check_options().err().map(|error| (error.field(), error.to_string()))
+        };
+        for cipher in Cipher::ALL {
+            let symmetric = cipher.aead().is_some();
+            assert_eq!(refused(cipher, false, false), None);
+            assert_eq!(refused(cipher, true, false).is_none(), symmetric || cipher == Cipher::Ed25519, "{cipher}");
+            assert_eq!(refused(cipher, true, true).is_none(), symmetric, "{cipher}");
+        }
+        let cases = [
+            (Cipher::Rsa2048, true, "derived", "`derived` needs a symmetric cipher or `ed25519`, not `rsa-2048`"),
+            (
+                Cipher::Ed25519,
+                true,
+                "convergent-encryption",
+                "`convergent-encryption` needs a symmetric cipher, not `ed25519`",
+            ),
+            (Cipher::Aes256Gcm96, false, "convergent-encryption", "`convergent-encryption` needs `derived: true`"),
+        ];
+        for (cipher, derived, field, text) in cases {
+            assert_eq!(refused(cipher, derived, true), Some((field, text.to_owned())));
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a ring refuses, and why.
 
-use keyward_keys::ErrorKind;
+use keyward_keys::{ErrorKind, HashFunction};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::{Cipher, ScheduleError};
+use crate::{Cipher, OptionError, RecordError, ScheduleError};
 
 /// Why a ring, or the issuing state of a tenant, did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,82 @@ pub enum Error {
     /// encrypted would be lost with its keys.
     #[error("a ring used as `jwt-signing-key` signs tokens and refuses everything else")]
     SignsJwts,
+    /// A ring that derives its keys has no key of its own to do that with.
+    #[error("a ring with `derived: true` cannot {operation}")]
+    Derived {
+        /// What was asked for.
+        operation: &'static str,
+    },
+    /// A context belongs to rings that derive their keys, and to those alone: elsewhere it would bind nothing.
+    #[error("a `context` is {}", context(*.derived))]
+    Context {
+        /// Whether the ring derives its keys.
+        derived: bool,
+    },
+    /// RSA encrypts without associated data, which would bind nothing.
+    #[error("a ring with the cipher `{cipher}` takes no associated data")]
+    NoAssociatedData {
+        /// The cipher of the ring.
+        cipher: Cipher,
+    },
+    /// The version asked for cannot encrypt, sign or make an HMAC, or is not there to be exported.
+    #[error("version {version} {reason}")]
+    Version {
+        /// The version.
+        version: u32,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A lowest version that would lock out the active one, or that contradicts the other.
+    #[error("`{field}` is {found}, but must be from {least} to {most}")]
+    LowestVersion {
+        /// The setting.
+        field: &'static str,
+        /// The value asked for.
+        found: u32,
+        /// The least that it can be.
+        least: u32,
+        /// The most that it can be.
+        most: u32,
+    },
+    /// The ring's configuration forbids that.
+    #[error("`{field}` of the ring is false, so it does not {operation}")]
+    NotAllowed {
+        /// The field of the configuration.
+        field: &'static str,
+        /// What was asked for.
+        operation: &'static str,
+    },
+    /// A name of no key that can be exported.
+    #[error("`{found}` cannot be exported, only `encryption-key`, `signing-key`, `hmac-key` and `public-key`")]
+    UnknownExport {
+        /// The name given, cut to 40 characters.
+        found: String,
+    },
+    /// More or fewer bytes than can be had.
+    #[error("`{field}` is {found}, but must be {accepted}")]
+    Size {
+        /// What was given.
+        field: &'static str,
+        /// Its value.
+        found: usize,
+        /// What would be accepted.
+        accepted: &'static str,
+    },
+    /// The cipher does not sign with that hash function.
+    #[error("a ring with the cipher `{cipher}` does not sign with the hash function `{hash}`")]
+    SignOptions {
+        /// The cipher of the ring.
+        cipher: Cipher,
+        /// The hash function asked for.
+        hash: HashFunction,
+    },
+    /// The wrapped key is not one for this wrapping key, or wraps no key of the cipher. There is no second reason.
+    #[error("the wrapped key cannot be imported as a `{cipher}` key")]
+    ImportRefused {
+        /// The cipher of the ring.
+        cipher: Cipher,
+    },
     /// No version is active.
     #[error("no version of ring `{ring}` is active{}", after(.from))]
     NotActive {
@@ -93,6 +169,12 @@ pub enum Error {
     /// The tenant has no `jwt-signing-key`, or the ring that it names is not at hand.
     #[error("there is no `jwt-signing-key` to sign with")]
     NoSigningRing,
+    /// The options of the configuration do not go together.
+    #[error(transparent)]
+    Options(#[from] OptionError),
+    /// The ring cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The schedule would break a verifier.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -103,6 +185,10 @@ pub enum Error {
 
 fn after(time: &Option<OffsetDateTime>) -> String {
     time.as_ref().map_or_else(String::new, |time| format!(" before {}", rfc3339(time)))
+}
+
+fn context(derived: bool) -> &'static str {
+    if derived { "needed: the ring derives its keys" } else { "not taken: the ring does not derive its keys" }
 }
 
 /// A time as errors print it.
@@ -118,14 +204,26 @@ impl Error {
             | Error::UnexpectedVersion { .. }
             | Error::KidReused { .. }
             | Error::SignsJwts
+            | Error::Version { .. }
+            | Error::NotAllowed { .. }
+            | Error::ImportRefused { .. }
             | Error::DecryptionFailed
             | Error::SignatureRefused
             | Error::StillNeeded { .. } => ErrorKind::Refused,
+            Error::Context { .. }
+            | Error::NoAssociatedData { .. }
+            | Error::LowestVersion { .. }
+            | Error::UnknownExport { .. }
+            | Error::Size { .. }
+            | Error::SignOptions { .. } => ErrorKind::Malformed,
             Error::WrongMaterial { .. }
+            | Error::Derived { .. }
             | Error::Immutable { .. }
             | Error::Unsupported { .. }
             | Error::NoSigningRing => ErrorKind::Misconfigured,
             Error::NotActive { .. } | Error::CutOff { .. } => ErrorKind::Unavailable,
+            Error::Options(error) => error.kind(),
+            Error::Record(error) => error.kind(),
             Error::Schedule(error) => error.kind(),
             Error::Keys(error) => error.kind(),
         }
@@ -186,6 +284,52 @@ mod tests {
                 Error::CutOff { last_contact: at, until: at },
                 "cut off since 2026-03-02T00:00:00Z: signing ended at 2026-03-02T00:00:00Z and needs contact first",
                 ErrorKind::Unavailable,
+            ),
+            (
+                Error::Derived { operation: "sign tokens" },
+                "a ring with `derived: true` cannot sign tokens",
+                ErrorKind::Misconfigured,
+            ),
+            (
+                Error::Context { derived: true },
+                "a `context` is needed: the ring derives its keys",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::Context { derived: false },
+                "a `context` is not taken: the ring does not derive its keys",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::NoAssociatedData { cipher: Cipher::Rsa2048 },
+                "a ring with the cipher `rsa-2048` takes no associated data",
+                ErrorKind::Malformed,
+            ),
+            (Error::Version { version: 3, reason: "is not active" }, "version 3 is not active", ErrorKind::Refused),
+            (
+                Error::LowestVersion { field: "min-decryption-version", found: 4, least: 1, most: 3 },
+                "`min-decryption-version` is 4, but must be from 1 to 3",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::NotAllowed { field: "exportable", operation: "export keys" },
+                "`exportable` of the ring is false, so it does not export keys",
+                ErrorKind::Refused,
+            ),
+            (
+                Error::Size { field: "bits", found: 64, accepted: "128, 256 or 512" },
+                "`bits` is 64, but must be 128, 256 or 512",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::SignOptions { cipher: Cipher::Rsa2048, hash: HashFunction::Sha3_256 },
+                "a ring with the cipher `rsa-2048` does not sign with the hash function `sha3-256`",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::ImportRefused { cipher: Cipher::Ed25519 },
+                "the wrapped key cannot be imported as a `ed25519` key",
+                ErrorKind::Refused,
             ),
             (Error::DecryptionFailed, "decryption failed", ErrorKind::Refused),
             (Error::SignatureRefused, "the signature does not verify", ErrorKind::Refused),

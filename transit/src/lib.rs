@@ -44,7 +44,7 @@ mod cipher;
 mod config;
 mod error;
 mod issuing;
-mod operation;
+pub mod operation;
 mod phase;
 mod ring;
 mod schedule;
@@ -53,12 +53,15 @@ mod seal;
 mod testing;
 
 pub use cipher::{Cipher, CipherError};
-pub use config::{AutoRotate, RingConfig};
+pub use config::{AutoRotate, OptionError, RingConfig};
 pub use error::Error;
 pub use issuing::Issuing;
-pub use keyward_keys::ErrorKind;
+pub use keyward_keys::{ErrorKind, HashFunction};
 pub use operation::{Marshaling, SignOptions};
 pub use phase::{Phase, Transitions};
-pub use ring::{Command, FirstActivation, Material, Published, Ring, RingSigner, RingView, VersionView};
+pub use ring::{
+    Command, Compromised, Export, Exported, ExportedKey, FirstActivation, Material, Published, Replaced, Ring,
+    RingSigner, RingView, VersionView,
+};
 pub use schedule::{CLOCK_SKEW, DISTRIBUTION_DELAY, Overlap, Schedule, ScheduleError, Timeline};
 pub use seal::{Kek, KekSet, RecordError, check_format, open, seal};

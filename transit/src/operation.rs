@@ -1,9 +1,134 @@
-//! What a ring does for its users: `vault:v3:…` texts that name the version.
+//! What a ring does for its users, one by one or in batches.
+//!
+//! An operation is a value that holds all that it takes; [`Ring::perform`] does one and [`Ring::batch`] many, each with a
+//! result of its own. What encrypts, signs or makes an HMAC answers a text that names the version: `vault:v3:…`.
+//!
+//! ```
+//! use keyward_transit::operation::{Decrypt, Encrypt};
+//! use keyward_transit::{FirstActivation, Material, Ring, RingConfig};
+//! # let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+//! # let now = time::macros::datetime!(2026-03-01 00:00 UTC);
+//!
+//! let config: RingConfig = serde_json::from_str(r#"{"name": "people", "derived": true}"#)?;
+//! let mut ring = Ring::new(config, FirstActivation::AtOnce, now)?;
+//! ring.install(1, Material::generate(ring.cipher(), &mut rng)?, now)?;
+//!
+//! let names = [Encrypt::new(b"Ada").with_context(b"user 1"), Encrypt::new(b"Grace")];
+//! let results = ring.batch(names, &mut rng, now);
+//! let ciphertext = results[0].as_ref().unwrap();
+//! assert_eq!(results[1].as_ref().unwrap_err().to_string(), "a `context` is needed: the ring derives its keys");
+//!
+//! let ada = ring.perform(&Decrypt::new(ciphertext).with_context(b"user 1"), &mut rng, now)?;
+//! assert_eq!(ada.as_slice(), b"Ada");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod data_key;
+mod derived;
 mod encrypt;
+mod hmac;
+mod random;
 mod sign;
 
-pub use sign::{Marshaling, SignOptions};
+use rand_core::CryptoRng;
+use time::OffsetDateTime;
+
+use crate::ring::Version;
+use crate::{Error, Phase, Ring};
+
+pub use data_key::{DataKey, DataKeyPair};
+pub use encrypt::{Decrypt, Encrypt, Rewrap};
+pub use hmac::{Hmac, VerifyHmac};
+pub use random::random;
+pub use sign::{Input, Marshaling, RsaPadding, Sign, SignOptions, Verify};
+
+/// Something that a ring does.
+pub trait Operation: sealed::Sealed {
+    /// What it answers.
+    type Output;
+
+    /// Does it. `rng` is drawn from only where the operation needs randomness of its own.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    fn perform(&self, ring: &Ring, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Result<Self::Output, Error>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl Ring {
+    /// Does one operation.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn perform<O: Operation>(
+        &self,
+        operation: &O,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> Result<O::Output, Error> {
+        operation.perform(self, rng, now)
+    }
+
+    /// Does operations of one kind; the results are in their order, and one that fails hinders no other.
+    pub fn batch<O: Operation>(
+        &self,
+        operations: impl IntoIterator<Item = O>,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> Vec<Result<O::Output, Error>> {
+        operations.into_iter().map(|operation| operation.perform(self, rng, now)).collect()
+    }
+
+    /// The version that encrypts, signs or makes an HMAC: the active one, unless another is asked for. Where versions
+    /// overlap, as under a schedule, exactly one does at every instant; without, older ones still do from
+    /// `min-encryption-version` on.
+    fn producing(&self, wanted: Option<u32>, now: OffsetDateTime) -> Result<&Version, Error> {
+        let at = self.effective(now);
+        let active = self.active(at).ok_or_else(|| self.not_active())?;
+        let Some(number) = wanted.filter(|number| *number != active.number) else {
+            return Ok(active);
+        };
+        let refused = |reason| Err(Error::Version { version: number, reason });
+        match self.version(number) {
+            Some(version) if version.key.is_some() => {
+                if self.min_encryption_version().is_some_and(|lowest| number < lowest) {
+                    return refused("is older than `min-encryption-version`");
+                }
+                if self.overlap().is_some() || version.times.phase(at) != Phase::Superseded {
+                    return refused("is not active");
+                }
+                Ok(version)
+            }
+            _ => refused("is not there"),
+        }
+    }
+
+    /// The version that a text names, if it may still serve.
+    fn named(&self, number: u32) -> Option<&Version> {
+        self.version(number).filter(|version| version.number >= self.min_decryption_version())
+    }
+
+    /// An error unless there is a context where the ring derives its keys, and none elsewhere.
+    fn check_context(&self, context: &[u8]) -> Result<(), Error> {
+        let derived = self.config().derived;
+        if derived == context.is_empty() { Err(Error::Context { derived }) } else { Ok(()) }
+    }
+}
+
+/// The version that a text of a ring names: the 3 of `vault:v3:…`.
+///
+/// ```
+/// use keyward_transit::operation::version_of;
+///
+/// assert_eq!(version_of("vault:v3:AAAA"), Some(3));
+/// assert_eq!(version_of("vault:v03:AAAA"), None);
+/// ```
+pub fn version_of(text: &str) -> Option<u32> {
+    split(text).map(|(number, _)| number)
+}
 
 /// Writes `vault:vN:` before a body of about `capacity` characters.
 fn prefixed(version: u32, capacity: usize) -> String {

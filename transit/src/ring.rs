@@ -1,5 +1,8 @@
 //! A ring of key versions: a machine without I/O.
 
+mod backup;
+mod compromised;
+mod export;
 mod material;
 mod published;
 mod record;
@@ -14,10 +17,13 @@ use time::OffsetDateTime;
 
 use crate::{Cipher, Error, Overlap, Phase, RingConfig, Schedule, Timeline, Transitions};
 
+pub use compromised::{Compromised, Replaced};
+pub use export::{Export, Exported, ExportedKey};
+pub(crate) use material::Key;
 pub use material::Material;
 pub use published::Published;
 pub use rotation::Command;
-pub(crate) use settings::Promises;
+pub(crate) use settings::{LowestVersions, Promises};
 pub use signer::RingSigner;
 pub(crate) use version::Version;
 pub use view::{RingView, VersionView};
@@ -87,6 +93,7 @@ pub struct Ring {
     /// The highest time ever stored.
     highest: OffsetDateTime,
     promises: Promises,
+    lowest: LowestVersions,
     /// Ascending and without gaps from number 1; a destroyed version keeps its place.
     versions: Vec<Version>,
 }
@@ -95,8 +102,10 @@ impl Ring {
     /// A ring without versions. [`advance`](Self::advance) asks for the first one.
     ///
     /// # Errors
-    /// [`Error::Schedule`] when a verifier could notice a rotation; its text prints the timeline.
+    /// [`Error::Options`] when options do not go together, [`Error::Schedule`] when a verifier could notice a rotation;
+    /// its text prints the timeline.
     pub fn new(config: RingConfig, first: FirstActivation, now: OffsetDateTime) -> Result<Self, Error> {
+        config.check_options()?;
         Ok(Self {
             schedule: config.schedule()?,
             config,
@@ -104,6 +113,7 @@ impl Ring {
             signs_jwts_since: None,
             highest: now.to_offset(time::UtcOffset::UTC),
             promises: Promises::default(),
+            lowest: LowestVersions::default(),
             versions: Vec::new(),
         })
     }
@@ -191,6 +201,16 @@ impl Ring {
 
     pub(crate) fn promises(&self) -> Promises {
         self.promises
+    }
+
+    /// The lowest version that decrypts and verifies.
+    pub fn min_decryption_version(&self) -> u32 {
+        self.lowest.decryption
+    }
+
+    /// The lowest version that may be asked to encrypt, sign or make an HMAC, if one is set.
+    pub fn min_encryption_version(&self) -> Option<u32> {
+        self.lowest.encryption
     }
 
     pub(crate) fn version(&self, number: u32) -> Option<&Version> {

@@ -5,7 +5,7 @@ use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema
 use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
 use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS};
-use keyward_transit::{RingConfig, ScheduleError};
+use keyward_transit::{Cipher, RingConfig, ScheduleError};
 
 use crate::{
     identity::SETTINGS,
@@ -64,6 +64,17 @@ fn policies(field: Field, names: &[Name]) -> impl Iterator<Item = Reference> {
 }
 
 fn valid_ring(ring: &RingConfig) -> Result<(), FieldError> {
+    let unsupported = [
+        ("derived", ring.derived),
+        ("convergent-encryption", ring.convergent_encryption),
+        ("allow-plaintext-backup", ring.allow_plaintext_backup),
+    ];
+    if let Some((field, _)) = unsupported.into_iter().find(|(_, set)| *set) {
+        return Err(FieldError::new(field, "it is not supported by this release").with_remedy("remove the field"));
+    }
+    if ring.cipher == Cipher::Hmac {
+        return Err(FieldError::new("cipher", "`hmac` is not supported by this release").with_remedy("take another"));
+    }
     let remedy = "lengthen or shorten the offsets so that the life of a version fits";
     ring.validate(None).map(drop).map_err(|error| schedule_error("auto-rotate", "", &error, remedy))
 }

@@ -1,12 +1,17 @@
 //! Sign and verify: `vault:vN:` + the encoded signature.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use keyward_keys::Algorithm;
+use keyward_keys::{Algorithm, HashFunction, PrivateKey, PublicKey};
+use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
-use super::{prefixed, split};
-use crate::{Error, Phase, Ring};
+use super::derived::ed25519;
+use super::sealed::Sealed;
+use super::{Operation, prefixed, split};
+use crate::{Cipher, Error, Phase, Ring};
 
 /// The form of a signature behind `vault:vN:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,12 +24,26 @@ pub enum Marshaling {
     Jws,
 }
 
+/// The padding of an RSA signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RsaPadding {
+    /// RSASSA-PSS (RFC 8017 §8.1) with a salt as long as the digest.
+    #[default]
+    Pss,
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
+    Pkcs1v15,
+}
+
 /// How to sign, or how a signature was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SignOptions {
     /// The algorithm; `None` is the default of the ring's cipher.
     pub algorithm: Option<Algorithm>,
+    /// The hash function of an ECDSA signature where it is not that of the curve's algorithm. Ed25519 takes none, and
+    /// RSA's is part of the algorithm.
+    pub hash: Option<HashFunction>,
     /// The form of the signature.
     pub marshaling: Marshaling,
 }
@@ -32,42 +51,214 @@ pub struct SignOptions {
 impl SignOptions {
     /// These options.
     pub const fn new(algorithm: Option<Algorithm>, marshaling: Marshaling) -> Self {
-        Self { algorithm, marshaling }
+        Self { algorithm, hash: None, marshaling }
+    }
+
+    /// The options for a hash function and, with RSA, a padding: the way in which Vault's clients say it. Ed25519 has
+    /// neither and ignores both.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::SignOptions`] when RSA does not sign with that hash
+    /// function: it does with `sha2-256`, `sha2-384` and `sha2-512`.
+    pub fn with_hash(
+        cipher: Cipher,
+        hash: HashFunction,
+        padding: RsaPadding,
+        marshaling: Marshaling,
+    ) -> Result<Self, Error> {
+        let Some(key_type) = cipher.key_type() else {
+            return Err(Error::Unsupported { operation: "sign", cipher });
+        };
+        let default = Algorithm::default_for(key_type);
+        match cipher {
+            Cipher::Ed25519 => Ok(Self::new(Some(default), marshaling)),
+            Cipher::Rsa2048 | Cipher::Rsa3072 | Cipher::Rsa4096 => {
+                let fitting = match padding {
+                    RsaPadding::Pss => [Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512],
+                    RsaPadding::Pkcs1v15 => [Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512],
+                };
+                let algorithm = fitting.into_iter().find(|algorithm| algorithm.hash() == Some(hash));
+                let algorithm = algorithm.ok_or(Error::SignOptions { cipher, hash })?;
+                Ok(Self::new(Some(algorithm), marshaling))
+            }
+            _ => Ok(Self { algorithm: Some(default), hash: Some(hash), marshaling }),
+        }
     }
 }
 
-impl Ring {
-    /// Signs with the active version.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::SignsJwts`] when the ring signs tokens: a signature
-    /// over any text could be a token. [`Error::NotActive`] while no version is active,
-    /// [`Error::Keys`] when the algorithm does not fit the cipher or the backend fails.
-    pub fn sign(&self, message: &[u8], options: SignOptions, now: OffsetDateTime) -> Result<String, Error> {
-        if !self.cipher().signs() {
-            return Err(self.unsupported("sign"));
+/// What is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A message, which is hashed here.
+    Message(&'a [u8]),
+    /// A digest of it, made elsewhere: RSA wants one of the algorithm's own hash function, ECDSA takes 28 to 64 bytes.
+    /// Ed25519 hashes inside and signs these bytes as a message (RFC 8032 §5.1: pure Ed25519, not Ed25519ph).
+    Digest(&'a [u8]),
+}
+
+/// Signs with the active version, or an older one that is asked for. The answer is a text that names the version.
+///
+/// # Errors
+/// [`Error::Unsupported`] when the cipher does not sign, [`Error::SignsJwts`] when the ring signs tokens: a signature
+/// over any text could be a token. [`Error::NotActive`] while no version is active, [`Error::Version`] for another that
+/// cannot, [`Error::Context`] for a context that is missing or not taken, [`Error::Keys`] when algorithm or digest do not
+/// fit the cipher or the backend fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Sign<'a> {
+    input: Input<'a>,
+    options: SignOptions,
+    context: &'a [u8],
+    version: Option<u32>,
+}
+
+impl<'a> Sign<'a> {
+    /// Without context, by the active version.
+    pub const fn new(input: Input<'a>, options: SignOptions) -> Self {
+        Self { input, options, context: &[], version: None }
+    }
+
+    /// With the context that a `derived` ring needs.
+    #[must_use]
+    pub const fn with_context(self, context: &'a [u8]) -> Self {
+        Self { context, ..self }
+    }
+
+    /// By this version.
+    #[must_use]
+    pub const fn with_version(self, version: u32) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    fn do_sign(&self, ring: &Ring, now: OffsetDateTime) -> Result<String, Error> {
+        if !ring.cipher().signs() {
+            return Err(ring.unsupported("sign"));
         }
-        if self.signs_jwts() {
+        if ring.signs_jwts() {
             return Err(Error::SignsJwts);
         }
-        let active = self.active(self.effective(now));
-        let (version, key) =
-            active.and_then(|version| Some((version.number, version.signing()?))).ok_or_else(|| self.not_active())?;
-        let algorithm = options.algorithm.unwrap_or(key.algorithm);
-        let mut text = prefixed(version, 700);
-        match options.marshaling {
-            Marshaling::Asn1 => STANDARD.encode_string(key.private.sign_asn1(algorithm, message)?, &mut text),
-            Marshaling::Jws => URL_SAFE_NO_PAD.encode_string(key.private.sign(algorithm, message)?, &mut text),
+        ring.check_context(self.context)?;
+        let version = ring.producing(self.version, now)?;
+        let key = version.signing().ok_or_else(|| ring.not_active())?;
+        let algorithm = self.options.algorithm.unwrap_or(key.algorithm);
+        let derived = if ring.config().derived { Some(ed25519(&key.private, self.context)?) } else { None };
+        let key = derived.as_ref().unwrap_or(&key.private);
+        let mut text = prefixed(version.number, 700);
+        match self.options.marshaling {
+            Marshaling::Asn1 => STANDARD.encode_string(self.raw(key, algorithm)?, &mut text),
+            Marshaling::Jws => URL_SAFE_NO_PAD.encode_string(self.raw(key, algorithm)?, &mut text),
         }
         Ok(text)
     }
 
-    /// Verifies what [`sign`](Self::sign) made with the same options, by the version that it names, unless that is
-    /// invalid or trimmed.
+    fn raw(&self, key: &PrivateKey, algorithm: Algorithm) -> Result<Vec<u8>, keyward_keys::Error> {
+        let digest = digest(self.input, self.options.hash, algorithm);
+        match (self.options.marshaling, digest) {
+            (Marshaling::Asn1, Hashed::Here(message)) => key.sign_asn1(algorithm, message),
+            (Marshaling::Jws, Hashed::Here(message)) => key.sign(algorithm, message),
+            (Marshaling::Asn1, Hashed::Elsewhere(digest)) => key.sign_digest_asn1(algorithm, &digest),
+            (Marshaling::Jws, Hashed::Elsewhere(digest)) => key.sign_digest(algorithm, &digest),
+        }
+    }
+}
+
+impl Sealed for Sign<'_> {}
+
+impl Operation for Sign<'_> {
+    type Output = String;
+
+    fn perform(&self, ring: &Ring, _: &mut impl CryptoRng, now: OffsetDateTime) -> Result<String, Error> {
+        self.do_sign(ring, now)
+    }
+}
+
+/// Verifies what [`Sign`] made with the same options, by the version that it names, unless that is invalid, trimmed or
+/// below `min-decryption-version`.
+///
+/// # Errors
+/// [`Error::SignatureRefused`], whatever was wrong with the signature; [`Error::Unsupported`] when the cipher does not
+/// sign, [`Error::Context`] for a context that is missing or not taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Verify<'a> {
+    input: Input<'a>,
+    signature: &'a str,
+    options: SignOptions,
+    context: &'a [u8],
+}
+
+impl<'a> Verify<'a> {
+    /// Without context.
+    pub const fn new(input: Input<'a>, signature: &'a str, options: SignOptions) -> Self {
+        Self { input, signature, options, context: &[] }
+    }
+
+    /// With the context that it was signed with.
+    #[must_use]
+    pub const fn with_context(self, context: &'a [u8]) -> Self {
+        Self { context, ..self }
+    }
+
+    fn do_verify(&self, ring: &Ring, now: OffsetDateTime) -> Result<(), Error> {
+        if !ring.cipher().signs() {
+            return Err(ring.unsupported("verify"));
+        }
+        ring.check_context(self.context)?;
+        self.try_verify(ring, now).ok_or(Error::SignatureRefused)
+    }
+
+    fn try_verify(&self, ring: &Ring, now: OffsetDateTime) -> Option<()> {
+        let (number, body) = split(self.signature)?;
+        let version = ring.named(number)?;
+        if version.times.phase(ring.effective(now)) == Phase::Invalid {
+            return None;
+        }
+        let public = version.public.as_ref()?;
+        let algorithm = self.options.algorithm.unwrap_or(public.algorithm);
+        let signature = match self.options.marshaling {
+            Marshaling::Asn1 => STANDARD.decode(body).ok()?,
+            Marshaling::Jws => URL_SAFE_NO_PAD.decode(body).ok()?,
+        };
+        if ring.config().derived {
+            let key = ed25519(&version.signing()?.private, self.context).ok()?;
+            return self.raw(key.public_key(), algorithm, &signature).ok();
+        }
+        self.raw(&public.key, algorithm, &signature).ok()
+    }
+
+    fn raw(&self, key: &PublicKey, algorithm: Algorithm, signature: &[u8]) -> Result<(), keyward_keys::Error> {
+        let digest = digest(self.input, self.options.hash, algorithm);
+        match (self.options.marshaling, digest) {
+            (Marshaling::Asn1, Hashed::Here(message)) => key.verify_asn1(algorithm, message, signature),
+            (Marshaling::Jws, Hashed::Here(message)) => key.verify(algorithm, message, signature),
+            (Marshaling::Asn1, Hashed::Elsewhere(digest)) => key.verify_digest_asn1(algorithm, &digest, signature),
+            (Marshaling::Jws, Hashed::Elsewhere(digest)) => key.verify_digest(algorithm, &digest, signature),
+        }
+    }
+}
+
+impl Sealed for Verify<'_> {}
+
+impl Operation for Verify<'_> {
+    type Output = ();
+
+    fn perform(&self, ring: &Ring, _: &mut impl CryptoRng, now: OffsetDateTime) -> Result<(), Error> {
+        self.do_verify(ring, now)
+    }
+}
+
+impl Ring {
+    /// [`Sign`]s a message with the active version.
     ///
     /// # Errors
-    /// [`Error::SignatureRefused`], whatever was wrong with the signature; [`Error::Unsupported`] when the cipher does
-    /// not sign.
+    /// Those of [`Sign`].
+    pub fn sign(&self, message: &[u8], options: SignOptions, now: OffsetDateTime) -> Result<String, Error> {
+        Sign::new(Input::Message(message), options).do_sign(self, now)
+    }
+
+    /// [`Verify`] of a message.
+    ///
+    /// # Errors
+    /// Those of [`Verify`].
     pub fn verify(
         &self,
         message: &[u8],
@@ -75,24 +266,25 @@ impl Ring {
         options: SignOptions,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        if !self.cipher().signs() {
-            return Err(self.unsupported("verify"));
-        }
-        self.try_verify(message, signature, options, now).ok_or(Error::SignatureRefused)
+        Verify::new(Input::Message(message), signature, options).do_verify(self, now)
     }
+}
 
-    fn try_verify(&self, message: &[u8], signature: &str, options: SignOptions, now: OffsetDateTime) -> Option<()> {
-        let (number, body) = split(signature)?;
-        let version = self.version(number)?;
-        if version.times.phase(self.effective(now)) == Phase::Invalid {
-            return None;
+/// By whom the input is hashed.
+enum Hashed<'a> {
+    /// By the algorithm.
+    Here(&'a [u8]),
+    /// Before.
+    Elsewhere(Cow<'a, [u8]>),
+}
+
+fn digest(input: Input<'_>, hash: Option<HashFunction>, algorithm: Algorithm) -> Hashed<'_> {
+    match (input, algorithm.hash(), hash) {
+        (Input::Message(bytes) | Input::Digest(bytes), None, _) => Hashed::Here(bytes),
+        (Input::Digest(digest), ..) => Hashed::Elsewhere(Cow::Borrowed(digest)),
+        (Input::Message(message), Some(own), Some(hash)) if own != hash => {
+            Hashed::Elsewhere(Cow::Owned(hash.digest(message)))
         }
-        let public = version.public.as_ref()?;
-        let algorithm = options.algorithm.unwrap_or(public.algorithm);
-        match options.marshaling {
-            Marshaling::Asn1 => public.key.verify_asn1(algorithm, message, &STANDARD.decode(body).ok()?),
-            Marshaling::Jws => public.key.verify(algorithm, message, &URL_SAFE_NO_PAD.decode(body).ok()?),
-        }
-        .ok()
+        (Input::Message(message), ..) => Hashed::Here(message),
     }
 }

@@ -1,12 +1,17 @@
 //! The key material of one version.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use keyward_keys::{AeadKey, Algorithm, Jwk, PrivateKey, PublicKey};
+use keyward_keys::{AeadKey, Algorithm, HashFunction, HmacKey, Jwk, PrivateKey, PublicKey, hkdf_sha256, unwrap_key};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::{Cipher, Error};
+
+/// Bytes of an HMAC key from elsewhere.
+const HMAC_LENGTHS: RangeInclusive<usize> = 32..=512;
 
 /// The key material of one version: parsed once, kept by the ring, neither cloned nor printed.
 pub struct Material(pub(crate) Key);
@@ -16,6 +21,34 @@ pub struct Material(pub(crate) Key);
 pub(crate) enum Key {
     Signing(Arc<SigningKey>),
     Aead(Arc<AeadKey>),
+    Hmac(Arc<HmacKey>),
+}
+
+impl Key {
+    /// The secret as it is stored: a PKCS#8 document or the bytes of a symmetric key.
+    pub(crate) fn secret(&self) -> Result<Zeroizing<Vec<u8>>, keyward_keys::Error> {
+        match self {
+            Key::Signing(key) => key.private.to_pkcs8_der(),
+            Key::Aead(key) => Ok(Zeroizing::new(key.as_bytes().to_vec())),
+            Key::Hmac(key) => Ok(Zeroizing::new(key.as_bytes().to_vec())),
+        }
+    }
+
+    /// The key that a version makes its HMACs with: in a ring of that cipher its own, elsewhere one made of its secret
+    /// when it is installed, and stored beside it.
+    pub(crate) fn hmac(&self) -> Result<Arc<HmacKey>, keyward_keys::Error> {
+        match self {
+            Key::Hmac(key) => Ok(Arc::clone(key)),
+            _ => hmac_from_secret(&self.secret()?).map(Arc::new),
+        }
+    }
+}
+
+/// The salt keeps it apart from every key that a `derived` ring derives, which is done without one.
+pub(crate) fn hmac_from_secret(secret: &[u8]) -> Result<HmacKey, keyward_keys::Error> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hkdf_sha256(b"keyward transit hmac", secret, b"", bytes.as_mut_slice())?;
+    Ok(HmacKey::from_bytes(bytes.as_slice()))
 }
 
 /// A private key with what every signature of it needs.
@@ -34,10 +67,64 @@ impl Material {
     /// # Errors
     /// [`Error::Keys`] when the backend fails.
     pub fn generate(cipher: Cipher, rng: &mut impl CryptoRng) -> Result<Self, Error> {
-        match cipher.key_type() {
-            Some(key_type) => Ok(Self::from_private_key(PrivateKey::generate(key_type)?)),
-            None => Ok(Self::from_aead_key(AeadKey::generate(rng)?)),
-        }
+        Ok(match (cipher.key_type(), cipher.aead()) {
+            (Some(key_type), _) => Self::from_private_key(PrivateKey::generate(key_type)?),
+            (None, Some(algorithm)) => Self::from_aead_key(AeadKey::generate_for(algorithm, rng)?),
+            (None, None) => Self::from_hmac_key(HmacKey::generate(rng)),
+        })
+    }
+
+    /// Material from elsewhere: an unencrypted PKCS#8 document (RFC 5208) for a ring that signs, the bytes of the key
+    /// for one with a symmetric cipher; an HMAC key has 32 to 512 bytes. They stay the caller's to clear.
+    ///
+    /// ```
+    /// use keyward_transit::{Cipher, Material};
+    ///
+    /// assert!(Material::from_bytes(Cipher::ChaCha20Poly1305, &[7; 32]).is_ok());
+    /// let error = Material::from_bytes(Cipher::Aes128Gcm96, &[7; 32]).unwrap_err();
+    /// assert_eq!(error.to_string(), "a symmetric key of 32 bytes is not accepted, only 16");
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongMaterial`] when the document holds a key of another type, [`Error::Keys`] when the bytes are no
+    /// key.
+    pub fn from_bytes(cipher: Cipher, bytes: &[u8]) -> Result<Self, Error> {
+        let material = match (cipher.key_type(), cipher.aead()) {
+            (Some(_), _) => Self::from_private_key(PrivateKey::from_pkcs8_der(bytes)?),
+            (None, Some(algorithm)) => Self::from_aead_key(AeadKey::new(algorithm, bytes)?),
+            (None, None) if HMAC_LENGTHS.contains(&bytes.len()) => Self::from_hmac_key(HmacKey::from_bytes(bytes)),
+            (None, None) => {
+                let (what, accepted) = ("HMAC key", "32 to 512");
+                return Err(keyward_keys::Error::Length { what, found: bytes.len(), accepted }.into());
+            }
+        };
+        if material.fits(cipher) { Ok(material) } else { Err(Error::WrongMaterial { cipher }) }
+    }
+
+    /// Material from elsewhere, wrapped for the way: an ephemeral AES-256 key under RSA-OAEP (`hash` for both of its
+    /// hash functions, no label) for the wrapping key, as long as its modulus, and behind it what
+    /// [`from_bytes`](Self::from_bytes) takes under AES-KWP (RFC 5649) with the ephemeral key. PKCS #11 knows this form
+    /// as `CKM_RSA_AES_KEY_WRAP`.
+    ///
+    /// # Errors
+    /// [`Error::ImportRefused`], whatever was wrong with it; [`Error::Keys`] when the wrapping key is not RSA or the hash
+    /// function none of SHA-256, SHA-384 and SHA-512.
+    pub fn from_wrapped(
+        cipher: Cipher,
+        wrapping: &PrivateKey,
+        hash: HashFunction,
+        wrapped: &[u8],
+    ) -> Result<Self, Error> {
+        let refused = Error::ImportRefused { cipher };
+        let bytes = wrapping.public_key().rsa_bits().unwrap_or_default().div_ceil(8);
+        let Some((ephemeral, material)) = wrapped.split_at_checked(bytes) else { return Err(refused) };
+        let ephemeral = match wrapping.decrypt_oaep(hash, ephemeral) {
+            Ok(key) if key.len() == 32 => key,
+            Ok(_) | Err(keyward_keys::Error::DecryptionFailed) => return Err(refused),
+            Err(error) => return Err(error.into()),
+        };
+        let material = unwrap_key(&ephemeral, material).map_err(|_| refused.clone())?;
+        Self::from_bytes(cipher, &material).map_err(|_| refused)
     }
 
     /// Material for a ring that signs.
@@ -54,10 +141,16 @@ impl Material {
         Self(Key::Aead(Arc::new(key)))
     }
 
+    /// Material for a ring with the cipher `hmac`.
+    pub fn from_hmac_key(key: HmacKey) -> Self {
+        Self(Key::Hmac(Arc::new(key)))
+    }
+
     pub(crate) fn fits(&self, cipher: Cipher) -> bool {
         match &self.0 {
             Key::Signing(key) => cipher.key_type() == Some(key.private.key_type()),
-            Key::Aead(_) => cipher == Cipher::Aes256Gcm96,
+            Key::Aead(key) => cipher.aead() == Some(key.algorithm()),
+            Key::Hmac(_) => cipher == Cipher::Hmac,
         }
     }
 
@@ -66,7 +159,7 @@ impl Material {
             Key::Signing(key) => {
                 Some(Public { key: key.private.public_key().clone(), algorithm: key.algorithm, kid: key.kid.clone() })
             }
-            Key::Aead(_) => None,
+            Key::Aead(_) | Key::Hmac(_) => None,
         }
     }
 }
@@ -104,7 +197,7 @@ mod tests {
 
     #[test]
     fn material_fits_its_cipher_alone_and_shows_nothing() {
-        for cipher in [Cipher::Aes256Gcm96, Cipher::EcdsaP256, Cipher::Ed25519] {
+        for cipher in Cipher::ALL.into_iter().filter(|cipher| !matches!(cipher, Cipher::Rsa3072 | Cipher::Rsa4096)) {
             let material = Material::generate(cipher, &mut rng(1)).unwrap();
             for other in Cipher::ALL {
                 assert_eq!(material.fits(other), cipher == other, "{cipher} in {other}");

@@ -71,6 +71,7 @@ impl Ring {
 
     pub(crate) fn is_published(&self, version: &Version, at: OffsetDateTime) -> bool {
         let before_jwts = self.signs_jwts_since.zip(version.times.superseded).is_some_and(|(since, end)| end <= since);
-        version.public.is_some() && version.times.phase(at).is_published() && !before_jwts
+        // The keys of a ring that derives them are not those that sign.
+        version.public.is_some() && !self.config.derived && version.times.phase(at).is_published() && !before_jwts
     }
 }

@@ -1,20 +1,22 @@
 //! The stored form of a ring: JSON, always sealed, because it holds the keys.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyward_keys::{AeadKey, PrivateKey, PublicKey};
+use keyward_keys::{HmacKey, PublicKey};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::material::{Key, Public};
-use super::{FirstActivation, Material, Promises, Ring, Version};
+use super::{FirstActivation, LowestVersions, Material, Promises, Ring, Version};
 use crate::seal::{check_format, to_json};
-use crate::{Cipher, Kek, KekSet, RecordError, RingConfig, Transitions, open, seal};
+use crate::{Cipher, Error, Kek, KekSet, RecordError, RingConfig, Transitions, open, seal};
 
-/// The format written.
-const FORMAT: u32 = 1;
+/// The format written. Format 1 had no lowest versions and no keys for HMACs; both are read as they come to be.
+const FORMAT: u32 = 2;
 const EXPECTED: &str = "ring";
 
 #[derive(Serialize, Deserialize)]
@@ -33,6 +35,10 @@ struct Record<'a> {
     promised_deprecated: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option", default)]
     promised_invalid: Option<OffsetDateTime>,
+    #[serde(default = "first")]
+    min_decryption_version: u32,
+    #[serde(default)]
+    min_encryption_version: Option<u32>,
     #[serde(borrow)]
     versions: Vec<VersionRecord<'a>>,
 }
@@ -56,6 +62,13 @@ struct VersionRecord<'a> {
     /// PKCS#8 document or symmetric key, base64; absent when destroyed. Borrowed, so that no copy of it stays behind.
     #[serde(borrow, default)]
     secret: Option<&'a str>,
+    /// The key for HMACs, base64, where it is not `secret`.
+    #[serde(borrow, default)]
+    hmac: Option<&'a str>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 impl Ring {
@@ -76,9 +89,8 @@ impl Ring {
         Self::from_record(&open(keks, path, record)?)
     }
 
-    fn to_record(&self) -> Result<Zeroizing<Vec<u8>>, RecordError> {
-        let secrets = self.versions.iter().map(|version| version.key.as_ref().map(encode_secret).transpose());
-        let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn to_record(&self) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+        let secrets = self.versions.iter().map(Secrets::of).collect::<Result<Vec<_>, _>>()?;
         let versions = self.versions.iter().zip(&secrets).map(|(version, secret)| VersionRecord {
             created: version.times.created,
             activates: version.times.activates,
@@ -86,7 +98,8 @@ impl Ring {
             deprecated: version.times.deprecated,
             invalid: version.times.invalid,
             public: version.public.as_ref().map(|public| STANDARD.encode(public.key.to_spki_der())),
-            secret: secret.as_ref().map(|secret| secret.as_str()),
+            secret: secret.key.as_ref().map(|secret| secret.as_str()),
+            hmac: secret.hmac.as_ref().map(|secret| secret.as_str()),
         });
         let record = Record {
             format: FORMAT,
@@ -97,15 +110,18 @@ impl Ring {
             promised_activates: self.promises.activates,
             promised_deprecated: self.promises.deprecated,
             promised_invalid: self.promises.invalid,
+            min_decryption_version: self.lowest.decryption,
+            min_encryption_version: self.lowest.encryption,
             versions: versions.collect(),
         };
         to_json(&record, EXPECTED)
     }
 
-    fn from_record(json: &[u8]) -> Result<Self, RecordError> {
+    pub(super) fn from_record(json: &[u8]) -> Result<Self, RecordError> {
         check_format(json, FORMAT, EXPECTED)?;
         let record: Record<'_> = serde_json::from_slice(json).map_err(|_| malformed("it has other members"))?;
         let cipher = record.config.cipher;
+        record.config.check_options().map_err(|_| malformed("its options are refused"))?;
         let schedule = record.config.schedule().map_err(|_| malformed("its schedule is refused"))?;
         let numbered = (1..).zip(&record.versions);
         let versions = numbered.map(|(number, version)| version.decode(number, cipher));
@@ -123,6 +139,10 @@ impl Ring {
                 deprecated: record.promised_deprecated,
                 invalid: record.promised_invalid,
             },
+            lowest: LowestVersions {
+                decryption: record.min_decryption_version,
+                encryption: record.min_encryption_version,
+            },
             versions: versions.collect::<Result<_, _>>()?,
             config: record.config,
         })
@@ -133,6 +153,7 @@ impl VersionRecord<'_> {
     fn decode(&self, number: u32, cipher: Cipher) -> Result<Version, RecordError> {
         let public = self.public.as_deref().map(decode_public).transpose()?;
         let key = self.secret.map(|secret| decode_secret(secret, cipher)).transpose()?;
+        let hmac = key.as_ref().map(|key| self.decode_hmac(key)).transpose()?;
         if public.is_some() != cipher.signs() {
             return Err(malformed("a public key is missing or too many"));
         }
@@ -148,7 +169,15 @@ impl VersionRecord<'_> {
             invalid: self.invalid,
             ..Transitions::new(self.created, self.activates)
         };
-        Ok(Version { number, times, public, key: key.map(|material| material.0) })
+        Ok(Version { number, times, public, key: key.map(|material| material.0), hmac })
+    }
+
+    /// From format 1, the key that installing the version would have made.
+    fn decode_hmac(&self, key: &Material) -> Result<Arc<HmacKey>, RecordError> {
+        match self.hmac {
+            Some(text) => Ok(Arc::new(HmacKey::from_bytes(&decode(text)?))),
+            None => Ok(key.0.hmac()?),
+        }
     }
 }
 
@@ -156,28 +185,40 @@ fn malformed(reason: &'static str) -> RecordError {
     RecordError::Malformed { expected: EXPECTED, reason }
 }
 
-fn encode_secret(key: &Key) -> Result<Zeroizing<String>, RecordError> {
-    let encode = |secret: &[u8]| {
-        // The exact capacity, so that nothing is left behind by growing.
-        let mut text = Zeroizing::new(String::with_capacity(secret.len().div_ceil(3).saturating_mul(4)));
-        STANDARD.encode_string(secret, &mut text);
-        text
-    };
-    Ok(match key {
-        Key::Signing(key) => encode(&key.private.to_pkcs8_der()?),
-        Key::Aead(key) => encode(key.as_bytes()),
-    })
+/// The secrets of one version, base64.
+struct Secrets {
+    key: Option<Zeroizing<String>>,
+    hmac: Option<Zeroizing<String>>,
+}
+
+impl Secrets {
+    fn of(version: &Version) -> Result<Self, RecordError> {
+        let key = version.key.as_ref().map(Key::secret).transpose()?;
+        let hmac = version.hmac.as_ref().filter(|_| !matches!(version.key, Some(Key::Hmac(_))));
+        Ok(Self { key: key.as_deref().map(|key| encode(key)), hmac: hmac.map(|key| encode(key.as_bytes())) })
+    }
+}
+
+/// Base64 in memory that is cleared when dropped.
+pub(super) fn encode(secret: &[u8]) -> Zeroizing<String> {
+    // The exact capacity, so that nothing is left behind by growing.
+    let mut text = Zeroizing::new(String::with_capacity(secret.len().div_ceil(3).saturating_mul(4)));
+    STANDARD.encode_string(secret, &mut text);
+    text
+}
+
+fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+    let mut secret = Zeroizing::new(vec![0; text.len()]);
+    let length = STANDARD.decode_slice(text, &mut secret).map_err(|_| malformed("a key is not base64"))?;
+    secret.truncate(length);
+    Ok(secret)
 }
 
 fn decode_secret(text: &str, cipher: Cipher) -> Result<Material, RecordError> {
-    let mut secret = Zeroizing::new(vec![0; text.len()]);
-    let length = STANDARD.decode_slice(text, &mut secret).map_err(|_| malformed("a key is not base64"))?;
-    let secret = secret.get(..length).unwrap_or_default();
-    if cipher.signs() {
-        return Ok(Material::from_private_key(PrivateKey::from_pkcs8_der(secret)?));
-    }
-    let secret = secret.try_into().map_err(|_| malformed("a symmetric key has another length"))?;
-    Ok(Material::from_aead_key(AeadKey::from_bytes(secret)?))
+    Material::from_bytes(cipher, &decode(text)?).map_err(|error| match error {
+        Error::Keys(error) => error.into(),
+        _ => malformed("a key is not that of its version"),
+    })
 }
 
 fn decode_public(text: &str) -> Result<Public, RecordError> {

@@ -81,6 +81,21 @@ impl Ring {
     pub fn install(&mut self, version: u32, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
         let at = self.effective(now);
         self.refuse_pending(at)?;
+        let activates = self.activation(at);
+        let superseded = self.versions.last().map(|predecessor| self.superseded_by(predecessor.times, at));
+        self.add(version, material, Transitions::new(at, activates), superseded)?;
+        self.highest = at;
+        Ok(Command::Publish { version })
+    }
+
+    /// Adds the next version and gives its predecessor new times, or changes nothing.
+    pub(super) fn add(
+        &mut self,
+        version: u32,
+        material: Material,
+        times: Transitions,
+        predecessors: Option<Transitions>,
+    ) -> Result<(), Error> {
         let expected = self.newest_version().saturating_add(1);
         if version != expected {
             return Err(Error::UnexpectedVersion { given: version, expected });
@@ -95,34 +110,34 @@ impl Ring {
             return Err(Error::KidReused { kid: public.kid.clone() });
         }
 
-        let activates = self.activation(at);
-        let superseded = self.versions.last().map(|predecessor| self.superseded_by(predecessor.times, at));
-        if let Some((predecessor, times)) = self.versions.last_mut().zip(superseded) {
+        let hmac = material.0.hmac()?;
+        if let Some((predecessor, times)) = self.versions.last_mut().zip(predecessors) {
             predecessor.times = times;
         }
-        self.versions.push(Version {
-            number: version,
-            times: Transitions::new(at, activates),
-            public,
-            key: Some(material.0),
-        });
-        self.highest = at;
-        Ok(Command::Publish { version })
+        self.versions.push(Version { number: version, times, public, key: Some(material.0), hmac: Some(hmac) });
+        Ok(())
+    }
+
+    /// Adds a version with a key from elsewhere: a rotation on request with that key.
+    ///
+    /// # Errors
+    /// Those of [`rotate`](Self::rotate) and [`install`](Self::install).
+    pub fn import(&mut self, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
+        self.install(self.newest_version().saturating_add(1), material, now)
     }
 
     /// Destroys the key of an invalid version, as [`Command::Destroy`] asked. Its number, times
     /// and public key stay on record.
     ///
     /// # Errors
-    /// [`Error::StillNeeded`] unless the version is invalid and the ring cannot encrypt.
+    /// [`Error::StillNeeded`] unless the version is invalid and never encrypted.
     pub fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Result<(), Error> {
         let at = self.effective(now);
-        let encrypts = self.cipher().encrypts();
+        if self.version(version).is_some_and(|v| self.may_have_encrypted(v) || v.times.phase(at) != Phase::Invalid) {
+            return Err(Error::StillNeeded { version });
+        }
         if let Some(found) = self.versions.iter_mut().find(|v| v.number == version) {
-            if encrypts || found.times.phase(at) != Phase::Invalid {
-                return Err(Error::StillNeeded { version });
-            }
-            found.key = None;
+            found.destroy();
         }
         self.highest = at;
         Ok(())
@@ -144,13 +159,14 @@ impl Ring {
         }
         for version in self.versions.iter_mut().filter(|v| v.number < min_version) {
             version.times.end(at);
-            version.key = None;
+            version.destroy();
         }
+        self.raise_lowest(min_version);
         self.highest = at;
         Ok(())
     }
 
-    fn generate(&self) -> Command {
+    pub(super) fn generate(&self) -> Command {
         Command::Generate { cipher: self.cipher(), version: self.newest_version().saturating_add(1) }
     }
 
@@ -198,7 +214,13 @@ impl Ring {
     }
 
     fn is_destroyable(&self, version: &Version, at: OffsetDateTime) -> bool {
-        !self.cipher().encrypts() && version.key.is_some() && version.times.phase(at) == Phase::Invalid
+        !self.may_have_encrypted(version) && version.key.is_some() && version.times.phase(at) == Phase::Invalid
+    }
+
+    /// Whether something may be encrypted with this version, so that it goes with an explicit trim alone. An RSA ring
+    /// encrypts until it signs JWTs.
+    pub(crate) fn may_have_encrypted(&self, version: &Version) -> bool {
+        self.cipher().encrypts() && self.signs_jwts_since.is_none_or(|since| version.times.activates < since)
     }
 }
 

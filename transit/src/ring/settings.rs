@@ -18,6 +18,21 @@ pub(crate) struct Promises {
     pub(crate) invalid: Option<OffsetDateTime>,
 }
 
+/// The lowest versions that serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LowestVersions {
+    /// For decrypting and verifying.
+    pub(crate) decryption: u32,
+    /// For encrypting, signing and HMACs, where an older one is asked for.
+    pub(crate) encryption: Option<u32>,
+}
+
+impl Default for LowestVersions {
+    fn default() -> Self {
+        Self { decryption: 1, encryption: None }
+    }
+}
+
 impl Promises {
     fn keep(&mut self, overlap: Overlap, at: OffsetDateTime) {
         let raise = |promise: &mut Option<OffsetDateTime>, after: Duration| {
@@ -34,10 +49,13 @@ impl Ring {
     /// and a rotation on request overlaps 1d/2d/2d.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when its cipher does not sign.
+    /// [`Error::Unsupported`] when its cipher does not sign, [`Error::Derived`] when it derives its keys.
     pub fn sign_jwts(&mut self, now: OffsetDateTime) -> Result<(), Error> {
         if !self.cipher().signs() {
             return Err(self.unsupported("sign"));
+        }
+        if self.config.derived {
+            return Err(Error::Derived { operation: "sign tokens" });
         }
         if self.signs_jwts_since.is_none() {
             self.observe(now);
@@ -66,9 +84,23 @@ impl Ring {
         if old.cipher != new.cipher {
             return Err(immutable("cipher", &old.cipher, &new.cipher));
         }
-        if old.exportable && !new.exportable {
-            return Err(immutable("exportable", &true, &false));
+        for (field, old, new) in [
+            ("derived", old.derived, new.derived),
+            ("convergent-encryption", old.convergent_encryption, new.convergent_encryption),
+        ] {
+            if old != new {
+                return Err(immutable(field, &old, &new));
+            }
         }
+        for (field, old, new) in [
+            ("exportable", old.exportable, new.exportable),
+            ("allow-plaintext-backup", old.allow_plaintext_backup, new.allow_plaintext_backup),
+        ] {
+            if old && !new {
+                return Err(immutable(field, &old, &new));
+            }
+        }
+        config.check_options()?;
         let schedule = config.schedule()?;
         if *new == *old {
             return Ok(false);
@@ -83,6 +115,46 @@ impl Ring {
         self.schedule = schedule;
         self.config = config;
         Ok(true)
+    }
+
+    /// Sets the lowest versions: below `decryption` nothing decrypts or verifies, below `encryption` nothing encrypts,
+    /// signs or makes an HMAC even if asked for that version (`None`: none is asked to be newer). Unlike a trim it can be
+    /// undone. Answers whether that changed anything.
+    ///
+    /// # Errors
+    /// [`Error::LowestVersion`] when that would lock out the active version, or when `encryption` is below `decryption`;
+    /// [`Error::SignsJwts`] when the ring signs JWTs, because verifiers go by the key set alone.
+    pub fn set_lowest_versions(
+        &mut self,
+        decryption: u32,
+        encryption: Option<u32>,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        if self.signs_jwts() {
+            return Err(Error::SignsJwts);
+        }
+        let most = self.active_version(now).unwrap_or(1);
+        let check = |field, found: u32, least: u32| {
+            let fits = (least..=most).contains(&found);
+            if fits { Ok(()) } else { Err(Error::LowestVersion { field, found, least, most }) }
+        };
+        check("min-decryption-version", decryption, 1)?;
+        if let Some(encryption) = encryption {
+            check("min-encryption-version", encryption, decryption)?;
+        }
+        let lowest = LowestVersions { decryption, encryption };
+        if lowest == self.lowest {
+            return Ok(false);
+        }
+        self.observe(now);
+        self.lowest = lowest;
+        Ok(true)
+    }
+
+    /// After a trim.
+    pub(super) fn raise_lowest(&mut self, trimmed: u32) {
+        self.lowest.decryption = self.lowest.decryption.max(trimmed);
+        self.lowest.encryption = self.lowest.encryption.map(|lowest| lowest.max(trimmed));
     }
 
     /// Checks that tokens of this life, signed from now on, verify until they expire, whichever

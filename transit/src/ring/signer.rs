@@ -67,10 +67,14 @@ impl Ring {
     /// The version that signs at a tower.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::NotActive`] while no version is active.
+    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::Derived`] when the ring derives its keys,
+    /// [`Error::NotActive`] while no version is active.
     pub fn signer(&self, now: OffsetDateTime) -> Result<RingSigner, Error> {
         if !self.cipher().signs() {
             return Err(self.unsupported("sign"));
+        }
+        if self.config.derived {
+            return Err(Error::Derived { operation: "sign without a context" });
         }
         let active = self.active(self.effective(now));
         active.and_then(RingSigner::new).ok_or_else(|| self.not_active())

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use keyward_keys::AeadKey;
+use keyward_keys::{AeadKey, HmacKey};
 
 use super::material::{Key, Public, SigningKey};
 use crate::Transitions;
@@ -15,6 +15,8 @@ pub(crate) struct Version {
     pub(crate) times: Transitions,
     pub(crate) public: Option<Public>,
     pub(crate) key: Option<Key>,
+    /// The key for HMACs; there is one where there is a key.
+    pub(crate) hmac: Option<Arc<HmacKey>>,
 }
 
 impl Version {
@@ -22,7 +24,7 @@ impl Version {
     pub(crate) fn signing(&self) -> Option<&Arc<SigningKey>> {
         match self.key.as_ref()? {
             Key::Signing(key) => Some(key),
-            Key::Aead(_) => None,
+            Key::Aead(_) | Key::Hmac(_) => None,
         }
     }
 
@@ -30,8 +32,14 @@ impl Version {
     pub(crate) fn aead(&self) -> Option<&AeadKey> {
         match self.key.as_ref()? {
             Key::Aead(key) => Some(key),
-            Key::Signing(_) => None,
+            Key::Signing(_) | Key::Hmac(_) => None,
         }
+    }
+
+    /// Forgets the secrets.
+    pub(crate) fn destroy(&mut self) {
+        self.key = None;
+        self.hmac = None;
     }
 }
 

@@ -1,12 +1,12 @@
 //! The state of a ring as data, for people and programs that look at it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use keyward_config_values::{Duration, Name};
 use keyward_keys::Jwk;
 use serde::Serialize;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
+use super::record::encode;
 use super::{Ring, Version};
 use crate::{Cipher, Phase, Timeline};
 
@@ -23,6 +23,21 @@ pub struct RingView {
     pub exportable: bool,
     /// Whether the ring may be deleted.
     pub deletion_allowed: bool,
+    /// Whether every operation takes a context, from which its key is derived.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
+    /// Whether one plaintext always becomes one ciphertext under one context.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub convergent_encryption: bool,
+    /// Whether a backup may hold the keys unsealed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_plaintext_backup: bool,
+    /// The lowest version that decrypts and verifies; absent where that is the first.
+    #[serde(skip_serializing_if = "is_first")]
+    pub min_decryption_version: u32,
+    /// The lowest version that may be asked to encrypt, sign or make an HMAC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_encryption_version: Option<u32>,
     /// Whether the ring signs JWTs, and therefore never encrypts.
     pub signs_jwts: bool,
     /// The version that signs or encrypts.
@@ -50,7 +65,7 @@ pub struct VersionView {
     pub version: u32,
     /// Where in its life it stands.
     pub phase: Phase,
-    /// The key ID; absent for symmetric keys.
+    /// The key ID; absent for symmetric keys and in a ring that derives its keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// The public key as PEM (`PUBLIC KEY`, RFC 7468 §13).
@@ -91,10 +106,15 @@ impl Ring {
             cipher: self.cipher(),
             exportable: self.config.exportable,
             deletion_allowed: self.config.deletion_allowed,
+            derived: self.config.derived,
+            convergent_encryption: self.config.convergent_encryption,
+            allow_plaintext_backup: self.config.allow_plaintext_backup,
+            min_decryption_version: self.lowest.decryption,
+            min_encryption_version: self.lowest.encryption,
             signs_jwts: self.signs_jwts(),
             active_version: self.active_version(now),
             next_rotation,
-            jwks_max_age: self.cipher().signs().then(|| self.max_age()),
+            jwks_max_age: (self.cipher().signs() && !self.config.derived).then(|| self.max_age()),
             timeline: self.timeline(),
             versions: self.versions.iter().map(|version| self.version_view(version, next_rotation, at)).collect(),
         }
@@ -111,12 +131,12 @@ impl Ring {
             _ => None,
         };
         let times = plan.unwrap_or(version.times);
-        let public = version.public.as_ref();
+        let public = version.public.as_ref().filter(|_| !self.config.derived);
         VersionView {
             version: version.number,
             phase: version.times.phase(at),
             kid: public.map(|public| public.kid.clone()),
-            public_key: public.map(|public| pem(&public.key.to_spki_der())),
+            public_key: public.map(|public| pem("PUBLIC KEY", &public.key.to_spki_der()).to_string()),
             jwk: public.map(|public| public.to_jwk()),
             created: times.created,
             activates: times.activates,
@@ -129,10 +149,18 @@ impl Ring {
     }
 }
 
-/// RFC 7468 §13.
-fn pem(spki: &[u8]) -> String {
-    let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-    let text = STANDARD.encode(spki);
+fn is_first(version: &u32) -> bool {
+    *version <= 1
+}
+
+/// A textual encoding (RFC 7468 §2), in memory that is cleared when dropped.
+pub(super) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let text = encode(der);
+    let capacity = text.len() + text.len() / 64 + 2 * label.len() + 40;
+    let mut pem = Zeroizing::new(String::with_capacity(capacity));
+    for part in ["-----BEGIN ", label, "-----\n"] {
+        pem.push_str(part);
+    }
     let mut rest = text.as_str();
     while !rest.is_empty() {
         let (line, tail) = rest.split_at_checked(64).unwrap_or((rest, ""));
@@ -140,6 +168,8 @@ fn pem(spki: &[u8]) -> String {
         pem.push('\n');
         rest = tail;
     }
-    pem.push_str("-----END PUBLIC KEY-----\n");
+    for part in ["-----END ", label, "-----\n"] {
+        pem.push_str(part);
+    }
     pem
 }
