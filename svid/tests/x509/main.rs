@@ -3,5 +3,9 @@
 #![cfg(feature = "x509")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod algorithms;
+mod bundles;
+mod constraints;
 mod leaves;
+mod paths;
 mod support;
