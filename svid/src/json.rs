@@ -166,6 +166,58 @@ impl<'de> Visitor<'de> for Skip<'_> {
     }
 }
 
+/// Reads a value of any type and answers it if it is an integer from 0 to 2⁶⁴ − 1. Duplicate members are refused, as by
+/// [`Skip`].
+pub(crate) struct Unsigned<'f>(pub(crate) &'f mut Option<Fault>);
+
+impl<'de> DeserializeSeed<'de> for Unsigned<'_> {
+    type Value = Option<u64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unsigned<'_> {
+    type Value = Option<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Option<u64>, E> {
+        Ok(Some(value))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Option<u64>, A::Error> {
+        Skip(self.0).visit_seq(seq).map(|()| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<u64>, A::Error> {
+        Skip(self.0).visit_map(map).map(|()| None)
+    }
+}
+
 /// Reads a value of any type and keeps it. A duplicate member is noted in the flag and the reading
 /// goes on, so that one bad entry of a list leaves the others readable.
 pub(crate) struct Keep<'f>(pub(crate) &'f mut Option<Fault>);

@@ -8,6 +8,7 @@ mod error;
 mod jsonwebtoken_crate;
 mod key;
 mod read;
+mod source;
 #[cfg(feature = "transit")]
 mod transit_crate;
 
@@ -16,7 +17,10 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use error::{JwksError, SkipReason, Skipped};
 pub use key::VerificationKey;
+#[cfg(feature = "x509")]
+pub(crate) use read::{Document, DocumentSeed, Entry, explain};
 pub use read::{MAX_JWKS_BYTES, MAX_KEYS};
+pub use source::{KeyFetch, KeyOrigin, KeySource};
 
 /// What the keys of a set are for, as their `use` says (RFC 7517 §4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +30,9 @@ pub enum KeyUse {
     Signature,
     /// `jwt-svid`, as a SPIFFE bundle has it; `use` and `kid` are required (SPIFFE Trust Domain and Bundle §4.2).
     JwtSvid,
+    /// `wit-svid`, as a SPIFFE bundle has it; `use` and `kid` are required (WIT-SVID §6.1).
+    #[cfg(feature = "wit")]
+    WitSvid,
 }
 
 impl KeyUse {
@@ -34,6 +41,8 @@ impl KeyUse {
         match self {
             Self::Signature => "sig",
             Self::JwtSvid => "jwt-svid",
+            #[cfg(feature = "wit")]
+            Self::WitSvid => "wit-svid",
         }
     }
 }

@@ -71,6 +71,8 @@ pub mod wit;
 #[cfg(feature = "x509")]
 pub mod x509;
 
+#[cfg(feature = "x509")]
+pub use bundle::{Bundle, BundleSet};
 #[cfg(feature = "config")]
 pub use config::SpiffeSettings;
 #[cfg(feature = "jsonwebtoken")]

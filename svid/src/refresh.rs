@@ -31,13 +31,11 @@
 //! rest of it is counted from the new time on.
 
 mod options;
-#[allow(dead_code)] // until federation keeps records
 mod stored;
 
 use time::{Duration, OffsetDateTime};
 
 pub use options::{RefreshError, RefreshOptions};
-#[allow(unused_imports)]
 pub(crate) use stored::Stored;
 
 /// How many characters of the reason of a failure are kept.

@@ -108,6 +108,18 @@ pub enum SkipReason {
         /// What was asked for.
         wanted: KeyUse,
     },
+    /// Its `use` is not one that a SPIFFE bundle knows, or it has none (SPIFFE Trust Domain and Bundle §4.2.2).
+    UnknownUse {
+        /// Its `use`, shortened and escaped.
+        found: Option<String>,
+    },
+    /// It has no certificate in `x5c` (X509-SVID §6.2).
+    NoCertificate,
+    /// The first of its `x5c` is not a certificate of an authority (X509-SVID §6.2).
+    #[cfg(feature = "x509")]
+    Certificate(crate::x509::Error),
+    /// The key of its certificate is another than the entry's own (RFC 7517 §4.7).
+    CertificateKey,
     /// It has no `kid` where one is required.
     NoKeyId,
     /// Its `key_ops` do not hold `verify` (RFC 7517 §4.3).
@@ -141,6 +153,12 @@ impl fmt::Display for SkipReason {
                 write!(f, "its use is `{found}`, not `{}`", wanted.as_str())
             }
             Self::Use { found: None, wanted } => write!(f, "it has no use, `{}` is required", wanted.as_str()),
+            Self::UnknownUse { found: Some(found) } => write!(f, "its use `{found}` is unknown"),
+            Self::UnknownUse { found: None } => f.write_str("it has no use"),
+            Self::NoCertificate => f.write_str("it has no certificate"),
+            #[cfg(feature = "x509")]
+            Self::Certificate(error) => error.fmt(f),
+            Self::CertificateKey => f.write_str("its certificate is for another key"),
             Self::NoKeyId => f.write_str("it has no key ID"),
             Self::KeyOps => f.write_str("its operations do not hold `verify`"),
             Self::Algorithm { found } => {

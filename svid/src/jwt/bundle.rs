@@ -8,7 +8,7 @@ use crate::jwks::JwkSet;
 ///
 /// A key set does not say whose it is (SPIFFE Trust Domain and Bundle §4), so it is kept together with the
 /// trust domain here, and a key of one trust domain never verifies an identity of another.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtBundle {
     trust_domain: TrustDomain,
     keys: JwkSet,

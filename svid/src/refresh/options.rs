@@ -83,7 +83,7 @@ impl RefreshOptions {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), RefreshError> {
+    pub(crate) fn validate(&self) -> Result<(), RefreshError> {
         for (option, found) in [
             ("the shortest interval", self.min_interval),
             ("the timeout", self.timeout),

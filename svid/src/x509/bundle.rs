@@ -83,6 +83,11 @@ impl X509Bundle {
         self.0.authorities.is_empty()
     }
 
+    /// Judges one authority as [`new`](Self::new) does, and answers its `SubjectPublicKeyInfo`.
+    pub(crate) fn authority_key<'c>(authority: &'c CertificateDer<'_>) -> Result<&'c [u8], Error> {
+        signing(authority, 1).map(|read| read.spki)
+    }
+
     pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.0.anchors
     }
@@ -96,6 +101,14 @@ impl X509Bundle {
 }
 
 fn anchor(authority: &CertificateDer<'static>, position: usize) -> Result<TrustAnchor<'static>, Error> {
+    let read = signing(authority, position)?;
+    let malformed = |_| Error::Certificate { position, problem: CertificateProblem::NotDer };
+    let masked = CertificateDer::from(read.without_uri_constraints().into_owned());
+    webpki::anchor_from_trusted_cert(&masked).map(|anchor| anchor.to_owned()).map_err(malformed)
+}
+
+/// Reads a certificate that may stand behind SVIDs.
+fn signing<'c>(authority: &'c CertificateDer<'_>, position: usize) -> Result<Certificate<'c>, Error> {
     let read = Certificate::read(authority, position)?;
     let refused = |problem| Err(Error::Signer { problem });
     if !read.extensions.is_ca {
@@ -111,9 +124,7 @@ fn anchor(authority: &CertificateDer<'static>, position: usize) -> Result<TrustA
     if id.is_some_and(|id| !id.path().is_empty()) {
         return refused(SignerProblem::Path);
     }
-    let malformed = |_| Error::Certificate { position, problem: CertificateProblem::NotDer };
-    let masked = CertificateDer::from(read.without_uri_constraints().into_owned());
-    webpki::anchor_from_trusted_cert(&masked).map(|anchor| anchor.to_owned()).map_err(malformed)
+    Ok(read)
 }
 
 impl PartialEq for X509Bundle {

@@ -1,0 +1,126 @@
+//! The stored form of a relationship.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::{Endpoint, Error, Profile, Relationship};
+use crate::bundle::Bundle;
+use crate::refresh::{RefreshOptions, Refresher, Stored};
+
+/// The format written.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Record {
+    format: u32,
+    endpoint: StoredEndpoint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_at: Option<i64>,
+    #[serde(default)]
+    unannounced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rolled_back_to: Option<u64>,
+    refresh: Stored,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+/// What makes an endpoint the same.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct StoredEndpoint {
+    trust_domain: String,
+    bundle_endpoint_url: String,
+    bundle_endpoint_profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_spiffe_id: Option<String>,
+    /// A digest of the certificates to begin with. Of nothing else in that bundle, so that a release which understands
+    /// more kinds of key finds the same endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bootstrap: Option<String>,
+}
+
+impl From<&Endpoint> for StoredEndpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        let endpoint_spiffe_id = match endpoint.profile() {
+            Profile::HttpsSpiffe { endpoint_id, .. } => Some(endpoint_id.to_string()),
+            Profile::HttpsWeb => None,
+        };
+        Self {
+            trust_domain: endpoint.trust_domain().to_string(),
+            bundle_endpoint_url: endpoint.url().to_string(),
+            bundle_endpoint_profile: endpoint.profile().as_str().to_owned(),
+            endpoint_spiffe_id,
+            bootstrap: endpoint.bootstrap().map(digest),
+        }
+    }
+}
+
+fn digest(bundle: &Bundle) -> String {
+    let mut digests: Vec<_> =
+        bundle.x509().authorities().iter().map(|authority| keyward_keys::sha256(authority)).collect();
+    digests.sort_unstable();
+    URL_SAFE_NO_PAD.encode(keyward_keys::sha256(&digests.concat()))
+}
+
+impl Relationship {
+    /// The record to store after each change, so that a restart resumes. It holds nothing secret; whoever can change it
+    /// decides whom the trust domain's identities are believed to be.
+    pub fn to_json(&self) -> String {
+        let record = Record {
+            format: FORMAT,
+            endpoint: (&self.endpoint).into(),
+            bundle: self.bundles.latest().and_then(|bundle| serde_json::to_value(bundle).ok()),
+            changed_at: self.changed_at.map(OffsetDateTime::unix_timestamp),
+            unannounced: self.unannounced,
+            rolled_back_to: self.rolled_back_to,
+            refresh: self.bundles.store(),
+        };
+        // Strings and numbers always become JSON.
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+
+    /// Goes on where the record was written. A record of another endpoint is not taken up: the relationship begins anew,
+    /// as with [`new`](Self::new).
+    ///
+    /// # Errors
+    /// [`Error::RecordFormat`] when a newer release wrote it, [`Error::Record`] when it cannot be read,
+    /// [`Error::Options`] when the options contradict themselves.
+    pub fn resume(
+        endpoint: Endpoint,
+        options: RefreshOptions,
+        record: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        let head: Head = serde_json::from_slice(record).map_err(|_| Error::Record)?;
+        if head.format > FORMAT {
+            return Err(Error::RecordFormat { found: head.format, known: FORMAT });
+        }
+        let record: Record = serde_json::from_slice(record).map_err(|_| Error::Record)?;
+        if record.endpoint != StoredEndpoint::from(&endpoint) {
+            return Self::new(endpoint, options, now);
+        }
+        let date = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Record);
+        let bundle = record
+            .bundle
+            .map(|bundle| Bundle::from_json(endpoint.trust_domain().clone(), bundle.to_string().as_bytes()))
+            .transpose()
+            .map_err(|_| Error::Record)?;
+        Ok(Self {
+            bundles: Refresher::restore(options, record.refresh, bundle, now).map_err(Error::Options)?,
+            changed_at: record.changed_at.map(date).transpose()?,
+            unannounced: record.unannounced,
+            rolled_back_to: record.rolled_back_to,
+            endpoint,
+        })
+    }
+}
