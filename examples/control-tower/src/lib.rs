@@ -43,3 +43,4 @@ pub mod tasks;
 pub mod tenant;
 pub mod tls;
 pub mod user;
+pub mod variables;
