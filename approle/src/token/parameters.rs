@@ -268,12 +268,6 @@ mod tests {
         let user = TokenParameters::for_user(name("default"), "joe@example.org", Vec::new());
         assert_eq!(user.subject.to_string(), "user/joe@example.org");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::name;
 
     #[test]
     fn a_subject_has_its_variables_and_no_others() {
