@@ -40,6 +40,7 @@ mod intermediate;
 mod issuer;
 mod leaf;
 mod pem;
+mod request;
 #[cfg(feature = "transit")]
 mod ring;
 mod root;
@@ -59,6 +60,7 @@ pub use error::Error;
 pub use intermediate::{IntermediateRequest, LONGEST_DELEGATION};
 pub use issuer::Issuer;
 pub use leaf::{DEFAULT_LONGEST_TTL, IssuedSvid, KeyedSvid, LeafRequest, UnsignedSvid};
+pub use request::CertificateRequest;
 #[cfg(feature = "transit")]
 pub use ring::{AuthorityRing, AuthorityVersion, IssuingAuthorities};
 pub use root::AuthorityRequest;

@@ -1,6 +1,6 @@
 //! Signature algorithms as X.509 names them.
 
-use keyward_keys::Algorithm;
+use keyward_keys::{Algorithm, PublicKey};
 use rustls_pki_types::alg_id;
 
 /// The content of the `AlgorithmIdentifier` (RFC 4055, RFC 5758 §3.2, RFC 8410 §3).
@@ -23,8 +23,13 @@ pub(super) fn identifier(algorithm: Algorithm) -> Option<&'static [u8]> {
 }
 
 /// The algorithm with this identifier, where JOSE has it too.
-pub(super) fn named(identifier: &[u8]) -> Option<Algorithm> {
+fn named(identifier: &[u8]) -> Option<Algorithm> {
     Algorithm::ALL.iter().copied().find(|algorithm| self::identifier(*algorithm) == Some(identifier))
+}
+
+/// Whether the signature, in the form of X.509, is one of this key.
+pub(super) fn verify(identifier: &[u8], key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    named(identifier).is_some_and(|algorithm| key.verify_asn1(algorithm, message, signature).is_ok())
 }
 
 #[cfg(test)]

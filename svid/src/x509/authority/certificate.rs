@@ -1,6 +1,6 @@
 //! The certificate of an authority, read.
 
-use keyward_keys::{Algorithm, PublicKey};
+use keyward_keys::PublicKey;
 use keyward_spiffe_id::{Pattern, SpiffeIdRef, TrustDomain};
 
 use super::validity::Validity;
@@ -20,7 +20,7 @@ pub(super) struct Certificate<'a> {
     pub(super) key_identifier: &'a [u8],
     pub(super) permitted: Option<Vec<Pattern>>,
     tbs: &'a [u8],
-    algorithm: Option<Algorithm>,
+    algorithm: &'a [u8],
     signature: &'a [u8],
 }
 
@@ -114,7 +114,7 @@ impl<'a> Certificate<'a> {
             key_identifier: extensions.key_identifier,
             permitted: extensions.permitted,
             tbs: outline.tbs,
-            algorithm: algorithm::named(outline.algorithm),
+            algorithm: outline.algorithm,
             signature: outline.signature,
         })
     }
@@ -130,7 +130,7 @@ impl<'a> Certificate<'a> {
     }
 
     fn is_signed_with(&self, key: &PublicKey) -> bool {
-        self.algorithm.is_some_and(|algorithm| key.verify_asn1(algorithm, self.tbs, self.signature).is_ok())
+        algorithm::verify(self.algorithm, key, self.tbs, self.signature)
     }
 }
 
