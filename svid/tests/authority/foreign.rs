@@ -1,11 +1,11 @@
-//! Other Rust libraries accept what we issue.
+//! Other Rust libraries, and our own verifier, accept what we issue.
 
 use keyward_keys::{Algorithm, KeyType};
 use rustls_pki_types::{CertificateDer, ServerName};
 use time::Duration;
 
 use crate::support::{
-    ID, KEY_TYPES, NOW, algorithms, leaf, leaf_request, private_key, rng, root, root_with, site, webpki,
+    ID, KEY_TYPES, NOW, algorithms, leaf, leaf_request, private_key, rng, root, root_with, site, verify, webpki,
 };
 
 /// The crate `spiffe`'s opinion.
@@ -25,6 +25,7 @@ fn every_authority_with_every_leaf() {
             webpki(&chain, &[root.certificate().clone()], NOW)
                 .unwrap_or_else(|e| panic!("{algorithm}, {leaf_key}: {e}"));
             assert_eq!(spiffe(&chain, leaf_key), ID);
+            assert_eq!(verify(&chain, &[root.certificate().clone()], NOW).unwrap().id().as_str(), ID);
         }
     }
 }
@@ -39,6 +40,7 @@ fn every_intermediate_below_every_root() {
             webpki(&chain, &[root.certificate().clone()], NOW)
                 .unwrap_or_else(|e| panic!("{algorithm}, {site_key}: {e}"));
             assert_eq!(spiffe(&chain, KeyType::EcdsaP256), ID);
+            assert_eq!(verify(&chain, &[root.certificate().clone()], NOW).unwrap().chain(), chain);
         }
     }
 }
@@ -56,6 +58,7 @@ fn at_every_second_of_its_life_and_no_other() {
         (svid.not_after() + Duration::SECOND, false),
     ] {
         assert_eq!(webpki(svid.chain(), &roots, at).is_ok(), valid, "{at}");
+        assert_eq!(verify(svid.chain(), &roots, at).is_ok(), valid, "{at}");
     }
 }
 

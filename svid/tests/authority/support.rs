@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey, PublicKey};
 use keyward_svid::x509::authority::{Authority, AuthorityRequest, IntermediateRequest, LeafRequest, Subject};
+use keyward_svid::x509::{X509Bundle, X509Svid, X509Verifier, X509VerifyOptions};
 use rand_core::UnwrapErr;
 use rustls_pki_types::CertificateDer;
 use time::macros::datetime;
@@ -71,6 +72,16 @@ pub(crate) fn leaf_request(key_type: KeyType) -> LeafRequest {
 pub(crate) fn leaf(authority: &Authority<KeySigner>, key_type: KeyType) -> Vec<CertificateDer<'static>> {
     let request = leaf_request(key_type).with_dns_names(["db.site-7.example"]).unwrap();
     authority.issue(&request, &mut rng(), NOW).unwrap().into_chain()
+}
+
+/// What our own verifier says, in its strict mode.
+pub(crate) fn verify(
+    chain: &[CertificateDer<'static>],
+    roots: &[CertificateDer<'static>],
+    now: OffsetDateTime,
+) -> Result<X509Svid, keyward_svid::x509::Error> {
+    let bundle = X509Bundle::new(TRUST_DOMAIN.parse().unwrap(), roots.iter().cloned())?;
+    X509Verifier::new(X509VerifyOptions::default()).verify(chain, &bundle, now)
 }
 
 /// What webpki, with a crypto library of its own, says of a chain at a moment.

@@ -7,8 +7,10 @@ use keyward_spiffe_id::{SpiffeId, SpiffeIdRef};
 
 use super::subject::Subject;
 use super::unsigned::signed;
-use super::{Error, MAX_DNS_NAMES, algorithm, dns_name, oid, pem, tbs};
+use super::{Error, MAX_DNS_NAMES, dns_name, tbs};
 use crate::x509::der::{NotDer, Reader, Writer, tag};
+use crate::x509::encoding::{one_from_pem, to_pem};
+use crate::x509::{oid, signature};
 
 /// The longest request that is read, in bytes of DER: an RSA key of 8192 bits, an ID of the greatest length and 32 DNS
 /// names fit.
@@ -86,7 +88,7 @@ impl CertificateRequest {
         let outline = Outline::read(der).map_err(|NotDer| NOT_DER)?;
         let names = read_attributes(outline.attributes)?;
         let public_key = PublicKey::from_spki_der(outline.spki)?;
-        if !algorithm::verify(outline.algorithm, &public_key, outline.info, outline.signature) {
+        if !signature::verify(outline.algorithm, outline.spki, outline.info, outline.signature) {
             return Err(Error::ProofOfPossession);
         }
         Ok(Self { der: der.to_vec(), public_key, id: names.id, dns_names: names.dns_names })
@@ -100,7 +102,7 @@ impl CertificateRequest {
         if text.len() > 2 * MAX_BYTES {
             return Err(Error::Request { problem: "is longer than 16384 bytes" });
         }
-        let der = pem::decode_one(text, &[LABEL, OTHER_LABEL]).ok_or(NOT_PEM)?;
+        let der = one_from_pem(text, &[LABEL, OTHER_LABEL]).ok_or(NOT_PEM)?;
         Self::from_der(&der)
     }
 
@@ -111,7 +113,7 @@ impl CertificateRequest {
 
     /// The request as PEM.
     pub fn to_pem(&self) -> String {
-        pem::encode(LABEL, &self.der)
+        to_pem(LABEL, &self.der)
     }
 
     /// The key, whose owner made the request.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::Error;
-use super::oid;
 use crate::x509::der::{Writer, tag};
+use crate::x509::oid;
 
 /// A field of a subject; `Display` writes it as configuration documents name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
