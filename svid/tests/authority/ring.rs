@@ -344,6 +344,28 @@ fn a_version_is_prepared_active_and_retired() {
 }
 
 #[test]
+fn the_former_authority_issues_nothing_that_outlives_its_place() {
+    let mut run = Run::new();
+    run.step(Step::Switch(1));
+    // It issues for a day more, and what it delegates in the last hour of it ends with its place in the bundle.
+    run.wait(23 * 3_600);
+    run.step(Step::Delegate { ttl: 604_800 });
+    assert_eq!(run.issuing.issuing(run.now), Some(&name(0)));
+    run.wait(3_600);
+    assert_eq!(run.issuing.issuing(run.now), Some(&name(1)));
+    let (site, _) = run.site.as_ref().unwrap();
+    assert_eq!(site.not_after(), NOW + Duration::days(5) - Duration::MINUTE);
+    for _ in 0..120 {
+        run.wait(3_600);
+        run.step(Step::IssueAtSite { ttl: 86_400 });
+    }
+    assert!(run.issued.len() > 90);
+    assert!(!run.issuing.needs(&name(0), at_hand(&run.rings), run.now));
+    assert_eq!(run.served.last().unwrap().1.len(), 1);
+    run.check();
+}
+
+#[test]
 fn what_cannot_change_does_not() {
     let mut ring = ring("a", 90, FirstActivation::AtOnce, NOW);
     let mut edited = config("a", 30);

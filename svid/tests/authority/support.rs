@@ -14,6 +14,7 @@ pub(crate) const NOW: OffsetDateTime = datetime!(2026-03-01 00:00 UTC);
 pub(crate) const TRUST_DOMAIN: &str = "td.example";
 pub(crate) const ID: &str = "spiffe://td.example/site-7/db";
 
+#[allow(clippy::disallowed_types, reason = "nothing in a test depends on what is drawn")]
 pub(crate) fn rng() -> UnwrapErr<getrandom::SysRng> {
     UnwrapErr(getrandom::SysRng)
 }
