@@ -174,6 +174,11 @@ impl Ring {
         Some(self.version(version)?.times.phase(self.effective(now)))
     }
 
+    /// Whether the key of a version has been destroyed.
+    pub fn is_destroyed(&self, version: u32) -> bool {
+        self.version(version).is_some_and(|version| version.key.is_none())
+    }
+
     /// The times of a version that are fixed; `None` when there is no such version.
     pub fn transitions(&self, version: u32) -> Option<Transitions> {
         Some(self.version(version)?.times)

@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 
-use super::stored::Stored;
 use super::*;
 
 fn start() -> OffsetDateTime {

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::Error;
+use super::oid;
+#[cfg(feature = "transit")]
+use crate::x509::der::{NotDer, Reader};
 use crate::x509::der::{Writer, tag};
-use crate::x509::oid;
 
 /// A field of a subject; `Display` writes it as configuration documents name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +145,30 @@ impl Subject {
     /// Whether no field is set.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote: the fields, and the serial number.
+    #[cfg(feature = "transit")]
+    pub(super) fn decode(name: &[u8]) -> Result<(Self, Option<String>), NotDer> {
+        let mut reader = Reader::new(name);
+        let mut attributes = reader.inside(tag::SEQUENCE)?;
+        reader.finish()?;
+        let (mut fields, mut serial_number) = (Vec::new(), None);
+        while !attributes.is_empty() {
+            let mut set = attributes.inside(tag::SET)?;
+            let mut attribute = set.inside(tag::SEQUENCE)?;
+            set.finish()?;
+            let oid = attribute.expect(tag::OID)?;
+            let value = attribute.any()?.content;
+            attribute.finish()?;
+            let value = std::str::from_utf8(value).map_err(|_| NotDer)?.to_owned();
+            match SubjectField::ALL.into_iter().find(|field| field.oid() == oid) {
+                Some(field) => fields.push((field, value)),
+                None if oid == oid::SERIAL_NUMBER => serial_number = Some(value),
+                None => return Err(NotDer),
+            }
+        }
+        Ok((Self { fields }, serial_number))
     }
 
     /// Writes the `Name` (RFC 5280 §4.1.2.4), the serial number last.

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::AuthorityRing;
 use crate::x509::authority::tbs::hex;
+use crate::x509::authority::{Subject, pem};
 
 /// One version of an authority, without its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub struct AuthorityVersion {
     pub version: u32,
     /// Where in its life it stands: pending is prepared, superseded and deprecated are retired.
     pub phase: Phase,
+    /// The subject of its certificate, without the serial number.
+    pub subject: Subject,
+    /// The `serialNumber` of the subject, which no other authority has.
+    pub serial_number: String,
     /// Its certificate.
     pub certificate: CertificateDer<'static>,
     /// SHA-256 over the certificate, in lower-case hexadecimal.
@@ -24,10 +29,21 @@ pub struct AuthorityVersion {
     pub created: OffsetDateTime,
     /// From when it signs.
     pub activates: OffsetDateTime,
+    /// From when its successor signs; `None` until that is made.
+    pub retires: Option<OffsetDateTime>,
     /// From when it is not published; `None` until its successor is made.
     pub leaves: Option<OffsetDateTime>,
     /// The last second of its certificate.
     pub not_after: OffsetDateTime,
+    /// Whether its key is no more.
+    pub destroyed: bool,
+}
+
+impl AuthorityVersion {
+    /// Its certificate as PEM (RFC 7468 §5).
+    pub fn to_pem(&self) -> String {
+        pem::encode("CERTIFICATE", &self.certificate)
+    }
 }
 
 impl AuthorityRing {
@@ -36,15 +52,20 @@ impl AuthorityRing {
         let numbered = (1..).zip(&self.issuers);
         let versions = numbered.filter_map(|(version, issuer)| {
             let times = self.ring.transitions(version)?;
+            let (subject, serial_number) = Subject::decode(issuer.subject_der()).ok()?;
             Some(AuthorityVersion {
                 version,
+                subject,
+                serial_number: serial_number.unwrap_or_default(),
                 phase: self.ring.phase(version, now)?,
                 certificate: issuer.certificate().clone(),
                 fingerprint: hex(&sha256(issuer.certificate())),
                 created: times.created,
                 activates: times.activates,
+                retires: times.superseded,
                 leaves: times.invalid,
                 not_after: issuer.not_after(),
+                destroyed: self.ring.is_destroyed(version),
             })
         });
         versions.collect()
