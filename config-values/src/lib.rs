@@ -34,7 +34,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-mod bindings;
 mod cidr;
 mod distribute;
 mod duration;
@@ -44,7 +43,6 @@ mod template;
 mod text;
 mod variable;
 
-pub use bindings::Bindings;
 pub use cidr::Cidr;
 pub use distribute::Distribute;
 pub use duration::Duration;

@@ -102,7 +102,16 @@ impl Role {
     /// None for a trust domain and a name of legal length; the signature is honest about the parser
     /// that it goes through.
     pub fn spiffe_id(&self, trust_domain: &TrustDomain) -> Result<SpiffeId, keyward_spiffe_id::Error> {
-        SpiffeId::from_segments(trust_domain, ["approle", self.config.name.as_str()])
+        Self::spiffe_id_of(&self.config.name, trust_domain)
+    }
+
+    /// [`spiffe_id`](Self::spiffe_id) of the role with a name, where the role itself is not at hand.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn spiffe_id_of(name: &Name, trust_domain: &TrustDomain) -> Result<SpiffeId, keyward_spiffe_id::Error> {
+        SpiffeId::from_segments(trust_domain, ["approle", name.as_str()])
     }
 
     /// What a reader of the state sees. With `weak-secret-id` the role-id in it is a secret.

@@ -25,6 +25,7 @@ use crate::{
     store::{Guard, Write, snapshot},
 };
 
+mod authority_set;
 mod effects;
 mod ring_set;
 

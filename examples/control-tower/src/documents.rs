@@ -4,7 +4,7 @@ use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, Invalid, Limits, Pol
 use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema, SchemaError, View, collection};
 use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
-use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS};
+use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
 use keyward_transit::{Cipher, RingConfig, ScheduleError};
 
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 
 /// Key rings.
 pub const KEYS: &str = "strongbox/transit-keys";
+/// Certificate authorities.
+pub const AUTHORITIES: &str = "system/ca";
 /// AppRoles.
 pub const ROLES: &str = "strongbox/authentication/approles";
 /// Policies.
@@ -26,11 +28,13 @@ pub const POLICIES: &str = "strongbox/policies";
 pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
     let schema = Schema::new()
         .with(collection::<RingConfig>(format!("{KEYS}/<name>")).validate(valid_ring))?
-        .with(collection::<SpiffeSettings>(SETTINGS).validate(valid_settings).references(
-            |settings: &SpiffeSettings| {
-                vec![Reference::required("jwt-signing-key", format!("{KEYS}/{}", settings.jwt_signing_key))]
-            },
-        ))?
+        .with(collection::<CaConfig>(format!("{AUTHORITIES}/<name>")).validate(valid_authority))?
+        .with(collection::<SpiffeSettings>(SETTINGS).references(|settings: &SpiffeSettings| {
+            let key = Reference::required("jwt-signing-key", format!("{KEYS}/{}", settings.jwt_signing_key));
+            let authority = settings.issuing_ca.as_ref();
+            let authority = authority.map(|name| Reference::required("issuing-ca", format!("{AUTHORITIES}/{name}")));
+            std::iter::once(key).chain(authority).collect()
+        }))?
         .with(
             collection::<RoleConfig>(format!("{ROLES}/<name>"))
                 .validate(|role: &RoleConfig| valid(role.validate()))
@@ -87,12 +91,20 @@ fn schedule_error(field: &str, context: &str, error: &ScheduleError, remedy: &st
     FieldError::new(field, format!("{context}{message}")).with_remedy(format!("{remedy}{timeline}"))
 }
 
-fn valid_settings(settings: &SpiffeSettings) -> Result<(), FieldError> {
-    if settings.issuing_ca.is_some() {
-        return Err(FieldError::new("issuing-ca", "X.509-SVIDs are not supported by this release")
-            .with_remedy("remove the field; JWT-SVIDs need none"));
+fn valid_authority(authority: &CaConfig) -> Result<(), FieldError> {
+    authority.validate().map(drop).map_err(|error| authority_error(&error))
+}
+
+/// An authority's error at its field.
+pub fn authority_error(error: &keyward_svid::x509::authority::Error) -> FieldError {
+    let text = error.to_string();
+    match error.field() {
+        Some(field) => {
+            let message = text.strip_prefix(&format!("`{field}` ")).unwrap_or(&text);
+            FieldError::new(field, message.to_owned())
+        }
+        None => FieldError::new(Field::root(), text),
     }
-    Ok(())
 }
 
 /// The first problem; the others are found once it is mended.
@@ -218,9 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn an_x509_authority_is_refused_until_there_is_one() {
+    fn an_authority_is_refused_at_its_field() {
         let text =
             refused(&WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: spiffe-jwt\nissuing-ca: edge"));
-        assert!(text.contains("`issuing-ca`: X.509-SVIDs are not supported by this release"), "{text}");
+        assert!(text.starts_with("document 2, line 17, ") && text.contains("`system/ca/edge`"), "{text}");
+        let yaml = |field: &str| format!("x-path: system/ca/edge\nx-operation: create\nname: edge\n{field}\n");
+        for (field, problem) in [
+            ("subject-country: Germany", "`subject-country`: is not a country code of two letters"),
+            ("subject-organization: ''", "`subject-organization`: is empty"),
+            ("ttl: 11d", "`ttl`: is 11d, but 12d to 3650d are allowed"),
+        ] {
+            let text = refused(&yaml(field));
+            assert!(text.starts_with("document 1, line 4, ") && text.contains(problem), "{text}");
+        }
+        let long = format!("subject-common-name: {}", "x".repeat(65));
+        assert!(refused(&yaml(&long)).contains("has 65 characters, but at most 64 are allowed"));
     }
 }

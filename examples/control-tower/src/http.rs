@@ -2,8 +2,10 @@
 
 pub mod approle;
 pub mod audit;
+pub mod authority;
 pub mod body;
 pub mod bulk;
+pub mod bundle;
 pub mod caller;
 pub mod config;
 pub mod error;

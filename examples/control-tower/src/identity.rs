@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use crate::{
     app::App,
+    authorities::OWN,
     db::{Db, DbError, Stored},
     http::error::{Answer, ApiError},
     layout, rings,
@@ -33,18 +34,12 @@ pub struct Identity {
     stored_trust_domain: Option<TrustDomain>,
 }
 
-/// A minted SVID with what has to be committed beside it.
+/// A minted JWT-SVID.
 pub struct Minted {
     /// The compact token.
     pub jwt_svid: String,
-    /// What it identifies.
-    pub subject: SpiffeId,
     /// The key that signed it.
     pub kid: String,
-    /// What fixes the trust domain with the first SVID.
-    pub writes: Vec<Write>,
-    /// What those rely on.
-    pub guards: Vec<Guard>,
 }
 
 impl Identity {
@@ -79,6 +74,28 @@ impl Identity {
             rings,
             stored_trust_domain,
         })
+    }
+
+    /// The id of the tenant.
+    pub fn tenant(&self) -> &Name {
+        &self.tenant
+    }
+
+    /// The same with other settings, as they are to be.
+    #[must_use]
+    pub fn with_settings(self, settings: Option<SpiffeSettings>) -> Self {
+        Self { settings: settings.map(Arc::new), ..self }
+    }
+
+    /// The authority that is to issue X.509-SVIDs.
+    ///
+    /// # Errors
+    /// None: its name is one.
+    pub fn issuing_authority(&self) -> Answer<Name> {
+        match self.settings.as_ref().and_then(|settings| settings.issuing_ca.clone()) {
+            Some(configured) => Ok(configured),
+            None => OWN.parse().map_err(ApiError::internal),
+        }
     }
 
     /// A ring that the issuing state names.
@@ -140,24 +157,13 @@ impl Identity {
     /// Mints what a token grants.
     ///
     /// # Errors
-    /// 422 when issuing is not configured, or the key cannot sign such a token; 409 when another tenant has the trust
-    /// domain.
-    pub async fn mint(
-        &self,
-        app: &App,
-        tenant_name: &Name,
-        role: &Name,
-        grant: JwtSvidGrant<'_>,
-        now: OffsetDateTime,
-    ) -> Answer<Minted> {
+    /// 422 when issuing is not configured, or the key cannot sign such a token.
+    pub fn mint(&self, app: &App, subject: &SpiffeId, grant: JwtSvidGrant<'_>, now: OffsetDateTime) -> Answer<Minted> {
         if !self.is_configured() {
             return Err(ApiError::inapplicable(format!(
                 "the AppRole asks for a JWT-SVID, but `{SETTINGS}` does not exist; create it with `jwt-signing-key`"
             )));
         }
-        let trust_domain = self.trust_domain(app, tenant_name)?;
-        let subject = SpiffeId::from_segments(&trust_domain, ["approle", role.as_str()])
-            .map_err(|error| ApiError::inapplicable(error.to_string()))?;
         let signer = self.signer(now)?;
         let lifetime = time::Duration::seconds(grant.expires.unix_timestamp() - now.unix_timestamp());
         let mut request = MintRequest::new(subject.clone(), grant.audiences.iter().map(String::as_str), lifetime)
@@ -167,15 +173,23 @@ impl Identity {
             request = request.with_not_after(end);
         }
         let token = mint(&signer, &request, now).map_err(|error| ApiError::inapplicable(error.to_string()))?;
-        let (guards, writes) = self.claim_trust_domain(app, &trust_domain).await?;
-        Ok(Minted { jwt_svid: token.as_str().to_owned(), subject, kid: signer.kid().to_owned(), writes, guards })
+        Ok(Minted { jwt_svid: token.as_str().to_owned(), kid: signer.kid().to_owned() })
     }
 
-    /// What stores the trust domain under which identities are issued, unless it is stored already. No two tenants have
-    /// the same.
-    async fn claim_trust_domain(&self, app: &App, trust_domain: &TrustDomain) -> Answer<(Vec<Guard>, Vec<Write>)> {
+    /// Adds to a commit what stores the trust domain under which identities are issued, unless it is stored already. No two
+    /// tenants have the same.
+    ///
+    /// # Errors
+    /// 409 when another tenant has it.
+    pub async fn claim_trust_domain(
+        &self,
+        app: &App,
+        trust_domain: &TrustDomain,
+        guards: &mut Vec<Guard>,
+        writes: &mut Vec<Write>,
+    ) -> Answer<()> {
         if self.stored_trust_domain.as_ref() == Some(trust_domain) {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(());
         }
         let owner_key = layout::trust_domain_owner(trust_domain.as_str());
         let owner = app.db.get(&owner_key).await?;
@@ -184,12 +198,20 @@ impl Identity {
                 "the trust domain `{trust_domain}` belongs to another tenant: set another `trust-domain` in `{SETTINGS}`"
             )));
         }
-        let guard = owner.map_or_else(|| Guard::Absent(owner_key.clone()), |owner| owner.guard());
-        let writes = vec![
-            app.db.put(owner_key, self.tenant.as_str().as_bytes())?,
-            app.db.put(layout::trust_domain(&self.tenant), trust_domain.as_str().as_bytes())?,
-        ];
-        Ok((vec![guard], writes))
+        guards.push(owner.map_or_else(|| Guard::Absent(owner_key.clone()), |owner| owner.guard()));
+        writes.push(app.db.put(owner_key, self.tenant.as_str().as_bytes())?);
+        writes.push(app.db.put(layout::trust_domain(&self.tenant), trust_domain.as_str().as_bytes())?);
+        Ok(())
+    }
+
+    /// Whether a key that verifies JWT-SVIDs was ever published.
+    pub fn ever_published(&self) -> bool {
+        self.issuing.ever_published()
+    }
+
+    /// When the key set changed by time alone.
+    pub fn published_changed_at(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.issuing.published_changed_at(|name| self.ring(name), now)
     }
 
     /// The key set that verifiers read, with the seconds for which they may keep it; `None` before the first key.

@@ -58,6 +58,16 @@ pub fn issuing(tenant: &Name) -> String {
     format!("t/{tenant}/issuing")
 }
 
+/// Of all certificate authorities of a tenant.
+pub fn authorities(tenant: &Name) -> String {
+    format!("t/{tenant}/ca/")
+}
+
+/// Which authority issues a tenant's X.509-SVIDs, and which ones verifiers still need.
+pub fn issuing_authorities(tenant: &Name) -> String {
+    format!("t/{tenant}/ca-issuing")
+}
+
 /// When what verifiers read of a tenant changed last.
 pub fn publication(tenant: &Name) -> String {
     format!("t/{tenant}/publication")

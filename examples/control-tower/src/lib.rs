@@ -10,9 +10,11 @@
 
 pub mod app;
 pub mod audit;
+pub mod authorities;
 pub mod aws_trust;
 pub mod backup;
 mod batch;
+pub mod bundle;
 pub mod changes;
 pub mod clock;
 pub mod config;
@@ -43,4 +45,3 @@ pub mod tasks;
 pub mod tenant;
 pub mod tls;
 pub mod user;
-pub mod variables;

@@ -89,7 +89,7 @@ fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'stat
             ("since", "query", "string", "A record's number or an RFC 3339 time."),
             ("limit", "query", "integer", "The most records, 1 to 1000; 100 by default."),
         ],
-        (_, "/v1/get-spiffe-jwks") => {
+        (_, "/v1/get-spiffe-jwks" | "/v1/get-spiffe-bundle") => {
             vec![("tenant", "query", "string", "The tenant's name or id; `default` by default.")]
         }
         ("POST", "/v1/bulk") => vec![validate],

@@ -11,7 +11,10 @@ use axum::{
 
 use crate::{
     app::App,
-    http::{approle, audit, body, bulk, caller, config, login, oidc, operations, spiffe, spiffe_login, token, transit},
+    http::{
+        approle, audit, authority, body, bulk, bundle, caller, config, login, oidc, operations, spiffe, spiffe_login,
+        token, transit,
+    },
 };
 
 /// Who may call a route.
@@ -54,6 +57,9 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/{tenant}/authorize", Public, "Always 400: named in discovery because client libraries demand it.", get(oidc::authorize)),
         route("GET", "/v1/get-spiffe-jwks", Public, "The keys that verify a tenant's JWT-SVIDs, by the tenant's name or id.", get(oidc::get_spiffe_jwks)),
         route("POST", "/v1/get-spiffe-jwks", Public, "The same.", post(oidc::get_spiffe_jwks)),
+        route("GET", "/{tenant}/spiffe-bundle", Public, "The SPIFFE bundle of a tenant's trust domain: what verifies its SVIDs of both kinds.", get(bundle::spiffe_bundle)),
+        route("GET", "/v1/get-spiffe-bundle", Public, "The certificates that verify a tenant's X.509-SVIDs, in PEM, by the tenant's name or id.", get(bundle::get_spiffe_bundle)),
+        route("POST", "/v1/get-spiffe-bundle", Public, "The same.", post(bundle::get_spiffe_bundle)),
         // Configuration.
         route("GET", "/v1/config/{*path}", Token, "A document, or the names of a collection.", get(config::read)),
         route("PUT", "/v1/config/{*path}", Token, "Replaces a document, creating it if it is absent.", put(config::write)),
@@ -77,6 +83,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/state/strongbox/authentication/spiffe-settings", Policy, "Trust domain, issuer, URLs, and what relying parties would refuse.", get(spiffe::state)),
         route("POST", "/v1/state/strongbox/aws-trust-policy", Policy, "What to enter at AWS so that it trusts an AppRole.", post(spiffe::aws_trust_policy)),
         route("POST", "/v1/state/strongbox/check-issuer", Policy, "Reads discovery and keys as a cloud would, and says who would accept them.", post(spiffe::check_issuer)),
+        route("GET", "/v1/state/system/ca/{name}", Policy, "An authority's versions with phases, certificates and the time of every transition.", get(authority::state)),
         // AppRoles.
         route("GET", "/v1/state/strongbox/authentication/approles/{name}", Policy, "A role's role-id and what its tokens come to.", get(approle::state)),
         route("POST", "/v1/state/strongbox/authentication/approles/{name}/generate-secret-id", Policy, "Makes a secret-id.", post(approle::generate_secret_id)),

@@ -68,7 +68,7 @@ impl Changes<'_> {
         self.tokens_outlive_no_signing_key(changes, &issuing, &rings)?;
         rings.write(self)?;
         let settings = changes.iter().any(|change| change.path().as_str() == SETTINGS);
-        if settings || rings.publishes_a_change() {
+        if self.authorities(changes, dry_run).await? || settings || rings.publishes_a_change() {
             let publication = publication::changes(self.app, &self.tenant, self.now).await?;
             publication.add_to(&mut self.guards, &mut self.writes);
         }

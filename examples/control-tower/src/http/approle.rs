@@ -71,18 +71,16 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         }
         let tenant = grant.parameters.tenant.clone();
         let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
-        let svid = token::mint_svid(&app, &issued, now).await?;
         writes.extend(token::store(&app, &issued)?);
         let actor = Actor { tenant: tenant.to_string(), subject: issued.subject().to_string(), source: Some(source) };
         let mut audit = actor.did("approle-login", now).with("accessor", issued.accessor().to_string());
         if let Some(accessor) = grant.secret_id {
             audit = audit.with("secret-id-accessor", accessor.to_string());
         }
-        let jwt_svid = token::attach(svid, &mut guards, &mut writes, &mut audit);
+        let svids = token::Svids::issue(&app, &issued, &mut guards, &mut writes, &mut audit, now).await?;
         if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
             app.metrics.login("approle", true);
-            let view = TokenView::new(&issued, now).with_token(&token).with_jwt_svid(jwt_svid.as_deref());
-            return Ok(token::answer(&view));
+            return Ok(token::answer(&svids.show(TokenView::new(&issued, now).with_token(&token))));
         }
     }
     Err(ApiError::unavailable("too many logins with this secret-id at once; try again"))

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
+    db::Stored,
     identity::Identity,
     tenant::{self, Tenant},
 };
@@ -59,6 +60,19 @@ pub struct TenantQuery {
     tenant: Option<String>,
 }
 
+impl TenantQuery {
+    /// This one, or where it names none another.
+    pub(super) fn or(self, other: Option<Self>) -> Self {
+        Self { tenant: self.tenant.or(other.unwrap_or_default().tenant) }
+    }
+
+    /// The tenant, by default `default`.
+    pub(super) async fn find(self, app: &App) -> Answer<Stored<Arc<Tenant>>> {
+        let tenant = self.tenant.as_deref().unwrap_or(tenant::DEFAULT);
+        Tenant::find(&app.db, tenant).await?.ok_or_else(nothing_yet)
+    }
+}
+
 /// `POST|GET /v1/get-spiffe-jwks?tenant=`, the tenant being a name or an id.
 ///
 /// # Errors
@@ -69,8 +83,7 @@ pub async fn get_spiffe_jwks(
     headers: HeaderMap,
     JsonBody(body): JsonBody<Option<TenantQuery>>,
 ) -> Answer {
-    let tenant = query.tenant.or(body.unwrap_or_default().tenant).unwrap_or_else(|| tenant::DEFAULT.to_owned());
-    let tenant = Tenant::find(&app.db, &tenant).await?.ok_or_else(nothing_yet)?;
+    let tenant = query.or(body).find(&app).await?;
     let identity = Identity::load(&app.db, &tenant.value.id).await?;
     let (set, max_age) = identity.key_set(app.clock.now())?.ok_or_else(nothing_yet)?;
     let set = serde_json::to_value(&set).map_err(ApiError::internal)?;
@@ -83,12 +96,12 @@ async fn of(app: &App, tenant: &str) -> Answer<Identity> {
 }
 
 /// One answer for an unknown tenant and for one without keys.
-fn nothing_yet() -> ApiError {
+pub(super) fn nothing_yet() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no signing key is published here")
 }
 
 /// JSON that may be kept for a while, with an entity tag of its content (RFC 9110 §8.8.3).
-fn cached(json: String, max_age: u64, request: &HeaderMap) -> Response {
+pub(super) fn cached(json: String, max_age: u64, request: &HeaderMap) -> Response {
     let digest = keyward_keys::sha256(json.as_bytes());
     let tag: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");

@@ -74,6 +74,8 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller) -> Answer {
         "issuer": issuer.as_str(),
         "oidc-discovery-url": own.discovery_url(),
         "jwks-url": own.join("jwks"),
+        "bundle-url": own.join("spiffe-bundle"),
+        "issuing-ca": identity.issuing_authority()?,
         "signing-key": identity.signer(now).ok().map(|signer| signer.kid().to_owned()),
         "warnings": warnings,
     }))

@@ -8,11 +8,12 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use keyward_approle::{Reason, Subject, TOKEN_REFUSED, TokenRecord, TokenView};
+use keyward_approle::{Reason, Role, Subject, TOKEN_REFUSED, TokenRecord, TokenView, X509SvidView};
 use keyward_config_values::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::{
     body::JsonBody,
@@ -23,7 +24,8 @@ use super::{
 use crate::{
     app::{App, Commit},
     audit::AuditRecord,
-    identity::{Identity, Minted},
+    authorities,
+    identity::Identity,
     layout,
     store::{Guard, Write},
     tenant::Tenant,
@@ -51,32 +53,59 @@ fn replace(app: &App, record: &TokenRecord) -> Answer<[Write; 2]> {
     Ok(app.put_until(layout::token(record.key()), &bytes, record.expires())?)
 }
 
-/// The SVID that comes with a token, if one does.
-///
-/// # Errors
-/// Those of minting.
-pub async fn mint_svid(app: &App, record: &TokenRecord, now: OffsetDateTime) -> Answer<Option<Minted>> {
-    let (Some(grant), Subject::Approle { name, .. }) = (record.jwt_svid(), record.subject()) else {
-        return Ok(None);
-    };
-    let tenant = Tenant::by_id(&app.db, record.tenant().as_str()).await?;
-    let tenant = tenant.ok_or_else(|| ApiError::internal("a token's tenant is gone"))?;
-    let identity = Identity::load(&app.db, record.tenant()).await?;
-    identity.mint(app, &tenant.value.name, name, grant, now).await.map(Some)
+/// The SVIDs that come with a token.
+#[derive(Default)]
+pub struct Svids {
+    jwt: Option<Zeroizing<String>>,
+    x509: Option<(String, Zeroizing<String>)>,
 }
 
-/// Adds what an SVID needs to a commit, and answers its text.
-pub fn attach(
-    svid: Option<Minted>,
-    guards: &mut Vec<Guard>,
-    writes: &mut Vec<Write>,
-    audit: &mut AuditRecord,
-) -> Option<String> {
-    let svid = svid?;
-    guards.extend(svid.guards);
-    writes.extend(svid.writes);
-    *audit = audit.clone().with("spiffe-id", svid.subject.to_string()).with("kid", svid.kid);
-    Some(svid.jwt_svid)
+impl Svids {
+    /// Issues what the token grants, and adds to the commit and the record of its login what they need.
+    ///
+    /// # Errors
+    /// Those of issuing; 409 when another tenant has the trust domain.
+    pub async fn issue(
+        app: &App,
+        record: &TokenRecord,
+        guards: &mut Vec<Guard>,
+        writes: &mut Vec<Write>,
+        audit: &mut AuditRecord,
+        now: OffsetDateTime,
+    ) -> Answer<Self> {
+        let mut svids = Self::default();
+        let Subject::Approle { name, .. } = record.subject() else { return Ok(svids) };
+        if record.jwt_svid().is_none() && record.x509_svid().is_none() {
+            return Ok(svids);
+        }
+        let tenant = Tenant::by_id(&app.db, record.tenant().as_str()).await?;
+        let tenant = tenant.ok_or_else(|| ApiError::internal("a token's tenant is gone"))?;
+        let identity = Identity::load(&app.db, record.tenant()).await?;
+        let trust_domain = identity.trust_domain(app, &tenant.value.name)?;
+        let id = Role::spiffe_id_of(name, &trust_domain).map_err(|error| ApiError::inapplicable(error.to_string()))?;
+        let mut noted = audit.clone().with("spiffe-id", id.to_string());
+        if let Some(grant) = record.jwt_svid() {
+            let minted = identity.mint(app, &id, grant, now)?;
+            noted = noted.with("kid", minted.kid);
+            svids.jwt = Some(Zeroizing::new(minted.jwt_svid));
+        }
+        if let Some(grant) = record.x509_svid() {
+            let ttl = time::Duration::seconds(grant.expires.unix_timestamp() - now.unix_timestamp());
+            let issued = authorities::issue(app, &identity, &id, &trust_domain, ttl, now).await?;
+            let svid = issued.svid.svid();
+            noted = noted.with("authority", issued.authority.as_str()).with("serial", svid.serial());
+            svids.x509 = Some((svid.chain_pem(), issued.svid.key_pem().map_err(ApiError::internal)?));
+        }
+        identity.claim_trust_domain(app, &trust_domain, guards, writes).await?;
+        *audit = noted;
+        Ok(svids)
+    }
+
+    /// The answer with them.
+    pub fn show<'a>(&'a self, view: TokenView<'a>) -> TokenView<'a> {
+        let x509 = self.x509.as_ref().map(|(cert, key)| X509SvidView::new(cert, key));
+        view.with_jwt_svid(self.jwt.as_deref().map(String::as_str)).with_x509_svid(x509)
+    }
 }
 
 /// `GET /v1/state/strongbox/token`.
@@ -131,19 +160,16 @@ async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -
             _ => ApiError::unauthenticated(TOKEN_REFUSED),
         }
     })?;
-    let svid = mint_svid(app, &record, now).await?;
     let mut guards = vec![caller.stored.guard()];
     // Once the owner is deleted, no refresh succeeds any more.
     guards.extend(owned.guards());
     let mut writes = Vec::from(replace(app, &record)?);
     let mut audit = caller.actor().did("token-refresh", now).with("accessor", record.accessor().to_string());
-    let jwt_svid = attach(svid, &mut guards, &mut writes, &mut audit);
+    let svids = Svids::issue(app, &record, &mut guards, &mut writes, &mut audit, now).await?;
     match app.commit(guards, writes, audit).await? {
         Commit::Done(_) => {
-            let view = TokenView::new(&record, now)
-                .with_presented(caller.presented.as_str())
-                .with_jwt_svid(jwt_svid.as_deref());
-            Ok(Some(answer(&view)))
+            let view = TokenView::new(&record, now).with_presented(caller.presented.as_str());
+            Ok(Some(answer(&svids.show(view))))
         }
         Commit::Conflict => Ok(None),
     }

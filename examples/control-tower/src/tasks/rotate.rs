@@ -1,13 +1,19 @@
 //! Makes the key versions that are due, and destroys those that are invalid.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use keyward_config_values::Name;
+use keyward_svid::x509::authority::{AuthorityRing, IssuingAuthorities};
 use keyward_transit::{Issuing, Ring};
 use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App},
+    authorities,
+    db::Stored,
     http::error::ApiError,
     identity::{self, Identity},
     publication,
@@ -47,8 +53,9 @@ async fn look(app: &App, earliest: &mut Option<OffsetDateTime>) -> Result<(), St
     let mut failure = None;
     for tenant in Tenant::all(&app.db).await.map_err(|error| error.to_string())? {
         advance_all::<Ring>(app, &tenant.id, earliest, &mut failure).await?;
-        if let Err(error) = advance_issuing(app, &tenant.id).await {
-            failure = Some(error.message().to_owned());
+        advance_all::<AuthorityRing>(app, &tenant.id, earliest, &mut failure).await?;
+        for error in [advance_issuing(app, &tenant.id).await, advance_authorities(app, &tenant.id).await] {
+            failure = failure.or(error.err().map(|error| error.message().to_owned()));
         }
     }
     failure.map_or(Ok(()), Err)
@@ -80,9 +87,39 @@ async fn advance_issuing(app: &App, tenant: &Name) -> Result<(), ApiError> {
         return Ok(());
     }
     let record = issuing.to_record().map_err(ApiError::internal)?;
-    let (mut guards, mut writes) = (vec![stored.guard()], vec![app.db.put(stored.key.clone(), &record)?]);
+    forget(app, tenant, stored, &record, "issuing-advance", now).await
+}
+
+/// Forgets former authorities that no verifier needs any more.
+async fn advance_authorities(app: &App, tenant: &Name) -> Result<(), ApiError> {
+    let Some(stored) = authorities::issuing(&app.db, tenant).await? else { return Ok(()) };
+    let now = app.clock.now();
+    let mut rings = BTreeMap::new();
+    for name in stored.value.names() {
+        if let Some(ring) = rings::load::<AuthorityRing>(&app.db, tenant, name).await? {
+            rings.insert(name, ring.value);
+        }
+    }
+    let mut issuing = IssuingAuthorities::clone(&stored.value);
+    if !issuing.advance(|name| rings.get(name).map(|ring| &**ring), now) {
+        return Ok(());
+    }
+    let record = issuing.to_record().map_err(ApiError::internal)?;
+    drop(rings);
+    forget(app, tenant, stored, &record, "issuing-ca-advance", now).await
+}
+
+async fn forget<T>(
+    app: &App,
+    tenant: &Name,
+    stored: Stored<T>,
+    record: &[u8],
+    event: &'static str,
+    now: OffsetDateTime,
+) -> Result<(), ApiError> {
+    let (mut guards, mut writes) = (vec![stored.guard()], vec![app.db.put(stored.key.clone(), record)?]);
     publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
-    let audit = Actor::task(tenant, "rotate").did("issuing-advance", now);
+    let audit = Actor::task(tenant, "rotate").did(event, now);
     // A conflict means that somebody else changed it: the next look decides again.
     let _ = app.commit(guards, writes, audit).await?;
     Ok(())

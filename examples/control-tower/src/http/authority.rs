@@ -1,0 +1,77 @@
+//! Certificate authorities: their state.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, response::IntoResponse as _};
+use keyward_config_values::Name;
+use keyward_svid::x509::authority::{AuthorityRing, AuthorityVersion, Error};
+use keyward_transit::Phase;
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    caller::Caller,
+    error::{Answer, ApiError, Status},
+    params::Path,
+};
+use crate::{app::App, authorities, rings};
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Ring(error) => error.into(),
+            error => Self::new(Status::from(error.kind()).0, error.to_string()),
+        }
+    }
+}
+
+/// `GET /v1/state/system/ca/<name>`.
+///
+/// # Errors
+/// 404.
+pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let missing = || ApiError::not_found(format_args!("the authority `{name}`"));
+    let parsed: Name = name.parse().map_err(|_| missing())?;
+    let ring = rings::load::<AuthorityRing>(&app.db, caller.tenant(), &parsed).await?.ok_or_else(missing)?.value;
+    let now = app.clock.now();
+    let issuing = authorities::issuing(&app.db, caller.tenant()).await?;
+    let issues = issuing.as_ref().and_then(|issuing| issuing.value.issuing(now)) == Some(&parsed);
+    let versions = ring.versions(now).into_iter().map(version).collect::<Answer<Vec<Value>>>()?;
+    Ok(Json(json!({
+        "name": ring.name(),
+        "trust-domain": ring.trust_domain().as_str(),
+        "key-type": ring.config().key_type,
+        "ttl": ring.config().ttl,
+        "issues": issues,
+        "next-change": ring.next_deadline(now).map(text).transpose()?,
+        "versions": versions,
+    }))
+    .into_response())
+}
+
+fn version(version: AuthorityVersion) -> Answer<Value> {
+    let phase = match version.phase {
+        Phase::Pending => "prepared",
+        Phase::Active => "active",
+        Phase::Invalid => "over",
+        _ => "retired",
+    };
+    Ok(json!({
+        "version": version.version,
+        "phase": phase,
+        "subject": version.subject.to_string(),
+        "serial-number": version.serial_number,
+        "fingerprint": version.fingerprint,
+        "created": text(version.created)?,
+        "activates": text(version.activates)?,
+        "retires": version.retires.map(text).transpose()?,
+        "leaves": version.leaves.map(text).transpose()?,
+        "not-after": text(version.not_after)?,
+        "destroyed": version.destroyed,
+        "certificate": version.to_pem(),
+    }))
+}
+
+fn text(time: OffsetDateTime) -> Answer<String> {
+    time.format(&Rfc3339).map_err(ApiError::internal)
+}
