@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::{Error, backend};
 
-const KEY: &str = "AES key for wrapping";
+const KEY: &str = "wrapping key";
 const KEY_LENGTHS: &str = "16 or 32";
 
 /// Wraps key material under an AES key of 16 or 32 bytes with AES-KWP (RFC 5649, NIST SP 800-38F §6.3).

@@ -4,7 +4,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use keyward_keys::{AeadKey, Algorithm, Jwk, KeyType, PrivateKey, PublicKey};
+use keyward_keys::{
+    AeadAlgorithm, AeadKey, Algorithm, HashFunction, HmacKey, Jwk, KeyType, PrivateKey, PublicKey, hkdf_sha256,
+};
 
 const RFC7515_PAYLOAD: &str =
     "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
@@ -190,6 +192,38 @@ fn gcm_specification() {
         assert_eq!(sealed, hex(&format!("{ciphertext}{tag}")));
         assert_eq!(*key.open(&nonce, &hex(aad), &sealed).unwrap(), hex(&plaintext));
     }
+}
+
+#[test]
+fn rfc_8439_section_2_8_2() {
+    let key: Vec<u8> = (0x80..0xa0).collect();
+    let nonce = hex("070000004041424344454647").try_into().unwrap();
+    let plaintext = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
+                      sunscreen would be it.";
+    let sealed = "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b\
+                  1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc\
+                  3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691";
+    let key = AeadKey::new(AeadAlgorithm::ChaCha20Poly1305, &key).unwrap();
+    let found = key.seal(&nonce, &hex("50515253c0c1c2c3c4c5c6c7"), plaintext).unwrap();
+    assert_eq!(found, hex(sealed));
+}
+
+#[test]
+fn rfc_4231_section_4_2() {
+    let key = HmacKey::from_bytes(&[0x0b; 20]);
+    let sha256 = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
+    let sha512 = "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cdedaa833b7d6b8a702038b274eaea3f4e4\
+                  be9d914eeb61f1702e696c203a126854";
+    assert_eq!(key.sign(HashFunction::Sha2_256, b"Hi There"), hex(sha256));
+    assert_eq!(key.sign(HashFunction::Sha2_512, b"Hi There"), hex(sha512));
+}
+
+#[test]
+fn rfc_5869_appendix_a_1() {
+    let mut key = [0; 42];
+    hkdf_sha256(&hex("000102030405060708090a0b0c"), &[0x0b; 22], &hex("f0f1f2f3f4f5f6f7f8f9"), &mut key).unwrap();
+    let expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+    assert_eq!(key, hex(expected).as_slice());
 }
 
 fn hex(digits: &str) -> Vec<u8> {
