@@ -15,7 +15,8 @@ pub struct RefreshOptions {
     /// The longest time between two fetches, whatever the document asks for: what was revoked is served no longer
     /// than that while the source answers. An hour by default.
     pub max_interval: Duration,
-    /// From this age on a document is not served, 24 hours by default. Four fetches at least are tried before.
+    /// From this age on a document is not served, 24 hours by default. Where `min_interval` allows it, four
+    /// fetches are tried before; at least one always is.
     pub max_age: Duration,
     /// How long a fetch may take before it counts as failed; 30 seconds by default.
     pub timeout: Duration,
@@ -97,7 +98,7 @@ impl RefreshOptions {
             ("the shortest interval", self.min_interval, "the default interval", self.default_interval),
             ("the default interval", self.default_interval, "the longest interval", self.max_interval),
             ("the cooldown", self.cooldown, "the shortest interval", self.min_interval),
-            ("the shortest interval", self.min_interval, "the maximum age", self.max_age),
+            ("the shortest interval", self.min_interval, "half of the maximum age", self.max_age / 2),
         ] {
             if found > limit {
                 return Err(RefreshError::TooLong { option, found, other, limit });

@@ -240,8 +240,8 @@ fn contradictions_are_refused() {
             "the cooldown of 1m1s is longer than the shortest interval of 1m",
         ),
         (
-            RefreshOptions { max_age: seconds(59), ..default() },
-            "the shortest interval of 1m is longer than the maximum age of 59s",
+            RefreshOptions { max_age: seconds(119), ..default() },
+            "the shortest interval of 1m is longer than half of the maximum age of 59s500ms",
         ),
     ] {
         let error = Refresher::<u32>::new(options, start()).unwrap_err();
