@@ -18,10 +18,15 @@
 //! specific rule that mentions the operation wins; where two rules have the same path, allow wins.
 //! Across the policies of a token the most permissive one wins (Vault lets a deny win here). Where a
 //! tenant has policies of its own, they and the token's must both allow.
+//!
+//! `${name}` in a path stands for the value of a variable, as a segment or as part of one. The value is bound as literal
+//! text and compared, never read as a pattern: whatever it holds, a rule cannot become wider. A rule whose variable has
+//! no value counts as one that denies, and the decision says so.
 
 mod decide;
 mod rule;
 mod set;
+mod template;
 
 use keyward_config_values::{Distribute, Name};
 use serde::{Deserialize, Serialize};
@@ -273,12 +278,9 @@ mod tests {
             error(r#"{"name":"a","rest-api":{"rules":[{"path":"/a","operations":{}}]}}"#),
             "`rest-api.rules[0].operations` has 0 entries, 1 to 5 are allowed"
         );
-        let variable = r#"{"name":"a","rest-api":{"rules":[{"path":"/v1/${tenant}","operations":{"read":"allow"}}]}}"#;
+        let variable = r#"{"name":"a","rest-api":{"rules":[{"path":"/v1/${tenant","operations":{"read":"allow"}}]}}"#;
         let refused = serde_json::from_str::<PolicyConfig>(variable).unwrap_err().to_string();
-        assert!(
-            refused.starts_with("invalid path pattern `/v1/${tenant}`: variables are not supported by this release"),
-            "{refused}"
-        );
+        assert!(refused.starts_with("invalid path pattern `/v1/${tenant`: `${` must be followed by"), "{refused}");
         assert!(
             serde_json::from_str::<PolicyConfig>(
                 r#"{"name":"a","rest-api":{"rules":[{"path":"/a","operations":{"read":"perhaps"}}]}}"#

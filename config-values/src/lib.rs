@@ -34,6 +34,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod bindings;
 mod cidr;
 mod distribute;
 mod duration;
@@ -43,6 +44,7 @@ mod template;
 mod text;
 mod variable;
 
+pub use bindings::Bindings;
 pub use cidr::Cidr;
 pub use distribute::Distribute;
 pub use duration::Duration;

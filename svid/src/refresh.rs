@@ -36,7 +36,7 @@ mod stored;
 use time::{Duration, OffsetDateTime};
 
 pub use options::{RefreshError, RefreshOptions};
-pub(crate) use stored::Stored;
+pub(crate) use stored::Record;
 
 /// How many characters of the reason of a failure are kept.
 const MAX_REASON: usize = 512;

@@ -2,9 +2,10 @@
 
 use core::fmt;
 
-use keyward_config_values::Name;
+use keyward_config_values::{Bindings, Name};
 
-use super::{Effect, Operation, PathPattern, PolicySet};
+use super::template::{Candidate, Says};
+use super::{Operation, PathPattern, PolicySet};
 use crate::Error;
 
 /// What is to be decided: an operation on a path.
@@ -12,6 +13,7 @@ use crate::Error;
 pub struct Request<'a> {
     path: &'a str,
     operation: Operation,
+    bindings: Option<&'a Bindings>,
 }
 
 impl<'a> Request<'a> {
@@ -29,7 +31,38 @@ impl<'a> Request<'a> {
         {
             return Err(Error::RequestPath);
         }
-        Ok(Self { path, operation })
+        Ok(Self { path, operation, bindings: None })
+    }
+
+    /// The request with the values that variables have for whoever asks.
+    ///
+    /// ```
+    /// use keyward_approle::{Operation, PolicyConfig, PolicySet, Request, Scope, decide};
+    /// use keyward_config_values::Bindings;
+    ///
+    /// let mut policies = PolicySet::new();
+    /// policies.insert(&serde_json::from_str::<PolicyConfig>(r#"{"name": "own", "rest-api": {"rules": [
+    ///     {"path": "/v1/config/applications/${approle}/**", "operations": {"read": "allow"}}
+    /// ]}}"#)?)?;
+    /// let names = ["own".parse()?];
+    /// let scope = Scope::new(&policies, &names);
+    ///
+    /// let mut bindings = Bindings::default();
+    /// bindings.set("approle".parse()?, "payments");
+    /// let own = Request::new("/v1/config/applications/payments/web", Operation::Read)?.with_bindings(&bindings);
+    /// assert!(decide(None, &scope, &own).is_allowed());
+    /// let other = Request::new("/v1/config/applications/reports/web", Operation::Read)?.with_bindings(&bindings);
+    /// assert!(!decide(None, &scope, &other).is_allowed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_bindings(self, bindings: &'a Bindings) -> Self {
+        Self { bindings: Some(bindings), ..self }
+    }
+
+    /// The values of variables.
+    pub(super) fn bindings(&self) -> Option<&'a Bindings> {
+        self.bindings
     }
 
     /// The path.
@@ -61,20 +94,17 @@ impl<'a> Scope<'a> {
         Self { policies, names }
     }
 
-    /// The first rule that allows, or else the first one that denies.
-    fn effect(&self, request: &Request<'_>) -> Option<(RuleRef<'a>, Effect)> {
+    /// The first rule that allows, or else the first one that says something.
+    fn effect(&self, request: &Request<'_>) -> Option<(RuleRef<'a>, Says)> {
         let mut denied = None;
         for name in self.names {
             let Some((policy, rules)) = self.policies.get(name) else { continue };
-            match rules.effect(request.path, request.operation) {
-                Some((pattern, Effect::Allow)) => {
-                    return Some((RuleRef { policy, pattern }, Effect::Allow));
-                }
-                Some((pattern, Effect::Deny)) if denied.is_none() => {
-                    denied = Some((RuleRef { policy, pattern }, Effect::Deny));
-                }
-                _ => {}
+            let Some(Candidate { pattern, says }) = rules.effect(request) else { continue };
+            let rule = RuleRef { policy, pattern };
+            if says == Says::Allow {
+                return Some((rule, says));
             }
+            denied.get_or_insert((rule, says));
         }
         denied
     }
@@ -108,8 +138,11 @@ impl fmt::Display for Decision<'_> {
             Why::NoRule => "no policy of the token allows it",
             Why::TenantDenied => "denied to the tenant",
             Why::TenantNoRule => "no policy of the tenant allows it",
+            Why::Undefined => "denied because a variable has no value",
+            Why::TenantUndefined => "denied to the tenant because a variable has no value",
         })?;
         match self.rule {
+            Some(rule) if matches!(self.why, Why::Undefined | Why::TenantUndefined) => write!(f, " in {rule}"),
             Some(rule) => write!(f, " by {rule}"),
             None => Ok(()),
         }
@@ -130,6 +163,10 @@ pub enum Why {
     TenantDenied,
     /// The tenant's policies say nothing of it.
     TenantNoRule,
+    /// A rule of the token's policies that may be about it has a variable without a value, and no other policy allows it.
+    Undefined,
+    /// The same of the tenant's policies.
+    TenantUndefined,
 }
 
 /// A rule, by its policy and its path.
@@ -180,16 +217,16 @@ impl fmt::Display for RuleRef<'_> {
 pub fn decide<'a>(tenant: Option<&Scope<'a>>, token: &Scope<'a>, request: &Request<'_>) -> Decision<'a> {
     if let Some(tenant) = tenant {
         match tenant.effect(request) {
-            Some((_, Effect::Allow)) => {}
-            Some((rule, Effect::Deny)) => {
-                return Decision { why: Why::TenantDenied, rule: Some(rule) };
-            }
+            Some((_, Says::Allow)) => {}
+            Some((rule, Says::Deny)) => return Decision { why: Why::TenantDenied, rule: Some(rule) },
+            Some((rule, Says::Undefined)) => return Decision { why: Why::TenantUndefined, rule: Some(rule) },
             None => return Decision { why: Why::TenantNoRule, rule: None },
         }
     }
     match token.effect(request) {
-        Some((rule, Effect::Allow)) => Decision { why: Why::Allowed, rule: Some(rule) },
-        Some((rule, Effect::Deny)) => Decision { why: Why::Denied, rule: Some(rule) },
+        Some((rule, Says::Allow)) => Decision { why: Why::Allowed, rule: Some(rule) },
+        Some((rule, Says::Deny)) => Decision { why: Why::Denied, rule: Some(rule) },
+        Some((rule, Says::Undefined)) => Decision { why: Why::Undefined, rule: Some(rule) },
         None => Decision { why: Why::NoRule, rule: None },
     }
 }

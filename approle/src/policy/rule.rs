@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use keyward_config_values::{Template, VariableName};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -17,12 +18,15 @@ const MAX_WILDCARDS: usize = 8;
 ///
 /// `/v1/config/**` is everything below `/v1/config` and not that path itself.
 ///
+/// `${name}` stands for a variable's value, as a segment or as part of one; see
+/// [`Request::with_bindings`](crate::Request::with_bindings).
+///
 /// ```
 /// use keyward_approle::PathPattern;
 ///
 /// let pattern: PathPattern = "/v1/config/strongbox/*/reader".parse()?;
 /// assert_eq!(pattern.to_string(), "/v1/config/strongbox/*/reader");
-/// assert!("/v1/${tenant}/x".parse::<PathPattern>().is_err()); // variables come later
+/// assert!("/v1/config/**/reader".parse::<PathPattern>().is_err()); // `**` is the rest
 /// # Ok::<(), keyward_approle::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +38,18 @@ impl PathPattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a variable stands in it.
+    #[must_use]
+    pub fn has_variables(&self) -> bool {
+        self.0.contains("${")
+    }
+
+    /// The variables in it, one that is used twice twice.
+    pub fn variables(&self) -> impl Iterator<Item = VariableName> {
+        let segments = self.0.split('/').filter_map(|segment| segment.parse::<Template>().ok());
+        segments.flat_map(|segment| segment.variables().cloned().collect::<Vec<_>>())
     }
 }
 
@@ -85,8 +101,8 @@ pub enum PatternProblem {
     /// A segment has `*` beside other characters.
     #[error("`*` must be a whole segment")]
     PartialWildcard,
-    /// It names a variable.
-    #[error("variables are not supported by this release")]
+    /// It has `${` that begins no variable.
+    #[error("`${{` must be followed by the name of a variable and `}}`, such as `${{approle}}`")]
     Variable,
     /// It has whitespace, a control character or `%`, which no path that is authorized has.
     #[error("it has whitespace, a control character or `%`")]
@@ -103,9 +119,6 @@ fn check(text: &str) -> Result<(), PatternProblem> {
     if text.len() > MAX_LENGTH {
         return Err(PatternProblem::TooLong);
     }
-    if text.contains("${") {
-        return Err(PatternProblem::Variable);
-    }
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '%') {
         return Err(PatternProblem::Character);
     }
@@ -118,6 +131,9 @@ fn check(text: &str) -> Result<(), PatternProblem> {
             "**" if segments.peek().is_some() => return Err(PatternProblem::RestNotLast),
             "*" | "**" => wildcards += 1,
             _ if segment.contains('*') => return Err(PatternProblem::PartialWildcard),
+            _ if segment.contains("${") => {
+                segment.parse::<Template>().map_err(|_| PatternProblem::Variable)?;
+            }
             _ => {}
         }
     }
@@ -143,7 +159,16 @@ mod tests {
 
     #[test]
     fn what_is_a_pattern_and_what_is_not() {
-        for good in ["/a", "/*", "/**", "/a/*/b/**", "/v1/users/joe@example.org", "/...", "/{a}$"] {
+        for good in [
+            "/a",
+            "/*",
+            "/**",
+            "/a/*/b/**",
+            "/v1/users/joe@example.org",
+            "/...",
+            "/{a}$",
+            "/a/${tenant}/x-${spiffe-id.path[0]}-y/**",
+        ] {
             assert_eq!(good.parse::<PathPattern>().unwrap().to_string(), good);
         }
         for (bad, text) in [
@@ -157,7 +182,10 @@ mod tests {
             ("/**/b", "`**` can only be the last segment"),
             ("/a*", "`*` must be a whole segment"),
             ("/***", "`*` must be a whole segment"),
-            ("/a/${tenant}", "variables are not supported by this release"),
+            ("/a/${Tenant}", "`${` must be followed by the name of a variable and `}`, such as `${approle}`"),
+            ("/a/${a/b}", "`${` must be followed by the name of a variable and `}`, such as `${approle}`"),
+            ("/a/${a", "`${` must be followed by the name of a variable and `}`, such as `${approle}`"),
+            ("/a/${a}*", "`*` must be a whole segment"),
             ("/a b", "it has whitespace, a control character or `%`"),
             ("/a%2fb", "it has whitespace, a control character or `%`"),
             ("/*/*/*/*/*/*/*/*/*", "it has more than 8 wildcards"),

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use keyward_config_values::Name;
 use keyward_spiffe_id::SegmentTrie;
 
+use super::template::{Candidate, Templates};
 use super::{
-    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Effect, Operation, Operations, PathPattern, PolicyConfig, RuleConfig,
+    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Effect, Operation, Operations, PathPattern, PolicyConfig, Request, RuleConfig,
 };
 use crate::error::Invalid;
 
@@ -53,6 +54,12 @@ impl PolicySet {
         self.policies.contains_key(name)
     }
 
+    /// Whether one of these policies has variables, so that a decision needs their values.
+    #[must_use]
+    pub fn has_variables(&self, names: &[Name]) -> bool {
+        names.iter().filter_map(|name| self.policies.get(name)).any(|policy| !policy.templates.is_empty())
+    }
+
     /// The names in order, the built-in ones among them.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.policies.keys()
@@ -74,12 +81,14 @@ impl Default for PolicySet {
 #[derive(Clone)]
 pub(super) struct Policy {
     rules: SegmentTrie<Rule>,
+    templates: Templates,
 }
 
+/// What a rule says, under which path.
 #[derive(Debug, Clone)]
-struct Rule {
-    pattern: PathPattern,
-    operations: Operations,
+pub(super) struct Rule {
+    pub(super) pattern: PathPattern,
+    pub(super) operations: Operations,
 }
 
 impl Policy {
@@ -88,22 +97,28 @@ impl Policy {
         for rule in configured {
             merged.entry(&rule.path).or_default().merge(&rule.operations);
         }
-        let mut rules = SegmentTrie::new();
+        let mut policy = Self { rules: SegmentTrie::new(), templates: Templates::default() };
         for (pattern, operations) in merged {
-            rules.insert(pattern.as_str(), Rule { pattern: pattern.clone(), operations });
+            let rule = Rule { pattern: pattern.clone(), operations };
+            if pattern.has_variables() {
+                policy.templates.insert(rule);
+            } else {
+                policy.rules.insert(pattern.as_str(), rule);
+            }
         }
-        Self { rules }
+        policy
     }
 
-    /// The most specific rule that says something of the operation, and what it says.
-    pub(super) fn effect(&self, path: &str, operation: Operation) -> Option<(&PathPattern, Effect)> {
-        self.rules.matches(path).find_map(|rule| Some((&rule.pattern, rule.operations.get(operation)?)))
+    /// The most specific rule that says something of the request, and what it says.
+    pub(super) fn effect(&self, request: &Request<'_>) -> Option<Candidate<'_>> {
+        let fixed = self.rules.matches(request.path()).find_map(|rule| Candidate::new(rule, request.operation()));
+        if self.templates.is_empty() { fixed } else { self.templates.effect(request, fixed) }
     }
 }
 
 impl core::fmt::Debug for Policy {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Policy").field("rules", &self.rules.len()).finish()
+        f.debug_struct("Policy").field("rules", &(self.rules.len() + self.templates.len())).finish()
     }
 }
 
@@ -153,13 +168,17 @@ mod tests {
     #[test]
     fn policies_come_and_go() {
         let mut set = PolicySet::default();
+        assert!(!set.has_variables(&[name("a"), name("default")]));
+        let own = RuleConfig::new("/${approle}".parse().unwrap(), Effect::Allow, [Operation::Read]);
+        set.insert(&PolicyConfig::new(name("a"), vec![own])).unwrap();
+        assert!(set.has_variables(&[name("default"), name("a")]) && !set.has_variables(&[name("default")]));
         set.insert(&PolicyConfig::new(name("a"), administrator_rules())).unwrap();
         assert!(set.contains(&name("a")));
         let (_, policy) = set.get(&name("a")).unwrap();
-        assert!(policy.effect("/x", Operation::Read).is_some());
+        assert!(policy.effect(&Request::new("/x", Operation::Read).unwrap()).is_some());
         set.insert(&PolicyConfig::new(name("a"), Vec::new())).unwrap();
         let (_, policy) = set.get(&name("a")).unwrap();
-        assert!(policy.effect("/x", Operation::Read).is_none());
+        assert!(policy.effect(&Request::new("/x", Operation::Read).unwrap()).is_none());
         assert!(set.remove(&name("a")));
         assert!(!set.remove(&name("a")));
     }

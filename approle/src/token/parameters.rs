@@ -3,7 +3,7 @@
 use core::fmt;
 use std::net::IpAddr;
 
-use keyward_config_values::{Cidr, Duration, Name};
+use keyward_config_values::{Bindings, Cidr, Duration, Name};
 use keyward_spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,42 @@ impl Subject {
             Self::Spiffe { id, .. } => Some(id),
             _ => None,
         }
+    }
+}
+
+impl Subject {
+    /// The variables of policies that say who it is: `approle`, `user`, or `spiffe-id` with its
+    /// `spiffe-id.trust-domain` and the segments `spiffe-id.path[0]` and so on.
+    ///
+    /// ```
+    /// use keyward_approle::Subject;
+    ///
+    /// let bindings = Subject::User { name: "joe@example.org".to_owned() }.bindings();
+    /// assert_eq!(bindings.get(&"user".parse()?), Some("joe@example.org"));
+    /// assert_eq!(bindings.get(&"approle".parse()?), None);
+    /// # Ok::<(), keyward_config_values::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bindings(&self) -> Bindings {
+        let mut bindings = Bindings::default();
+        // Each of these is the name of a variable; a test holds them to it.
+        let mut set = |variable: &str, value: &str| variable.parse().map(|variable| bindings.set(variable, value)).ok();
+        match self {
+            Self::Approle { name, .. } => {
+                set("approle", name.as_str());
+            }
+            Self::User { name } => {
+                set("user", name);
+            }
+            Self::Spiffe { id, .. } => {
+                set("spiffe-id", id.as_str());
+                set("spiffe-id.trust-domain", id.trust_domain().as_str());
+                for (index, segment) in id.segments().enumerate() {
+                    set(&format!("spiffe-id.path[{index}]"), segment);
+                }
+            }
+        }
+        bindings
     }
 }
 
@@ -231,5 +267,23 @@ mod tests {
         assert_eq!(of(r#"{"name":"a"}"#).subject.to_string(), "approle/a");
         let user = TokenParameters::for_user(name("default"), "joe@example.org", Vec::new());
         assert_eq!(user.subject.to_string(), "user/joe@example.org");
+    }
+
+    #[test]
+    fn a_subject_has_its_variables_and_no_others() {
+        let instance = Accessor::generate(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        let id = "spiffe://example.org/site/north".parse().unwrap();
+        for (subject, expected) in [
+            (Subject::Approle { name: name("pay"), instance }, "approle=pay"),
+            (Subject::User { name: "joe/*".to_owned() }, "user=joe/*"),
+            (
+                Subject::Spiffe { name: name("in"), instance, id },
+                "spiffe-id=spiffe://example.org/site/north spiffe-id.path[0]=site spiffe-id.path[1]=north spiffe-id.trust-domain=example.org",
+            ),
+        ] {
+            let bindings = subject.bindings();
+            let found: Vec<String> = bindings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(found.join(" "), expected);
+        }
     }
 }

@@ -45,3 +45,4 @@ pub mod tasks;
 pub mod tenant;
 pub mod tls;
 pub mod user;
+pub mod variables;

@@ -255,6 +255,28 @@ async fn a_denied_path_is_denied_however_it_is_spelt() {
 }
 
 #[tokio::test]
+async fn variables_stand_for_who_asks_and_for_nothing_else() {
+    let (tower, admin) = tower().await;
+    let rules =
+        json!([{"path": "/v1/state/strongbox/transit-keys/${approle}/encrypt", "operations": {"execute": "allow"}}]);
+    let own = restricted(&tower, &admin, "mine", rules).await;
+    let plaintext = || json!({"plaintext": "aGVsbG8="});
+    tower.post(&format!("{KEY}/mine/encrypt"), &own, plaintext()).await.ok();
+    tower.post(&format!("{KEY}/secret/encrypt"), &own, plaintext()).await.refused(403);
+
+    // In whose policies a variable has no value, they are denied what may be meant, and the log says why.
+    let rules = json!([
+        {"path": "/v1/state/strongbox/transit-keys/**", "operations": {"execute": "allow"}},
+        {"path": "/v1/state/strongbox/transit-keys/${user}/encrypt", "operations": {"execute": "deny"}},
+    ]);
+    let other = restricted(&tower, &admin, "other", rules).await;
+    tower.post(&format!("{KEY}/secret/encrypt"), &other, plaintext()).await.refused(403);
+    let audit = tower.audit(&admin).await;
+    let reason = audit.last().unwrap()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("denied because a variable has no value in `"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_bulk_is_permitted_document_by_document() {
     let (tower, admin) = tower().await;
     let rules = json!([

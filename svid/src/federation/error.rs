@@ -38,9 +38,9 @@ pub enum Error {
         /// The one of the bundle.
         found: TrustDomain,
     },
-    /// The times of fetching contradict themselves.
+    /// The times of fetching contradict themselves, or the stored record is not one to go on from.
     #[error(transparent)]
-    Options(RefreshError),
+    Refresh(RefreshError),
     /// An answer is neither a bundle nor one of the redirects of RFC 9110 §15.4 that name another place.
     #[error("status {status} is not a redirect to follow")]
     RedirectStatus {
@@ -62,17 +62,6 @@ pub enum Error {
     /// The answer belongs to a fetch that was given up, or to an endpoint that was configured before.
     #[error("the answer came too late")]
     Late,
-    /// The stored record cannot be read.
-    #[error("the record of a federation relationship is damaged")]
-    Record,
-    /// A newer release wrote the stored record.
-    #[error("the record has format {found}, but this release knows formats up to {known}")]
-    RecordFormat {
-        /// The format of the record.
-        found: u32,
-        /// The newest format known.
-        known: u32,
-    },
 }
 
 impl Error {
@@ -80,11 +69,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Bundle(error) => error.kind(),
-            Self::Options(error) => error.kind(),
+            Self::Refresh(error) => error.kind(),
             Self::RedirectTarget(error) => error.kind(),
-            Self::RedirectLocation | Self::Record => ErrorKind::Malformed,
+            Self::RedirectLocation => ErrorKind::Malformed,
             Self::RedirectStatus { .. } | Self::TooManyRedirects | Self::Late => ErrorKind::Refused,
-            Self::RecordFormat { .. } => ErrorKind::Unavailable,
             Self::EndpointId(_)
             | Self::BootstrapMissing { .. }
             | Self::BootstrapUnused { .. }

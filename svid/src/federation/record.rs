@@ -3,35 +3,21 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Endpoint, Error, Profile, Relationship};
 use crate::bundle::Bundle;
-use crate::refresh::{RefreshOptions, Refresher, Stored};
+use crate::refresh::{Record, RefreshError, RefreshOptions};
 
-/// The format written.
-const FORMAT: u32 = 1;
-
+/// What a relationship remembers besides its bundle.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Record {
-    format: u32,
-    endpoint: StoredEndpoint,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<Value>,
+struct Notes {
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_at: Option<i64>,
-    #[serde(default)]
     unannounced: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rolled_back_to: Option<u64>,
-    refresh: Stored,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
 }
 
 /// What makes an endpoint the same.
@@ -76,50 +62,38 @@ impl Relationship {
     /// The record to store after each change, so that a restart resumes. It holds nothing secret; whoever can change it
     /// decides whom the trust domain's identities are believed to be.
     pub fn to_json(&self) -> String {
-        let record = Record {
-            format: FORMAT,
-            endpoint: (&self.endpoint).into(),
-            bundle: self.bundles.latest().and_then(|bundle| serde_json::to_value(bundle).ok()),
+        let notes = Notes {
             changed_at: self.changed_at.map(OffsetDateTime::unix_timestamp),
             unannounced: self.unannounced,
             rolled_back_to: self.rolled_back_to,
-            refresh: self.bundles.store(),
         };
-        // Strings and numbers always become JSON.
-        serde_json::to_string(&record).unwrap_or_default()
+        Record::write(StoredEndpoint::from(&self.endpoint), &self.bundles, notes)
     }
 
     /// Goes on where the record was written. A record of another endpoint is not taken up: the relationship begins anew,
     /// as with [`new`](Self::new).
     ///
     /// # Errors
-    /// [`Error::RecordFormat`] when a newer release wrote it, [`Error::Record`] when it cannot be read,
-    /// [`Error::Options`] when the options contradict themselves.
+    /// [`Error::Refresh`] when a newer release wrote it, it cannot be read, or the options contradict themselves.
     pub fn resume(
         endpoint: Endpoint,
         options: RefreshOptions,
         record: &[u8],
         now: OffsetDateTime,
     ) -> Result<Self, Error> {
-        let head: Head = serde_json::from_slice(record).map_err(|_| Error::Record)?;
-        if head.format > FORMAT {
-            return Err(Error::RecordFormat { found: head.format, known: FORMAT });
-        }
-        let record: Record = serde_json::from_slice(record).map_err(|_| Error::Record)?;
-        if record.endpoint != StoredEndpoint::from(&endpoint) {
+        let record: Record<StoredEndpoint, Notes> = Record::read(record).map_err(Error::Refresh)?;
+        if record.origin != StoredEndpoint::from(&endpoint) {
             return Self::new(endpoint, options, now);
         }
-        let date = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Record);
-        let bundle = record
-            .bundle
-            .map(|bundle| Bundle::from_json(endpoint.trust_domain().clone(), bundle.to_string().as_bytes()))
-            .transpose()
-            .map_err(|_| Error::Record)?;
+        let Notes { changed_at, unannounced, rolled_back_to } = record.notes;
+        let date =
+            |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Refresh(RefreshError::Record));
+        let read = |json: &[u8]| Bundle::from_json(endpoint.trust_domain().clone(), json).ok();
         Ok(Self {
-            bundles: Refresher::restore(options, record.refresh, bundle, now).map_err(Error::Options)?,
-            changed_at: record.changed_at.map(date).transpose()?,
-            unannounced: record.unannounced,
-            rolled_back_to: record.rolled_back_to,
+            bundles: record.restore(options, read, now).map_err(Error::Refresh)?,
+            changed_at: changed_at.map(date).transpose()?,
+            unannounced,
+            rolled_back_to,
             endpoint,
         })
     }

@@ -74,9 +74,9 @@ impl Relationship {
     /// A relationship that has no bundle yet and wants to fetch at once.
     ///
     /// # Errors
-    /// [`Error::Options`] when they contradict themselves.
+    /// [`Error::Refresh`] when they contradict themselves.
     pub fn new(endpoint: Endpoint, options: RefreshOptions, now: OffsetDateTime) -> Result<Self, Error> {
-        let bundles = Refresher::new(options, now).map_err(Error::Options)?;
+        let bundles = Refresher::new(options, now).map_err(Error::Refresh)?;
         Ok(Self { endpoint, bundles, changed_at: None, unannounced: false, rolled_back_to: None })
     }
 
@@ -85,9 +85,9 @@ impl Relationship {
     /// another one, which is the remedy when the other end rotated all its keys while nobody listened.
     ///
     /// # Errors
-    /// [`Error::Options`] when they contradict themselves; then nothing changes.
+    /// [`Error::Refresh`] when they contradict themselves; then nothing changes.
     pub fn configure(&mut self, endpoint: Endpoint, options: RefreshOptions, now: OffsetDateTime) -> Result<(), Error> {
-        self.bundles.set_options(options, now).map_err(Error::Options)?;
+        self.bundles.set_options(options, now).map_err(Error::Refresh)?;
         if self.endpoint != endpoint {
             self.endpoint = endpoint;
             self.bundles.clear(now);

@@ -1,9 +1,10 @@
 //! Where the keys that verify somebody else's tokens come from.
 
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{JwkSet, JwksError, KeyUse};
-use crate::refresh::{Due, Failure, RefreshError, RefreshOptions, Refresher, Ticket};
+use crate::refresh::{Due, Failure, Record, RefreshError, RefreshOptions, Refresher, Ticket};
 use crate::url::HttpsUrl;
 
 /// Where keys come from.
@@ -61,6 +62,25 @@ pub struct KeyFetch {
     pub url: HttpsUrl,
 }
 
+/// What makes an origin the same; fixed keys are not stored.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct StoredOrigin {
+    url: Option<String>,
+    key_use: Option<String>,
+}
+
+impl From<&KeyOrigin> for StoredOrigin {
+    fn from(origin: &KeyOrigin) -> Self {
+        match origin {
+            KeyOrigin::Fixed(_) => Self { url: None, key_use: None },
+            KeyOrigin::Url { url, key_use } => {
+                Self { url: Some(url.to_string()), key_use: Some(key_use.as_str().to_owned()) }
+            }
+        }
+    }
+}
+
 impl KeySource {
     /// What suits a `jwks_uri`: every 5 minutes, at most 5 seconds, served for at most an hour.
     pub fn default_options() -> RefreshOptions {
@@ -77,6 +97,32 @@ impl KeySource {
     /// When the options contradict themselves.
     pub fn new(origin: KeyOrigin, options: RefreshOptions, now: OffsetDateTime) -> Result<Self, RefreshError> {
         Ok(Self { origin, fetched: Refresher::new(options, now)? })
+    }
+
+    /// The record to store after each fetch, so that a restart while the issuer is away resumes. It holds nothing secret;
+    /// whoever can change it decides whose tokens are accepted.
+    pub fn to_json(&self) -> String {
+        Record::write(StoredOrigin::from(&self.origin), &self.fetched, ())
+    }
+
+    /// Goes on where the record was written. A record of another origin is not taken up.
+    ///
+    /// # Errors
+    /// When the record cannot be read or a newer release wrote it, or the options contradict themselves.
+    pub fn resume(
+        origin: KeyOrigin,
+        options: RefreshOptions,
+        record: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<Self, RefreshError> {
+        let record: Record<StoredOrigin> = Record::read(record)?;
+        match &origin {
+            KeyOrigin::Url { key_use, .. } if record.origin == StoredOrigin::from(&origin) => {
+                let fetched = record.restore(options, |json| JwkSet::from_json(json, *key_use).ok(), now)?;
+                Ok(Self { origin, fetched })
+            }
+            _ => Self::new(origin, options, now),
+        }
     }
 
     /// The same source as it is configured now. Another origin drops the keys and the answer to a fetch under way, and is
@@ -249,6 +295,34 @@ mod tests {
         source.fetched(ticket, EMPTY, now).unwrap();
         assert!(source.keys(now).is_none());
         let _ = fetch(&mut source, now);
+    }
+
+    #[test]
+    fn keys_outlive_the_program() {
+        let mut source = source();
+        let ticket = fetch(&mut source, start());
+        source.fetched(ticket, EMPTY, start()).unwrap();
+        let record = source.to_json();
+        let now = start() + Duration::minutes(59);
+        let resume =
+            |origin, record: &str| KeySource::resume(origin, KeySource::default_options(), record.as_bytes(), now);
+        let mut again = resume(url("https://issuer.example/a"), &record).unwrap();
+        assert!(again.keys(now).is_some() && again.keys(now + Duration::MINUTE).is_none());
+        let _ = fetch(&mut again, now);
+        // Of another origin, or read as something else: anew.
+        let jwt_svid = KeyOrigin::Url { url: "https://issuer.example/a".parse().unwrap(), key_use: KeyUse::JwtSvid };
+        for origin in [url("https://issuer.example/b"), jwt_svid] {
+            assert!(resume(origin, &record).unwrap().keys(now).is_none());
+        }
+        let newer = record.replace(r#""format":1"#, r#""format":2"#);
+        for (record, text) in [
+            ("{}", "the record of a fetched document is damaged"),
+            (r#"{"format":1}"#, "the record of a fetched document is damaged"),
+            (&record.replace(r#"{"keys":[]}"#, "[]"), "the record of a fetched document is damaged"),
+            (&newer, "the record has format 2, but this release knows formats up to 1"),
+        ] {
+            assert_eq!(resume(url("https://issuer.example/a"), record).unwrap_err().to_string(), text);
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Default for RefreshOptions {
     }
 }
 
-/// Why [`RefreshOptions`] are refused.
+/// Why [`RefreshOptions`] are refused, or a stored record is not taken up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshError {
@@ -62,12 +62,27 @@ pub enum RefreshError {
         /// The value of that.
         limit: Duration,
     },
+    /// A stored record cannot be read.
+    #[error("the record of a fetched document is damaged")]
+    Record,
+    /// A newer release wrote the stored record.
+    #[error("the record has format {found}, but this release knows formats up to {known}")]
+    RecordFormat {
+        /// The format of the record.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
 }
 
 impl RefreshError {
-    /// Always [`ErrorKind::Misconfigured`].
+    /// Misconfigured for options, malformed or unavailable for records.
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Misconfigured
+        match self {
+            Self::TooShort { .. } | Self::TooLong { .. } => ErrorKind::Misconfigured,
+            Self::Record => ErrorKind::Malformed,
+            Self::RecordFormat { .. } => ErrorKind::Unavailable,
+        }
     }
 }
 

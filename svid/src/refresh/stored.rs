@@ -1,14 +1,73 @@
 //! A machine that outlives the program.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::{Failure, Held, RefreshError, RefreshOptions, Refresher};
 
+/// The format written.
+const FORMAT: u32 = 1;
+
+/// The record of a machine and its owner.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Record<O, N = ()> {
+    format: u32,
+    /// Where the document comes from: a record with another origin than the configured one is not taken up.
+    pub(crate) origin: O,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) document: Option<Value>,
+    /// What else the owner remembers.
+    pub(crate) notes: N,
+    refresh: Stored,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+impl<O: Serialize, N: Serialize> Record<O, N> {
+    /// The record as JSON.
+    pub(crate) fn write<T: Serialize>(origin: O, machine: &Refresher<T>, notes: N) -> String {
+        let document = machine.latest().and_then(|document| serde_json::to_value(document).ok());
+        let record = Self { format: FORMAT, origin, document, notes, refresh: machine.store() };
+        // Strings and numbers always become JSON.
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+}
+
+impl<O: DeserializeOwned, N: DeserializeOwned> Record<O, N> {
+    /// Reads a record, of this release or one before.
+    pub(crate) fn read(json: &[u8]) -> Result<Self, RefreshError> {
+        let head: Head = serde_json::from_slice(json).map_err(|_| RefreshError::Record)?;
+        if head.format > FORMAT {
+            return Err(RefreshError::RecordFormat { found: head.format, known: FORMAT });
+        }
+        serde_json::from_slice(json).map_err(|_| RefreshError::Record)
+    }
+
+    /// The machine, with its document read again.
+    pub(crate) fn restore<T>(
+        self,
+        options: RefreshOptions,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+        now: OffsetDateTime,
+    ) -> Result<Refresher<T>, RefreshError> {
+        let document = match self.document {
+            Some(document) => Some(read(document.to_string().as_bytes()).ok_or(RefreshError::Record)?),
+            None => None,
+        };
+        Refresher::restore(options, self.refresh, document, now)
+    }
+}
+
 /// What a machine knows besides its document, for the record of whoever owns it. Whole seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Stored {
+pub(super) struct Stored {
     /// What the clock showed when this was made, UNIX time.
     seen: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +96,7 @@ struct StoredFailure {
 }
 
 impl<T> Refresher<T> {
-    pub(crate) fn store(&self) -> Stored {
+    pub(super) fn store(&self) -> Stored {
         let at = self.steady.elapsed;
         // An age is rounded up, so that no restart makes a document younger.
         let age = |since: Duration| (at - since).whole_seconds().saturating_add(1);
@@ -59,7 +118,7 @@ impl<T> Refresher<T> {
 
     /// Goes on where [`store`](Self::store) was. A fetch that was under way is forgotten and due again. Where the
     /// clock is behind the record, how long the program was away is unknown: a fetch is due at once.
-    pub(crate) fn restore(
+    pub(super) fn restore(
         options: RefreshOptions,
         stored: Stored,
         value: Option<T>,

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::stored::Stored;
 use super::*;
 
 fn start() -> OffsetDateTime {

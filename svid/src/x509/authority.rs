@@ -31,7 +31,6 @@
 //! another type, and the default is ECDSA on P-256.
 
 mod algorithm;
-mod certificate;
 #[cfg(any(feature = "config", feature = "transit"))]
 mod config;
 mod dns_name;
@@ -39,7 +38,7 @@ mod error;
 mod intermediate;
 mod issuer;
 mod leaf;
-mod pem;
+mod request;
 #[cfg(feature = "transit")]
 mod ring;
 mod root;
@@ -49,16 +48,14 @@ mod tbs;
 mod unsigned;
 mod validity;
 
-use super::oid;
-
-pub use certificate::subject_der;
 #[cfg(any(feature = "config", feature = "transit"))]
 pub use config::CaConfig;
 pub use dns_name::MAX_DNS_NAMES;
 pub use error::Error;
 pub use intermediate::{IntermediateRequest, LONGEST_DELEGATION};
-pub use issuer::Issuer;
+pub use issuer::{Issuer, subject_der};
 pub use leaf::{DEFAULT_LONGEST_TTL, IssuedSvid, KeyedSvid, LeafRequest, UnsignedSvid};
+pub use request::CertificateRequest;
 #[cfg(feature = "transit")]
 pub use ring::{AuthorityRing, AuthorityVersion, IssuingAuthorities};
 pub use root::AuthorityRequest;

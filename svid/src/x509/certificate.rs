@@ -9,9 +9,9 @@ use keyward_spiffe_id::SpiffeIdRef;
 use time::OffsetDateTime;
 
 use self::extensions::Extensions;
-use super::constraints;
 use super::der::{NotDer, Reader, tag};
 use super::error::{CertificateProblem, Error};
+use super::{constraints, signature};
 
 /// `tbsCertificate` is shorter than this many bytes, which is what path validation reads.
 const MAX_BYTES: usize = 0xffff;
@@ -25,6 +25,12 @@ pub(crate) struct Certificate<'a> {
     pub(crate) tbs: &'a [u8],
     /// The number as it is encoded, at most 20 bytes and a sign.
     pub(crate) serial: &'a [u8],
+    /// The content of `signatureAlgorithm`.
+    pub(crate) algorithm: &'a [u8],
+    /// `Name`, tag and length included.
+    pub(crate) issuer: &'a [u8],
+    /// `Name`, tag and length included.
+    pub(crate) subject: &'a [u8],
     /// No attribute in it.
     pub(crate) subject_is_empty: bool,
     pub(crate) not_before: OffsetDateTime,
@@ -32,6 +38,7 @@ pub(crate) struct Certificate<'a> {
     /// `SubjectPublicKeyInfo`, tag and length included.
     pub(crate) spki: &'a [u8],
     pub(crate) extensions: Extensions<'a>,
+    pub(crate) signature: &'a [u8],
 }
 
 impl<'a> Certificate<'a> {
@@ -49,7 +56,7 @@ impl<'a> Certificate<'a> {
         outer.finish().map_err(|NotDer| CertificateProblem::TrailingBytes)?;
         let tbs = certificate.any()?;
         let algorithm = certificate.expect(tag::SEQUENCE)?;
-        certificate.bit_string()?;
+        let signature = certificate.bit_string()?;
         certificate.finish()?;
         if tbs.tag != tag::SEQUENCE {
             return Err(CertificateProblem::NotDer);
@@ -70,14 +77,14 @@ impl<'a> Certificate<'a> {
         if fields.expect(tag::SEQUENCE)? != algorithm {
             return Err(CertificateProblem::Algorithm);
         }
-        fields.expect(tag::SEQUENCE)?; // issuer
+        let issuer = fields.any()?;
         let mut validity = fields.inside(tag::SEQUENCE)?;
         let mut time = || validity.time().map_err(|NotDer| CertificateProblem::Validity);
         let (not_before, not_after) = (time()?, time()?);
         validity.finish()?;
-        let subject = fields.expect(tag::SEQUENCE)?;
+        let subject = fields.any()?;
         let spki = fields.any()?;
-        if spki.tag != tag::SEQUENCE {
+        if [issuer.tag, subject.tag, spki.tag] != [tag::SEQUENCE; 3] {
             return Err(CertificateProblem::NotDer);
         }
         // §4.1.2.8: unique identifiers are not to be generated; none is read.
@@ -90,11 +97,15 @@ impl<'a> Certificate<'a> {
             der,
             tbs: tbs.whole,
             serial,
-            subject_is_empty: subject.is_empty(),
+            algorithm,
+            issuer: issuer.whole,
+            subject: subject.whole,
+            subject_is_empty: subject.content.is_empty(),
             not_before,
             not_after,
             spki: spki.whole,
             extensions,
+            signature,
         })
     }
 
@@ -108,6 +119,11 @@ impl<'a> Certificate<'a> {
 
     pub(crate) fn public_key(&self) -> Result<PublicKey, Error> {
         PublicKey::from_spki_der(self.spki).map_err(Error::PublicKey)
+    }
+
+    /// Whether it is issued, by name and signature, by a certificate with this subject and key.
+    pub(crate) fn is_issued_by(&self, issuer: &Certificate<'_>) -> bool {
+        self.issuer == issuer.subject && signature::verify(self.algorithm, issuer.spki, self.tbs, self.signature)
     }
 
     /// The serial number in lower-case hexadecimal, without the byte that only says that it is positive.

@@ -41,20 +41,37 @@ pub fn chain_from_der_concat(der: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 
 /// Writes certificates as PEM, in their order.
 pub fn chain_to_pem<'a>(chain: impl IntoIterator<Item = &'a CertificateDer<'a>>) -> String {
+    chain.into_iter().map(|certificate| to_pem("CERTIFICATE", certificate)).collect()
+}
+
+/// Writes one PEM section (RFC 7468 §2), lines ending in a line feed.
+pub(super) fn to_pem(label: &str, der: &[u8]) -> String {
     const LINE: usize = 64;
-    let mut text = String::new();
-    for certificate in chain {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let base64 = STANDARD.encode(certificate);
-        for (index, character) in base64.chars().enumerate() {
-            if index > 0 && index % LINE == 0 {
-                text.push('\n');
-            }
-            text.push(character);
-        }
-        text.push_str("\n-----END CERTIFICATE-----\n");
+    let base64 = STANDARD.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at_checked(LINE).unwrap_or((rest, ""));
+        text.push_str(line);
+        text.push('\n');
+        rest = tail;
     }
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----\n");
     text
+}
+
+/// The content of a text that is one PEM section with one of these labels and nothing else but white space around it
+/// (RFC 7468 §3).
+pub(super) fn one_from_pem(text: &str, labels: &[&str]) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let body = labels.iter().find_map(|label| {
+        let body = text.strip_prefix(&*format!("-----BEGIN {label}-----"))?;
+        body.strip_suffix(&*format!("-----END {label}-----"))
+    })?;
+    let base64: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(base64).ok()
 }
 
 fn within_limit(length: usize) -> Result<(), Error> {
@@ -99,5 +116,18 @@ mod tests {
         assert_eq!(chain_from_der_concat(&[]), Err(Error::Empty));
         let broken = Error::Certificate { position: 2, problem: CertificateProblem::NotDer };
         assert_eq!(chain_from_der_concat(&[0x30, 0, 0x30, 1]), Err(broken));
+    }
+
+    #[test]
+    fn one_section_and_nothing_else() {
+        for length in [0, 1, 48, 49, 200] {
+            let der = vec![7; length];
+            let text = to_pem("A", &der);
+            assert_eq!(one_from_pem(&text, &["B", "A"]), Some(der.clone()));
+            assert_eq!(one_from_pem(&text.replace('\n', "\r\n"), &["A"]), Some(der));
+            assert_eq!(one_from_pem(&text, &["B"]), None);
+            assert_eq!(one_from_pem(&text.repeat(2), &["A"]), None);
+            assert_eq!(one_from_pem(&format!("x{text}"), &["A"]), None);
+        }
     }
 }

@@ -3,6 +3,8 @@
 use keyward_keys::X509Algorithm;
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 
+use super::der::{NotDer, Reader, tag};
+
 /// One algorithm with the identifiers by which certificates name it.
 #[derive(Debug)]
 pub(super) struct Verification {
@@ -47,6 +49,23 @@ impl SignatureVerificationAlgorithm for Verification {
     fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
         self.algorithm.verify(public_key, message, signature).map_err(|_| InvalidSignature)
     }
+}
+
+/// Whether the signature is one of the key in this `SubjectPublicKeyInfo`, by the algorithm with this identifier's content.
+pub(super) fn verify(algorithm: &[u8], spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let Ok((key, public_key)) = key_of(spki) else { return false };
+    let found = ALL.iter().find(|one| *one.signature == *algorithm && *one.key == *key);
+    found.is_some_and(|one| one.algorithm.verify(public_key, message, signature).is_ok())
+}
+
+/// The content of the identifier and of the bit string of a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
+pub(super) fn key_of(spki: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
+    let mut reader = Reader::new(spki);
+    let mut fields = reader.inside(tag::SEQUENCE)?;
+    reader.finish()?;
+    let parts = (fields.expect(tag::SEQUENCE)?, fields.bit_string()?);
+    fields.finish()?;
+    Ok(parts)
 }
 
 /// The same algorithm over certificates of which some were changed for path validation: their signatures are verified

@@ -94,7 +94,7 @@ impl Material {
             (None, Some(algorithm)) => Self::from_aead_key(AeadKey::new(algorithm, bytes)?),
             (None, None) if HMAC_LENGTHS.contains(&bytes.len()) => Self::from_hmac_key(HmacKey::from_bytes(bytes)),
             (None, None) => {
-                let (what, accepted) = ("HMAC key", "32 to 512");
+                let (what, accepted) = ("key for HMACs", "32 to 512");
                 return Err(keyward_keys::Error::Length { what, found: bytes.len(), accepted }.into());
             }
         };

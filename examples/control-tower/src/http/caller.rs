@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::{Actor, App, Commit},
     db::Stored,
-    layout, policies,
+    layout, policies, variables,
 };
 
 /// Somebody with a valid token.
@@ -79,6 +79,14 @@ impl Caller {
         let request =
             keyward_approle::Request::new(path, operation).map_err(|error| ApiError::invalid(error.to_string()))?;
         let set = policies::of(app, self.tenant()).await?;
+        let bindings = match set.has_variables(self.token.policies()) {
+            true => Some(variables::of(app, self.tenant(), self.token.subject()).await?),
+            false => None,
+        };
+        let request = match &bindings {
+            Some(bindings) => request.with_bindings(bindings),
+            None => request,
+        };
         let decision = decide(None, &Scope::new(&set, self.token.policies()), &request);
         if decision.is_allowed() {
             return Ok(());

@@ -105,6 +105,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A certificate of an authority cannot be read.
+    #[error(transparent)]
+    Unreadable(crate::x509::Error),
     /// A certificate request is not what it claims to be (RFC 2986).
     #[error("the certificate request {problem}")]
     Request {
@@ -164,6 +167,7 @@ impl Error {
             Self::NotYetValid { .. } | Self::Ended { .. } => ErrorKind::Unavailable,
             #[cfg(any(feature = "config", feature = "transit"))]
             Self::AuthorityTtl { .. } => ErrorKind::Misconfigured,
+            Self::Unreadable(error) => error.kind(),
             Self::Keys(error) => error.kind(),
             #[cfg(feature = "transit")]
             Self::Ring(error) => error.kind(),

@@ -1,16 +1,16 @@
 //! What an authority is without its key.
 
 use keyward_keys::{Algorithm, PublicKey};
-use keyward_spiffe_id::{Pattern, SpiffeId, TrustDomainRef};
+use keyward_spiffe_id::{Pattern, SpiffeId, TrustDomain, TrustDomainRef};
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 
-use super::certificate::Certificate;
 use super::unsigned::identifier;
 use super::validity::Validity;
 use super::{Error, tbs};
+use crate::x509::certificate::Certificate;
+use crate::x509::delegation;
 use crate::x509::der::{Writer, tag};
-use keyward_spiffe_id::TrustDomain;
 
 /// The longest chain of an authority, and the longest that verifiers read.
 const MAX_CHAIN: usize = 15;
@@ -53,26 +53,29 @@ impl Issuer {
                 most: MAX_CHAIN,
             });
         }
-        let read = chain.iter().map(|der| Certificate::read(der)).collect::<Result<Vec<_>, _>>()?;
+        let read = chain.iter().zip(1..).map(|(der, position)| Member::read(der, position));
+        let read = read.collect::<Result<Vec<_>, _>>()?;
         let own = check(&read)?;
+        let certificate = &own.certificate;
         if !algorithm.fits(&own.public_key) {
             return Err(Error::KeyMismatch);
         }
         let mut head = Writer::default();
-        head.element(tag::SEQUENCE, identifier(algorithm)?).raw(own.subject);
-        let lives = read.iter().map(|certificate| certificate.validity);
+        head.element(tag::SEQUENCE, identifier(algorithm)?).raw(certificate.subject);
+        let key_identifier = certificate.extensions.key_identifier.unwrap_or_default();
+        let lives = read.iter().map(Member::validity);
         Ok(Self {
             is_root: own.is_root(),
             algorithm,
             trust_domain: own.trust_domain.clone(),
             public_key: own.public_key.clone(),
-            subject: own.subject.to_vec(),
-            validity: lives.fold(own.validity, Validity::intersect),
+            subject: certificate.subject.to_vec(),
+            validity: lives.fold(own.validity(), Validity::intersect),
             path_len: path_len(&read),
-            permitted: read.iter().filter_map(|certificate| certificate.permitted.clone()).collect(),
-            key_identifier: own.key_identifier.to_vec(),
+            permitted: read.iter().filter_map(|member| member.permitted.clone()).collect(),
+            key_identifier: key_identifier.to_vec(),
             head: head.into_bytes(),
-            leaf_extensions: tbs::leaf_extensions(own.key_identifier),
+            leaf_extensions: tbs::leaf_extensions(key_identifier),
             chain,
         })
     }
@@ -169,26 +172,74 @@ impl Issuer {
     }
 }
 
+/// The subject of a certificate, a DER `Name` (RFC 5280 §4.1.2.6), as a server names the authorities whose certificates it
+/// accepts.
+///
+/// # Errors
+/// [`Error::Unreadable`] when it is no certificate.
+pub fn subject_der<'c>(certificate: &'c CertificateDer<'_>) -> Result<&'c [u8], Error> {
+    Ok(Certificate::read(certificate, 1).map_err(Error::Unreadable)?.subject)
+}
+
+/// A certificate of the chain, fit for an authority.
+struct Member<'a> {
+    certificate: Certificate<'a>,
+    public_key: PublicKey,
+    trust_domain: TrustDomain,
+    permitted: Option<Vec<Pattern>>,
+}
+
+impl<'a> Member<'a> {
+    fn read(der: &'a [u8], position: usize) -> Result<Self, Error> {
+        let problem = |problem| Error::Certificate { problem };
+        let certificate = Certificate::read(der, position).map_err(Error::Unreadable)?;
+        let extensions = &certificate.extensions;
+        // X509-SVID §4.1, §4.3: cA, and the right to sign certificates.
+        if !extensions.is_ca {
+            return Err(problem("its basic constraints do not make it one"));
+        }
+        if !extensions.key_usage.is_some_and(|usage| usage.key_cert_sign()) {
+            return Err(problem("its key usage does not let it sign certificates"));
+        }
+        // X509-SVID §3.1: the ID of a signing authority has no path.
+        let id = certificate.id().ok().and_then(|id| id.signing_authority_of().ok());
+        let trust_domain = id.ok_or(problem("its one URI is not the SPIFFE ID of a trust domain"))?.to_owned();
+        let permitted = extensions.permitted_ids.map(delegation::decode).transpose();
+        let permitted = permitted.map_err(|_| problem("its delegation is not a list of patterns"))?;
+        let public_key = PublicKey::from_spki_der(certificate.spki)?;
+        Ok(Self { certificate, public_key, trust_domain, permitted })
+    }
+
+    fn validity(&self) -> Validity {
+        Validity { not_before: self.certificate.not_before, not_after: self.certificate.not_after }
+    }
+
+    /// Whether it is its own issuer.
+    fn is_root(&self) -> bool {
+        self.certificate.is_issued_by(&self.certificate)
+    }
+}
+
 /// The authority's own certificate, of a chain that is one.
-fn check<'c, 'a>(chain: &'c [Certificate<'a>]) -> Result<&'c Certificate<'a>, Error> {
+fn check<'c, 'a>(chain: &'c [Member<'a>]) -> Result<&'c Member<'a>, Error> {
     let problem = |problem| Error::Certificate { problem };
     let (own, above) = chain.split_first().ok_or(problem("there is none"))?;
     for (issued, issuer) in chain.iter().zip(above) {
-        if !issued.is_issued_by(issuer) {
+        if !issued.certificate.is_issued_by(&issuer.certificate) {
             return Err(problem("the next certificate of the chain has not signed it"));
         }
         if issuer.trust_domain != own.trust_domain {
             return Err(problem("its chain belongs to another trust domain"));
         }
     }
-    if above.last().is_some_and(Certificate::is_root) {
+    if above.last().is_some_and(Member::is_root) {
         return Err(problem("its chain holds the root, which verifiers have already"));
     }
     Ok(own)
 }
 
 /// How many authorities may follow: the shortest of the chain's limits, each less what stands below it.
-fn path_len(chain: &[Certificate<'_>]) -> Option<u8> {
-    let below = chain.iter().zip(0_u8..);
-    below.filter_map(|(certificate, below)| Some(certificate.path_len?.saturating_sub(below))).min()
+fn path_len(chain: &[Member<'_>]) -> Option<u8> {
+    let lengths = chain.iter().map(|member| member.certificate.extensions.path_len);
+    lengths.zip(0_u8..).filter_map(|(length, below)| Some(length?.saturating_sub(below))).min()
 }

@@ -11,7 +11,8 @@ use super::subject::Subject;
 use super::tbs::{self, Content, Serial};
 use super::unsigned::UnsignedCertificate;
 use super::validity::{Validity, check_ttl};
-use super::{Error, dns_name, pem};
+use super::{Error, dns_name};
+use crate::x509::encoding::chain_to_pem;
 
 /// The longest life of a leaf, unless an authority is told otherwise: a day.
 pub const DEFAULT_LONGEST_TTL: Duration = Duration::DAY;
@@ -206,7 +207,7 @@ impl IssuedSvid {
 
     /// The chain as PEM (RFC 7468 §5), leaf first.
     pub fn chain_pem(&self) -> String {
-        pem::certificates(&self.chain)
+        chain_to_pem(&self.chain)
     }
 
     /// Its serial number in lower-case hexadecimal.

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::Error;
-use super::oid;
 #[cfg(feature = "transit")]
 use crate::x509::der::{NotDer, Reader};
 use crate::x509::der::{Writer, tag};
+use crate::x509::oid;
 
 /// A field of a subject; `Display` writes it as configuration documents name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,10 +4,10 @@ use keyward_keys::{PublicKey, sha256};
 use keyward_spiffe_id::{Pattern, SpiffeIdRef};
 use rand_core::CryptoRng;
 
+use super::Error;
 use super::validity::Validity;
-use super::{Error, oid};
-use crate::x509::delegation;
-use crate::x509::der::{NotDer, Reader, Writer, tag};
+use crate::x509::der::{NotDer, Writer, tag};
+use crate::x509::{delegation, oid, signature};
 
 /// A serial number: positive and of 16 bytes, 126 of its bits random (RFC 5280 §4.1.2.2).
 pub(super) type Serial = [u8; 16];
@@ -28,10 +28,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// The leftmost 160 bits of SHA-256 over the public key (RFC 7093 §2, method 1).
 pub(super) fn key_identifier(public_key: &PublicKey) -> Result<[u8; 20], NotDer> {
-    let mut reader = Reader::new(public_key.as_spki_der());
-    let mut spki = reader.inside(tag::SEQUENCE)?;
-    spki.expect(tag::SEQUENCE)?;
-    let digest = sha256(spki.bit_string()?);
+    let (_, bits) = signature::key_of(public_key.as_spki_der())?;
+    let digest = sha256(bits);
     digest.first_chunk().copied().ok_or(NotDer)
 }
 

@@ -16,6 +16,10 @@ pub(crate) struct Extensions<'a> {
     pub(crate) key_usage: Option<KeyUsage>,
     /// `cA` of BasicConstraints.
     pub(crate) is_ca: bool,
+    /// `pathLenConstraint` of BasicConstraints.
+    pub(crate) path_len: Option<u8>,
+    /// The value of SubjectKeyIdentifier.
+    pub(crate) key_identifier: Option<&'a [u8]>,
     pub(crate) extended_key_usage: Option<ExtendedKeyUsage>,
     /// SubjectAltName is there and critical.
     pub(crate) names_critical: bool,
@@ -126,7 +130,13 @@ impl<'a> Extensions<'a> {
         match id {
             oid::KEY_USAGE => self.key_usage = Some(KeyUsage::read(value, critical)?),
             oid::BASIC_CONSTRAINTS => {
-                self.is_ca = read_basic_constraints(value).map_err(|NotDer| CertificateProblem::BasicConstraints)?;
+                let read = read_basic_constraints(value).map_err(|NotDer| CertificateProblem::BasicConstraints)?;
+                (self.is_ca, self.path_len) = read;
+            }
+            oid::SUBJECT_KEY_IDENTIFIER => {
+                let mut reader = Reader::new(value);
+                self.key_identifier = Some(reader.expect(tag::OCTET_STRING)?);
+                reader.finish()?;
             }
             oid::EXTENDED_KEY_USAGE => {
                 let read = ExtendedKeyUsage::read(value).map_err(|NotDer| CertificateProblem::ExtendedKeyUsage)?;
@@ -171,18 +181,18 @@ impl<'a> Extensions<'a> {
     }
 }
 
-/// `cA`. A path length is for certificates that have it set (RFC 5280 §4.2.1.9).
-fn read_basic_constraints(value: &[u8]) -> Result<bool, NotDer> {
+/// `cA`, and the path length, which is for certificates that have it set (RFC 5280 §4.2.1.9).
+fn read_basic_constraints(value: &[u8]) -> Result<(bool, Option<u8>), NotDer> {
     let mut outer = Reader::new(value);
     let mut fields = outer.inside(tag::SEQUENCE)?;
     outer.finish()?;
     let is_ca = fields.default_false()?;
-    match fields.optional(tag::INTEGER)? {
-        None => {}
+    let path_len = match fields.optional(tag::INTEGER)? {
+        None => None,
         // Path validation reads one byte, which is more than any path has.
-        Some([0..=0x7f] | [0, 0x80..=0xff]) if is_ca => {}
+        Some([length @ 0..=0x7f] | [0, length @ 0x80..=0xff]) if is_ca => Some(*length),
         Some(_) => return Err(NotDer),
-    }
+    };
     fields.finish()?;
-    Ok(is_ca)
+    Ok((is_ca, path_len))
 }

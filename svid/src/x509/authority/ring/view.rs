@@ -6,8 +6,9 @@ use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 
 use super::AuthorityRing;
+use crate::x509::authority::Subject;
 use crate::x509::authority::tbs::hex;
-use crate::x509::authority::{Subject, pem};
+use crate::x509::encoding::chain_to_pem;
 
 /// One version of an authority, without its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct AuthorityVersion {
 impl AuthorityVersion {
     /// Its certificate as PEM (RFC 7468 §5).
     pub fn to_pem(&self) -> String {
-        pem::encode("CERTIFICATE", &self.certificate)
+        chain_to_pem([&self.certificate])
     }
 }
 

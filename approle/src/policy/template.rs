@@ -1,0 +1,240 @@
+//! Rules whose paths have variables.
+
+use core::cmp::Ordering;
+
+use keyward_config_values::Template;
+use keyward_spiffe_id::{PatternSegment, SegmentTrie};
+
+use super::set::Rule;
+use super::{Effect, Operation, PathPattern, Request};
+
+/// What one policy says of a request, and by which rule.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) pattern: &'a PathPattern,
+    pub(super) says: Says,
+}
+
+/// What a rule says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    Allow,
+    Deny,
+    /// It may be about the request; a variable in it has no value.
+    Undefined,
+}
+
+impl<'a> Candidate<'a> {
+    /// `None` where the rule says nothing of the operation.
+    pub(super) fn new(rule: &'a Rule, operation: Operation) -> Option<Self> {
+        let says = match rule.operations.get(operation)? {
+            Effect::Allow => Says::Allow,
+            Effect::Deny => Says::Deny,
+        };
+        Some(Self { pattern: &rule.pattern, says })
+    }
+
+    /// The more specific of the two; where they are equally specific the one that allows.
+    fn or(self, other: Self) -> Self {
+        match specificity(self.pattern).cmp(specificity(other.pattern)) {
+            Ordering::Greater => self,
+            Ordering::Equal if self.says == Says::Allow => self,
+            _ => other,
+        }
+    }
+}
+
+/// The kinds of the segments; the greater, the more specific. A segment with variables is a literal once it is bound.
+fn specificity(pattern: &PathPattern) -> impl Iterator<Item = u8> {
+    PatternSegment::split(pattern.as_str()).map(|segment| match segment {
+        PatternSegment::Rest => 0,
+        PatternSegment::One => 1,
+        PatternSegment::Literal(_) => 2,
+    })
+}
+
+/// Rules with variables, found by their paths with `*` in the places of segments that have some.
+#[derive(Clone, Default)]
+pub(super) struct Templates {
+    rules: SegmentTrie<Vec<Bindable>>,
+    count: usize,
+}
+
+/// A rule with variables.
+#[derive(Clone)]
+struct Bindable {
+    rule: Rule,
+    /// The segments that have variables, with their places.
+    segments: Vec<(usize, Template)>,
+}
+
+impl Templates {
+    pub(super) fn insert(&mut self, rule: Rule) {
+        let segments: Vec<(usize, Template)> = PatternSegment::split(rule.pattern.as_str())
+            .enumerate()
+            .filter_map(|(place, segment)| {
+                let PatternSegment::Literal(text) = segment else { return None };
+                // What a pattern was parsed of parses.
+                text.parse::<Template>().ok().filter(Template::has_variables).map(|template| (place, template))
+            })
+            .collect();
+        let pattern = rule.pattern.clone();
+        let open = PatternSegment::split(pattern.as_str()).enumerate().map(|(place, segment)| {
+            if segments.iter().any(|(bound, _)| *bound == place) { PatternSegment::One } else { segment }
+        });
+        let rules = self.rules.get_or_insert_with(open, Vec::new);
+        rules.push(Bindable { rule, segments: segments.clone() });
+        self.count += 1;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The most specific rule among these and `fixed`, the most specific one without variables. A rule that may be about
+    /// the request and cannot be bound is the answer: had it a value, it might deny.
+    pub(super) fn effect<'a>(&'a self, request: &Request<'_>, fixed: Option<Candidate<'a>>) -> Option<Candidate<'a>> {
+        let mut best = fixed;
+        for bindable in self.rules.matches(request.path()).flatten() {
+            let Some(candidate) = Candidate::new(&bindable.rule, request.operation()) else { continue };
+            match bindable.is_about(request) {
+                None => return Some(Candidate { says: Says::Undefined, ..candidate }),
+                Some(true) => best = Some(best.map_or(candidate, |best| candidate.or(best))),
+                Some(false) => {}
+            }
+        }
+        best
+    }
+}
+
+impl Bindable {
+    /// Whether the segments with variables, once bound, are those of the path; `None` when a variable has no value.
+    fn is_about(&self, request: &Request<'_>) -> Option<bool> {
+        let value = |name: &_| request.bindings().and_then(|bindings| bindings.get(name));
+        let mut segments = request.path().strip_prefix('/').unwrap_or_default().split('/');
+        let mut next = 0;
+        let mut about = true;
+        for (place, template) in &self.segments {
+            let segment = segments.nth(place - next).unwrap_or_default();
+            next = place + 1;
+            about &= template.matches(segment, value).ok()?;
+        }
+        Some(about)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_config_values::Bindings;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::name;
+    use crate::{PolicyConfig, PolicySet, Scope, decide};
+
+    fn set(rules: &[(&str, &str)]) -> PolicySet {
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|(path, effect)| serde_json::json!({"path": path, "operations": {"read": effect}}))
+            .collect();
+        let mut set = PolicySet::new();
+        let policy =
+            serde_json::from_value::<PolicyConfig>(serde_json::json!({"name": "p", "rest-api": {"rules": rules}}));
+        set.insert(&policy.unwrap()).unwrap();
+        set
+    }
+
+    fn bindings(values: &[(&str, &str)]) -> Bindings {
+        let mut bindings = Bindings::default();
+        for (name, value) in values {
+            bindings.set(name.parse().unwrap(), *value);
+        }
+        bindings
+    }
+
+    fn say(set: &PolicySet, path: &str, bindings: &Bindings) -> String {
+        let names = [name("p")];
+        let request = Request::new(path, Operation::Read).unwrap().with_bindings(bindings);
+        decide(None, &Scope::new(set, &names), &request).to_string()
+    }
+
+    #[test]
+    fn a_value_stands_for_a_segment_or_a_part_of_one() {
+        let set = set(&[("/a/${site}/x-${approle}-y/**", "allow")]);
+        let here = bindings(&[("site", "north"), ("approle", "pay")]);
+        let rule = "`/a/${site}/x-${approle}-y/**` of policy `p`";
+        assert_eq!(say(&set, "/a/north/x-pay-y/z", &here), format!("allowed by {rule}"));
+        for other in ["/a/south/x-pay-y/z", "/a/north/x-pa-y/z", "/a/north/x-pay-y", "/a/north/x-pay-/z"] {
+            assert_eq!(say(&set, other, &here), "no policy of the token allows it", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_variable_without_a_value_denies_and_says_so() {
+        let set = set(&[("/a/**", "allow"), ("/a/${site}/x", "deny")]);
+        let nowhere = bindings(&[("approle", "pay"), ("site", "")]);
+        assert_eq!(
+            say(&set, "/a/north/x", &nowhere),
+            "denied because a variable has no value in `/a/${site}/x` of policy `p`"
+        );
+        assert_eq!(
+            say(&set, "/a/north/y", &nowhere),
+            "allowed by `/a/**` of policy `p`",
+            "the rule is about other paths"
+        );
+        let north = bindings(&[("site", "north")]);
+        assert_eq!(say(&set, "/a/north/x", &north), "denied by `/a/${site}/x` of policy `p`");
+        assert_eq!(say(&set, "/a/south/x", &north), "allowed by `/a/**` of policy `p`");
+        // Another policy may allow it, as it may allow what this one denies.
+        let names = [name("p"), name("administrator")];
+        let request = Request::new("/a/north/x", Operation::Read).unwrap();
+        assert!(decide(None, &Scope::new(&set, &names), &request).is_allowed());
+        // To the tenant a missing value denies too.
+        let (outer, inner) = ([name("p")], [name("administrator")]);
+        let decision = decide(Some(&Scope::new(&set, &outer)), &Scope::new(&set, &inner), &request);
+        assert_eq!(
+            decision.to_string(),
+            "denied to the tenant because a variable has no value in `/a/${site}/x` of policy `p`"
+        );
+    }
+
+    #[test]
+    fn a_bound_segment_is_as_specific_as_a_literal_one() {
+        let north = bindings(&[("site", "north")]);
+        let all = set(&[("/a/${site}", "deny"), ("/a/*", "allow"), ("/a/**", "allow")]);
+        assert_eq!(say(&all, "/a/north", &north), "denied by `/a/${site}` of policy `p`");
+        let tie = set(&[("/a/${site}", "deny"), ("/a/north", "allow")]);
+        assert_eq!(say(&tie, "/a/north", &north), "allowed by `/a/north` of policy `p`");
+        let tie = set(&[("/a/${site}", "allow"), ("/a/north", "deny")]);
+        assert_eq!(say(&tie, "/a/north", &north), "allowed by `/a/${site}` of policy `p`");
+        let left = set(&[("/*/${site}", "allow"), ("/a/*", "deny")]);
+        assert_eq!(say(&left, "/a/north", &north), "denied by `/a/*` of policy `p`");
+    }
+
+    proptest! {
+        /// What is allowed by rules with variables is what rules allow in which each value stands as a literal segment;
+        /// a value with a slash, a wildcard or an escape allows nothing else.
+        #[test]
+        fn a_value_cannot_widen_a_rule(
+            value in prop_oneof![
+                "[ab*/.%\\x00\\n${}]{1,4}",
+                prop::sample::select(vec!["*", "**", "..", ".", "a/b", "a%2fb", "a\0b", "a\n", "/", "//", "${b}", "а", "a/**", "ａ"]).prop_map(str::to_owned),
+            ],
+            before in "[ab]{0,1}", behind in "[ab]{0,1}",
+            path in prop::collection::vec("[ab*а]{1,3}", 1..5),
+        ) {
+            let set = set(&[(&format!("/r/{before}${{v}}{behind}/**"), "allow")]);
+            let path = format!("/r/{}", path.join("/"));
+            let mut segments = path.split('/').skip(2);
+            let bound = format!("{before}{value}{behind}");
+            let expected = segments.next() == Some(bound.as_str()) && segments.next().is_some();
+            let allowed = say(&set, &path, &bindings(&[("v", &value)])).starts_with("allowed");
+            prop_assert_eq!(allowed, expected, "{} {}", path, bound);
+            prop_assert!(!allowed || !value.contains('/'));
+        }
+    }
+}
