@@ -34,6 +34,8 @@ use rustls_pki_types::CertificateDer;
 
 use crate::jwks::{JwkSet, KeyUse, Skipped, VerificationKey};
 use crate::jwt::JwtBundle;
+#[cfg(feature = "wit")]
+use crate::wit::WitBundle;
 use crate::x509::X509Bundle;
 
 pub use change::Change;
@@ -56,7 +58,7 @@ pub struct Bundle {
     x509: X509Bundle,
     jwt: JwtBundle,
     #[cfg(feature = "wit")]
-    wit: JwkSet,
+    wit: Box<WitBundle>,
     sequence: Option<u64>,
     refresh_hint: Option<u64>,
     skipped: Vec<Skipped>,
@@ -107,9 +109,9 @@ impl Bundle {
     fn from_parts(x509: X509Bundle, jwt: JwkSet) -> Self {
         Self {
             jwt: JwtBundle::new(x509.trust_domain().clone(), jwt),
-            x509,
             #[cfg(feature = "wit")]
-            wit: JwkSet::new(KeyUse::WitSvid, []),
+            wit: Box::new(WitBundle::of(x509.trust_domain(), [])),
+            x509,
             sequence: None,
             refresh_hint: None,
             skipped: Vec::new(),
@@ -145,7 +147,7 @@ impl Bundle {
         if let Some([kid, _]) = kids.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
             return Err(Error::KeyIdTwice { kid: crate::json::excerpt(kid) });
         }
-        self.wit = wit;
+        self.wit = Box::new(WitBundle::of(self.trust_domain(), wit.keys().to_vec()));
         Ok(self)
     }
 
@@ -166,7 +168,7 @@ impl Bundle {
 
     /// The keys that verify WIT-SVIDs.
     #[cfg(feature = "wit")]
-    pub fn wit(&self) -> &JwkSet {
+    pub fn wit(&self) -> &WitBundle {
         &self.wit
     }
 
@@ -189,7 +191,7 @@ impl Bundle {
     pub fn is_empty(&self) -> bool {
         let empty = self.x509.is_empty() && self.jwt.keys().keys().is_empty();
         #[cfg(feature = "wit")]
-        let empty = empty && self.wit.keys().is_empty();
+        let empty = empty && self.wit.keys().keys().is_empty();
         empty
     }
 

@@ -17,8 +17,10 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use error::{JwksError, SkipReason, Skipped};
 pub use key::VerificationKey;
+#[cfg(any(feature = "x509", feature = "wit"))]
+pub(crate) use read::Entry;
 #[cfg(feature = "x509")]
-pub(crate) use read::{Document, DocumentSeed, Entry, explain};
+pub(crate) use read::{Document, DocumentSeed, explain};
 pub use read::{MAX_JWKS_BYTES, MAX_KEYS};
 pub use source::{KeyFetch, KeyOrigin, KeySource};
 
@@ -44,6 +46,11 @@ impl KeyUse {
             #[cfg(feature = "wit")]
             Self::WitSvid => "wit-svid",
         }
+    }
+
+    /// Whether an entry must have a `kid`.
+    fn needs_key_id(self) -> bool {
+        self != Self::Signature
     }
 }
 

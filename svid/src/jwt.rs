@@ -6,6 +6,7 @@ mod error;
 mod frame;
 mod header;
 mod mint;
+mod registered;
 mod signature;
 mod signing_input;
 mod times;
@@ -14,6 +15,17 @@ mod unverified;
 mod verify;
 #[cfg(test)]
 mod wycheproof;
+
+#[cfg(feature = "wit")]
+pub(crate) use {
+    frame::{Frame, signing_text},
+    header::{Header, Kind},
+    mint::sign,
+    registered::{OtherClaims, Registered, required},
+    signature::authentic,
+    signing_input::signed_text,
+    times::{Validity, timely},
+};
 
 pub use bundle::JwtBundle;
 pub use claims::{Claims, MAX_AUDIENCES};

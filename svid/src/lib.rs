@@ -46,6 +46,7 @@
 //! - `config`: `SpiffeSettings`, a document that serde reads.
 //! - `transit`: key sets from the rings of `keyward-transit`, which are signers by themselves.
 //! - `jsonwebtoken`: [`JwkSet`] from and to that crate's.
+//! - `wit` (incubating): WIT-SVIDs and workload proof tokens, in `wit`.
 //! - `spiffe`: bundles and verified tokens from and to the types of the crate `spiffe`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 

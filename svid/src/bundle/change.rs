@@ -56,7 +56,7 @@ impl PartialEq for Bundle {
             && (self.x509 == other.x509 || authorities(self) == authorities(other))
             && same_keys(self.jwt.keys(), other.jwt.keys());
         #[cfg(feature = "wit")]
-        let same = same && same_keys(&self.wit, &other.wit);
+        let same = same && same_keys(self.wit.keys(), other.wit.keys());
         same
     }
 }

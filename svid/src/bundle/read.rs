@@ -9,6 +9,8 @@ use rustls_pki_types::CertificateDer;
 use super::{Bundle, Error};
 use crate::json::excerpt;
 use crate::jwks::{Document, Entry, JwkSet, KeyUse, SkipReason};
+#[cfg(feature = "wit")]
+use crate::wit::WitBundle;
 use crate::x509::X509Bundle;
 
 pub(super) fn read(trust_domain: TrustDomain, json: &[u8]) -> Result<Bundle, Error> {
@@ -38,7 +40,7 @@ pub(super) fn from_document(trust_domain: TrustDomain, document: Document) -> Re
     let x509 = X509Bundle::new(trust_domain, authorities).map_err(Error::Authority)?;
     let bundle = Bundle::from_parts(x509, JwkSet::new(KeyUse::JwtSvid, jwt));
     #[cfg(feature = "wit")]
-    let bundle = Bundle { wit: JwkSet::new(KeyUse::WitSvid, wit), ..bundle };
+    let bundle = Bundle { wit: Box::new(WitBundle::of(bundle.trust_domain(), wit)), ..bundle };
     Ok(Bundle { sequence, refresh_hint, skipped, ..bundle })
 }
 

@@ -24,7 +24,7 @@ impl Bundle {
         jwks.extend(self.x509.authorities().iter().filter_map(|authority| authority_jwk(authority).ok()));
         jwks.extend(self.jwt.keys().keys().iter().map(|key| key.to_jwk(KeyUse::JwtSvid)));
         #[cfg(feature = "wit")]
-        jwks.extend(self.wit.keys().iter().map(|key| key.to_jwk(KeyUse::WitSvid)));
+        jwks.extend(self.wit.keys().keys().iter().map(|key| key.to_jwk(KeyUse::WitSvid)));
         jwks
     }
 }

@@ -76,6 +76,12 @@ impl Document {
 }
 
 impl Entry {
+    /// A key that stands by itself, as in a claim.
+    #[cfg(feature = "wit")]
+    pub(crate) fn new(value: Value) -> Self {
+        Self { value, fault: None }
+    }
+
     /// Its `use`.
     pub(crate) fn purpose(&self) -> Result<Option<&str>, SkipReason> {
         match self.value.get("use") {
@@ -105,7 +111,7 @@ impl Entry {
             found => return Err(SkipReason::Use { found: found.map(excerpt), wanted }),
         }
         let jwk = self.jwk()?;
-        if wanted != KeyUse::Signature && jwk.kid().is_none_or(str::is_empty) {
+        if wanted.needs_key_id() && jwk.kid().is_none_or(str::is_empty) {
             return Err(SkipReason::NoKeyId);
         }
         if jwk.key_ops().is_some_and(|operations| !operations.iter().any(|operation| operation == "verify")) {

@@ -1,13 +1,10 @@
 //! The claims of a JWT-SVID (JWT-SVID §3, RFC 7519 §4.1).
 
-use std::fmt;
-
 use keyward_spiffe_id::SpiffeId;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use time::OffsetDateTime;
 
-use super::error::{ClaimProblem, Part, VerifyError, json_error};
-use crate::json::{Fault, OneOrMany, Skip, Text, all_different, duplicate, once};
+use super::error::VerifyError;
+use super::registered::{NoOthers, Registered};
 
 /// The largest number of audiences that a token may carry. The standard recommends one (JWT-SVID §3.2).
 pub const MAX_AUDIENCES: usize = 32;
@@ -65,99 +62,23 @@ impl Claims {
 
     /// Reads the payload of a token.
     pub(crate) fn read(json: &[u8]) -> Result<Self, VerifyError> {
-        let mut fault = None;
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let read = Members(&mut fault)
-            .deserialize(&mut deserializer)
-            .and_then(|read| deserializer.end().map(|()| read))
-            .map_err(|error| json_error(Part::Claims, &error, fault.take()))?;
-
-        let missing = |claim| VerifyError::Claim { claim, problem: ClaimProblem::Missing };
-        let subject = read.sub.ok_or_else(|| missing("sub"))?;
-        let audiences = read.aud.ok_or_else(|| missing("aud"))?;
-        if audiences.is_empty() {
-            return Err(VerifyError::Claim { claim: "aud", problem: ClaimProblem::Empty });
-        }
+        let mut read = Registered::<NoOthers>::read(json)?;
         Ok(Self {
-            expires: instant("exp", read.exp.ok_or_else(|| missing("exp"))?)?,
-            issued_at: read.iat.map(|seconds| instant("iat", seconds)).transpose()?,
-            not_before: read.nbf.map(|seconds| instant("nbf", seconds)).transpose()?,
-            subject: subject.0.parse().map_err(VerifyError::Subject)?,
-            audiences,
+            subject: read.subject()?,
+            audiences: read.audiences()?,
+            expires: read.expires()?,
+            issued_at: read.issued_at()?,
+            not_before: read.not_before()?,
             issuer: read.iss.map(|text| text.0.into_owned()),
             jwt_id: read.jti.map(|text| text.0.into_owned()),
         })
     }
 }
 
-/// A `NumericDate`. RFC 7519 §2 would allow fractions of a second; a token that carries one is refused
-/// here, because readers that round differently disagree on whether it has expired.
-fn instant(claim: &'static str, seconds: i64) -> Result<OffsetDateTime, VerifyError> {
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .map_err(|_| VerifyError::Claim { claim, problem: ClaimProblem::OutOfRange })
-}
-
-#[derive(Default)]
-struct Read<'de> {
-    sub: Option<Text<'de>>,
-    aud: Option<Vec<String>>,
-    exp: Option<i64>,
-    iat: Option<i64>,
-    nbf: Option<i64>,
-    iss: Option<Text<'de>>,
-    jti: Option<Text<'de>>,
-}
-
-struct Members<'f>(&'f mut Option<Fault>);
-
-impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = Read<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Read<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a set of claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
-        let mut read = Read::default();
-        // Other claims are allowed (JWT-SVID §3), each once.
-        let mut others = Vec::new();
-        while let Some(name) = map.next_key::<Text<'de>>()? {
-            match name.0.as_ref() {
-                "sub" => once(&mut map, &mut read.sub, "sub", self.0)?,
-                "exp" => once(&mut map, &mut read.exp, "exp", self.0)?,
-                "iat" => once(&mut map, &mut read.iat, "iat", self.0)?,
-                "nbf" => once(&mut map, &mut read.nbf, "nbf", self.0)?,
-                "iss" => once(&mut map, &mut read.iss, "iss", self.0)?,
-                "jti" => once(&mut map, &mut read.jti, "jti", self.0)?,
-                "aud" => {
-                    if read.aud.is_some() {
-                        return Err(duplicate("aud", self.0));
-                    }
-                    let seed = OneOrMany { name: "aud", limit: MAX_AUDIENCES, fault: &mut *self.0 };
-                    read.aud = Some(map.next_value_seed(seed)?);
-                }
-                _ => {
-                    map.next_value_seed(Skip(&mut *self.0))?;
-                    others.push(name);
-                }
-            }
-        }
-        all_different(&others, self.0)?;
-        Ok(read)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jwt::error::{ClaimProblem, Part};
 
     const GOOD: &str = r#"{"iss":"https://i.example","sub":"spiffe://td.example/w","aud":"a","exp":1700000300,"iat":1700000000,"nbf":1699999990,"jti":"1"}"#;
 

@@ -6,12 +6,12 @@ use time::{Duration, OffsetDateTime};
 
 use super::claims::MAX_AUDIENCES;
 use super::error::MintError;
-use super::frame::encode_into;
+use super::frame::signing_text;
 use super::header::{Header, JWT_SVID_ALGORITHMS, Kind};
 use super::signing_input::SigningInput;
+use super::times::Validity;
 use super::token::EncodedJwtSvid;
-use super::unverified::MAX_TOKEN_BYTES;
-use crate::json::{push_integer, push_string};
+use crate::json::push_string;
 
 /// How far `nbf` lies before `iat` unless a request says otherwise, for verifiers whose clocks are late.
 pub const DEFAULT_BACKDATE: Duration = Duration::seconds(10);
@@ -140,38 +140,14 @@ impl MintRequest {
         algorithm: Algorithm,
         now: OffsetDateTime,
     ) -> Result<SigningInput, MintError> {
-        let Times { issued_at, not_before, expires } = self.times(now)?;
-        let claims = self.claims_json(issued_at, not_before, expires);
-        // The claims grow by a third in base64; the longest signature, RSA of 8192 bits, takes 1,366.
-        let mut text = String::with_capacity(header.len() + claims.len().div_ceil(3) * 4 + 1 + 700);
-        text.push_str(header);
-        encode_into(claims.as_bytes(), &mut text);
-        if text.len() > MAX_TOKEN_BYTES {
-            return Err(MintError::TooLong { length: text.len(), limit: MAX_TOKEN_BYTES });
-        }
-        Ok(SigningInput::new(text, algorithm, issued_at, expires))
-    }
-
-    fn times(&self, now: OffsetDateTime) -> Result<Times, MintError> {
-        let impossible = MintError::Lifetime { lifetime: self.lifetime };
-        let issued_at = OffsetDateTime::from_unix_timestamp(now.unix_timestamp()).map_err(|_| impossible.clone())?;
-        let lifetime = Duration::seconds(self.lifetime.whole_seconds());
-        let mut expires = issued_at.checked_add(lifetime).ok_or(impossible)?;
-        if let Some(not_after) = self.not_after {
-            // Down to the whole second, so that the token ends first.
-            let end = OffsetDateTime::from_unix_timestamp(not_after.unix_timestamp()).unwrap_or(not_after);
-            expires = expires.min(end);
-            if expires <= now {
-                return Err(MintError::AuthorityEnded { now, not_after });
-            }
-        }
-        let not_before = issued_at.saturating_sub(Duration::seconds(self.backdate.whole_seconds()));
-        Ok(Times { issued_at, not_before, expires })
+        let validity = Validity::new(self.lifetime, self.backdate, self.not_after, now)?;
+        let text = signing_text(header, &self.claims_json(&validity))?;
+        Ok(SigningInput::new(text, algorithm, validity.issued_at, validity.expires))
     }
 
     /// The claims as JSON, times as integers, `aud` as a string where there is one and as a list where there are
     /// more (RFC 7519 §4.1.3).
-    fn claims_json(&self, issued_at: OffsetDateTime, not_before: OffsetDateTime, expires: OffsetDateTime) -> String {
+    fn claims_json(&self, validity: &Validity) -> String {
         let mut json = String::with_capacity(320);
         json.push('{');
         if let Some(issuer) = &self.issuer {
@@ -192,12 +168,7 @@ impl MintRequest {
                 json.push(']');
             }
         }
-        for (name, instant) in [("exp", expires), ("iat", issued_at), ("nbf", not_before)] {
-            json.push_str(",\"");
-            json.push_str(name);
-            json.push_str("\":");
-            push_integer(&mut json, instant.unix_timestamp());
-        }
+        validity.push_claims(&mut json);
         if let Some(jwt_id) = &self.jwt_id {
             json.push_str(",\"jti\":");
             push_string(&mut json, jwt_id);
@@ -205,12 +176,6 @@ impl MintRequest {
         json.push('}');
         json
     }
-}
-
-struct Times {
-    issued_at: OffsetDateTime,
-    not_before: OffsetDateTime,
-    expires: OffsetDateTime,
 }
 
 /// Mints one token. For many tokens of one signer a [`Minter`] saves encoding the header each time.
@@ -257,12 +222,23 @@ impl<S: Signer> Minter<S> {
     /// When the request cannot be fulfilled at `now`, or the signer fails.
     pub fn mint(&self, request: &MintRequest, now: OffsetDateTime) -> Result<EncodedJwtSvid, MintError> {
         let input = request.signing_input_after(&self.header, self.algorithm, now)?;
-        let signature = self.signer.sign(input.as_bytes()).map_err(MintError::Signer)?;
-        if self.signer.algorithm() != self.algorithm || self.signer.kid() != self.kid {
-            return Err(MintError::SignerChanged);
-        }
+        let signature = sign(&self.signer, self.algorithm, &self.kid, input.as_bytes())?;
         input.attach(&signature)
     }
+}
+
+/// The signature of a signer that is still the one that the header names.
+pub(crate) fn sign(
+    signer: &impl Signer,
+    algorithm: Algorithm,
+    kid: &str,
+    message: &[u8],
+) -> Result<Vec<u8>, MintError> {
+    let signature = signer.sign(message).map_err(MintError::Signer)?;
+    if signer.algorithm() != algorithm || signer.kid() != kid {
+        return Err(MintError::SignerChanged);
+    }
+    Ok(signature)
 }
 
 /// The encoded header: exactly `alg`, `kid`, `typ` (JWT-SVID §2).
@@ -283,6 +259,7 @@ mod tests {
     use keyward_keys::{ErrorKind, KeySigner, KeyType, PrivateKey};
 
     use super::*;
+    use crate::jwt::MAX_TOKEN_BYTES;
 
     fn at(seconds: i64) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(seconds).unwrap()

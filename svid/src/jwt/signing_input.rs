@@ -51,23 +51,9 @@ impl SigningInput {
     ///
     /// # Errors
     /// [`MintError::SignatureLength`] when the algorithm cannot have produced it.
-    pub fn attach(mut self, signature: &[u8]) -> Result<EncodedJwtSvid, MintError> {
-        let found = signature.len();
-        let expected = match ecdsa_width(self.algorithm) {
-            Some(width) if found == 2 * width => None,
-            Some(32) => Some("64 bytes, r then s, not DER"),
-            Some(48) => Some("96 bytes, r then s, not DER"),
-            Some(_) => Some("132 bytes, r then s, not DER"),
-            // 2048 to 8192 bits.
-            None if (256..=1024).contains(&found) => None,
-            None => Some("256 to 1024 bytes"),
-        };
-        if let Some(expected) = expected {
-            return Err(MintError::SignatureLength { algorithm: self.algorithm, expected, found });
-        }
-        self.text.push('.');
-        encode_into(signature, &mut self.text);
-        Ok(EncodedJwtSvid::new(self.text, self.issued_at, self.expires))
+    pub fn attach(self, signature: &[u8]) -> Result<EncodedJwtSvid, MintError> {
+        let text = signed_text(self.text, self.algorithm, signature)?;
+        Ok(EncodedJwtSvid::new(text, self.issued_at, self.expires))
     }
 
     /// Completes the token with an ECDSA signature in DER (RFC 3279 §2.2.3), the form that KMS and PKCS #11
@@ -93,6 +79,26 @@ impl fmt::Debug for SigningInput {
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
+}
+
+/// Adds a signature, of a length that the algorithm can produce, to what it was made over.
+pub(crate) fn signed_text(mut text: String, algorithm: Algorithm, signature: &[u8]) -> Result<String, MintError> {
+    let found = signature.len();
+    let expected = match ecdsa_width(algorithm) {
+        Some(width) if found == 2 * width => None,
+        Some(32) => Some("64 bytes, r then s, not DER"),
+        Some(48) => Some("96 bytes, r then s, not DER"),
+        Some(_) => Some("132 bytes, r then s, not DER"),
+        // 2048 to 8192 bits.
+        None if (256..=1024).contains(&found) => None,
+        None => Some("256 to 1024 bytes"),
+    };
+    if let Some(expected) = expected {
+        return Err(MintError::SignatureLength { algorithm, expected, found });
+    }
+    text.push('.');
+    encode_into(signature, &mut text);
+    Ok(text)
 }
 
 /// Bytes of one coordinate for ECDSA, nothing for RSA.

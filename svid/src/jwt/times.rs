@@ -1,8 +1,51 @@
-//! Whether a token is valid at a moment.
+//! From when until when a token is valid.
 
 use time::{Duration, OffsetDateTime};
 
-use super::error::VerifyError;
+use super::error::{MintError, VerifyError};
+use crate::json::push_integer;
+
+/// The times of a token to make, in whole seconds.
+pub(crate) struct Validity {
+    pub(crate) issued_at: OffsetDateTime,
+    not_before: OffsetDateTime,
+    pub(crate) expires: OffsetDateTime,
+}
+
+impl Validity {
+    /// A lifetime that begins at `now`, looking back by `backdate`, and is cut at `not_after`.
+    pub(crate) fn new(
+        lifetime: Duration,
+        backdate: Duration,
+        not_after: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<Self, MintError> {
+        let impossible = MintError::Lifetime { lifetime };
+        let issued_at = OffsetDateTime::from_unix_timestamp(now.unix_timestamp()).map_err(|_| impossible.clone())?;
+        let lifetime = Duration::seconds(lifetime.whole_seconds());
+        let mut expires = issued_at.checked_add(lifetime).ok_or(impossible)?;
+        if let Some(not_after) = not_after {
+            // Down to the whole second, so that the token ends first.
+            let end = OffsetDateTime::from_unix_timestamp(not_after.unix_timestamp()).unwrap_or(not_after);
+            expires = expires.min(end);
+            if expires <= now {
+                return Err(MintError::AuthorityEnded { now, not_after });
+            }
+        }
+        let not_before = issued_at.saturating_sub(Duration::seconds(backdate.whole_seconds()));
+        Ok(Self { issued_at, not_before, expires })
+    }
+
+    /// Continues an object with `exp`, `iat`, `nbf` as integers.
+    pub(crate) fn push_claims(&self, json: &mut String) {
+        for (name, instant) in [("exp", self.expires), ("iat", self.issued_at), ("nbf", self.not_before)] {
+            json.push_str(",\"");
+            json.push_str(name);
+            json.push_str("\":");
+            push_integer(json, instant.unix_timestamp());
+        }
+    }
+}
 
 /// Checks `exp` and `nbf`; the leeway prolongs the token at both ends.
 pub(crate) fn timely(

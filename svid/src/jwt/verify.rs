@@ -37,6 +37,25 @@ impl Default for VerifyOptions {
     }
 }
 
+impl VerifyOptions {
+    /// Refuses what could never accept a token, or would accept more than the standards allow.
+    pub(crate) fn validate(&self) -> Result<(), VerifierError> {
+        let nine = |algorithm| JWT_SVID_ALGORITHMS.contains(algorithm);
+        if self.algorithms.is_empty() || !self.algorithms.iter().all(nine) {
+            return Err(VerifierError::Algorithm);
+        }
+        if self.leeway.is_negative() || self.leeway > MAX_LEEWAY {
+            return Err(VerifierError::Leeway { leeway: self.leeway, limit: MAX_LEEWAY });
+        }
+        Ok(())
+    }
+
+    /// The longest token to read.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_token_bytes.min(MAX_TOKEN_BYTES)
+    }
+}
+
 /// Verifies JWT-SVIDs for one recipient. Made once, used for every token.
 ///
 /// ```
@@ -71,13 +90,7 @@ impl Verifier {
         if audiences.is_empty() || audiences.iter().any(String::is_empty) {
             return Err(VerifierError::Audience);
         }
-        let nine = |algorithm| JWT_SVID_ALGORITHMS.contains(algorithm);
-        if options.algorithms.is_empty() || !options.algorithms.iter().all(nine) {
-            return Err(VerifierError::Algorithm);
-        }
-        if options.leeway.is_negative() || options.leeway > MAX_LEEWAY {
-            return Err(VerifierError::Leeway { leeway: options.leeway, limit: MAX_LEEWAY });
-        }
+        options.validate()?;
         Ok(Self { audiences, options })
     }
 
@@ -94,7 +107,7 @@ impl Verifier {
     /// # Errors
     /// The first rule that the token breaks.
     pub fn verify(&self, token: &str, bundle: &JwtBundle, now: OffsetDateTime) -> Result<JwtSvid, VerifyError> {
-        let token = UnverifiedJwtSvid::read(token, self.max_token_bytes(), &self.options.algorithms)?;
+        let token = UnverifiedJwtSvid::read(token, self.options.max_bytes(), &self.options.algorithms)?;
         self.check(token, bundle, now)
     }
 
@@ -108,17 +121,13 @@ impl Verifier {
         bundle: &JwtBundle,
         now: OffsetDateTime,
     ) -> Result<JwtSvid, VerifyError> {
-        if token.length > self.max_token_bytes() {
-            return Err(VerifyError::TooLong { length: token.length, limit: self.max_token_bytes() });
+        if token.length > self.options.max_bytes() {
+            return Err(VerifyError::TooLong { length: token.length, limit: self.options.max_bytes() });
         }
         if !self.options.algorithms.contains(&token.algorithm()) {
             return Err(VerifyError::Algorithm { algorithm: token.algorithm().to_string() });
         }
         self.check(token, bundle, now)
-    }
-
-    fn max_token_bytes(&self) -> usize {
-        self.options.max_token_bytes.min(MAX_TOKEN_BYTES)
     }
 
     fn check(

@@ -6,3 +6,5 @@ mod key_sets;
 mod laws;
 mod refusals;
 mod support;
+#[cfg(feature = "wit")]
+mod wit;

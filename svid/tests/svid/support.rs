@@ -82,6 +82,11 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+#[cfg(feature = "wit")]
+pub(crate) fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
 /// A token with exactly these header and claims, signed as the algorithm says.
 pub(crate) fn sign(header: &str, claims: &str, algorithm: Algorithm) -> String {
     let signed = format!("{}.{}", encode(header), encode(claims));
