@@ -56,6 +56,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What the background tasks did last.
     pub tasks: Tasks,
+    /// The tower's own identity.
+    pub own_svid: crate::own_svid::OwnSvid,
     /// Policies, made ready.
     pub policies: crate::policies::Cache,
     /// The documents that the API accepts.
@@ -152,6 +154,7 @@ impl App {
             external_url: parts.external_url,
             metrics: Metrics::default(),
             tasks: Tasks::default(),
+            own_svid: crate::own_svid::OwnSvid::default(),
             policies: crate::policies::Cache::default(),
             schema: documents::schema(Limits::default())?,
             inbound_keys: crate::inbound::KeyCache::default(),

@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod outbound;
 pub mod output;
+pub mod own_svid;
 pub mod policies;
 pub mod publication;
 pub mod random;
