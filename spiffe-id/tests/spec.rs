@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use keyward_spiffe_id::{Error, ErrorKind, Pattern, SpiffeId, SpiffeIdRef, TrustDomain};
+use keyward_spiffe_id::{Error, ErrorKind, Pattern, PatternSet, SpiffeId, SpiffeIdRef, TrustDomain};
 
 /// Each is an ID, and reads the same owned and borrowed.
 fn accepts(texts: &[&str]) {
@@ -36,6 +36,7 @@ fn section_2_the_scheme_is_spiffe() {
         ("spiffe:/td", "`spiffe:/td` does not start with `spiffe://`"),
         ("spiffe:td", "`spiffe:td` does not start with `spiffe://`"),
         ("//td/a", "`//td/a` does not start with `spiffe://`"),
+        ("://td/a", "`://td/a` does not start with `spiffe://`"),
         ("https://td/a", "`https://td/a` does not start with `spiffe://`"),
         (" spiffe://td", "` spiffe://td` does not start with `spiffe://`"),
         ("spiffes://td", "`spiffes://td` does not start with `spiffe://`"),
@@ -124,6 +125,11 @@ fn section_2_2_every_byte_of_a_segment() {
             let text = format!("spiffe://td/{fill}a{}d{fill}", char::from(byte));
             assert_eq!(SpiffeIdRef::parse(&text).is_ok(), allowed, "{text:?}");
         }
+        // Put together from parts, `/` is no character of a segment either.
+        let segment = format!("a{}d", char::from(byte));
+        let td: TrustDomain = "td".parse().unwrap();
+        assert_eq!(SpiffeId::from_segments(&td, [&segment]).is_ok(), allowed && byte != b'/', "{segment:?}");
+        assert_eq!(td.signing_authority_id().join(&segment).is_ok(), allowed && byte != b'/', "{segment:?}");
     }
     refuses(&[
         ("spiffe://td/a b", &format!("segment 1 of the path, `a b`, has byte 0x20 at position 1: {IN_SEGMENT}")),
@@ -350,6 +356,14 @@ fn patterns_that_are_none() {
         (&long, "a text of 4012 bytes is too long for a SPIFFE ID, at most 2048 are allowed".to_owned()),
     ] {
         assert_eq!(text.parse::<Pattern>().unwrap_err().to_string(), error, "{text}");
+    }
+}
+
+#[test]
+fn no_pattern_matches_nothing() {
+    let none = PatternSet::<()>::new();
+    for id in ["spiffe://td", "spiffe://td/a"] {
+        assert!(none.is_empty() && none.get(SpiffeIdRef::parse(id).unwrap()).is_none());
     }
 }
 

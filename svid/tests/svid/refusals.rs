@@ -4,6 +4,7 @@
 use keyward_keys::{Algorithm, ErrorKind, KeyType, PublicKey, Signer as _};
 use keyward_svid::jwt::{ClaimProblem, HeaderProblem, MAX_TOKEN_BYTES, Part, VerifierError, VerifyError};
 use keyward_svid::{JwkSet, JwtBundle, JwtSvid, KeyUse, UnverifiedJwtSvid, Verifier, VerifyOptions};
+use serde_json::json;
 use time::Duration;
 
 use crate::support::*;
@@ -392,6 +393,25 @@ fn leeway_is_small_and_counts_at_both_ends() {
     for leeway in [Duration::seconds(61), Duration::seconds(-1), Duration::MAX, Duration::MIN] {
         assert!(matches!(with(leeway), Err(VerifierError::Leeway { .. })));
     }
+}
+
+#[test]
+fn a_token_is_parsed_whoever_it_is_for_and_whenever() {
+    // To find the bundle, a token of any time, audience and trust domain must be readable; verifying it comes after.
+    let foreign = json!({"sub": "spiffe://other.example/w", "aud": "somebody else", "exp": 1, "nbf": NOW + 1000});
+    let token = es256(HEADER, &foreign.to_string());
+    let parsed = UnverifiedJwtSvid::parse(&token).unwrap();
+    assert_eq!(parsed.unverified_claims().subject().trust_domain().as_str(), "other.example");
+    assert_eq!(parsed.unverified_claims().audiences(), ["somebody else"]);
+    assert!(matches!(verify(&token), Err(VerifyError::TrustDomain { .. })));
+}
+
+#[test]
+fn a_verifier_may_have_many_names() {
+    // The bound on audiences is one on tokens.
+    let names = (0..100).map(|n| format!("name {n}")).chain([AUDIENCE.to_owned()]);
+    let verifier = Verifier::new(names, VerifyOptions::default()).unwrap();
+    assert!(verifier.verify(&es256(HEADER, &claims()), &bundle(), at(NOW)).is_ok());
 }
 
 #[test]
