@@ -1,0 +1,78 @@
+//! Asking for a certificate in the handshake, and judging it after.
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+/// For servers most of whose clients have no SVID: asks for a certificate, demands none, and takes any.
+///
+/// The handshake proves that the client holds the leaf's key, **and nothing else**: anybody makes a certificate with
+/// anybody's ID in it. Whoever lets the chain count verifies it first, where it counts, with
+/// [`X509Verifier::verify_with`](crate::X509Verifier::verify_with) and `connection.peer_certificates()`. Sessions are to
+/// be resumed no more than elsewhere: see [`server_config`](super::server_config).
+#[derive(Debug, Clone)]
+pub struct DeferredVerifier {
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl DeferredVerifier {
+    /// The most bytes of hints that are sent to each client.
+    pub const MAX_HINT_BYTES: usize = 16 << 10;
+
+    /// A verifier that hints at authorities by their subjects, each a DER `Name` (RFC 8446 §4.2.4): clients with several
+    /// certificates choose by it, and browsers show no others. Beyond [`MAX_HINT_BYTES`](Self::MAX_HINT_BYTES) none is
+    /// sent, which means any.
+    pub fn new(provider: &CryptoProvider, hints: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let hints: Vec<Vec<u8>> = hints.into_iter().collect();
+        let bytes: usize = hints.iter().map(|hint| hint.len() + 2).sum();
+        let hints = if bytes > Self::MAX_HINT_BYTES { Vec::new() } else { hints };
+        Self {
+            hints: hints.into_iter().map(DistinguishedName::from).collect(),
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+}
+
+impl ClientCertVerifier for DeferredVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
