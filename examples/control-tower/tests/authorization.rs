@@ -272,7 +272,8 @@ async fn variables_stand_for_who_asks_and_for_nothing_else() {
     let other = restricted(&tower, &admin, "other", rules).await;
     tower.post(&format!("{KEY}/secret/encrypt"), &other, plaintext()).await.refused(403);
     let audit = tower.audit(&admin).await;
-    let reason = audit.last().unwrap()["reason"].as_str().unwrap().to_owned();
+    let denied = audit.iter().rev().find(|record| record["event"] == "denied").unwrap();
+    let reason = denied["detail"]["reason"].as_str().unwrap();
     assert!(reason.starts_with("denied because a variable has no value in `"), "{reason}");
 }
 
