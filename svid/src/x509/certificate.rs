@@ -70,7 +70,9 @@ impl<'a> Certificate<'a> {
         }
         let serial = fields.expect(tag::INTEGER)?;
         // §4.1.2.2: at most 20 octets; "gracefully handle" zero and negative ones.
-        if !matches!((serial, serial.len()), (_, 1..=20) | ([0, ..], 21)) {
+        // X.690 §8.3.2: a number has one spelling.
+        let padded = matches!(serial, [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]);
+        if padded || !matches!((serial, serial.len()), (_, 1..=20) | ([0, ..], 21)) {
             return Err(CertificateProblem::Serial);
         }
         // §4.1.1.2: inside and outside "MUST" be the same.

@@ -18,7 +18,7 @@ pub enum CertificateProblem {
     TooLong,
     /// It is not of version 3 (RFC 5280 §4.1.2.1).
     Version,
-    /// Its serial number has more than 20 bytes, or none (RFC 5280 §4.1.2.2).
+    /// Its serial number has more than 20 bytes, or is not DER (RFC 5280 §4.1.2.2, X.690 §8.3.2).
     Serial,
     /// It names two signature algorithms (RFC 5280 §4.1.1.2).
     Algorithm,
@@ -47,7 +47,7 @@ impl fmt::Display for CertificateProblem {
             Self::TrailingBytes => "bytes follow it",
             Self::TooLong => "it is longer than 65535 bytes",
             Self::Version => "it is not of version 3",
-            Self::Serial => "its serial number does not have 1 to 20 bytes",
+            Self::Serial => "its serial number is not a number of 1 to 20 bytes",
             Self::Algorithm => "it names two signature algorithms",
             Self::Validity => "its validity cannot be read",
             Self::TooManyExtensions => "it has more than 32 extensions",
@@ -371,7 +371,7 @@ mod tests {
             (C::TrailingBytes, "bytes follow it"),
             (C::TooLong, "it is longer than 65535 bytes"),
             (C::Version, "it is not of version 3"),
-            (C::Serial, "its serial number does not have 1 to 20 bytes"),
+            (C::Serial, "its serial number is not a number of 1 to 20 bytes"),
             (C::Algorithm, "it names two signature algorithms"),
             (C::Validity, "its validity cannot be read"),
             (C::TooManyExtensions, "it has more than 32 extensions"),

@@ -2,9 +2,18 @@
 //!
 //! The tables are data for every implementation; `README.md` beside them says how they are read. Failures of one table
 //! are collected, so that one run shows them all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types
+)]
 
 mod coverage;
 mod jwt_svid;
+mod peers;
 mod spiffe_id;
 mod table;
+mod x509_svid;

@@ -119,7 +119,7 @@ fn fact(name: &str, value: Value) -> Map<String, Value> {
     Map::from_iter([(name.to_owned(), value)])
 }
 
-fn reason(error: &Error) -> &'static str {
+pub(crate) fn reason(error: &Error) -> &'static str {
     match error {
         Error::TooLong { .. } => "limit",
         Error::UnexpectedPath { .. } | Error::MissingPath { .. } => "role",
