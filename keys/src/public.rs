@@ -219,6 +219,14 @@ impl PublicKey {
         self.parts().crv()
     }
 
+    /// The key as RFC 8032 §5.1.5 encodes it; `None` unless the key is Ed25519.
+    pub fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
+        match self.parts() {
+            Parts::Ed25519(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// Bits of the modulus; `None` unless the key is RSA.
     pub fn rsa_bits(&self) -> Option<usize> {
         self.parts().rsa_bits()
