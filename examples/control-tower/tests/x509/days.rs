@@ -52,7 +52,8 @@ async fn every_svid_verifies_for_its_whole_life_while_authorities_rotate() {
         tower.pass(Duration::ZERO).await;
         other.pass(Duration::ZERO).await;
         let now = clock.now();
-        let login = if living.len() % 2 == 0 { &tower } else { &other }.log_in(&role_id, &secret_id).await.ok();
+        let login =
+            if living.len().is_multiple_of(2) { &tower } else { &other }.log_in(&role_id, &secret_id).await.ok();
         let svid = Svid::of(&login);
         svid.verify_with_webpki(&copy, now).unwrap();
         living.push(Issued { svid, until: time_of(&login["expires"]) });
