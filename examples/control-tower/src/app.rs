@@ -64,6 +64,10 @@ pub struct App {
     pub schema: keyward_config_tree::Schema,
     /// Keys that were fetched to verify SVIDs at logins.
     pub inbound_keys: crate::inbound::KeyCache,
+    /// Whose X.509-SVIDs can log in.
+    pub client_issuers: crate::inbound::ClientIssuers,
+    /// What of federation is in this process alone.
+    pub federation: crate::federation::Federation,
     hashing: Arc<Semaphore>,
     waiting_hashes: Semaphore,
     computing: Arc<Semaphore>,
@@ -158,6 +162,8 @@ impl App {
             policies: crate::policies::Cache::default(),
             schema: documents::schema(Limits::default())?,
             inbound_keys: crate::inbound::KeyCache::default(),
+            client_issuers: crate::inbound::ClientIssuers::default(),
+            federation: crate::federation::Federation::default(),
             hashing: Arc::new(Semaphore::new(HASHES)),
             waiting_hashes: Semaphore::new(WAITING_HASHES),
             computing: Arc::new(Semaphore::new(COMPUTATIONS)),

@@ -16,12 +16,13 @@ use time::OffsetDateTime;
 use crate::{
     app::{App, Commit},
     documents::{KEYS, ROLES},
+    federation,
     http::{
         caller::Caller,
         error::{Answer, ApiError},
     },
     identity::Identity,
-    layout,
+    inbound, layout,
     store::{Guard, Write, snapshot},
 };
 
@@ -169,10 +170,25 @@ async fn try_apply(
         let Changes { guards, writes, .. } = changes;
         if let Commit::Done(revision) = app.commit(guards, writes, audit).await? {
             app.tasks.rings_changed();
+            after_change(app, &plan).await;
             return applied(app, caller, &plan, false, Some(revision)).await;
         }
     }
     Err(ApiError::unavailable("the configuration is being changed by others all the time; try again"))
+}
+
+/// Makes what was changed hold at once, where a task would find it a little later.
+async fn after_change(app: &App, plan: &Plan) {
+    let touches =
+        |collection: &str| plan.outcomes().iter().any(|outcome| outcome.path().as_str().starts_with(collection));
+    if touches(federation::COLLECTION) {
+        app.federation.changed();
+    }
+    if [federation::COLLECTION, inbound::COLLECTION, "system/ca"].into_iter().any(touches)
+        && let Err(error) = app.client_issuers.refresh(app).await
+    {
+        tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
+    }
 }
 
 /// The permission that an operation with this effect needs.

@@ -4,12 +4,14 @@ use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, Invalid, Limits, Pol
 use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema, SchemaError, View, collection};
 use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
-use keyward_svid::{SpiffeSettings, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
+use keyward_svid::{SpiffeSettings, federation::FederationConfig, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
 use keyward_transit::{Cipher, RingConfig, ScheduleError};
 
 use crate::{
+    federation,
     identity::SETTINGS,
     inbound::{self, SpiffeLoginConfig},
+    outbound,
 };
 
 /// Key rings.
@@ -49,6 +51,18 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
                     let field = |index| Field::root().key("spiffe-id-patterns").index(index).key("token-policies");
                     let rules = login.spiffe_id_patterns.iter().enumerate();
                     rules.flat_map(|(index, rule)| policies(field(index), &rule.token_policies)).collect()
+                }),
+        )?
+        .with(
+            collection::<FederationConfig>(format!("{}/<trust-domain>", federation::COLLECTION))
+                .validate(valid_federation)
+                .references(|config: &FederationConfig| {
+                    let id = config.endpoint_spiffe_id.as_ref().map(|id| id.trust_domain().to_owned());
+                    let other = id.filter(|id| *id != config.trust_domain);
+                    let reference = |other| {
+                        Reference::optional("endpoint-spiffe-id", format!("{}/{other}", federation::COLLECTION))
+                    };
+                    other.map(reference).into_iter().collect()
                 }),
         )?
         .with(
@@ -100,11 +114,25 @@ pub fn authority_error(error: &keyward_svid::x509::authority::Error) -> FieldErr
     let text = error.to_string();
     match error.field() {
         Some(field) => {
-            let problem = text.strip_prefix(&format!("`{field}`")).map(|problem| format!("it{problem}"));
-            FieldError::new(field, problem.unwrap_or(text))
+            let message = text.strip_prefix(&format!("`{field}` ")).unwrap_or(&text);
+            FieldError::new(field, message.to_owned())
         }
         None => FieldError::new(Field::root(), text),
     }
+}
+
+fn valid_federation(config: &FederationConfig) -> Result<(), FieldError> {
+    if let Some(pem) = &config.bundle_endpoint_ca_pem {
+        outbound::authorities(pem).map_err(|error| FieldError::new("bundle-endpoint-ca-pem", error))?;
+    }
+    config.validate().map_err(|error| {
+        let text = error.to_string();
+        let text = text.strip_prefix(&format!("`{}` ", error.field())).unwrap_or(&text);
+        match text.split_once(": ") {
+            Some((message, remedy)) => FieldError::new(error.field(), message).with_remedy(remedy),
+            None => FieldError::new(error.field(), text),
+        }
+    })
 }
 
 /// The first problem; the others are found once it is mended.
@@ -236,9 +264,9 @@ mod tests {
         assert!(text.starts_with("document 2, line 17, ") && text.contains("`system/ca/edge`"), "{text}");
         let yaml = |field: &str| format!("x-path: system/ca/edge\nx-operation: create\nname: edge\n{field}\n");
         for (field, problem) in [
-            ("subject-country: Germany", "`subject-country`: it is not a country code of two letters"),
-            ("subject-organization: ''", "`subject-organization`: it is empty"),
-            ("ttl: 11d", "`ttl`: it is 11d, but 12d to 3650d are allowed"),
+            ("subject-country: Germany", "`subject-country`: is not a country code of two letters"),
+            ("subject-organization: ''", "`subject-organization`: is empty"),
+            ("ttl: 11d", "`ttl`: is 11d, but 12d to 3650d are allowed"),
         ] {
             let text = refused(&yaml(field));
             assert!(text.starts_with("document 1, line 4, ") && text.contains(problem), "{text}");

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod caller;
 pub mod config;
 pub mod error;
+pub mod federation;
 pub mod login;
 pub mod oidc;
 pub mod operations;

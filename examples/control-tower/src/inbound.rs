@@ -1,11 +1,13 @@
 //! Logins by SVID: the document that configures them, and the keys that verify what is presented.
 
 mod config;
+mod issuers;
 mod keys;
 mod verify;
 
 pub use self::{
-    config::{COLLECTION, KeySource, SpiffeLoginConfig},
+    config::{COLLECTION, KeysFrom, SpiffeLoginConfig},
+    issuers::ClientIssuers,
     keys::KeyCache,
     verify::{Credential, Inbound, Refusal},
 };

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use keyward_transit::KekSet;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     app::{App, Credentials, Parts, reset_administrator},
@@ -14,9 +14,10 @@ use crate::{
     config::{Config, ExternalUrl, StoreChoice},
     data_dir::DataDir,
     db::Db,
+    federation::{self, Endpoint, Serving},
     random, router,
     seal::Seal,
-    server::{self, Drain, Limits},
+    server::{self, Drain, Limits, TlsSource},
     store::{Memory, SharedStore, Sqlite},
     tasks,
     tls::{Authority, Tls},
@@ -42,6 +43,7 @@ pub struct Tower {
     app: Arc<App>,
     tls: Arc<Tls>,
     listener: TcpListener,
+    federation: Option<(TcpListener, Arc<Serving>)>,
     /// Dropped last: the lock goes when everything is written.
     _directory: DataDir,
 }
@@ -96,6 +98,13 @@ impl Opened {
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let url = config.url(listener.local_addr()?);
+        let federation = match config.federation_listen {
+            Some(at) => {
+                let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
+                Some((listener, Arc::new(Serving::new()?)))
+            }
+            None => None,
+        };
         // Peers check certificates against their own clocks.
         let now = Clock::system().now();
         let tls = match &config.tls {
@@ -109,7 +118,18 @@ impl Opened {
         };
         let parts = Parts { clock, store, keks, audit, external_url: url.clone() };
         let (app, credentials) = App::start(parts).await?;
-        Ok(Tower { url, ca_cert, credentials, app, tls: Arc::new(tls), listener, _directory: directory })
+        if let Some((listener, serving)) = &federation {
+            let endpoint = Endpoint::new(&url, listener.local_addr()?);
+            tracing::info!(url = endpoint.url(app.operators.as_str()), "bundles are served with the tower's SVID");
+            app.federation.endpoint.get_or_init(|| endpoint);
+            if let Err(error) = serving.refresh(&app).await {
+                tracing::error!(error = error.message(), "the federation endpoint gets no SVID as yet");
+            }
+        }
+        if let Err(error) = app.client_issuers.refresh(&app).await {
+            tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
+        }
+        Ok(Tower { url, ca_cert, credentials, app, tls: Arc::new(tls), listener, federation, _directory: directory })
     }
 
     /// Gives the administrator a new one-time password.
@@ -132,8 +152,30 @@ impl Tower {
         tasks.spawn(Arc::clone(&self.tls).keep_fresh());
         let router = router::router(Arc::clone(&self.app));
         let trusted = config.trusted_proxies.clone();
-        let drain =
-            server::serve(self.listener, self.tls.server_config(), router, Limits::default(), trusted, shutdown).await;
+        let (tls, app) = (Arc::clone(&self.tls), Arc::clone(&self.app));
+        let source = TlsSource::new(move || app.client_issuers.server_config(&tls));
+        let (closing, is_closing) = watch::channel(());
+        let api = async {
+            let shutdown = async {
+                shutdown.await;
+                drop(closing);
+            };
+            server::serve(self.listener, source, router, Limits::default(), trusted, shutdown).await
+        };
+        let federation = async {
+            let Some((listener, serving)) = self.federation else { return Drain::Complete };
+            tasks.spawn(Arc::clone(&serving).keep_fresh(Arc::clone(&self.app)));
+            let (config, router) = (serving.server_config(), federation::router(Arc::clone(&self.app)));
+            let mut is_closing = is_closing;
+            // Nothing is sent: it ends when the other side is dropped.
+            let shutdown = async { drop(is_closing.changed().await) };
+            server::serve(listener, config, router, Limits::default(), Vec::new(), shutdown).await
+        };
+        let drain = match tokio::join!(api, federation) {
+            (Drain::Complete, Drain::Complete) => Drain::Complete,
+            (Drain::CutOff(some), Drain::CutOff(more)) => Drain::CutOff(some + more),
+            (Drain::CutOff(some), _) | (_, Drain::CutOff(some)) => Drain::CutOff(some),
+        };
         tasks.shutdown().await;
         self.app.audit.flush().await?;
         Ok(drain)

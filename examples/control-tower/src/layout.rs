@@ -98,6 +98,16 @@ pub fn spiffe_auth(tenant: &Name, name: &str) -> String {
     format!("t/{tenant}/spiffe-auth/{name}")
 }
 
+/// Of all relationships with other trust domains.
+pub fn federations(tenant: &Name) -> String {
+    format!("t/{tenant}/federation/")
+}
+
+/// A relationship with another trust domain.
+pub fn federation(tenant: &Name, trust_domain: &str) -> String {
+    format!("t/{tenant}/federation/{trust_domain}")
+}
+
 /// A user.
 pub fn user(tenant: &Name, username: &str) -> String {
     format!("t/{tenant}/user/{username}")

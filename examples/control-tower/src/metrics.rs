@@ -6,7 +6,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::app::App;
+use keyward_svid::federation::State;
+
+use crate::{app::App, federation::Place};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Login {
@@ -24,11 +26,24 @@ struct Task {
     task: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Relationship {
+    tenant: String,
+    trust_domain: String,
+}
+
+impl Relationship {
+    fn at(place: &Place) -> Self {
+        Self { tenant: place.0.to_string(), trust_domain: place.1.to_string() }
+    }
+}
+
 /// What the tower counts while it runs.
 #[derive(Default)]
 pub struct Metrics {
     logins: Family<Login, Counter>,
     transit: Family<Operation, Counter>,
+    federation_failures: Family<Relationship, Counter>,
     /// Requests that were refused and recorded as such.
     pub refusals: Counter,
     /// Records that expired and were removed.
@@ -40,6 +55,11 @@ impl Metrics {
     pub fn login(&self, method: &'static str, granted: bool) {
         let outcome = if granted { "granted" } else { "refused" };
         self.logins.get_or_create(&Login { method, outcome }).inc();
+    }
+
+    /// Counts a bundle that could not be fetched, or was refused.
+    pub fn federation_failure(&self, place: &Place) {
+        self.federation_failures.get_or_create(&Relationship::at(place)).inc();
     }
 
     /// Counts an operation with a key.
@@ -78,7 +98,32 @@ pub fn render(app: &App) -> Result<String, std::fmt::Error> {
     }
     registry.register("task_runs", "Runs of a background task", runs);
     registry.register("task_failures", "Failed runs of a background task", failures);
+    federation(app, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// The relationships of federation, as they were at the last look; their age is that of now.
+fn federation(app: &App, registry: &mut Registry) {
+    let (ages, expired, sequences): (Family<Relationship, Gauge>, Family<_, Gauge>, Family<_, Gauge>) =
+        Default::default();
+    let now = app.clock.now();
+    for (place, partner) in app.federation.seen() {
+        let (label, status) = (Relationship::at(&place), partner.relationship.status(now));
+        expired.get_or_create(&label).set(i64::from(status.state != State::Current));
+        if let Some(age) = status.age {
+            ages.get_or_create(&label).set(age.whole_seconds());
+        }
+        if let Some(sequence) = status.sequence {
+            sequences.get_or_create(&label).set(i64::try_from(sequence).unwrap_or(i64::MAX));
+        }
+        // So that it is there, as 0, before the first failure.
+        drop(app.metrics.federation_failures.get_or_create(&label));
+    }
+    registry.register("federation_bundle_age_seconds", "Age of a federated trust domain's bundle", ages);
+    registry.register("federation_bundle_expired", "1 where there is no bundle that may be used", expired);
+    registry.register("federation_bundle_sequence", "Sequence number of the bundle", sequences);
+    let failures = app.metrics.federation_failures.clone();
+    registry.register("federation_failures", "Bundles not fetched, or refused", failures);
 }

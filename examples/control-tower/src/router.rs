@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        approle, audit, authority, body, bulk, bundle, caller, config, login, oidc, operations, spiffe, spiffe_login,
-        token, transit,
+        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, oidc, operations, spiffe,
+        spiffe_login, token, transit,
     },
 };
 
@@ -84,6 +84,9 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/aws-trust-policy", Policy, "What to enter at AWS so that it trusts an AppRole.", post(spiffe::aws_trust_policy)),
         route("POST", "/v1/state/strongbox/check-issuer", Policy, "Reads discovery and keys as a cloud would, and says who would accept them.", post(spiffe::check_issuer)),
         route("GET", "/v1/state/system/ca/{name}", Policy, "An authority's versions with phases, certificates and the time of every transition.", get(authority::state)),
+        // Federation.
+        route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
+        route("GET", "/v1/state/federation/{trust_domain}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),
         // AppRoles.
         route("GET", "/v1/state/strongbox/authentication/approles/{name}", Policy, "A role's role-id and what its tokens come to.", get(approle::state)),
         route("POST", "/v1/state/strongbox/authentication/approles/{name}/generate-secret-id", Policy, "Makes a secret-id.", post(approle::generate_secret_id)),

@@ -19,14 +19,18 @@ use crate::app::App;
 
 mod compact;
 mod expire;
+mod federate;
 mod rotate;
 
 type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Name, period, and what is done. A task that is late loses nothing: each looks at what is due by now.
-const TABLE: [(&str, Duration, Run); 3] = [
+const TABLE: [(&str, Duration, Run); 5] = [
     ("rotate", Duration::from_secs(1), |app| Box::pin(rotate::run(app))),
     ("expire", Duration::from_secs(1), |app| Box::pin(expire::run(app))),
+    ("federate", Duration::from_secs(1), |app| Box::pin(federate::run(app))),
+    // Changes made here are seen at once; this finds those of other towers, and what time changes.
+    ("client-issuers", Duration::from_secs(10), |app| Box::pin(client_issuers(app))),
     ("compact", Duration::from_secs(60), |app| Box::pin(compact::run(app))),
 ];
 
@@ -74,6 +78,10 @@ impl Tasks {
         status.failures += u64::from(result.is_err());
         status.error = result.err();
     }
+}
+
+async fn client_issuers(app: &App) -> Result<(), String> {
+    app.client_issuers.refresh(app).await.map_err(|error| error.message().to_owned())
 }
 
 /// Does everything that is due by now, each task once. What the running tower does by itself; tests that move the clock

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use keyward_svid::tls::DeferredVerifier;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -21,15 +22,13 @@ use rustls::{
 };
 use time::OffsetDateTime;
 
-use self::ask::Ask;
-pub use self::{ask::Issuers, authority::Authority};
+pub use self::authority::Authority;
 use crate::{
     clock::Clock,
     config::{ExternalUrl, TlsFiles},
     store::StoreError,
 };
 
-mod ask;
 mod authority;
 
 /// A certificate of the tower's own lives so long …
@@ -40,6 +39,9 @@ const RENEW_BEFORE: time::Duration = time::Duration::days(30);
 const SKEW: time::Duration = time::Duration::hours(1);
 /// How often to look whether there is something to renew.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// Names of issuers, each a distinguished name in DER.
+pub type Issuers = Arc<[Vec<u8>]>;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +95,7 @@ pub enum TlsError {
 pub struct Tls {
     current: Arc<Current>,
     config: Arc<ServerConfig>,
-    asking: Mutex<Option<(Arc<Ask>, Arc<ServerConfig>)>>,
+    asking: Mutex<Option<(Issuers, Arc<ServerConfig>)>>,
     source: Source,
 }
 
@@ -166,24 +168,24 @@ impl Tls {
     #[must_use]
     pub fn server_config_asking(&self, issuers: &Issuers) -> Arc<ServerConfig> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = asking.as_ref().filter(|(ask, _)| ask.is_for(issuers)) {
+        if let Some((_, config)) = asking.as_ref().filter(|(asked, _)| asked == issuers) {
             return Arc::clone(config);
         }
         let provider = Arc::clone(self.config.crypto_provider());
-        let ask = Arc::new(Ask::new(Arc::clone(issuers), &provider));
+        let ask = DeferredVerifier::new(&provider, issuers.iter().cloned());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let Ok(builder) = builder.inspect_err(|error| tracing::error!(%error, "TLS")) else {
             // The same call has succeeded for `config`.
             return Arc::clone(&self.config);
         };
         let mut config = builder
-            .with_client_cert_verifier(Arc::clone(&ask) as Arc<dyn rustls::server::danger::ClientCertVerifier>)
+            .with_client_cert_verifier(Arc::new(ask))
             .with_cert_resolver(Arc::clone(&self.current) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols.clone_from(&self.config.alpn_protocols);
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         let config = Arc::new(config);
-        *asking = Some((ask, Arc::clone(&config)));
+        *asking = Some((Arc::clone(issuers), Arc::clone(&config)));
         config
     }
 

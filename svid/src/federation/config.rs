@@ -46,6 +46,10 @@ pub struct FederationConfig {
     pub bundle_endpoint_url: HttpsUrl,
     /// How whoever is there is authenticated.
     pub bundle_endpoint_profile: EndpointProfile,
+    /// With `https-web`: the authorities (PEM) that vouch for the host of the URL, instead of the public ones. Whoever
+    /// fetches has to heed it: an [`Endpoint`] does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_endpoint_ca_pem: Option<String>,
     /// With `https-spiffe`: the SPIFFE ID that the endpoint must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_spiffe_id: Option<SpiffeId>,
@@ -96,6 +100,11 @@ pub enum ConfigError {
         "`endpoint-spiffe-id` means nothing with `https-web`: remove it, or set `bundle-endpoint-profile` to `https-spiffe`"
     )]
     EndpointIdUnused,
+    /// `https-spiffe` with authorities of the web.
+    #[error(
+        "`bundle-endpoint-ca-pem` means nothing with `https-spiffe`: remove it, or set `bundle-endpoint-profile` to `https-web`"
+    )]
+    CaUnused,
     /// The ID of the endpoint is that of a signing authority.
     #[error("`endpoint-spiffe-id` has no path: give the ID of the server, as in `{example}`")]
     EndpointId {
@@ -136,6 +145,7 @@ impl ConfigError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::EndpointIdMissing | Self::EndpointIdUnused | Self::EndpointId { .. } => "endpoint-spiffe-id",
+            Self::CaUnused => "bundle-endpoint-ca-pem",
             Self::BootstrapMissing | Self::BootstrapUnused { .. } | Self::BootstrapEmpty | Self::Bootstrap(_) => {
                 "bootstrap-bundle"
             }
@@ -151,6 +161,7 @@ impl FederationConfig {
             trust_domain,
             bundle_endpoint_url: url,
             bundle_endpoint_profile: EndpointProfile::HttpsWeb,
+            bundle_endpoint_ca_pem: None,
             endpoint_spiffe_id: None,
             bootstrap_bundle: None,
             refresh_interval: None,
@@ -173,6 +184,9 @@ impl FederationConfig {
     /// When fields contradict each other, or the bundle to begin with is none.
     pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         let (trust_domain, url) = (self.trust_domain.clone(), self.bundle_endpoint_url.clone());
+        if self.bundle_endpoint_profile == EndpointProfile::HttpsSpiffe && self.bundle_endpoint_ca_pem.is_some() {
+            return Err(ConfigError::CaUnused);
+        }
         let id = match (self.bundle_endpoint_profile, &self.endpoint_spiffe_id) {
             (EndpointProfile::HttpsSpiffe, Some(id)) => id.clone(),
             (EndpointProfile::HttpsSpiffe, None) => return Err(ConfigError::EndpointIdMissing),

@@ -9,13 +9,15 @@ use axum::http::StatusCode;
 use keyward_approle::{Role, RoleConfig, SpiffeAuth};
 use keyward_config_tree::{Change, Field, FieldError, Path};
 use keyward_config_values::Name;
-use keyward_svid::SpiffeSettings;
+use keyward_spiffe_id::TrustDomain;
+use keyward_svid::{SpiffeSettings, federation::FederationConfig};
 use keyward_transit::{Issuing, Ring};
 
 use super::{Changes, name_in, ring_set::Set};
 use crate::{
     db::Stored,
     documents::{KEYS, ROLES},
+    federation::{self, Partner},
     http::error::{Answer, ApiError},
     identity::{self, SETTINGS},
     inbound::{self, SpiffeLoginConfig},
@@ -60,6 +62,8 @@ impl Changes<'_> {
                 self.role(&name, change).await?;
             } else if let Some(name) = name_in(change.path(), inbound::COLLECTION) {
                 self.spiffe_auth(&name, change).await?;
+            } else if let Some(trust_domain) = federation::trust_domain_in(change.path()) {
+                self.federation(&trust_domain, change).await?;
             } else if change.path().as_str() == SETTINGS && (!dry_run || change.after().is_none()) {
                 self.settings(change, stored.as_ref(), &mut issuing, &mut rings)?;
             }
@@ -195,6 +199,33 @@ impl Changes<'_> {
         };
         let auth = auth.map_err(|error| ApiError::invalid(format!("`{}`: {error}", change.path())))?;
         let bytes = auth.encode().map_err(ApiError::internal)?;
+        self.writes.push(self.app.db.put(key, &bytes)?);
+        Ok(())
+    }
+
+    async fn federation(&mut self, trust_domain: &TrustDomain, change: &Change) -> Answer<()> {
+        let key = layout::federation(&self.tenant, trust_domain.as_str());
+        let stored = self.app.db.get(&key).await?;
+        self.guards.push(stored.as_ref().map_or_else(|| Guard::Absent(key.clone()), Stored::guard));
+        let Some(document) = change.after() else {
+            self.writes.push(Write::Delete(key));
+            return Ok(());
+        };
+        if federation::own_trust_domain(self.app, &self.tenant).await?.as_ref() == Some(trust_domain) {
+            let error = FieldError::new("trust-domain", "is the tenant's own, whose keys are known")
+                .with_remedy("name another one");
+            return Err(self.refuse(StatusCode::UNPROCESSABLE_ENTITY, change.path(), error));
+        }
+        let config: FederationConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
+        let invalid = |error: String| ApiError::invalid(format!("`{}`: {error}", change.path()));
+        let partner = match &stored {
+            Some(stored) => {
+                let mut partner = Partner::decode(&stored.value, self.now).map_err(ApiError::internal)?;
+                partner.configure(config, self.now).map(|()| partner)
+            }
+            None => Partner::new(config, self.now),
+        };
+        let bytes = partner.map_err(invalid)?.encode(self.now).map_err(ApiError::internal)?;
         self.writes.push(self.app.db.put(key, &bytes)?);
         Ok(())
     }

@@ -6,7 +6,7 @@ use keyward_config_tree::{Field, FieldError};
 use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
 use keyward_spiffe_id::TrustDomain;
-use keyward_svid::{HttpsUrl, JwkSet, KeyUse, Verifier, VerifyOptions};
+use keyward_svid::{HttpsUrl, JwkSet, KeyUse, Verifier, VerifyOptions, bundle::Bundle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -73,7 +73,7 @@ pub struct SpiffeLoginConfig {
 
 /// Where the keys come from.
 #[derive(Clone, Copy, Debug)]
-pub enum KeySource<'a> {
+pub enum KeysFrom<'a> {
     /// They are fetched from `jwks-uri`.
     Uri(&'a HttpsUrl),
     /// They are in the document: `jwks`.
@@ -86,18 +86,18 @@ pub enum KeySource<'a> {
 
 impl SpiffeLoginConfig {
     /// Where the keys come from.
-    pub fn source(&self) -> KeySource<'_> {
+    pub fn source(&self) -> KeysFrom<'_> {
         match (&self.jwks_uri, &self.jwks, &self.bundle) {
-            (Some(uri), ..) => KeySource::Uri(uri),
-            (_, Some(keys), _) => KeySource::Keys(keys),
-            (.., Some(bundle)) => KeySource::Bundle(bundle),
-            (None, None, None) => KeySource::TrustDomain,
+            (Some(uri), ..) => KeysFrom::Uri(uri),
+            (_, Some(keys), _) => KeysFrom::Keys(keys),
+            (.., Some(bundle)) => KeysFrom::Bundle(bundle),
+            (None, None, None) => KeysFrom::TrustDomain,
         }
     }
 
     /// Whether an X.509-SVID can log in: key sets have no X.509 authorities.
     pub fn takes_x509(&self) -> bool {
-        matches!(self.source(), KeySource::Bundle(_) | KeySource::TrustDomain)
+        matches!(self.source(), KeysFrom::Bundle(_) | KeysFrom::TrustDomain)
     }
 
     /// How often keys are fetched.
@@ -141,10 +141,10 @@ impl SpiffeLoginConfig {
     ///
     /// # Errors
     /// It is none.
-    pub fn static_bundle(&self) -> Result<Option<JwkSet>, FieldError> {
+    pub fn static_bundle(&self) -> Result<Option<Bundle>, FieldError> {
         let Some(bundle) = &self.bundle else { return Ok(None) };
         let json = bundle.to_string();
-        JwkSet::from_json(json.as_bytes(), KeyUse::JwtSvid)
+        Bundle::from_json(self.trust_domain.clone(), json.as_bytes())
             .map(Some)
             .map_err(|error| FieldError::new("bundle", error.to_string()))
     }

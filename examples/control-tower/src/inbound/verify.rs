@@ -7,11 +7,13 @@ use keyward_config_values::Name;
 use keyward_spiffe_id::SpiffeId;
 use keyward_svid::{
     JwtBundle, Verifier,
+    bundle::Bundle,
     jwt::{UnverifiedJwtSvid, VerifyError},
+    x509::{X509Verifier, X509VerifyOptions},
 };
 use rustls::pki_types::CertificateDer;
 
-use super::{COLLECTION, KeySource, SpiffeLoginConfig};
+use super::{COLLECTION, KeysFrom, SpiffeLoginConfig};
 use crate::{
     app::App,
     db::{DbError, Stored},
@@ -63,7 +65,7 @@ struct Prepared {
     config: SpiffeLoginConfig,
     verifier: Verifier,
     keys: Option<Arc<JwtBundle>>,
-    bundle: Option<Arc<JwtBundle>>,
+    bundle: Option<Arc<Bundle>>,
 }
 
 impl Prepared {
@@ -72,8 +74,7 @@ impl Prepared {
         let verifier = config.verifier(own_audience).map_err(|error| error.to_string())?;
         let keys = config.static_keys().map_err(|error| error.to_string())?;
         let keys = keys.map(|keys| Arc::new(JwtBundle::new(config.trust_domain.clone(), keys)));
-        let bundle = config.static_bundle().map_err(|error| error.to_string())?;
-        let bundle = bundle.map(|keys| Arc::new(JwtBundle::new(config.trust_domain.clone(), keys)));
+        let bundle = config.static_bundle().map_err(|error| error.to_string())?.map(Arc::new);
         Ok(Self { config, verifier, keys, bundle })
     }
 }
@@ -114,41 +115,68 @@ impl Inbound {
     pub async fn verify(&self, app: &App, presented: &Credential<'_>) -> Answer<Result<SpiffeId, Refusal>> {
         match presented {
             Credential::Jwt(token) => self.verify_jwt(app, token).await,
-            Credential::X509(_) => Ok(Err(Refusal::no_keys("no authorities of X.509-SVIDs are known"))),
+            Credential::X509(chain) => self.verify_x509(app, chain).await,
         }
     }
 
     async fn verify_jwt(&self, app: &App, token: &str) -> Answer<Result<SpiffeId, Refusal>> {
-        let Prepared { config, verifier, keys, bundle } = &*self.document.value;
-        let mut fetched = None;
-        let keys = match (config.source(), keys, bundle) {
-            (KeySource::Uri(url), ..) => {
+        let Prepared { config, verifier, keys, .. } = &*self.document.value;
+        let refuse = |error: VerifyError| Refusal::new("svid-refused", error);
+        if let Some(bundle) = self.bundle(app).await? {
+            let bundle = match bundle {
+                Ok(bundle) => bundle,
+                Err(problem) => return Ok(Err(Refusal::no_keys(problem))),
+            };
+            let result = verifier.verify(token, bundle.jwt(), app.clock.now());
+            if result.as_ref().is_err_and(|error| may_be_of_a_new_key(error, token)) {
+                app.federation.ask(&self.tenant, &config.trust_domain);
+            }
+            return Ok(result.map(|svid| svid.id().clone()).map_err(refuse));
+        }
+        let (keys, source) = match (config.source(), keys) {
+            (KeysFrom::Uri(url), _) => {
                 let instance = self.auth.value.instance();
                 let source = app.inbound_keys.source(&self.tenant, config, url.as_str(), instance, app.clock.now());
-                let keys = match source {
-                    Ok(source) => fetched.insert(source).keys(&app.clock).await,
-                    Err(problem) => Err(problem),
+                let fetched = match &source {
+                    Ok(source) => source.keys(&app.clock).await,
+                    Err(problem) => Err(problem.clone()),
                 };
-                match keys {
-                    Ok(keys) => keys,
+                match fetched {
+                    Ok(keys) => (keys, source.ok()),
                     Err(problem) => return Ok(Err(Refusal::no_keys(problem))),
                 }
             }
-            (KeySource::Keys(_), Some(keys), _) => Arc::clone(keys),
-            (KeySource::Bundle(_), _, Some(bundle)) => Arc::clone(bundle),
-            _ => match federation::bundle(app, &self.tenant, &config.trust_domain).await? {
-                Ok(keys) => keys,
-                Err(problem) => return Ok(Err(Refusal::no_keys(problem))),
-            },
+            (_, Some(keys)) => (Arc::clone(keys), None),
+            _ => return Ok(Err(Refusal::no_keys("the document has none"))),
         };
         let mut result = verifier.verify(token, &keys, app.clock.now());
-        if let (Err(error), Some(source)) = (&result, &fetched)
+        if let (Err(error), Some(source)) = (&result, &source)
             && may_be_of_a_new_key(error, token)
             && let Some(newer) = source.newer_keys(&keys, &app.clock).await
         {
             result = verifier.verify(token, &newer, app.clock.now());
         }
-        Ok(result.map(|svid| svid.id().clone()).map_err(|error| Refusal::new("svid-refused", error)))
+        Ok(result.map(|svid| svid.id().clone()).map_err(refuse))
+    }
+
+    async fn verify_x509(&self, app: &App, chain: &[CertificateDer<'static>]) -> Answer<Result<SpiffeId, Refusal>> {
+        let bundle = match self.bundle(app).await? {
+            Some(Ok(bundle)) => bundle,
+            Some(Err(problem)) => return Ok(Err(Refusal::no_keys(problem))),
+            None => return Ok(Err(Refusal::no_keys("a key set has no X.509 authorities"))),
+        };
+        let verified = X509Verifier::new(X509VerifyOptions::default()).verify(chain, bundle.x509(), app.clock.now());
+        Ok(verified.map(|svid| svid.id().clone()).map_err(|error| Refusal::new("svid-refused", error)))
+    }
+
+    /// The whole bundle that SVIDs are verified with, or why there is none now; `None` where there are only keys of JWT-SVIDs.
+    pub(super) async fn bundle(&self, app: &App) -> Answer<Option<Result<Arc<Bundle>, String>>> {
+        let Prepared { config, bundle, .. } = &*self.document.value;
+        match (config.source(), bundle) {
+            (KeysFrom::Bundle(_), Some(bundle)) => Ok(Some(Ok(Arc::clone(bundle)))),
+            (KeysFrom::TrustDomain, _) => federation::bundle(app, &self.tenant, &config.trust_domain).await.map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
