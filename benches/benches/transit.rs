@@ -5,12 +5,15 @@
 
 use std::hint::black_box;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaKeyPair};
 use base64::Engine as _;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use keyward_keys::{AeadKey, KeyType, PrivateKey, Signer};
+use keyward_keys::{AeadKey, HashFunction, KeyType, PrivateKey, Signer};
+use keyward_transit::operation::{Encrypt, Hmac};
 use keyward_transit::{Cipher, FirstActivation, Kek, KekSet, Material, Ring, RingConfig, open, seal};
 use rand_core::UnwrapErr;
 use time::OffsetDateTime;
@@ -136,6 +139,98 @@ fn encrypting(c: &mut Criterion) {
     group.finish();
 }
 
+/// Each cipher beside the raw one: what the ring adds is version, nonce, base64 and, where it is derived, HKDF and a fresh
+/// key schedule.
+fn ciphers(c: &mut Criterion) {
+    let plaintext = [b'x'; 1024];
+    for (cipher, raw) in [
+        (Cipher::Aes128Gcm96, &AES_128_GCM),
+        (Cipher::Aes256Gcm96, &AES_256_GCM),
+        (Cipher::ChaCha20Poly1305, &CHACHA20_POLY1305),
+    ] {
+        let key = vec![7; raw.key_len()];
+        let keyed = |derived, convergent| {
+            let mut config = RingConfig::new("bench".parse().unwrap());
+            (config.cipher, config.derived, config.convergent_encryption) = (cipher, derived, convergent);
+            let mut ring = Ring::new(config, FirstActivation::AtOnce, NOW).unwrap();
+            ring.import(Material::from_bytes(cipher, &key).unwrap(), NOW).unwrap();
+            ring
+        };
+        let (plain, derived, convergent) = (keyed(false, false), keyed(true, false), keyed(true, true));
+        let raw = LessSafeKey::new(UnboundKey::new(raw, &key).unwrap());
+        let mut group = c.benchmark_group(format!("encrypt 1 KiB with {cipher}"));
+        group.throughput(Throughput::Bytes(1024));
+        group.bench_function("raw aws-lc-rs and base64", |b| {
+            b.iter(|| {
+                let mut buffer = black_box(&plaintext).to_vec();
+                let nonce = Nonce::assume_unique_for_key([1; 12]);
+                raw.seal_in_place_append_tag(nonce, Aad::from(b"data"), &mut buffer).unwrap();
+                base64::engine::general_purpose::STANDARD.encode(buffer)
+            });
+        });
+        for (name, ring, context) in [
+            ("keyward", &plain, &b""[..]),
+            ("keyward, derived", &derived, b"user 1"),
+            ("keyward, convergent", &convergent, b"user 1"),
+        ] {
+            let mut rng = buffered();
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    let encrypt = Encrypt::new(black_box(&plaintext)).with_associated_data(b"data");
+                    ring.perform(&encrypt.with_context(context), &mut rng, NOW).unwrap()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn hmacs(c: &mut Criterion) {
+    let message = [b'x'; 400];
+    let raw = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+    let ring = ring(Cipher::Hmac, Material::from_bytes(Cipher::Hmac, &[7; 32]).unwrap());
+    let mut group = c.benchmark_group("HMAC-SHA256 of 400 bytes");
+    group.bench_function("raw aws-lc-rs", |b| b.iter(|| hmac::sign(&raw, black_box(&message))));
+    let sha = HashFunction::Sha2_256;
+    let mut rng = buffered();
+    group.bench_function("keyward", |b| {
+        b.iter(|| ring.perform(&Hmac::new(black_box(&message), sha), &mut rng, NOW).unwrap());
+    });
+    group.finish();
+}
+
+fn rsa(c: &mut Criterion) {
+    let key = PrivateKey::generate(KeyType::Rsa2048).unwrap();
+    let raw =
+        OaepPrivateDecryptingKey::new(PrivateDecryptingKey::from_pkcs8(&key.to_pkcs8_der().unwrap()).unwrap()).unwrap();
+    let ring = ring(Cipher::Rsa2048, Material::from_private_key(key));
+    let text = ring.encrypt(b"secret", b"", &mut buffered(), NOW).unwrap();
+    let body = base64::engine::general_purpose::STANDARD.decode(text.strip_prefix("vault:v1:").unwrap()).unwrap();
+    let mut group = c.benchmark_group("decrypt RSA-2048 OAEP");
+    group.bench_function("raw aws-lc-rs", |b| {
+        let mut opened = vec![0; raw.min_output_size()];
+        b.iter(|| raw.decrypt(&OAEP_SHA256_MGF1SHA256, black_box(&body), &mut opened, None).unwrap().len());
+    });
+    group.bench_function("keyward", |b| b.iter(|| ring.decrypt(black_box(&text), b"").unwrap()));
+    group.finish();
+}
+
+fn batches(c: &mut Criterion) {
+    let plaintext = [b'x'; 64];
+    let ring = ring(Cipher::Aes256Gcm96, Material::from_bytes(Cipher::Aes256Gcm96, &[7; 32]).unwrap());
+    let mut group = c.benchmark_group("encrypt 64 bytes");
+    let mut rng = buffered();
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one", |b| {
+        b.iter(|| ring.encrypt(black_box(&plaintext), b"", &mut rng, NOW).unwrap());
+    });
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("a batch of 100", |b| {
+        b.iter(|| ring.batch((0..100).map(|_| Encrypt::new(black_box(&plaintext))), &mut rng, NOW));
+    });
+    group.finish();
+}
+
 fn sealing(c: &mut Criterion) {
     let keks = KekSet::new(Kek::from_bytes(1, &[7; 32]).unwrap());
     let record = seal(keks.current(), "path", &[7; 200], &mut buffered()).unwrap();
@@ -148,5 +243,5 @@ fn sealing(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, signing, encrypting, sealing);
+criterion_group!(benches, signing, encrypting, ciphers, hmacs, rsa, batches, sealing);
 criterion_main!(benches);

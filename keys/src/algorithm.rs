@@ -165,17 +165,11 @@ impl Algorithm {
         if digest.len() == hash.length() {
             return Ok(Cow::Borrowed(digest));
         }
-        let what = "digest";
-        if !matches!(self, Self::Es256 | Self::Es384 | Self::Es512) {
-            let accepted = match hash.length() {
-                32 => "32",
-                48 => "48",
-                _ => "64",
-            };
-            return Err(Error::Length { what, found: digest.len(), accepted });
+        if self.ecdsa_width().is_none() {
+            hash.demand_length(digest)?;
         }
         if !ANY.contains(&digest.len()) {
-            return Err(Error::Length { what, found: digest.len(), accepted: "28 to 64" });
+            return Err(Error::Length { what: "digest", found: digest.len(), accepted: "28 to 64" });
         }
         let mut fitted = vec![0; hash.length().saturating_sub(digest.len())];
         fitted.extend(digest.iter().take(hash.length()));

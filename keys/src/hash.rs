@@ -92,6 +92,20 @@ impl HashFunction {
         }
     }
 
+    /// An error unless a digest has the length of this function's.
+    pub(crate) fn demand_length(self, digest: &[u8]) -> Result<(), Error> {
+        if digest.len() == self.length() {
+            return Ok(());
+        }
+        let accepted = match self.length() {
+            28 => "28",
+            32 => "32",
+            48 => "48",
+            _ => "64",
+        };
+        Err(Error::Length { what: "digest", found: digest.len(), accepted })
+    }
+
     /// The digest of the bytes.
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
         backend::digest(self, bytes)

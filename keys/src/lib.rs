@@ -40,8 +40,8 @@
 //! # What it does not do
 //!
 //! No JWS or JWT framing, no certificates beyond [their signatures](X509Algorithm), no key sets, no encrypted
-//! PKCS#8, no symmetric JOSE algorithms (`HS*`), no `none`, no RSA below 2048 bits, no RSA encryption but OAEP, no PSS salt of another length than the hash's, no
-//! secp256k1, no key agreement. It reads no clock, no file and no environment.
+//! PKCS#8, no symmetric JOSE algorithms (`HS*`), no `none`, no RSA below 2048 bits, no RSA encryption but OAEP, no PSS signing with a salt of another length than
+//! the hash's, no secp256k1, no key agreement. It reads no clock, no file and no environment.
 
 /// The examples of the README compile.
 #[cfg(doctest)]
@@ -60,6 +60,7 @@ mod key_type;
 mod key_wrap;
 mod parts;
 mod private;
+mod pss;
 mod public;
 mod signer;
 mod x509;

@@ -98,6 +98,16 @@ impl PrivateKey {
         pkcs8::to_pem(&self.to_pkcs8_der()?)
     }
 
+    /// Writes the key in the form that its algorithm had before PKCS#8, as PEM in memory that is cleared when dropped:
+    /// `RSA PRIVATE KEY` (RFC 8017 appendix A.1.2) or `EC PRIVATE KEY` (RFC 5915 §3, the curve named). Ed25519 never had
+    /// another form.
+    ///
+    /// # Errors
+    /// [`Error::CannotDo`] for Ed25519, [`Error::Backend`] when the backend cannot encode its key.
+    pub fn to_traditional_pem(&self) -> Result<Zeroizing<String>, Error> {
+        pkcs8::to_traditional_pem(&self.to_pkcs8_der()?)
+    }
+
     /// The type of the key.
     pub fn key_type(&self) -> KeyType {
         self.key_type

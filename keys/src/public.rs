@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::encoding::ecdsa::Form;
 use crate::encoding::spki;
 use crate::parts::{Parts, coordinates};
-use crate::{Algorithm, Error, HashFunction, Jwk, KeyType, backend, sha256};
+use crate::{Algorithm, Error, HashFunction, Jwk, KeyType, backend, pss, sha256};
 
 /// A public key: checked and parsed once, kept ready for verification. Cloning is cheap.
 ///
@@ -150,6 +150,26 @@ impl PublicKey {
         if self.0.key.verify_digest(algorithm, form, &digest, signature) { Ok(()) } else { Err(Error::BadSignature) }
     }
 
+    /// Verifies an RSASSA-PSS signature (RFC 8017 §8.1) whose salt has any length, or `salt` bytes, over a digest. JOSE
+    /// and this crate's own signatures have salts as long as the digest; others make them as long as the key allows.
+    ///
+    /// # Errors
+    /// [`Error::CannotDo`] when the key is not RSA, [`Error::Length`] when the digest is not one of the hash function,
+    /// [`Error::BadSignature`] otherwise.
+    pub fn verify_pss(
+        &self,
+        hash: HashFunction,
+        salt: Option<usize>,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        let Parts::Rsa { modulus, exponent } = self.parts() else {
+            return Err(Error::CannotDo { key: self.crv().unwrap_or(self.kty()), operation: "verify PSS" });
+        };
+        hash.demand_length(digest)?;
+        if pss::verify(modulus, exponent, hash, digest, salt, signature) { Ok(()) } else { Err(Error::BadSignature) }
+    }
+
     /// Encrypts with RSA-OAEP (RFC 8017 §7.1) without a label, `hash` serving for both of its hash functions.
     ///
     /// # Errors
@@ -197,6 +217,14 @@ impl PublicKey {
     /// The JWK `crv`: `P-256`, `P-384`, `P-521` or `Ed25519`; `None` for RSA.
     pub fn crv(&self) -> Option<&'static str> {
         self.parts().crv()
+    }
+
+    /// The key as RFC 8032 §5.1.5 encodes it; `None` unless the key is Ed25519.
+    pub fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
+        match self.parts() {
+            Parts::Ed25519(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Bits of the modulus; `None` unless the key is RSA.

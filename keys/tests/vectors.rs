@@ -158,6 +158,21 @@ fn openssl_spki_is_ours() {
     }
 }
 
+/// As `openssl pkey -traditional` writes them.
+#[test]
+fn private_keys_in_their_former_forms() {
+    for (key, expected) in [
+        (include_str!("data/rfc7515-a2-rs256.pem"), include_str!("data/rfc7515-a2-rs256.traditional.pem")),
+        (include_str!("data/rfc7515-a3-es256.pem"), include_str!("data/rfc7515-a3-es256.traditional.pem")),
+        (include_str!("data/rfc7515-a4-es512.pem"), include_str!("data/rfc7515-a4-es512.traditional.pem")),
+    ] {
+        assert_eq!(PrivateKey::from_pkcs8_pem(key).unwrap().to_traditional_pem().unwrap().as_str(), expected);
+    }
+    let ed25519 = PrivateKey::from_pkcs8_pem(include_str!("data/rfc8037-a1-ed25519.pem")).unwrap();
+    let error = ed25519.to_traditional_pem().unwrap_err();
+    assert_eq!(error.to_string(), "a key of type `Ed25519` cannot be written but as PKCS#8");
+}
+
 /// The GCM specification's test cases 13 to 16, AES-256 with nonces of 96 bits.
 #[test]
 fn gcm_specification() {

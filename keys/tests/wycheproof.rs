@@ -210,6 +210,39 @@ fn rsa_pss() {
     assert_eq!((others, bound), (Tally { cases: 2_311, accepted: 20 }, 157));
 }
 
+/// Beyond JOSE: salts of any length, with the hash function of the message for the mask too.
+#[test]
+fn rsa_pss_with_salts_of_any_length() {
+    use keyward_keys::HashFunction as Ours;
+    let (mut tally, mut others) = (Tally::default(), 0);
+    for name in rsa_pss_verify::TestName::all() {
+        let file = format!("{name:?}");
+        for group in rsa_pss_verify::TestSet::load(name).unwrap().test_groups {
+            let hash = match (group.mgf, group.hash, group.mgf_hash) {
+                (Mgf::Mgf1, HashFunction::Sha2_224, Some(HashFunction::Sha2_224)) => Ours::Sha2_224,
+                (Mgf::Mgf1, HashFunction::Sha2_256, Some(HashFunction::Sha2_256)) => Ours::Sha2_256,
+                (Mgf::Mgf1, HashFunction::Sha2_384, Some(HashFunction::Sha2_384)) => Ours::Sha2_384,
+                (Mgf::Mgf1, HashFunction::Sha2_512, Some(HashFunction::Sha2_512)) => Ours::Sha2_512,
+                _ => {
+                    others += group.tests.len();
+                    continue;
+                }
+            };
+            let key = rsa(&group.key.n, &group.key.e);
+            for test in group.tests {
+                let digest = hash.digest(&test.msg);
+                let verify = |salt| key.verify_pss(hash, salt, &digest, &test.sig);
+                tally.case(&file, test.tc_id, test.result, verify(Some(group.salt_size)));
+                if test.result == TestResult::Valid {
+                    assert_eq!(verify(None), Ok(()));
+                    assert_eq!(verify(Some(group.salt_size + 1)), Err(Error::BadSignature));
+                }
+            }
+        }
+    }
+    assert_eq!((tally, others), (Tally { cases: 1_788, accepted: 1_203 }, 1_709));
+}
+
 #[test]
 fn ed25519_and_not_ed448() {
     let mut tally = Tally::default();

@@ -130,6 +130,14 @@ pub enum Error {
         /// The hash function asked for.
         hash: HashFunction,
     },
+    /// A salt of that length is verified, but not made.
+    #[error("a salt of {found} bytes cannot be made, only one as long as the digest, {possible} bytes")]
+    SaltLength {
+        /// The length asked for.
+        found: usize,
+        /// That of the digest.
+        possible: usize,
+    },
     /// The wrapped key is not one for this wrapping key, or wraps no key of the cipher. There is no second reason.
     #[error("the wrapped key cannot be imported as a `{cipher}` key")]
     ImportRefused {
@@ -215,7 +223,8 @@ impl Error {
             | Error::LowestVersion { .. }
             | Error::UnknownExport { .. }
             | Error::Size { .. }
-            | Error::SignOptions { .. } => ErrorKind::Malformed,
+            | Error::SignOptions { .. }
+            | Error::SaltLength { .. } => ErrorKind::Malformed,
             Error::WrongMaterial { .. }
             | Error::Derived { .. }
             | Error::Immutable { .. }
@@ -324,6 +333,11 @@ mod tests {
             (
                 Error::SignOptions { cipher: Cipher::Rsa2048, hash: HashFunction::Sha3_256 },
                 "a ring with the cipher `rsa-2048` does not sign with the hash function `sha3-256`",
+                ErrorKind::Malformed,
+            ),
+            (
+                Error::SaltLength { found: 222, possible: 32 },
+                "a salt of 222 bytes cannot be made, only one as long as the digest, 32 bytes",
                 ErrorKind::Malformed,
             ),
             (

@@ -40,7 +40,7 @@ pub use data_key::{DataKey, DataKeyPair};
 pub use encrypt::{Decrypt, Encrypt, Rewrap};
 pub use hmac::{Hmac, VerifyHmac};
 pub use random::random;
-pub use sign::{Input, Marshaling, RsaPadding, Sign, SignOptions, Verify};
+pub use sign::{Input, Marshaling, RsaPadding, SaltLength, Sign, SignOptions, Verify};
 
 /// Something that a ring does.
 pub trait Operation: sealed::Sealed {

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_keys::{HashFunction, PrivateKey};
-use keyward_transit::operation::{Decrypt, Encrypt, Hmac, Input, RsaPadding, Sign, Verify, VerifyHmac};
+use keyward_transit::operation::{Decrypt, Encrypt, Hmac, Input, RsaPadding, SaltLength, Sign, Verify, VerifyHmac};
 use keyward_transit::{Cipher, Error, FirstActivation, Marshaling, Material, Ring, RingConfig, SignOptions};
 use rand_core::UnwrapErr;
 use serde::Deserialize;
@@ -28,6 +28,7 @@ struct Vectors {
     context: String,
     rings: Vec<Exported>,
     wrapped: Vec<Wrapped>,
+    exported: Vec<Texts>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +76,14 @@ struct Wrapped {
     ring: String,
     hash: String,
     version_1: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Texts {
+    ring: String,
+    signing_key: String,
+    public_key: String,
 }
 
 fn vectors() -> Vectors {
@@ -159,7 +168,7 @@ fn convergent_ciphertexts_are_equal() {
 fn signatures_verify() {
     let vectors = vectors();
     let (message, context) = (decode(&vectors.message), decode(&vectors.context));
-    let (mut verified, mut refused) = (0, 0);
+    let (mut verified, mut salted) = (0, 0);
     for exported in &vectors.rings {
         let ring = exported.ring();
         let context = if exported.derived { context.as_slice() } else { &[] };
@@ -180,9 +189,19 @@ fn signatures_verify() {
                 let verify = Verify::new(input, &case.signature, options).with_context(context);
                 let result = ring.perform(&verify, &mut rng(), NOW);
                 if case.salt.as_deref() == Some("auto") {
-                    // A salt as long as it can be: neither backend reads another than the digest's length.
+                    // A salt as long as it can be, which has to be allowed.
                     assert_eq!(result, Err(Error::SignatureRefused));
-                    refused += 1;
+                    let most = if exported.r#type == Cipher::Rsa2048 { 256 } else { 384 } - 2 - case.hash.length();
+                    for salt in [SaltLength::Any, SaltLength::Bytes(most)] {
+                        let verify = Verify::new(input, &case.signature, options.with_salt(salt));
+                        ring.perform(&verify, &mut rng(), NOW).unwrap();
+                    }
+                    let verify = Verify::new(input, &case.signature, options.with_salt(SaltLength::Bytes(most - 1)));
+                    assert_eq!(ring.perform(&verify, &mut rng(), NOW), Err(Error::SignatureRefused));
+                    let sign = Sign::new(input, options.with_salt(SaltLength::Bytes(most)));
+                    let error = Error::SaltLength { found: most, possible: case.hash.length() };
+                    assert_eq!(ring.perform(&sign, &mut rng(), NOW), Err(error));
+                    salted += 1;
                 } else {
                     result.unwrap_or_else(|error| panic!("{} {}: {error}", exported.name, case.hash));
                     verified += 1;
@@ -198,7 +217,7 @@ fn signatures_verify() {
             assert!(!case.prehashed || exported.r#type != Cipher::Ed25519);
         }
     }
-    assert_eq!((verified, refused), (3 * 42 + 2 + 2 + 2 * 30, 2 * 12));
+    assert_eq!((verified, salted), (3 * 42 + 2 + 2 + 2 * 30, 2 * 12));
 }
 
 #[test]
@@ -291,4 +310,22 @@ fn what_is_exported_is_what_was_imported() {
             }
         }
     }
+}
+
+/// The texts of keys as its clients know them.
+#[test]
+fn exported_keys_have_the_same_text() {
+    use keyward_transit::Export;
+    let vectors = vectors();
+    for texts in &vectors.exported {
+        let exported = vectors.rings.iter().find(|ring| ring.name == texts.ring).unwrap();
+        let ring = exported.ring();
+        let key = ring.export(Export::SigningKey, Some(1)).unwrap();
+        assert_eq!(key[0].key.to_vault_text().unwrap().as_str(), texts.signing_key, "{}", texts.ring);
+        if !exported.derived {
+            let key = ring.export(Export::PublicKey, Some(1)).unwrap();
+            assert_eq!(key[0].key.to_vault_text().unwrap().as_str(), texts.public_key, "{}", texts.ring);
+        }
+    }
+    assert_eq!(vectors.exported.len(), 7);
 }

@@ -11,7 +11,7 @@ use keyward_svid::{
         self, Authority, AuthorityRing, AuthorityVersion, CaConfig, IssuingAuthorities, KeyedSvid, LeafRequest,
     },
 };
-use keyward_transit::{Cipher, Command, FirstActivation, Kek, KekSet, RecordError, RingSigner};
+use keyward_transit::{CLOCK_SKEW, Cipher, Command, FirstActivation, Kek, KekSet, RecordError, RingSigner};
 use time::{Duration, OffsetDateTime};
 
 use crate::{
@@ -19,7 +19,9 @@ use crate::{
     db::{Db, DbError, Stored},
     http::error::{Answer, ApiError},
     identity::Identity,
-    layout, publication, random,
+    layout,
+    publication::{self, Publication},
+    random,
     rings::{self, Kept, Note},
     store::Guard,
 };
@@ -168,7 +170,7 @@ pub struct Issued {
     pub authority: Name,
 }
 
-/// Issues an X.509-SVID; the first time with the tenant's own authority, which is made for it.
+/// Issues an X.509-SVID that lives until a moment; the first time with the tenant's own authority, which is made for it.
 ///
 /// # Errors
 /// 422 when the ID is none that is issued, 503 while the authority is published but does not sign yet.
@@ -177,16 +179,17 @@ pub async fn issue(
     identity: &Identity,
     id: &SpiffeId,
     trust_domain: &TrustDomain,
-    ttl: Duration,
-    now: OffsetDateTime,
+    until: OffsetDateTime,
 ) -> Answer<Issued> {
     for _ in 0..TRIES {
         let authorities = Authorities::load(&app.db, identity.tenant(), trust_domain).await?;
-        match sign(&authorities, id, ttl, now) {
+        // Read again each time: an authority that is made meanwhile is younger than the login.
+        let now = now_or_just_published(app, identity.tenant()).await?;
+        match sign(&authorities, id, until, now) {
             Ok(issued) => return Ok(issued),
             // There is none yet, or nobody was there to renew it before it ended.
             Err(authority::Error::NoAuthority | authority::Error::Ended { .. }) => {
-                make(app, identity, trust_domain, now).await?;
+                make(app, identity, trust_domain).await?;
             }
             Err(error) => return Err(error.into()),
         }
@@ -194,12 +197,21 @@ pub async fn issue(
     Err(ApiError::unavailable("the authority is being changed by others all the time; try again"))
 }
 
+/// The time by this clock, or that of the last change of what is published, where another tower's clock is a little ahead.
+async fn now_or_just_published(app: &App, tenant: &Name) -> Answer<OffsetDateTime> {
+    let now = app.clock.now();
+    let publication = Publication::load(&app.db, tenant).await?.map(|stored| *stored.value);
+    let at = Publication::effective(publication, now);
+    Ok(if at - now <= CLOCK_SKEW.to_time() { at } else { now })
+}
+
 fn sign(
     authorities: &Authorities,
     id: &SpiffeId,
-    ttl: Duration,
+    until: OffsetDateTime,
     now: OffsetDateTime,
 ) -> Result<Issued, authority::Error> {
+    let ttl = Duration::seconds(until.unix_timestamp() - now.unix_timestamp());
     let authority = authorities.authority(now)?;
     let name = authorities.issuing(now).ok_or(authority::Error::NoAuthority)?.clone();
     let key = PrivateKey::generate(KeyType::EcdsaP256)?;
@@ -210,7 +222,8 @@ fn sign(
 
 /// Makes the authority that is to issue and has no certificate that it could issue with. Nobody can verify with what was there
 /// before, if anything was, so that it signs at once. Somebody else may be faster.
-async fn make(app: &App, identity: &Identity, trust_domain: &TrustDomain, now: OffsetDateTime) -> Answer<()> {
+async fn make(app: &App, identity: &Identity, trust_domain: &TrustDomain) -> Answer<()> {
+    let now = app.clock.now();
     let tenant = identity.tenant();
     let name = identity.issuing_authority()?;
     let stored = rings::load::<AuthorityRing>(&app.db, tenant, &name).await?;
@@ -233,6 +246,8 @@ async fn make(app: &App, identity: &Identity, trust_domain: &TrustDomain, now: O
     for command in ring.due(now) {
         rings::perform(app, &mut ring, command).await?;
     }
+    // Making a key took its time.
+    let now = app.clock.now();
     issuing.switch(&mut ring, before.at_hand(), now)?;
 
     let issuing_key = layout::issuing_authorities(tenant);

@@ -114,8 +114,8 @@ pub fn authority_error(error: &keyward_svid::x509::authority::Error) -> FieldErr
     let text = error.to_string();
     match error.field() {
         Some(field) => {
-            let message = text.strip_prefix(&format!("`{field}` ")).unwrap_or(&text);
-            FieldError::new(field, message.to_owned())
+            let problem = text.strip_prefix(&format!("`{field}`")).map(|problem| format!("it{problem}"));
+            FieldError::new(field, problem.unwrap_or(text))
         }
         None => FieldError::new(Field::root(), text),
     }
@@ -264,9 +264,9 @@ mod tests {
         assert!(text.starts_with("document 2, line 17, ") && text.contains("`system/ca/edge`"), "{text}");
         let yaml = |field: &str| format!("x-path: system/ca/edge\nx-operation: create\nname: edge\n{field}\n");
         for (field, problem) in [
-            ("subject-country: Germany", "`subject-country`: is not a country code of two letters"),
-            ("subject-organization: ''", "`subject-organization`: is empty"),
-            ("ttl: 11d", "`ttl`: is 11d, but 12d to 3650d are allowed"),
+            ("subject-country: Germany", "`subject-country`: it is not a country code of two letters"),
+            ("subject-organization: ''", "`subject-organization`: it is empty"),
+            ("ttl: 11d", "`ttl`: it is 11d, but 12d to 3650d are allowed"),
         ] {
             let text = refused(&yaml(field));
             assert!(text.starts_with("document 1, line 4, ") && text.contains(problem), "{text}");

@@ -50,7 +50,7 @@ pub async fn own_svid(app: &App, now: OffsetDateTime) -> Answer<Arc<KeyedSvid>> 
     }
     let id =
         SpiffeId::from_segments(&trust_domain, [PATH]).map_err(|error| ApiError::inapplicable(error.to_string()))?;
-    let svid = Arc::new(authorities::issue(app, &identity, &id, &trust_domain, TTL, now).await?.svid);
+    let svid = Arc::new(authorities::issue(app, &identity, &id, &trust_domain, now.saturating_add(TTL)).await?.svid);
     tracing::info!(%id, serial = svid.svid().serial(), "the tower's own SVID was issued");
     *last = Some(Kept { svid: Arc::clone(&svid), trust_domain, made: now });
     Ok(svid)

@@ -190,6 +190,42 @@ async fn values_out_of_range() {
         assert_eq!(subject.json("POST", &path, &json!({"ttl": life}).to_string()).await.status, 400, "{life}");
     }
 
+    // Authorities: lives that no rotation fits into, names that no certificate holds.
+    let authority = "/v1/config/system/ca/a";
+    for (field, value) in [
+        ("ttl", json!("11d23h59m59s")),
+        ("ttl", json!("3650d1s")),
+        ("ttl", json!(90)),
+        ("key-type", json!("aes256-gcm96")),
+        ("key-type", json!("rsa-1024")),
+        ("subject-country", json!("D")),
+        ("subject-country", json!("DEU")),
+        ("subject-country", json!("Ä1")),
+        ("subject-country", json!(["DE"])),
+        ("subject-organization", json!("x".repeat(65))),
+        ("subject-organizational-unit", json!("")),
+        ("subject-locality", json!("x".repeat(129))),
+        ("subject-province", json!("a\0b")),
+        ("subject-common-name", json!("a\nSubject: CN=b")),
+        ("subject-comon-name", json!("a")),
+        ("distribute", json!({"to": "moon"})),
+    ] {
+        let mut document = json!({"name": "a"});
+        document[field] = value.clone();
+        let answer = subject.json("PUT", authority, &document.to_string()).await;
+        assert!(answer.refused(400).contains(&format!("`{field}")), "{field} {value}: {}", answer.text());
+        let yaml = format!("x-path: system/ca/a\nx-operation: create\nname: a\n{field}: {value}\n");
+        let answer = subject.bulk(yaml).await;
+        assert!(answer.refused(400).starts_with("document 1, line 4, "), "{field} {value}: {}", answer.text());
+    }
+    for body in [r#"{"name":"r","token-spiffe-x509":{"ttl":"1d1s"}}"#, r#"{"name":"r","token-spiffe-x509":{"ttl":0}}"#]
+    {
+        assert!(subject.json("PUT", &role, body).await.refused(400).contains("`token-spiffe-x509.ttl`"), "{body}");
+    }
+    for body in [r#"{"name":"r","token-spiffe-x509":true}"#, r#"{"name":"r","token-spiffe-x509":{"life":"1h"}}"#] {
+        assert!(subject.json("PUT", &role, body).await.refused(400).contains("`token-spiffe-x509"), "{body}");
+    }
+
     // No SPIFFE ID of more than 2048 bytes can come about.
     for (length, expected) in
         [(256, "a trust domain of 256 bytes is too long"), (3000, "a trust domain of 3000 bytes is too long")]

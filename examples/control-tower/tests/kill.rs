@@ -33,7 +33,11 @@ use std::{
 };
 
 use control_tower::store::sqlite;
-use keyward_svid::{JwkSet, JwtBundle, KeyUse, Verifier, VerifyOptions};
+use keyward_svid::{
+    JwkSet, JwtBundle, KeyUse, Verifier, VerifyOptions,
+    bundle::Bundle,
+    x509::{X509Verifier, X509VerifyOptions, chain_from_pem},
+};
 use process::{Api, Reply, Tower, program, rounds, run, signal};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -71,6 +75,7 @@ x-operation: replace
 name: worker
 token-period: 1d
 token-spiffe-jwt: {{jwt-audiences: [kill-test]}}
+token-spiffe-x509: {{}}
 distribute: {{deployments: [g-{n}]}}
 ---
 x-path: strongbox/transit-keys/extra-{n}
@@ -168,6 +173,7 @@ struct Token {
     accessor: String,
     expires: String,
     jwt_svid: Option<String>,
+    x509_svid: Option<String>,
     /// Whether a refresh was sent and not answered.
     refreshing: bool,
     revoked: Done,
@@ -217,6 +223,7 @@ impl Answered {
             accessor,
             expires: text("expires").unwrap(),
             jwt_svid: text("jwt-svid"),
+            x509_svid: answer["x509-svid"]["cert"].as_str().map(str::to_owned),
             refreshing: false,
             revoked: Done::No,
         });
@@ -442,6 +449,11 @@ async fn examine(tower: &Tower, admin: &str, known: &Answered, log: &mut Log) ->
     let set = tower.call("GET", jwks, None, None).await;
     let keys = JwkSet::from_json(&set.bytes, KeyUse::Signature).unwrap();
     let bundle = JwtBundle::new("localhost".parse().unwrap(), keys);
+    let whole = tenant["bundle-url"].as_str().unwrap().strip_prefix(&tower.url).unwrap();
+    let whole = tower.call("GET", whole, None, None).await;
+    let authorities = Bundle::from_json("localhost".parse().unwrap(), &whole.bytes).unwrap();
+    assert!(authorities.x509().authorities().len() <= 1, "one authority, whenever the first login was killed");
+    let x509_verifier = X509Verifier::new(X509VerifyOptions::default());
     let verifier = Verifier::new(["kill-test"], VerifyOptions::default()).unwrap();
     for token in &known.tokens {
         let state = tower.get(TOKEN, &token.text).await;
@@ -461,6 +473,11 @@ async fn examine(tower: &Tower, admin: &str, known: &Answered, log: &mut Log) ->
         }
         if let Some(svid) = &token.jwt_svid {
             let svid = verifier.verify(svid, &bundle, OffsetDateTime::now_utc()).unwrap();
+            assert_eq!(svid.id().as_str(), "spiffe://localhost/approle/worker");
+        }
+        if let Some(svid) = &token.x509_svid {
+            let chain = chain_from_pem(svid).unwrap();
+            let svid = x509_verifier.verify(&chain, authorities.x509(), OffsetDateTime::now_utc()).unwrap();
             assert_eq!(svid.id().as_str(), "spiffe://localhost/approle/worker");
         }
     }

@@ -17,6 +17,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use keyward_keys::PrivateKey;
 use process::{Reply, Tower, WALK, program, run};
 use serde_json::{Value, json};
 
@@ -53,6 +54,18 @@ impl Secrets {
             self.add("the signature of a jwt-svid", text.rsplit('.').next().unwrap());
         }
         text
+    }
+
+    /// The X.509-SVID of an answer: its key, whole, by lines, and the number that it comes to.
+    fn take_x509(&mut self, answer: &Value) {
+        let pem = answer["x509-svid"]["private-key"].as_str().unwrap();
+        for line in pem.lines().filter(|line| !line.starts_with('-') && line.len() > 16) {
+            self.add("a line of an X.509-SVID's key", line);
+        }
+        let key = PrivateKey::from_pkcs8_pem(pem).unwrap().to_pkcs8_der().unwrap();
+        self.add("an X.509-SVID's key", key.as_slice());
+        // PrivateKeyInfo of a P-256 key: the number begins at byte 36 (RFC 5958 §2, RFC 5915 §3).
+        self.add("the number of an X.509-SVID's key", &key[36..68]);
     }
 
     fn found(&self, bytes: &[u8]) -> Vec<&str> {
@@ -149,7 +162,9 @@ async fn nothing_secret_is_written() {
     let bulk = "x-path: strongbox/transit-keys/vault\nx-operation: create\nname: vault\n---\n\
         x-path: strongbox/transit-keys/sign\nx-operation: create\nname: sign\ncipher: ecdsa-p256\n---\n\
         x-path: strongbox/authentication/approles/weak\nx-operation: create\nname: weak\nweak-secret-id: true\n\
-        fixed-role-id: 5f1d7e0c-93aa-4d2b-8f64-2b7c9e01ad35\n";
+        fixed-role-id: 5f1d7e0c-93aa-4d2b-8f64-2b7c9e01ad35\n---\n\
+        x-path: strongbox/authentication/approles/payments\nx-operation: merge\ntoken-spiffe-x509: {}\n---\n\
+        x-path: system/ca/edge\nx-operation: create\nname: edge\nkey-type: rsa-2048\n";
     tower.bulk(&admin, bulk).await.ok();
     secrets.add("the role-id of a role without secret-ids", "5f1d7e0c-93aa-4d2b-8f64-2b7c9e01ad35");
     let role_id = tower.get(ROLE, &admin).await.ok()["role-id"].as_str().unwrap().to_owned();
@@ -165,11 +180,17 @@ async fn nothing_secret_is_written() {
         let login = tower.log_in(&role_id, secret_id).await.ok();
         workload = secrets.take(&login, "token");
         secrets.take(&login, "jwt-svid");
+        secrets.take_x509(&login);
     }
     let weak = "5f1d7e0c-93aa-4d2b-8f64-2b7c9e01ad35";
     secrets.take(&tower.log_in(weak, weak).await.ok(), "token");
     let fresh = tower.post(&format!("{TOKEN}/refresh"), &workload, json!({})).await.ok();
     secrets.take(&fresh, "jwt-svid");
+    secrets.take_x509(&fresh);
+    for name in ["own", "edge"] {
+        written.add("authorities", &tower.get(&format!("/v1/state/system/ca/{name}"), &admin).await.bytes);
+    }
+    written.add("bundle", &tower.call("GET", "/v1/get-spiffe-bundle", None, None).await.bytes);
     let vault = [("x-vault-token", workload.as_str())];
     process::send(tower.request("GET", TOKEN, None).header(vault[0].0, vault[0].1)).await.ok();
     let plaintext = "the plaintext of the crown jewels";

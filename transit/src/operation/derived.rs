@@ -58,9 +58,7 @@ impl Derived {
 pub(super) fn ed25519(root: &PrivateKey, context: &[u8]) -> Result<PrivateKey, Error> {
     let cannot = || keyward_keys::Error::Backend { operation: "key derivation" };
     let seed = root.ed25519_seed()?.ok_or_else(cannot)?;
-    let spki = root.public_key().to_spki_der();
-    // RFC 8410 §4: the key is what the structure ends with.
-    let public = spki.last_chunk::<32>().ok_or_else(cannot)?;
+    let public = root.public_key().ed25519_bytes().ok_or_else(cannot)?;
     let mut secret = Zeroizing::new([0; 64]);
     secret.iter_mut().zip(seed.iter().chain(public)).for_each(|(to, from)| *to = *from);
     let mut derived = Zeroizing::new([0; 32]);

@@ -24,11 +24,24 @@ pub enum Marshaling {
     Jws,
 }
 
+/// The length of the salt of an RSASSA-PSS signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SaltLength {
+    /// As long as the digest (RFC 7518 §3.5); what is signed has it always.
+    #[default]
+    Digest,
+    /// Any, where a signature is verified.
+    Any,
+    /// So many bytes.
+    Bytes(usize),
+}
+
 /// The padding of an RSA signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RsaPadding {
-    /// RSASSA-PSS (RFC 8017 §8.1) with a salt as long as the digest.
+    /// RSASSA-PSS (RFC 8017 §8.1), with the same hash function for digest and mask.
     #[default]
     Pss,
     /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
@@ -46,12 +59,33 @@ pub struct SignOptions {
     pub hash: Option<HashFunction>,
     /// The form of the signature.
     pub marshaling: Marshaling,
+    /// The length of the salt, with PSS.
+    pub salt: SaltLength,
 }
 
 impl SignOptions {
     /// These options.
     pub const fn new(algorithm: Option<Algorithm>, marshaling: Marshaling) -> Self {
-        Self { algorithm, hash: None, marshaling }
+        Self { algorithm, hash: None, marshaling, salt: SaltLength::Digest }
+    }
+
+    /// With this length of the salt, where a signature has one.
+    #[must_use]
+    pub const fn with_salt(self, salt: SaltLength) -> Self {
+        Self { salt, ..self }
+    }
+
+    /// The salt's length where it is another than the digest's, and the hash function of digest and mask.
+    fn other_salt(&self, algorithm: Algorithm) -> Option<(HashFunction, Option<usize>)> {
+        let hash = match algorithm {
+            Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => algorithm.hash()?,
+            _ => return None,
+        };
+        match self.salt {
+            SaltLength::Bytes(bytes) if bytes != hash.length() => Some((hash, Some(bytes))),
+            SaltLength::Any => Some((hash, None)),
+            _ => None,
+        }
     }
 
     /// The options for a hash function and, with RSA, a padding: the way in which Vault's clients say it. Ed25519 has
@@ -81,7 +115,7 @@ impl SignOptions {
                 let algorithm = algorithm.ok_or(Error::SignOptions { cipher, hash })?;
                 Ok(Self::new(Some(algorithm), marshaling))
             }
-            _ => Ok(Self { algorithm: Some(default), hash: Some(hash), marshaling }),
+            _ => Ok(Self { hash: Some(hash), ..Self::new(Some(default), marshaling) }),
         }
     }
 }
@@ -102,8 +136,8 @@ pub enum Input<'a> {
 /// # Errors
 /// [`Error::Unsupported`] when the cipher does not sign, [`Error::SignsJwts`] when the ring signs tokens: a signature
 /// over any text could be a token. [`Error::NotActive`] while no version is active, [`Error::Version`] for another that
-/// cannot, [`Error::Context`] for a context that is missing or not taken, [`Error::Keys`] when algorithm or digest do not
-/// fit the cipher or the backend fails.
+/// cannot, [`Error::Context`] for a context that is missing or not taken, [`Error::SaltLength`] for a salt of another length
+/// than the digest's, [`Error::Keys`] when algorithm or digest do not fit the cipher or the backend fails.
 #[derive(Debug, Clone, Copy)]
 pub struct Sign<'a> {
     input: Input<'a>,
@@ -141,6 +175,9 @@ impl<'a> Sign<'a> {
         let version = ring.producing(self.version, now)?;
         let key = version.signing().ok_or_else(|| ring.not_active())?;
         let algorithm = self.options.algorithm.unwrap_or(key.algorithm);
+        if let Some((hash, Some(found))) = self.options.other_salt(algorithm) {
+            return Err(Error::SaltLength { found, possible: hash.length() });
+        }
         let derived = if ring.config().derived { Some(ed25519(&key.private, self.context)?) } else { None };
         let key = derived.as_ref().unwrap_or(&key.private);
         let mut text = prefixed(version.number, 700);
@@ -227,6 +264,12 @@ impl<'a> Verify<'a> {
 
     fn raw(&self, key: &PublicKey, algorithm: Algorithm, signature: &[u8]) -> Result<(), keyward_keys::Error> {
         let digest = digest(self.input, self.options.hash, algorithm);
+        if let Some((hash, salt)) = self.options.other_salt(algorithm) {
+            return match digest {
+                Hashed::Here(message) => key.verify_pss(hash, salt, &hash.digest(message), signature),
+                Hashed::Elsewhere(digest) => key.verify_pss(hash, salt, &digest, signature),
+            };
+        }
         match (self.options.marshaling, digest) {
             (Marshaling::Asn1, Hashed::Here(message)) => key.verify_asn1(algorithm, message, signature),
             (Marshaling::Jws, Hashed::Here(message)) => key.verify(algorithm, message, signature),

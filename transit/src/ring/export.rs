@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use keyward_keys::PublicKey;
+use keyward_keys::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::record::encode;
@@ -73,6 +73,37 @@ impl ExportedKey {
             ExportedKey::Private(document) => pem("PRIVATE KEY", document),
             ExportedKey::Public(key) => pem("PUBLIC KEY", &key.to_spki_der()),
         }
+    }
+}
+
+impl ExportedKey {
+    /// The key as Vault and OpenBao export it: an RSA or elliptic-curve private key as PEM in the form before PKCS#8
+    /// (`RSA PRIVATE KEY`, `EC PRIVATE KEY`), an Ed25519 one as base64 of seed and public key, an Ed25519 public key as
+    /// base64 of its 32 bytes, all others as [`to_text`](Self::to_text). Only RSA keys end in a line feed.
+    ///
+    /// # Errors
+    /// [`Error::Keys`] when the backend cannot encode the key.
+    pub fn to_vault_text(&self) -> Result<Zeroizing<String>, Error> {
+        let (mut text, keeps_line_feed) = match self {
+            ExportedKey::Private(document) => {
+                let key = PrivateKey::from_pkcs8_der(document)?;
+                let text = match (key.ed25519_seed()?, key.public_key().ed25519_bytes()) {
+                    (Some(seed), Some(public)) => encode(&Zeroizing::new([*seed, *public].concat())),
+                    _ => key.to_traditional_pem()?,
+                };
+                (text, key.public_key().rsa_bits().is_some())
+            }
+            ExportedKey::Public(key) => {
+                let text = key.ed25519_bytes().map_or_else(|| self.to_text(), |bytes| encode(bytes));
+                (text, key.rsa_bits().is_some())
+            }
+            ExportedKey::Symmetric(_) => (self.to_text(), false),
+        };
+        if !keeps_line_feed {
+            let length = text.trim_end().len();
+            text.truncate(length);
+        }
+        Ok(text)
     }
 }
 

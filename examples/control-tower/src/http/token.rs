@@ -90,8 +90,7 @@ impl Svids {
             svids.jwt = Some(Zeroizing::new(minted.jwt_svid));
         }
         if let Some(grant) = record.x509_svid() {
-            let ttl = time::Duration::seconds(grant.expires.unix_timestamp() - now.unix_timestamp());
-            let issued = authorities::issue(app, &identity, &id, &trust_domain, ttl, now).await?;
+            let issued = authorities::issue(app, &identity, &id, &trust_domain, grant.expires).await?;
             let svid = issued.svid.svid();
             noted = noted.with("authority", issued.authority.as_str()).with("serial", svid.serial());
             svids.x509 = Some((svid.chain_pem(), issued.svid.key_pem().map_err(ApiError::internal)?));
