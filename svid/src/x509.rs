@@ -5,7 +5,6 @@ mod bundle;
 mod certificate;
 mod constraints;
 pub mod delegation;
-#[allow(dead_code, unused_imports)] // until all that reads and writes certificates is here
 mod der;
 mod encoding;
 mod error;

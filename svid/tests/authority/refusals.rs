@@ -1,6 +1,6 @@
 //! What an authority refuses, with its texts.
 
-use keyward_keys::{Algorithm, ErrorKind, KeyType, PublicKey};
+use keyward_keys::{Algorithm, ErrorKind, KeyType, PublicKey, Signer};
 use keyward_spiffe_id::Pattern;
 use keyward_svid::x509::authority::{
     Authority, AuthorityRequest, Error, IntermediateRequest, Issuer, LeafRequest, Subject,
@@ -9,8 +9,8 @@ use time::Duration;
 
 use crate::support::{ID, NOW, TRUST_DOMAIN, leaf_request, public_key, rng, root, signer, site};
 
-fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, ErrorKind) {
-    let error = result.unwrap_err();
+fn told<T>(result: Result<T, Error>) -> (String, ErrorKind) {
+    let Err(error) = result else { panic!("it was done") };
     (error.to_string(), error.kind())
 }
 
@@ -133,6 +133,61 @@ fn keys_and_certificates_that_do_not_belong_together() {
     assert_eq!(
         told(request.prepare(&key, Algorithm::Es256, &mut rng(), NOW + Duration::DAY)).1,
         ErrorKind::Unavailable
+    );
+}
+
+/// A device that was told to sign otherwise.
+struct Changed<'a>(&'a keyward_keys::KeySigner, std::cell::Cell<Algorithm>);
+
+impl Signer for Changed<'_> {
+    fn algorithm(&self) -> Algorithm {
+        self.1.get()
+    }
+
+    fn kid(&self) -> &str {
+        self.0.kid()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, keyward_keys::Error> {
+        self.0.private_key().sign(self.1.get(), message)
+    }
+}
+
+#[test]
+fn signers_that_change_or_fail() {
+    let root = crate::support::root_with(KeyType::Rsa2048, Algorithm::Rs256);
+    let device = Changed(root.signer(), Algorithm::Rs256.into());
+    let authority = Authority::from_parts(&device, [root.certificate().clone()]).unwrap();
+    let issue = || authority.issue(&leaf_request(KeyType::EcdsaP256), &mut rng(), NOW);
+    assert!(issue().is_ok());
+    device.1.set(Algorithm::Ps256);
+    assert_eq!(
+        told(issue()),
+        (
+            "the signer signs with `PS256`, but the authority's certificates say `RS256`".into(),
+            ErrorKind::Misconfigured
+        )
+    );
+    device.1.set(Algorithm::Es256);
+    assert_eq!(told(Authority::from_parts(&device, [root.certificate().clone()])).1, ErrorKind::Misconfigured);
+
+    struct Silent;
+    impl Signer for Silent {
+        fn algorithm(&self) -> Algorithm {
+            Algorithm::Rs256
+        }
+
+        fn kid(&self) -> &str {
+            "silent"
+        }
+
+        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, keyward_keys::Error> {
+            Err(keyward_keys::Error::SignerFailed { reason: "timeout".to_owned() })
+        }
+    }
+    assert_eq!(
+        told(Authority::from_parts(Silent, [root.certificate().clone()])),
+        ("the signer failed: timeout".into(), ErrorKind::Unavailable)
     );
 }
 
