@@ -1,18 +1,15 @@
 """Writes x509-svid.json: certificates right and wrong. None is made with the code that the table judges."""
 
-import json
 import pathlib
 
-from cryptography import x509 as reader
-
-from forge import DAY, HOUR, MINUTE, NOW, TRUE, YEAR, Table, b64, bits, ec_key, ecdsa_der, ed_key, integer, octets, oid, pkcs8, rsa_key, seq, spki, tlv, utf8
-from x509 import (Party, aki, authority, bc, certificate, delegation, dn, dns, eku, email, ext, generalized, ip, ku, leaf, san, ski, subtrees, uri, utc)
+from forge import DAY, HOUR, NOW, YEAR, Table, b64, bits, ec_key, ed_key, oid, pkcs8, rsa_key, seq, tlv
+from x509 import Party, aki, authority, bc, certificate, delegation, dn, dns, eku, email, ext, ip, ku, leaf, san, subtrees, uri, utc
 
 HERE = pathlib.Path(__file__).parent
 ID = "spiffe://td.example/w"
 CERTIFICATES = {}
 T = Table("x509-svid", keys={"leaf": b64(pkcs8(ec_key("x509 leaf")))}, certificates=CERTIFICATES)
-# What the peers said, by case: a letter each for openssl, webpki and spiffe-rs. Written by hand from their answers.
+# What the peers said, by case: a letter each for openssl, webpki and spiffe-rs.
 PEERS = dict(line.split() for line in (HERE / "peers-x509.txt").read_text().splitlines() if line and not line.startswith("#"))
 NAMES = ["openssl", "webpki", "spiffe-rs"]
 
@@ -426,5 +423,4 @@ rotation("life", "90 days: the next authority is published a day before it signs
 rotation("short", "the shortest life, 12 days", [(0, [1], 1), (6, [1, 2], 1), (7, [1, 2], 2), (11, [2], 2), (12, [2, 3], 2)], ttl=12)
 rotation("stopped", "nobody ran the schedule: once the last authority is over, nothing is issued", [(0, [1], 1), (91, [], 0)], "expired", until=10)
 
-if __name__ == "__main__":
-    T.write()
+T.write()

@@ -83,7 +83,7 @@ fn verify(case: &Case, bundles: &BTreeMap<String, JwtBundle>) -> Judgement {
     Ok(Map::from_iter([("subject".to_owned(), json!(svid.id().as_str()))]))
 }
 
-fn verify_reason(error: &VerifyError) -> &'static str {
+pub(crate) fn verify_reason(error: &VerifyError) -> &'static str {
     match error {
         VerifyError::TooLong { .. } | VerifyError::Claim { problem: ClaimProblem::TooMany(_), .. } => "limit",
         VerifyError::NotCompact { .. } | VerifyError::Encoding { .. } | VerifyError::Json { .. } => "format",

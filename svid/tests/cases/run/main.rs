@@ -11,7 +11,10 @@
     clippy::disallowed_types
 )]
 
+mod bundle;
 mod coverage;
+mod federation;
+mod generators;
 mod jwt_svid;
 mod peers;
 mod spiffe_id;

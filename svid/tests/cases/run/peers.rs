@@ -28,7 +28,7 @@ fn spiffe_rs() {
 }
 
 #[test]
-#[ignore = "needs the openssl command, 3.0 or later: run by .ci/run"]
+#[ignore = "needs the openssl command: run by .ci/run"]
 fn openssl() {
     let (table, chains) = Chains::read();
     let folder = tempfile::tempdir().unwrap();

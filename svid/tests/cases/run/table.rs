@@ -173,7 +173,7 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
 
 #[test]
 fn every_case_is_well_formed() {
-    for kind in KINDS.iter().filter(|kind| folder().join(format!("{kind}.json")).exists()) {
+    for kind in KINDS {
         let table = Table::read(kind);
         let mut ids = std::collections::BTreeSet::new();
         for case in &table.cases {
