@@ -8,7 +8,9 @@ use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
 use keyward_svid::x509::authority::{
     Authority, AuthorityRing, CaConfig, Error, IntermediateRequest, IssuingAuthorities, LeafRequest,
 };
-use keyward_transit::{CLOCK_SKEW, Command, DISTRIBUTION_DELAY, FirstActivation, Kek, KekSet, Phase, RecordError};
+use keyward_transit::{
+    CLOCK_SKEW, Command, Compromised, DISTRIBUTION_DELAY, FirstActivation, Kek, KekSet, Phase, RecordError,
+};
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
@@ -342,6 +344,28 @@ fn a_version_is_prepared_active_and_retired() {
     perform(&mut ring, at(89));
     assert_eq!(ring.versions(at(89)).len(), 2);
     assert_eq!(restart(&ring).versions(at(89)), ring.versions(at(89)));
+}
+
+#[test]
+fn a_compromised_authority_is_out_at_once() {
+    let mut ring = ring("a", 90, FirstActivation::AtOnce, NOW);
+    let renewed = NOW + Duration::days(84);
+    perform(&mut ring, renewed);
+    let now = renewed + Duration::HOUR;
+    let before = ring.published(now);
+    let (leaf, chain) = (leaf(Duration::HOUR), ring.authority(now).unwrap());
+    let chain = chain.issue(&leaf, &mut rng(), now).unwrap().into_chain();
+
+    let Command::Generate { version, .. } = ring.rotate_compromised() else { panic!() };
+    let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
+    let replaced = ring.install_compromised(version, key, Compromised::Active, &mut rng(), now).unwrap();
+    assert_eq!((replaced.version, replaced.dropped), (3, vec![1, 2]));
+    let published = restart(&ring).published(now);
+    assert!(published.len() == 1 && !before.contains(&published[0]));
+    assert_eq!(ring.published_changed_at(now), Some(now));
+    assert!(verify(&chain, &before, now).is_ok() && verify(&chain, &published, now).is_err());
+    let chain = ring.authority(now).unwrap().issue(&leaf, &mut rng(), now).unwrap().into_chain();
+    assert!(verify(&chain, &published, now).is_ok());
 }
 
 #[test]

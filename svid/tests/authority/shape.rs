@@ -1,6 +1,6 @@
 //! The bytes of what is issued.
 
-use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey, Signer as _};
+use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey, PublicKey, Signer as _, sha256};
 use keyward_svid::x509::authority::{Authority, AuthorityRequest, Issuer, LeafRequest, Subject, SubjectField};
 use proptest::prelude::*;
 use time::Duration;
@@ -40,6 +40,27 @@ fn a_leaf_is_exactly_what_the_standard_asks_for() {
     let chain = root().issue(&named, &mut rng(), NOW).unwrap().into_chain();
     assert!(holds(&chain[0], &extension(&[0x55, 0x1d, 17], false, &names)));
     assert!(webpki(&chain, &[root().certificate().clone()], NOW).is_err(), "another root, though of the same key");
+}
+
+/// RFC 7093 §2, method 1: of the bit string, which ends the document.
+fn key_identifier(key: &PublicKey, bits: usize) -> [u8; 20] {
+    let spki = key.as_spki_der();
+    sha256(&spki[spki.len() - bits..])[..20].try_into().unwrap()
+}
+
+#[test]
+fn key_identifiers_lead_from_leaf_to_root() {
+    let root = root();
+    let site = site(&root, KeyType::EcdsaP384);
+    let chain = site.issue(&leaf_request(KeyType::Ed25519), &mut rng(), NOW).unwrap().into_chain();
+    let leaf = key_identifier(&public_key(KeyType::Ed25519), 32);
+    let middle = key_identifier(&public_key(KeyType::EcdsaP384), 97);
+    let top = key_identifier(&public_key(KeyType::EcdsaP256), 65);
+    let subject = |id: [u8; 20]| extension(&[0x55, 0x1d, 14], false, &[&[4, 20][..], &id].concat());
+    let issuer = |id: [u8; 20]| extension(&[0x55, 0x1d, 35], false, &[&[0x30, 22, 0x80, 20][..], &id].concat());
+    assert!(holds(&chain[0], &subject(leaf)) && holds(&chain[0], &issuer(middle)));
+    assert!(holds(&chain[1], &subject(middle)) && holds(&chain[1], &issuer(top)));
+    assert!(holds(root.certificate(), &subject(top)) && !holds(root.certificate(), &[0x55, 0x1d, 35]));
 }
 
 #[test]

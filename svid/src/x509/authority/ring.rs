@@ -10,7 +10,8 @@ use keyward_config_values::{Duration, Name};
 use keyward_keys::{Algorithm, KeyType, PrivateKey};
 use keyward_spiffe_id::{TrustDomain, TrustDomainRef};
 use keyward_transit::{
-    AutoRotate, CLOCK_SKEW, Cipher, Command, FirstActivation, Material, Overlap, Ring, RingConfig, RingSigner, Schedule,
+    AutoRotate, CLOCK_SKEW, Cipher, Command, Compromised, FirstActivation, Material, Overlap, Replaced, Ring,
+    RingConfig, RingSigner, Schedule,
 };
 use rand_core::CryptoRng;
 use rustls_pki_types::CertificateDer;
@@ -155,16 +156,36 @@ impl AuthorityRing {
         rng: &mut impl CryptoRng,
         now: OffsetDateTime,
     ) -> Result<Command, Error> {
-        let at = self.ring.effective(now);
-        let algorithm = Algorithm::default_for(key.key_type());
-        let not_after = at.saturating_add(self.config.ttl.to_time());
-        let request = AuthorityRequest::new(self.trust_domain.clone(), self.subject.clone(), not_after);
-        let unsigned = request.prepare(key.public_key(), algorithm, rng, at)?;
-        let signature = key.sign_asn1(algorithm, unsigned.as_bytes())?;
-        let issuer = Issuer::new(algorithm, [unsigned.attach_der(&signature)?])?;
+        let issuer = self.certify(&key, rng, now)?;
         let command = self.ring.install(version, Material::from_private_key(key), now)?;
         self.issuers.push(Arc::new(issuer));
         Ok(command)
+    }
+
+    /// Asks for the rotation that ends a compromised key: see [`Ring::rotate_compromised`].
+    pub fn rotate_compromised(&self) -> Command {
+        self.ring.rotate_compromised()
+    }
+
+    /// Takes in the key that [`rotate_compromised`](Self::rotate_compromised) asked for: once the state is stored, its version
+    /// is published and signs, and the compromised ones are out of the published set, with everything that they signed.
+    /// Nothing overlaps: see [`Ring::install_compromised`].
+    ///
+    /// # Errors
+    /// As [`install`](Self::install), but for a pending version.
+    pub fn install_compromised(
+        &mut self,
+        version: u32,
+        key: PrivateKey,
+        compromised: Compromised,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> Result<Replaced, Error> {
+        let issuer = self.certify(&key, rng, now)?;
+        let material = Material::from_private_key(key);
+        let replaced = self.ring.install_compromised(version, material, compromised, now)?;
+        self.issuers.push(Arc::new(issuer));
+        Ok(replaced)
     }
 
     /// Destroys the key of a version that is over, as [`Command::Destroy`] asked. Its certificate stays on record.
@@ -210,6 +231,17 @@ impl AuthorityRing {
     /// [`Overlap::jwks_max_age`].
     pub fn max_age(&self) -> Duration {
         self.ring.max_age()
+    }
+
+    /// The certificate of a version that is created now with this key.
+    fn certify(&self, key: &PrivateKey, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Result<Issuer, Error> {
+        let at = self.ring.effective(now);
+        let algorithm = Algorithm::default_for(key.key_type());
+        let not_after = at.saturating_add(self.config.ttl.to_time());
+        let request = AuthorityRequest::new(self.trust_domain.clone(), self.subject.clone(), not_after);
+        let unsigned = request.prepare(key.public_key(), algorithm, rng, at)?;
+        let signature = key.sign_asn1(algorithm, unsigned.as_bytes())?;
+        Issuer::new(algorithm, [unsigned.attach_der(&signature)?])
     }
 
     fn issuer(&self, version: u32) -> Option<&Arc<Issuer>> {
