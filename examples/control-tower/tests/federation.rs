@@ -2,6 +2,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "federation/mtls.rs"]
+mod mtls;
+#[path = "federation/pair.rs"]
+mod pair;
 #[path = "support/source.rs"]
 mod source;
 mod support;
