@@ -37,8 +37,7 @@
 //! # What it does not do
 //!
 //! It fetches nothing, reads no clock, and remembers no token: a JWT-SVID that is shown twice is accepted twice. It
-//! knows no encrypted tokens, no JSON serialization of JWS, no `HS*`, no `none`, no EdDSA. X.509-SVIDs, whole SPIFFE
-//! bundles and federation are not here yet.
+//! knows no encrypted tokens, no JSON serialization of JWS, no `HS*`, no `none`, no EdDSA in tokens.
 //!
 //! # Features
 //!

@@ -29,7 +29,8 @@ fn parse(document: &Value) -> FederationConfig {
 #[test]
 fn whole_documents_there_and_back() {
     let whole = with(with(spiffe(), "refresh-interval", "10m"), "max-age", "12h");
-    for document in [web(), spiffe(), whole.clone()] {
+    let privately = with(web(), "bundle-endpoint-ca-pem", bundle(&[0], &[]).to_pem());
+    for document in [web(), privately, spiffe(), whole.clone()] {
         let config = parse(&document);
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(serde_json::to_value(&config).unwrap(), document);
@@ -91,6 +92,12 @@ fn contradictions_name_the_field_and_the_remedy() {
             "endpoint-spiffe-id",
             "`endpoint-spiffe-id` means nothing with `https-web`: remove it, or set `bundle-endpoint-profile` to \
              `https-spiffe`",
+        ),
+        (
+            with(spiffe(), "bundle-endpoint-ca-pem", bundle(&[0], &[]).to_pem()),
+            "bundle-endpoint-ca-pem",
+            "`bundle-endpoint-ca-pem` means nothing with `https-spiffe`: remove it, or set `bundle-endpoint-profile` to \
+             `https-web`",
         ),
         (
             with(spiffe(), "endpoint-spiffe-id", "spiffe://td.example"),
