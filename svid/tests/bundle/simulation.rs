@@ -198,13 +198,15 @@ fn two_trust_domains_rotate_a_hundred_times_and_no_verification_fails() {
         theirs.advance(at);
         us.fetch(&theirs, at);
         them.fetch(&ours, at);
-        if us.relationship.bundle(at).is_some() && them.relationship.bundle(at).is_some() {
+        // Twice a day somebody shows an identity to the other side.
+        let shows = (at - start).whole_hours() % 12 == 0;
+        if shows && us.relationship.bundle(at).is_some() && them.relationship.bundle(at).is_some() {
             us.verify(&theirs, at);
             them.verify(&ours, at);
         }
         at += STEP;
     }
-    assert!(us.verified > 4500 && them.verified > 4500, "{} and {}", us.verified, them.verified);
+    assert!(us.verified > 2300 && them.verified > 2300, "{} and {}", us.verified, them.verified);
     assert!(ours.published.sequence().unwrap() > 190, "{:?}", ours.published.sequence());
 
     // They revoke everything: within one refresh nothing of theirs is accepted.
