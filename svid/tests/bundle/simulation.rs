@@ -150,7 +150,8 @@ impl Peer {
         let shown = Shown { at, token: from.token(at), chain: from.chain("w", at) };
         self.check(&shown, at);
         self.shown.push_back(Shown { at: at + Duration::DAY - Duration::MINUTE, ..shown });
-        while let Some(shown) = self.shown.pop_front_if(|shown| shown.at <= at) {
+        while self.shown.front().is_some_and(|shown| shown.at <= at) {
+            let shown = self.shown.pop_front().unwrap();
             // The moment lies between two steps; the bundle is that of the step before it or newer.
             self.check(&shown, shown.at);
         }
