@@ -11,13 +11,15 @@ use keyward_spiffe_id::Pattern;
 
 use super::der::{NotDer, Reader, Writer, tag};
 
-/// The extension's object identifier: a random UUID under 2.25 (ITU-T X.667 §6.3).
-pub const OBJECT_IDENTIFIER: &str = "2.25.196551979888090776565355559270773051085";
+/// The extension's object identifier: a random UUID in parts of at most 24 bits, under the arc that Microsoft gives away for
+/// identifiers made so. Under 2.25 (ITU-T X.667 §6.3) it would be one number of 128 bits, and Go's certificate parser
+/// refuses any certificate with an identifier that has a part above 31 bits, critical or not.
+pub const OBJECT_IDENTIFIER: &str = "1.2.840.113556.1.8000.2554.37854.35020.28837.19955.45668.10352957.12209869";
 
 /// [`OBJECT_IDENTIFIER`] as the content of its DER element.
 pub(super) const OID: &[u8] = &[
-    0x69, 0x82, 0xa7, 0xde, 0xc4, 0xb3, 0x8e, 0x8a, 0xaa, 0xb7, 0xe7, 0xb2, 0xb2, 0xa7, 0xbf, 0x93, 0xed, 0xe9, 0x9d,
-    0x4d,
+    0x2a, 0x86, 0x48, 0x86, 0xf7, 0x14, 0x01, 0xbe, 0x40, 0x93, 0x7a, 0x82, 0xa7, 0x5e, 0x82, 0x91, 0x4c, 0x81, 0xe1,
+    0x25, 0x81, 0x9b, 0x73, 0x82, 0xe4, 0x64, 0x84, 0xf7, 0xf2, 0x3d, 0x85, 0xe9, 0x9d, 0x4d,
 ];
 
 /// The most patterns of one delegation.
@@ -54,6 +56,22 @@ mod tests {
         let mut der = Writer::default();
         encode(&patterns, &mut der);
         der.into_bytes()
+    }
+
+    #[test]
+    fn no_part_of_the_identifier_is_too_large_for_others() {
+        let mut parts: Vec<u64> = vec![0];
+        for byte in OID {
+            let last = parts.last_mut().unwrap();
+            *last = *last << 7 | u64::from(byte & 0x7f);
+            if byte & 0x80 == 0 {
+                parts.push(0);
+            }
+        }
+        assert_eq!(parts.pop(), Some(0));
+        assert!(parts.iter().all(|part| *part < 1 << 31));
+        let rest: String = parts[1..].iter().map(|part| format!(".{part}")).collect();
+        assert_eq!(format!("{}.{}{rest}", parts[0] / 40, parts[0] % 40), OBJECT_IDENTIFIER);
     }
 
     #[test]

@@ -103,7 +103,7 @@ def subtrees(permitted=(), excluded=(), critical=True):
     return ext("2.5.29.30", seq(trees(0xA0, permitted), trees(0xA1, excluded)), critical)
 
 
-DELEGATION = "2.25.196551979888090776565355559270773051085"
+DELEGATION = "1.2.840.113556.1.8000.2554.37854.35020.28837.19955.45668.10352957.12209869"
 
 
 def delegation(*patterns):

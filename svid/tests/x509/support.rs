@@ -179,35 +179,15 @@ pub(crate) fn name_constraints(permitted: &[(u8, &[u8])], excluded: &[(u8, &[u8]
 }
 
 impl Ca {
-    /// An intermediate that may sign for these IDs only. rcgen cannot write the object identifier: another one of the same
-    /// length is written and replaced.
+    /// An intermediate that may sign for these IDs only.
     pub(crate) fn delegate(&self, name: &str, patterns: &[&str]) -> Self {
         let value: Vec<u8> = patterns.iter().flat_map(|pattern| element(0x0c, pattern.as_bytes())).collect();
         self.delegate_raw(name, &element(0x30, &value))
     }
 
     pub(crate) fn delegate_raw(&self, name: &str, value: &[u8]) -> Self {
-        let wanted = delegation_oid();
-        let stand_in = CustomExtension::from_oid_content(&[2, 25, 1 << 62, 1 << 62, 1], value.to_vec());
-        let mut ca = self.intermediate(name, |params| params.custom_extensions.push(stand_in));
-        ca.der = self.resign(&ca.der, |tbs| {
-            let place = tbs.windows(3).position(|window| window == [6, 20, 105]).unwrap();
-            tbs[place + 2..][..wanted.len()].copy_from_slice(&wanted);
-        });
-        ca
+        let parts = keyward_svid::x509::delegation::OBJECT_IDENTIFIER.split('.').map(|part| part.parse().unwrap());
+        let extension = CustomExtension::from_oid_content(&parts.collect::<Vec<u64>>(), value.to_vec());
+        self.intermediate(name, |params| params.custom_extensions.push(extension))
     }
-}
-
-/// `2.25.<number>` in DER.
-fn delegation_oid() -> Vec<u8> {
-    let number = keyward_svid::x509::delegation::OBJECT_IDENTIFIER.strip_prefix("2.25.").unwrap();
-    let mut number: u128 = number.parse().unwrap();
-    let mut bytes = Vec::new();
-    while number > 0 || bytes.is_empty() {
-        bytes.push(u8::try_from(number & 0x7f).unwrap() | if bytes.is_empty() { 0 } else { 0x80 });
-        number >>= 7;
-    }
-    bytes.push(2 * 40 + 25);
-    bytes.reverse();
-    bytes
 }
