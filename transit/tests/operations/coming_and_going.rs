@@ -1,0 +1,147 @@
+//! Keys and rings that leave and come: export, import, backup.
+
+use super::*;
+
+fn exportable(cipher: Cipher) -> Ring {
+    let mut config = config(cipher);
+    config.exportable = true;
+    config.allow_plaintext_backup = true;
+    made(config)
+}
+
+#[test]
+fn only_exportable_rings_export_and_public_keys_always() {
+    let ring = ring(Cipher::EcdsaP256);
+    let text = "`exportable` of the ring is false, so it does not export keys";
+    for export in [Export::SigningKey, Export::HmacKey] {
+        assert_eq!(ring.export(export, None).unwrap_err().to_string(), text);
+    }
+    assert!(matches!(&ring.export(Export::PublicKey, None).unwrap()[0].key, ExportedKey::Public(_)));
+    let error = ring.export(Export::EncryptionKey, None).unwrap_err();
+    assert_eq!(error.to_string(), "a ring with the cipher `ecdsa-p256` cannot export an encryption key");
+
+    let mut ring = exportable(Cipher::EcdsaP256);
+    rotate(&mut ring, START);
+    assert_eq!(ring.export(Export::SigningKey, None).unwrap().len(), 2);
+    assert_eq!(ring.export(Export::SigningKey, Some(2)).unwrap()[0].version, 2);
+    let missing = |version| Error::Version { version, reason: "is not there" };
+    assert_eq!(ring.export(Export::SigningKey, Some(3)).unwrap_err(), missing(3));
+    ring.trim(2, START).unwrap();
+    assert_eq!(ring.export(Export::HmacKey, Some(1)).unwrap_err(), missing(1));
+    let shown = format!("{:?}", ring.export(Export::SigningKey, None).unwrap());
+    assert_eq!(shown, "[Exported { version: 2, key: Private(..) }]");
+    ring.sign_jwts(START).unwrap();
+    assert_eq!(ring.export(Export::SigningKey, None).unwrap_err(), Error::SignsJwts);
+    assert_eq!(ring.export(Export::PublicKey, None).unwrap().len(), 1);
+    assert_eq!("hmac-key".parse::<Export>(), Ok(Export::HmacKey));
+    assert_eq!(
+        "keys\n".parse::<Export>().unwrap_err().to_string(),
+        "`keys\\n` cannot be exported, only `encryption-key`, `signing-key`, `hmac-key` and `public-key`"
+    );
+}
+
+#[test]
+fn a_backup_comes_back_under_another_name_with_all_it_had() {
+    for cipher in QUICK {
+        let mut ring = exportable(cipher);
+        rotate(&mut ring, START);
+        let hmac = ring.perform(&Hmac::new(b"message", SHA).with_version(1), &mut rng(), START).unwrap();
+        let plain = ring.to_plaintext_backup().unwrap();
+        let again = Ring::from_plaintext_backup(&plain, Some("other".parse().unwrap())).unwrap();
+        assert_eq!(again.name().as_str(), "other");
+        assert_eq!(again.view(START).versions, ring.view(START).versions);
+        again.perform(&VerifyHmac::new(b"message", &hmac, SHA), &mut rng(), START).unwrap();
+        assert!(again.config().exportable);
+
+        let keks = KekSet::new(Kek::from_bytes(1, &[9; 32]).unwrap());
+        let sealed = ring.to_sealed_backup(keks.current(), "tenant 1", &mut rng()).unwrap();
+        assert_eq!(Ring::from_sealed_backup(&keks, "tenant 1", &sealed, None).unwrap().view(START), ring.view(START));
+        let elsewhere = Ring::from_sealed_backup(&keks, "tenant 2", &sealed, None).unwrap_err();
+        assert_eq!(elsewhere, RecordError::Refused);
+    }
+}
+
+#[test]
+fn a_plaintext_backup_needs_two_options_and_a_sealed_one_none() {
+    let ring = ring(Cipher::Aes256Gcm96);
+    let error = ring.to_plaintext_backup().unwrap_err();
+    assert_eq!(error.to_string(), "`exportable` of the ring is false, so it does not go into a plaintext backup");
+    let mut config = config(Cipher::Ed25519);
+    config.exportable = true;
+    let mut ring = made(config.clone());
+    let error = ring.to_plaintext_backup().unwrap_err();
+    assert!(error.to_string().starts_with("`allow-plaintext-backup` of the ring is false"), "{error}");
+    config.allow_plaintext_backup = true;
+    assert!(ring.reconfigure(config.clone(), START).unwrap());
+    assert!(ring.to_plaintext_backup().is_ok());
+    config.allow_plaintext_backup = false;
+    let error = ring.reconfigure(config, START).unwrap_err().to_string();
+    assert_eq!(error, "`allow-plaintext-backup` of a ring cannot change from `true` to `false`");
+    ring.sign_jwts(START).unwrap();
+    assert_eq!(ring.to_plaintext_backup().unwrap_err(), Error::SignsJwts);
+    let keks = KekSet::new(Kek::from_bytes(1, &[9; 32]).unwrap());
+    assert!(ring.to_sealed_backup(keks.current(), "", &mut rng()).is_ok());
+}
+
+#[test]
+fn a_text_that_is_no_backup_is_refused() {
+    let refused = |text: &str| Ring::from_plaintext_backup(text, None).unwrap_err().to_string();
+    assert_eq!(refused("?"), "the record holds no backup of a ring: it is not base64");
+    assert_eq!(refused(""), "the record holds no ring: it has no format number");
+    assert_eq!(refused(&STANDARD.encode(r#"{"format":1}"#)), "the record holds no ring: it has other members");
+    let newer = STANDARD.encode(r#"{"format":9}"#);
+    assert_eq!(refused(&newer), "the record has format 9, but this release knows formats up to 2");
+    let mut ring: serde_json::Value = serde_json::from_slice(
+        &STANDARD.decode(exportable(Cipher::Ed25519).to_plaintext_backup().unwrap().as_str()).unwrap(),
+    )
+    .unwrap();
+    ring["config"]["convergent-encryption"] = true.into();
+    assert_eq!(refused(&STANDARD.encode(ring.to_string())), "the record holds no ring: its options are refused");
+}
+
+#[test]
+fn an_import_is_a_rotation_with_a_key_from_elsewhere() {
+    let mut config = config(Cipher::Ed25519);
+    config.auto_rotate = usual();
+    let mut ring = made(config);
+    let document = keyward_keys::PrivateKey::generate(keyward_keys::KeyType::Ed25519).unwrap().to_pkcs8_der().unwrap();
+    let import = || Material::from_bytes(Cipher::Ed25519, &document).unwrap();
+    assert_eq!(ring.import(import(), START), Ok(Command::Publish { version: 2 }));
+    assert_eq!(ring.phase(2, START), Some(Phase::Pending));
+    assert!(matches!(ring.import(import(), START), Err(Error::Pending { version: 2, .. })));
+    let later = START + Duration::days(2);
+    assert!(matches!(ring.import(import(), later), Err(Error::KidReused { .. })));
+
+    let error = Material::from_bytes(Cipher::EcdsaP256, &document).unwrap_err();
+    assert_eq!(error, Error::WrongMaterial { cipher: Cipher::EcdsaP256 });
+    for (cipher, length, text) in [
+        (Cipher::Aes192Gcm96, 32, "a symmetric key of 32 bytes is not accepted, only 24"),
+        (Cipher::Hmac, 31, "a key for HMACs of 31 bytes is not accepted, only 32 to 512"),
+        (Cipher::Hmac, 513, "a key for HMACs of 513 bytes is not accepted, only 32 to 512"),
+        (Cipher::Rsa2048, 32, "not a valid PKCS#8 private key"),
+    ] {
+        let error = Material::from_bytes(cipher, &vec![1; length]).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::Malformed));
+    }
+    assert!(Material::from_bytes(Cipher::Hmac, &[1; 512]).is_ok());
+}
+
+#[test]
+fn options_that_decide_over_ciphertexts_cannot_change() {
+    let mut ring = derived(Cipher::Aes256Gcm96, true);
+    for (field, edit) in [
+        ("derived", (|config| config.derived = false) as fn(&mut RingConfig)),
+        ("convergent-encryption", |config| config.convergent_encryption = false),
+    ] {
+        let mut config = ring.config().clone();
+        edit(&mut config);
+        let error = ring.reconfigure(config, START).unwrap_err().to_string();
+        assert_eq!(error, format!("`{field}` of a ring cannot change from `true` to `false`"));
+    }
+    let mut config = config(Cipher::Rsa2048);
+    config.derived = true;
+    let error = Ring::new(config, FirstActivation::AtOnce, START).unwrap_err();
+    assert_eq!(error.to_string(), "`derived` needs a symmetric cipher or `ed25519`, not `rsa-2048`");
+    let options = SignOptions::new(Some(Algorithm::Ps256), Marshaling::Asn1);
+    assert_eq!(options.hash, None);
+}
