@@ -17,41 +17,35 @@ use zeroize::Zeroizing;
 use super::encrypt::NONCE;
 use crate::Error;
 
-/// The keys of one context.
-pub(super) struct Derived {
-    pub(super) key: AeadKey,
-    nonce: HmacKey,
-    bound_nonce: HmacKey,
+/// The key that encrypts in one context.
+pub(super) fn aead(root: &AeadKey, context: &[u8]) -> Result<AeadKey, Error> {
+    let mut bytes = Zeroizing::new(vec![0; root.algorithm().key_length()]);
+    hkdf_sha256(b"", root.as_bytes(), context, &mut bytes)?;
+    Ok(AeadKey::new(root.algorithm(), &bytes)?)
 }
 
-impl Derived {
-    pub(super) fn new(root: &AeadKey, context: &[u8]) -> Result<Self, Error> {
-        const NONCE_KEY: usize = 32;
-        let algorithm = root.algorithm();
-        let mut bytes = Zeroizing::new(vec![0; algorithm.key_length() + 2 * NONCE_KEY]);
-        hkdf_sha256(b"", root.as_bytes(), context, &mut bytes)?;
-        let (key, nonces) = bytes.split_at_checked(algorithm.key_length()).unwrap_or_default();
-        let (nonce, bound_nonce) = nonces.split_at_checked(NONCE_KEY).unwrap_or_default();
-        Ok(Self {
-            key: AeadKey::new(algorithm, key)?,
-            nonce: HmacKey::from_bytes(nonce),
-            bound_nonce: HmacKey::from_bytes(bound_nonce),
-        })
-    }
-
-    /// The nonce of convergent encryption.
-    pub(super) fn nonce(&self, associated_data: &[u8], plaintext: &[u8]) -> [u8; NONCE] {
-        let tag = if associated_data.is_empty() {
-            self.nonce.sign(HashFunction::Sha2_256, plaintext)
-        } else {
-            let length = u64::try_from(associated_data.len()).unwrap_or(u64::MAX).to_be_bytes();
-            let bound = Zeroizing::new([&length, associated_data, plaintext].concat());
-            self.bound_nonce.sign(HashFunction::Sha2_256, &bound)
-        };
-        let mut nonce = [0; NONCE];
-        nonce.iter_mut().zip(tag).for_each(|(to, from)| *to = from);
-        nonce
-    }
+/// The nonce of convergent encryption.
+pub(super) fn nonce(
+    root: &AeadKey,
+    context: &[u8],
+    associated_data: &[u8],
+    plaintext: &[u8],
+) -> Result<[u8; NONCE], Error> {
+    const KEY: usize = 32;
+    let before = root.algorithm().key_length() + if associated_data.is_empty() { 0 } else { KEY };
+    let mut bytes = Zeroizing::new(vec![0; before + KEY]);
+    hkdf_sha256(b"", root.as_bytes(), context, &mut bytes)?;
+    let key = HmacKey::from_bytes(bytes.get(before..).unwrap_or_default());
+    let tag = if associated_data.is_empty() {
+        key.sign(HashFunction::Sha2_256, plaintext)
+    } else {
+        let length = u64::try_from(associated_data.len()).unwrap_or(u64::MAX).to_be_bytes();
+        let bound = Zeroizing::new([&length, associated_data, plaintext].concat());
+        key.sign(HashFunction::Sha2_256, &bound)
+    };
+    let mut nonce = [0; NONCE];
+    nonce.iter_mut().zip(tag).for_each(|(to, from)| *to = from);
+    Ok(nonce)
 }
 
 /// The Ed25519 key of one context.

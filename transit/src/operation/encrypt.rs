@@ -7,9 +7,8 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::derived::Derived;
 use super::sealed::Sealed;
-use super::{Operation, prefixed, split};
+use super::{Operation, derived, prefixed, split};
 use crate::ring::{Key, Version};
 use crate::{Error, Ring};
 
@@ -229,7 +228,7 @@ impl Ring {
             Key::Aead(key) => {
                 let (nonce, sealed) = body.split_first_chunk::<NONCE>()?;
                 if self.config().derived {
-                    return Derived::new(key, what.context).ok()?.key.open(nonce, what.associated_data, sealed).ok();
+                    return derived::aead(key, what.context).ok()?.open(nonce, what.associated_data, sealed).ok();
                 }
                 key.open(nonce, what.associated_data, sealed).ok()
             }
@@ -243,16 +242,15 @@ impl Ring {
             let public = version.public.as_ref().ok_or_else(|| self.not_active())?;
             return Ok(public.key.encrypt_oaep(OAEP, what.plaintext)?);
         };
-        let derived = if self.config().derived { Some(Derived::new(key, what.context)?) } else { None };
-        let nonce = match &derived {
-            Some(derived) if self.config().convergent_encryption => derived.nonce(what.associated_data, what.plaintext),
-            _ => {
-                let mut nonce = [0; NONCE];
-                rng.fill_bytes(&mut nonce);
-                nonce
-            }
+        let nonce = if self.config().convergent_encryption {
+            derived::nonce(key, what.context, what.associated_data, what.plaintext)?
+        } else {
+            let mut nonce = [0; NONCE];
+            rng.fill_bytes(&mut nonce);
+            nonce
         };
-        let key = derived.as_ref().map_or(key, |derived| &derived.key);
+        let derived = if self.config().derived { Some(derived::aead(key, what.context)?) } else { None };
+        let key = derived.as_ref().unwrap_or(key);
         Ok([nonce.as_slice(), &key.seal(&nonce, what.associated_data, what.plaintext)?].concat())
     }
 
