@@ -259,7 +259,10 @@ async fn make(app: &App, identity: &Identity, trust_domain: &TrustDomain) -> Ans
     let mut writes = vec![rings::put(app, tenant, &ring)?, app.db.put(issuing_key, &record)?];
     publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     identity.claim_trust_domain(app, trust_domain, &mut guards, &mut writes).await?;
-    let audit = Actor::task(tenant, "issue").did("authority-make", now).with("authority", ring.name().as_str());
+    let mut audit = Actor::task(tenant, "issue").did("authority-make", now).with("authority", ring.name().as_str());
+    if let Some((name, value)) = ring.notes(now).pop().and_then(|note| note.identifier) {
+        audit = audit.with(name, value);
+    }
     match app.commit(guards, writes, audit).await? {
         Commit::Done(_) => app.tasks.rings_changed(),
         Commit::Conflict => tracing::debug!("another login made the authority"),

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::{
     app::App,
-    authorities::Authorities,
+    authorities::{self, Authorities},
     http::error::{Answer, ApiError},
     identity::Identity,
     publication::Publication,
@@ -33,6 +33,9 @@ pub async fn published(app: &App, tenant: &Tenant, now: OffsetDateTime) -> Answe
     for _ in 0..TRIES {
         let before = Publication::load(&app.db, &tenant.id).await?;
         let identity = Identity::load(&app.db, &tenant.id).await?;
+        if !identity.ever_published() && authorities::issuing(&app.db, &tenant.id).await?.is_none() {
+            return Ok(None);
+        }
         let trust_domain = identity.trust_domain(app, &tenant.name)?;
         let authorities = Authorities::load(&app.db, &tenant.id, &trust_domain).await?;
         let after = Publication::load(&app.db, &tenant.id).await?;

@@ -132,6 +132,9 @@ impl Set<AuthorityRing> {
         issuing: &mut IssuingAuthorities,
         name: Name,
     ) -> Answer<bool> {
+        if name == OWN && !issuing.ever_published() && !self.now.contains_key(&name) {
+            return Ok(false);
+        }
         let trust_domain = changes.trust_domain(identity).await?;
         // Whose trust domain was another is of no use to anybody who verifies identities of this one.
         let is_former = |name: &Name| self.now.get(name).is_some_and(|ring| !is_of(ring, &trust_domain));

@@ -37,7 +37,7 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path
     let issuing = authorities::issuing(&app.db, caller.tenant()).await?;
     let issues = issuing.as_ref().and_then(|issuing| issuing.value.issuing(now)) == Some(&parsed);
     let versions = ring.versions(now).into_iter().map(version).collect::<Answer<Vec<Value>>>()?;
-    Ok(Json(json!({
+    Ok(Json(without_nulls(json!({
         "name": ring.name(),
         "trust-domain": ring.trust_domain().as_str(),
         "key-type": ring.config().key_type,
@@ -45,7 +45,7 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path
         "issues": issues,
         "next-change": ring.next_deadline(now).map(text).transpose()?,
         "versions": versions,
-    }))
+    })))
     .into_response())
 }
 
@@ -56,7 +56,7 @@ fn version(version: AuthorityVersion) -> Answer<Value> {
         Phase::Invalid => "over",
         _ => "retired",
     };
-    Ok(json!({
+    Ok(without_nulls(json!({
         "version": version.version,
         "phase": phase,
         "subject": version.subject.to_string(),
@@ -69,7 +69,15 @@ fn version(version: AuthorityVersion) -> Answer<Value> {
         "not-after": text(version.not_after)?,
         "destroyed": version.destroyed,
         "certificate": version.to_pem(),
-    }))
+    })))
+}
+
+/// What is not known is not there.
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    value
 }
 
 fn text(time: OffsetDateTime) -> Answer<String> {
