@@ -28,7 +28,8 @@
 //!
 //! Ages and waits are measured by how far the clock went *forward* between two calls. A clock that is set back
 //! therefore neither makes an old document young nor starts a storm of fetches: what was waited stays waited, and the
-//! rest of it is counted from the new time on.
+//! rest of it is counted from the new time on. A reading of the clock that is behind by less than a minute does not
+//! count: callers come in any order.
 
 mod options;
 mod stored;
@@ -37,6 +38,10 @@ use time::{Duration, OffsetDateTime};
 
 pub use options::{RefreshError, RefreshOptions};
 pub(crate) use stored::Record;
+
+/// Callers that read the clock at the same time come in any order, and clocks of several machines differ: a reading that
+/// is behind by no more than this is one of the last time seen.
+const DISORDER: Duration = Duration::MINUTE;
 
 /// How many characters of the reason of a failure are kept.
 const MAX_REASON: usize = 512;
@@ -114,7 +119,9 @@ impl Steady {
 
     fn advance(&mut self, now: OffsetDateTime) -> Duration {
         self.elapsed = self.at(now);
-        self.seen = now;
+        if now > self.seen || self.seen - now > DISORDER {
+            self.seen = now;
+        }
         self.elapsed
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use super::{Failure, Held, RefreshError, RefreshOptions, Refresher};
+use super::{DISORDER, Failure, Held, RefreshError, RefreshOptions, Refresher};
 
 /// The format written.
 const FORMAT: u32 = 1;
@@ -129,7 +129,8 @@ impl<T> Refresher<T> {
         let away = now - date(stored.seen);
         // The steady time begins at `seen` with 0, so that what happened before lies below.
         machine.steady.elapsed = away.max(Duration::ZERO);
-        if !away.is_negative() {
+        if away >= -DISORDER {
+            machine.steady.seen = now.max(date(stored.seen));
             machine.due = Duration::seconds(stored.wait.max(0));
         }
         if let (Some(fetched), Some(value)) = (stored.fetched, value) {

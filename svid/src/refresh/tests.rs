@@ -161,6 +161,24 @@ fn a_clock_that_goes_back() {
 }
 
 #[test]
+fn callers_in_disorder_do_not_make_time_run() {
+    let mut machine = fetched(None);
+    // In one second ten thousand callers, each with a reading that is up to a second old.
+    let mut cooled = 0;
+    for n in 0..10_000_i64 {
+        let now = start() + seconds(1) - Duration::milliseconds(n * 7919 % 1000);
+        cooled += i32::from(machine.on_unknown_key(now));
+    }
+    assert_eq!((cooled, machine.age(start() + seconds(1))), (0, Some(seconds(1))));
+    // Set back by a little, it stands still for as long.
+    assert_eq!(waits(&mut machine, start() - seconds(58)), seconds(299));
+    assert_eq!(waits(&mut machine, start() + seconds(2)), seconds(298));
+    // Set back by more, it goes on.
+    assert_eq!(waits(&mut machine, start() - seconds(59)), seconds(298));
+    assert_eq!(waits(&mut machine, start() - seconds(58)), seconds(297));
+}
+
+#[test]
 fn a_clock_that_jumped_ahead_and_came_back_recovers() {
     let mut machine = fetched(None);
     let ahead = start() + Duration::days(3650);
@@ -202,6 +220,10 @@ fn it_outlives_the_program() {
     let mut again = restore(stored(), Some(1), behind);
     assert_eq!(again.age(behind), Some(seconds(601)));
     assert!(matches!(again.poll(behind), Due::Fetch(_)));
+
+    // Another machine's clock is behind by a little: nothing is due sooner.
+    let mut again = restore(stored(), Some(1), at - seconds(60));
+    assert_eq!(waits(&mut again, at - seconds(60)), seconds(600));
 
     // A fetch under way is forgotten; without a document, due at once.
     let mut empty = super::tests::machine();
@@ -264,6 +286,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..400_i64).prop_map(Step::Clock),
+        1 => (-90..0_i64).prop_map(Step::Clock),
         1 => (-40_000_000..40_000_000_i64).prop_map(Step::Clock),
         3 => any::<u8>().prop_map(Step::UnknownKeys),
         4 => any::<Option<u32>>().prop_map(Step::Succeed),
@@ -283,14 +306,19 @@ proptest! {
         let mut machine = machine();
         let mut now = start();
         // What the clock moved forward, as the test counts it.
-        let mut forward = 0;
+        let (mut forward, mut behind) = (0, 0);
         let (mut under_way, mut last_fetch, mut fetched): (Option<Ticket>, Option<i64>, Option<i64>) = (None, None, None);
         for step in steps {
             let mut restarted = false;
             match step {
                 Step::Clock(by) => {
                     now += seconds(by);
-                    forward += by.max(0);
+                    // Behind by a minute at most, the clock has to catch up first.
+                    forward += (by - behind).max(0);
+                    behind = (behind - by).max(0);
+                    if behind > 60 {
+                        behind = 0;
+                    }
                 }
                 Step::UnknownKeys(n) => for _ in 0..n {
                     let _ = machine.on_unknown_key(now);
