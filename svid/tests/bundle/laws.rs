@@ -1,5 +1,8 @@
 //! Laws of bundles.
 
+use keyward_svid::bundle::Change;
+use keyward_svid::federation::{Endpoint, Error, Relationship, State};
+use keyward_svid::refresh::{Due, RefreshOptions, Ticket};
 use keyward_svid::{Bundle, BundleSet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -106,6 +109,107 @@ proptest! {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
             let _ = Bundle::from_json(td("td.example"), bytes);
             let _ = BundleSet::from_json(bytes);
+        }
+    }
+}
+
+/// What happens to a relationship.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Seconds go by, or the clock is set back.
+    Clock(i64),
+    /// The fetch under way, if any, brings the bundle of this number.
+    Answer(u64),
+    /// … with another content than that number has.
+    Unannounced(u64),
+    Garbage,
+    Fail,
+    UnknownKey,
+    Restart,
+    Replace(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0..700_i64).prop_map(Step::Clock),
+        1 => (-200_000..200_000_i64).prop_map(Step::Clock),
+        5 => (0..6_u64).prop_map(Step::Answer),
+        1 => (0..6_u64).prop_map(Step::Unannounced),
+        1 => Just(Step::Garbage),
+        1 => Just(Step::Fail),
+        1 => Just(Step::UnknownKey),
+        1 => Just(Step::Restart),
+        1 => (0..6_u64).prop_map(Step::Replace),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever happens, only an operator brings an older bundle back, what is served was published, and it is never too
+    /// old.
+    #[test]
+    fn a_relationship_never_goes_back(steps in prop::collection::vec(step(), 1..60)) {
+        let endpoint = || Endpoint::web(td("td.example"), "https://td.example/bundle".parse().unwrap());
+        let mut relationship = Relationship::new(endpoint(), RefreshOptions::default(), now()).unwrap();
+        let mut at = now();
+        let (mut under_way, mut held): (Option<Ticket>, Option<Bundle>) = (None, None);
+        for step in steps {
+            match step {
+                Step::Clock(by) => at += seconds(by),
+                Step::UnknownKey => {
+                    let _ = relationship.on_unknown_key(at);
+                }
+                Step::Restart => {
+                    let record = relationship.to_json();
+                    relationship =
+                        Relationship::resume(endpoint(), RefreshOptions::default(), record.as_bytes(), at).unwrap();
+                    under_way = None;
+                }
+                Step::Replace(number) => {
+                    relationship.replace(numbered(number), at).unwrap();
+                    held = Some(numbered(number));
+                }
+                Step::Answer(number) | Step::Unannounced(number) => if let Some(ticket) = under_way.take() {
+                    let offered = match step {
+                        Step::Answer(_) => numbered(number),
+                        _ => bundle(&[1], &[]).with_sequence(number),
+                    };
+                    let before = held.as_ref().map(|held| held.change_to(&offered));
+                    match relationship.fetched(ticket, offered.to_json().as_bytes(), at) {
+                        Ok(change) => {
+                            prop_assert_eq!(before.unwrap_or(Ok(Change::Newer)), Ok(change));
+                            held = Some(offered);
+                        }
+                        Err(Error::Late) => {}
+                        Err(Error::Bundle(error)) => {
+                            prop_assert_eq!(before, Some(Err(error)));
+                            prop_assert_eq!(relationship.status(at).rolled_back_to, Some(number));
+                        }
+                        Err(error) => prop_assert!(false, "{error}"),
+                    }
+                },
+                Step::Garbage => if let Some(ticket) = under_way.take() {
+                    prop_assert!(relationship.fetched(ticket, b"[]", at).is_err());
+                },
+                Step::Fail => if let Some(ticket) = under_way.take() {
+                    relationship.failed(ticket, "refused", at);
+                },
+            }
+            if let Due::Fetch(fetch) = relationship.poll(at) {
+                under_way = Some(fetch.ticket);
+            }
+            let status = relationship.status(at);
+            prop_assert_eq!(status.sequence, held.as_ref().and_then(Bundle::sequence));
+            match relationship.bundle(at) {
+                Some(bundle) => {
+                    prop_assert_eq!(Some(bundle), held.as_ref());
+                    prop_assert!(status.age.unwrap() < RefreshOptions::default().max_age);
+                    prop_assert_eq!(status.state, State::Current);
+                }
+                None => prop_assert_ne!(status.state, State::Current),
+            }
+            prop_assert!(status.next_poll >= at);
         }
     }
 }
