@@ -44,7 +44,22 @@ T = Table("bundle", certificates={name: b64(der) for name, der in CERTIFICATES.i
 B = "SPIFFE Bundle"
 
 
+# Where another reads otherwise.
+WHY = {
+    "bundle-form": f"{B} §4.1.3: what cannot be used is ignored, not the whole bundle",
+    "bundle-sequence": f"{B} §4.1.1: its value MUST be an integer",
+    "bundle-hint": f"{B} §4.1.2: an interval is not negative",
+    "bundle-unknown-type": f"{B} §4.1.3, §4.2.1: the element MUST be ignored, not the whole bundle",
+    "bundle-unknown-use": f"{B} §4.2.2: the element MUST be ignored, not the whole bundle",
+    "bundle-x5c": "X509-SVID §6.2: the entry MUST be ignored, not the whole bundle",
+    "bundle-jwt-kid": f"{B} §4.1.3: what cannot be used is ignored, not the whole bundle",
+    "bundle-duplicates": f"RFC 7517 §4, §5: a reader may refuse duplicates or take the last; {B} §6.3 tells why to refuse",
+}
+
+
 def read(id, rules, clause, comment, document, reason=None, **facts):
+    if isinstance(rules, str) and rules in WHY:
+        facts.setdefault("why", WHY[rules])
     T.add(id, rules, clause, comment, "read", {"trust-domain": "td.example", "document": document}, "refuse" if reason else "accept", reason, **facts)
 
 
@@ -108,7 +123,7 @@ def rewrite(id, rules, clause, comment, document, written):
 read("x509-kid", "bundle-x509-kid", "X509-SVID §6.2", "a `kid` where none belongs does no harm", doc({**A, "kid": "authority"}), x509=1, skipped=0)
 rewrite("x509-kid-written", "bundle-x509-kid", "X509-SVID §6.1", "but is not written", doc({**A, "kid": "authority"}), {"keys": [A]})
 use("x509-kid-token", "bundle-x509-kid", "JWT-SVID §6.2", "and names no key for tokens", doc({**A, "kid": "authority"}), token="token-named-like-authority", reason="key")
-read("x5c-several", "bundle-x5c", "X509-SVID §6.2", "of several certificates the first counts", doc({**A, "x5c": A["x5c"] + A_NEXT["x5c"]}), x509=1, skipped=0, peers={"go-spiffe": "refuse"}, why="X509-SVID §6.2: all but the first MUST be ignored")
+read("x5c-several", "bundle-x5c", "X509-SVID §6.2", "of several certificates the first counts", doc({**A, "x5c": A["x5c"] + A_NEXT["x5c"]}), x509=1, skipped=0, why="X509-SVID §6.2: all but the first MUST be ignored")
 use("x5c-several-first", "bundle-x5c", "X509-SVID §6.2", "the first verifies", doc({**A, "x5c": A["x5c"] + A_NEXT["x5c"]}), "leaf")
 use("x5c-several-second", "bundle-x5c", "X509-SVID §6.2", "the second does not", doc({**A, "x5c": A["x5c"] + A_NEXT["x5c"]}), "leaf-next", reason="path")
 rewrite("x5c-written", "bundle-x5c", "X509-SVID §6.1", "exactly one is written", doc({**A, "x5c": A["x5c"] + A_NEXT["x5c"]}), {"keys": [A]})
@@ -119,8 +134,7 @@ for name, entry in {"absent": without(A, "x5c"), "empty": {**A, "x5c": []}, "tex
 read("x5c-other-key", "bundle-x5c", "RFC 7517 §4.7", "a certificate for another key than the entry's own", doc({**A, "x5c": A_NEXT["x5c"]}, J), x509=0, jwt=["jwt-1"], skipped=1)
 
 # JWT entries
-read("jwt-no-kid", "bundle-jwt-kid", "JWT-SVID §6.1", "an entry without `kid` is skipped and costs the others nothing", doc(without(J, "kid"), J_NEXT), jwt=["jwt-2"], skipped=1,
-     peers={"go-spiffe": "refuse"}, why="SPIFFE Bundle §4.1.3: what cannot be used is ignored, not the whole bundle")
+read("jwt-no-kid", "bundle-jwt-kid", "JWT-SVID §6.1", "an entry without `kid` is skipped and costs the others nothing", doc(without(J, "kid"), J_NEXT), jwt=["jwt-2"], skipped=1,)
 read("jwt-empty-kid", "bundle-jwt-kid", "JWT-SVID §6.1", "an empty `kid` is none", doc({**J, "kid": ""}, J_NEXT), jwt=["jwt-2"], skipped=1)
 use("jwt-no-kid-token", "bundle-jwt-kid", "JWT-SVID §6.1", "and verifies nothing", doc(without(J, "kid")), token="token", reason="key")
 rewrite("post-quantum-not-written", "bundle-unknown-type", f"{B} §4.2", "what was skipped is not written, a post-quantum key no more than anything else", doc(POST_QUANTUM, A, J, sequence=3, hint=60), {"spiffe_sequence": 3, "spiffe_refresh_hint": 60, "keys": [A, J]})

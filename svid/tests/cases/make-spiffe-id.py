@@ -46,7 +46,8 @@ ids("td-unicode", "id-trust-domain", "SPIFFE-ID §2.1", "no internationalised na
     ["spiffe://b\u00fccher.example/w", "spiffe://\u0430bc/w", "spiffe://td\u3002example/w", "spiffe://\uff41bc/w", "spiffe://t\u200bd/w"], "id")
 ids("td-length", "id-trust-domain", "SPIFFE-ID §2.3", "1 and 255 bytes", ["spiffe://a/w", f"spiffe://{LONG_TD}/w", f"spiffe://{LONG_TD}"])
 ids("td-empty", "id-trust-domain", "SPIFFE-ID §2.1", "no trust domain", ["spiffe://", "spiffe:///", "spiffe:///w", "spiffe:////"], "id")
-ids("td-too-long", "id-trust-domain", "SPIFFE-ID §2.3", "256 bytes of trust domain", [f"spiffe://{LONG_TD}a/w", f"spiffe://{LONG_TD}a"], "id")
+ids("td-too-long", "id-trust-domain", "SPIFFE-ID §2.3", "256 bytes of trust domain", [f"spiffe://{LONG_TD}a/w", f"spiffe://{LONG_TD}a"], "id",
+    why="SPIFFE-ID §2.3: a trust domain has at most 255 bytes")
 ids("td-no-dns", "id-no-dns", "SPIFFE-ID §2.1", "no rule of DNS: dots, dashes, underscores and numbers anywhere",
     [f"spiffe://{td}/w" for td in ("_", "-a", "a-", "a..b", "..", ".", ".a", "a.", "1.2.3.4", "999.999.999.999", "127.1", "0x7f",
                                    "xn--bcher-kva.example", "a" * 64 + ".example", "example.org.", "--", "a_b")])
@@ -99,7 +100,7 @@ ids("length-over", "id-length", "SPIFFE-ID §2.3", "2049 bytes; at most 2048 mus
 T.add("length-segments", "id-length", "SPIFFE-ID §2.3", "an ID of 2048 bytes is put together", "segments",
       {"trust-domain": "td", "segments": ["a" * (LIMIT - 12)]}, "accept", canonical=full)
 T.add("length-segments-over", "id-length", "SPIFFE-ID §2.3", "and one of 2049 is not", "segments",
-      {"trust-domain": "td", "segments": ["a" * (LIMIT - 11)]}, "refuse", "limit")
+      {"trust-domain": "td", "segments": ["a" * (LIMIT - 11)]}, "refuse", "limit", why="SPIFFE-ID §2.3: SHOULD NOT be generated")
 
 # upper case: §2.1 against §2.4
 UPPER = ["SPIFFE://td/w", "Spiffe://td/w", "spiffe://TD/w", "spiffe://Example.org/w", "spiffE://td"]

@@ -277,7 +277,7 @@ for id, tree, ok, comment in [
     ("uri-excluded-other", subtrees((), [uri("foreign.example")]), True, "another trust domain is excluded"), ("uri-excluded-below", subtrees((), [uri(".example")]), False, "every host below `.example` is excluded"),
     ("uri-both", subtrees([uri(".example")], [uri("td.example")]), False, "permitted by one subtree and excluded by another"),
 ]:
-    through(f"constraint-{id}", "x509-name-constraints", NC, comment, authority(ROOT, INTER, label=f"constraint-{id}", extra=[tree]), None if ok else "constraint", why=WHY_NC if ok else "X509-SVID §4.2; reading alone does not look")
+    through(f"constraint-{id}", "x509-name-constraints", NC, comment, authority(ROOT, INTER, label=f"constraint-{id}", extra=[tree]), None if ok else "constraint", why=WHY_NC if ok else "RFC 5280 §4.2.1.10: without a leading period it is one host, with one the hosts below; reading alone does not look")
 with_dns = leaf(INTER, label="leaf-with-dns", names=san(uri(ID), dns("w.example.org")))
 for id, tree, ok, comment in [
     ("dns-permitted", subtrees([dns("example.org")]), True, "the DNS name beside the ID is permitted"), ("dns-permitted-other", subtrees([dns("example.com")]), False, "the DNS name beside the ID is not permitted"),
@@ -287,7 +287,7 @@ for id, tree, ok, comment in [
 through("constraint-dns-no-dns", "x509-name-constraints", NC, "a constraint of a kind of name that the leaf has none of", authority(ROOT, INTER, label="constraint-dns-no-dns", extra=[subtrees([dns("example.com")])]))
 through("constraint-plain", "x509-name-constraints", NC, "a constraint that is not critical binds all the same", authority(ROOT, INTER, label="constraint-plain", extra=[subtrees([uri("foreign.example")], critical=False)]), "constraint",
         why="RFC 5280 §4.2.1.10; X509-SVID §4.2")
-through("constraint-empty", "x509-name-constraints", "RFC 5280 §4.2.1.10", "constraints that constrain nothing", authority(ROOT, INTER, label="constraint-empty", extra=[subtrees()]))
+through("constraint-empty", "x509-name-constraints", "RFC 5280 §4.2.1.10", "constraints that constrain nothing", authority(ROOT, INTER, label="constraint-empty", extra=[subtrees()]), why="RFC 5280 §4.2.1.10 forbids authorities to write them; they constrain nothing")
 through("constraint-unparsable", "x509-unparsable", "RFC 5280 §4.2.1.10", "constraints that cannot be read", authority(ROOT, INTER, label="constraint-unparsable", extra=[ext("2.5.29.30", b"\x04\x00", True)]), "format", why="decision: fail closed")
 
 # ---- delegation
