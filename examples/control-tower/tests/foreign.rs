@@ -19,6 +19,10 @@ use jsonwebtoken::{
     errors::{Error, ErrorKind},
     jwk::JwkSet,
 };
+use keyward_svid::{
+    pki_types::{PrivateKeyDer, UnixTime, pem::PemObject as _},
+    x509::chain_from_pem,
+};
 use process::WALK;
 use serde_json::{Value, json};
 use spiffe::{JwtBundle, JwtBundleSet, JwtSvid, JwtVerificationErrorKind, svid::jwt::JwtSvidError};
@@ -33,6 +37,7 @@ name: short
 token-period: 8s
 token-spiffe-jwt:
   jwt-audiences: [sts.amazonaws.com]
+token-spiffe-x509: {}
 ";
 
 /// A relying party. All that it is told is the issuer's URL; it checks with the `jsonwebtoken` crate and the system's clock.
@@ -100,6 +105,7 @@ async fn the_public_client_logs_in_and_stays_logged_in() {
     let client = builder.approle_login(&tower.url, &secret_id, Some(&role_id)).await.unwrap();
     assert!(!client.token_is_expired().await);
     let first = client.jwt_svid().await.expect("a JWT-SVID");
+    let first_x509 = client.x509_svid().await.expect("an X.509-SVID");
     let expires = client.token_expires().await;
     let state: Value = client.get_json("/v1/state/strongbox/token", None).await.unwrap();
     assert_eq!(state["renewable"], true);
@@ -125,6 +131,23 @@ async fn the_public_client_logs_in_and_stays_logged_in() {
     let stranger = Stranger::meets(&issuer, &tower.client).await;
     for token in [&fresh, &heirs] {
         assert_eq!(stranger.check(token, AUDIENCE).unwrap()["sub"], "spiffe://localhost/approle/short");
+    }
+
+    // With the fresh certificate, as it came to the client, a TLS stack is content; and only with its own key.
+    let x509 = client.x509_svid().await.expect("an X.509-SVID");
+    assert!(x509.cert != first_x509.cert && x509.private_key != first_x509.private_key);
+    let answer = tower.client.get(format!("{}/v1/get-spiffe-bundle", tower.url)).send().await.unwrap();
+    let roots: Value = answer.error_for_status().unwrap().json().await.unwrap();
+    let roots = chain_from_pem(roots["cert"].as_str().unwrap()).unwrap();
+    let anchors: Vec<_> = roots.iter().map(|root| webpki::anchor_from_trusted_cert(root).unwrap()).collect();
+    let chain = chain_from_pem(&x509.cert).unwrap();
+    let leaf = webpki::EndEntityCert::try_from(&chain[0]).unwrap();
+    let (algorithms, usage) = (webpki::ALL_VERIFICATION_ALGS, webpki::KeyUsage::client_auth());
+    leaf.verify_for_usage(algorithms, &anchors, &chain[1..], UnixTime::now(), usage, None, None).unwrap();
+    let sign = rustls::crypto::aws_lc_rs::sign::any_supported_type;
+    for (key, own) in [(&x509.private_key, true), (&first_x509.private_key, false)] {
+        let key = sign(&PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
+        assert_eq!(rustls::sign::CertifiedKey::new(chain.clone(), key).keys_match().is_ok(), own);
     }
 
     let wrong = builder.approle_login(&tower.url, "guess", Some(&role_id)).await.unwrap_err();
