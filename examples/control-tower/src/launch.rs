@@ -38,6 +38,8 @@ pub struct Tower {
     pub url: ExternalUrl,
     /// The certificate that clients are to trust, unless it is the operator's.
     pub ca_cert: Option<PathBuf>,
+    /// Where others fetch the bundle of the tenant `default`, authenticated by SPIFFE, if anywhere.
+    pub federation_url: Option<String>,
     /// How to log in for the first time, at the first start.
     pub credentials: Option<Credentials>,
     app: Arc<App>,
@@ -118,9 +120,11 @@ impl Opened {
         };
         let parts = Parts { clock, store, keks, audit, external_url: url.clone() };
         let (app, credentials) = App::start(parts).await?;
+        let mut federation_url = None;
         if let Some((listener, serving)) = &federation {
             let endpoint = Endpoint::new(&url, listener.local_addr()?);
-            tracing::info!(url = endpoint.url(app.operators.as_str()), "bundles are served with the tower's SVID");
+            let url = federation_url.insert(endpoint.url(app.operators.as_str()));
+            tracing::info!(url, "bundles are served with the tower's SVID");
             app.federation.endpoint.get_or_init(|| endpoint);
             if let Err(error) = serving.refresh(&app).await {
                 tracing::error!(error = error.message(), "the federation endpoint gets no SVID as yet");
@@ -129,7 +133,17 @@ impl Opened {
         if let Err(error) = app.client_issuers.refresh(&app).await {
             tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
         }
-        Ok(Tower { url, ca_cert, credentials, app, tls: Arc::new(tls), listener, federation, _directory: directory })
+        Ok(Tower {
+            url,
+            ca_cert,
+            federation_url,
+            credentials,
+            app,
+            tls: Arc::new(tls),
+            listener,
+            federation,
+            _directory: directory,
+        })
     }
 
     /// Gives the administrator a new one-time password.

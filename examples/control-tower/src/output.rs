@@ -16,6 +16,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ca_cert: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    federation_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_id: Option<&'a str>,
@@ -30,7 +32,12 @@ struct Line<'a> {
 /// # Errors
 /// Standard output is closed.
 pub fn started(tower: &Tower, format: OutputFormat) -> anyhow::Result<()> {
-    show(Some((tower.url.as_str(), tower.ca_cert.as_deref())), tower.credentials.as_ref(), format)?;
+    let place = Place {
+        url: tower.url.as_str(),
+        ca_cert: tower.ca_cert.as_deref(),
+        federation_url: tower.federation_url.as_deref(),
+    };
+    show(Some(place), tower.credentials.as_ref(), format)?;
     match format {
         // Standard output carries the one line alone.
         OutputFormat::Json => tracing::info!(url = %tower.url, "ready"),
@@ -55,14 +62,19 @@ pub fn done(sentence: &str) -> anyhow::Result<()> {
     print(format!("{sentence}\n").as_bytes())
 }
 
-fn show(
-    place: Option<(&str, Option<&Path>)>,
-    credentials: Option<&Credentials>,
-    format: OutputFormat,
-) -> anyhow::Result<()> {
+/// Where the tower is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    url: &'a str,
+    ca_cert: Option<&'a Path>,
+    federation_url: Option<&'a str>,
+}
+
+fn show(place: Option<Place<'_>>, credentials: Option<&Credentials>, format: OutputFormat) -> anyhow::Result<()> {
     let line = Line {
-        url: place.map(|(url, _)| url),
-        ca_cert: place.and_then(|(_, ca_cert)| ca_cert),
+        url: place.map(|place| place.url),
+        ca_cert: place.and_then(|place| place.ca_cert),
+        federation_url: place.and_then(|place| place.federation_url),
         tenant: credentials.map(|credentials| credentials.tenant.as_str()),
         tenant_id: credentials.map(|credentials| credentials.tenant_id.as_str()),
         username: credentials.map(|credentials| credentials.username.as_str()),
@@ -86,6 +98,9 @@ fn write_text(text: &mut Vec<u8>, line: &Line<'_>) -> std::io::Result<()> {
     }
     if let Some(ca_cert) = line.ca_cert {
         writeln!(text, "CA file   {}", ca_cert.display())?;
+    }
+    if let Some(url) = line.federation_url {
+        writeln!(text, "Bundle    {url} (https_spiffe)")?;
     }
     if let (Some(tenant), Some(id), Some(username), Some(password)) =
         (line.tenant, line.tenant_id, line.username, line.password)

@@ -86,7 +86,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/state/system/ca/{name}", Policy, "An authority's versions with phases, certificates and the time of every transition.", get(authority::state)),
         // Federation.
         route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
-        route("GET", "/v1/state/federation/{trust_domain}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),
+        route("GET", "/v1/state/federation/{name}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),
         // AppRoles.
         route("GET", "/v1/state/strongbox/authentication/approles/{name}", Policy, "A role's role-id and what its tokens come to.", get(approle::state)),
         route("POST", "/v1/state/strongbox/authentication/approles/{name}/generate-secret-id", Policy, "Makes a secret-id.", post(approle::generate_secret_id)),

@@ -226,6 +226,69 @@ async fn values_out_of_range() {
         assert!(subject.json("PUT", &role, body).await.refused(400).contains("`token-spiffe-x509"), "{body}");
     }
 
+    // Logins by SVID, and federation: addresses that are none, keys that are none, times that leave nothing.
+    let (pattern, hint) = ("spiffe://peer.example/**", "https://peer.example/keys");
+    let rule = |field: &str, value: serde_json::Value| {
+        let mut rule = json!({"pattern": pattern});
+        rule[field] = value;
+        json!([rule])
+    };
+    for (field, value) in [
+        ("trust-domain", json!("peer.example/")),
+        ("trust-domain", json!("a".repeat(256))),
+        ("jwks-uri", json!("file:///etc/passwd")),
+        ("jwks-uri", json!("http://peer.example/keys")),
+        ("jwks-uri", json!("https://user:word@peer.example/keys")),
+        ("jwks-uri", json!(format!("https://peer.example/{}", "x".repeat(4000)))),
+        ("jwks-uri", json!("https://peer.example:99999/")),
+        ("jwks", json!("{\"keys\":[]}")),
+        ("jwks", json!({"keys": {}})),
+        ("jwks", json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]})),
+        ("bundle", json!({"keys": [], "spiffe_sequence": -1})),
+        ("bundle", json!([])),
+        ("allowed-algorithms", json!(["HS256"])),
+        ("allowed-clock-skew", json!("1h")),
+        ("allowed-audiences", json!(["a\u{0}b"])),
+        ("allowed-audiences", json!(vec!["a"; 1001])),
+        ("jwks-refresh-interval", json!("5m")),
+        ("spiffe-id-patterns", json!([{"pattern": "spiffe://other.example/**"}])),
+        ("spiffe-id-patterns", json!([{"pattern": pattern}, {"pattern": pattern}])),
+        ("spiffe-id-patterns", json!([pattern])),
+        ("spiffe-id-patterns", rule("pattern", json!("spiffe://peer.example/a**"))),
+        ("spiffe-id-patterns", rule("pattern", json!("spiffe://peer.example/../a"))),
+        ("spiffe-id-patterns", rule("token-num-uses", json!(-1))),
+        ("spiffe-id-patterns", rule("token-ttl", json!("2d"))),
+        ("spiffe-id-patterns", rule("token-spiffe-jwt", json!({}))),
+    ] {
+        let mut document = json!({"name": "p", "trust-domain": "peer.example"});
+        document[field] = value.clone();
+        let path = "/v1/config/strongbox/authentication/spiffe/p";
+        let answer = subject.json("PUT", path, &document.to_string()).await;
+        assert!(answer.refused(400).contains(&format!("`{field}")), "{field} {value:.60}: {}", answer.text());
+    }
+    for (field, value) in [
+        ("trust-domain", json!("other.example")),
+        ("bundle-endpoint-url", json!("http://peer.example/keys")),
+        ("bundle-endpoint-url", json!("https://user@peer.example/keys")),
+        ("bundle-endpoint-profile", json!("none")),
+        ("bundle-endpoint-ca-pem", json!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")),
+        ("endpoint-spiffe-id", json!("spiffe://peer.example/x")),
+        ("bootstrap-bundle", json!({"keys": []})),
+        ("bootstrap-bundle", json!(7)),
+        ("max-age", json!("30s")),
+        ("refresh-interval", json!("30d")),
+    ] {
+        let mut document = json!({
+            "trust-domain": "peer.example", "bundle-endpoint-url": hint, "bundle-endpoint-profile": "https_web",
+        });
+        document[field] = value.clone();
+        let answer = subject.json("PUT", "/v1/config/federation/peer.example", &document.to_string()).await;
+        let text = answer.refused(400);
+        assert!(text.contains(&format!("`{field}`")) || text.contains("`max-age`"), "{field} {value:.60}: {text}");
+    }
+    let nowhere = json!({"trust-domain": "a b", "bundle-endpoint-url": hint, "bundle-endpoint-profile": "https_web"});
+    subject.json("PUT", "/v1/config/federation/a%20b", &nowhere.to_string()).await.refused(400);
+
     // No SPIFFE ID of more than 2048 bytes can come about.
     for (length, expected) in
         [(256, "a trust domain of 256 bytes is too long"), (3000, "a trust domain of 3000 bytes is too long")]
@@ -267,6 +330,7 @@ async fn bodies_of_calls() {
         "/v1/state/strongbox/aws-trust-policy".to_owned(),
         "/v1/state/strongbox/token/refresh".to_owned(),
         "/v1/approle-login".to_owned(),
+        "/v1/spiffe-login".to_owned(),
         "/v1/login".to_owned(),
     ];
     for path in &calls {
@@ -312,6 +376,8 @@ async fn bodies_of_calls() {
         assert_eq!(subject.json("POST", "/v1/login", &body).await.refused(401), "invalid username or password");
         let body = json!({"role-id": name, "secret-id": name}).to_string();
         assert_eq!(subject.json("POST", "/v1/approle-login", &body).await.refused(401), "invalid role-id or secret-id");
+        let body = json!({"name": name, "jwt-svid": name}).to_string();
+        assert_eq!(subject.json("POST", "/v1/spiffe-login", &body).await.refused(401), "the SVID is not accepted here");
     }
     subject.assert_unharmed().await;
 }

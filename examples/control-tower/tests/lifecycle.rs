@@ -19,6 +19,7 @@ use std::{
 };
 
 use control_tower::store::sqlite;
+use keyward_svid::bundle::Bundle;
 use process::{Api, Tower, WALK, program, run, send, signal};
 use serde_json::{Value, json};
 
@@ -349,4 +350,26 @@ async fn only_a_trusted_proxy_says_where_a_client_is() {
     assert_eq!(attempt(&tower, &[("x-real-ip", "203.0.113.5")]).await, 401);
     let log = fs::metadata(audit_file(&data_dir)).unwrap();
     assert_eq!(log.permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_federation_endpoint_is_printed_and_serves_the_bundle_under_the_towers_svid() {
+    let root = tempfile::tempdir().unwrap();
+    let tower = Tower::start_with(&root.path().join("data"), &["--federation-listen", "127.0.0.1:0"]);
+    let url = tower.line["federation-url"].as_str().unwrap().to_owned();
+    let admin = tower.administrator().await;
+    let state = tower.get("/v1/state/federation", &admin).await.ok();
+    assert_eq!(state["federation-endpoint"]["url"], url);
+    assert_eq!(state["federation-endpoint"]["endpoint-spiffe-id"], "spiffe://localhost/control-tower");
+    let tenant = tower.line["tenant-id"].as_str().unwrap();
+    assert!(url.ends_with(&format!("/{tenant}/spiffe-bundle")), "{url}");
+    // Without SPIFFE nobody knows whom they talk to.
+    let stranger = process::client(fs::read_to_string(tower.line["ca-cert"].as_str().unwrap()).unwrap().as_bytes());
+    assert!(stranger.get(&url).send().await.is_err());
+    let anyone = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
+    let served = anyone.get(&url).send().await.unwrap().bytes().await.unwrap();
+    let bundle = Bundle::from_json("localhost".parse().unwrap(), &served).unwrap();
+    assert_eq!(bundle.x509().authorities().len(), 1);
+    let ended = tower.stop();
+    assert!(ended.status.success());
 }

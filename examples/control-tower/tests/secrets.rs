@@ -185,7 +185,28 @@ async fn nothing_secret_is_written() {
     let weak = "5f1d7e0c-93aa-4d2b-8f64-2b7c9e01ad35";
     secrets.take(&tower.log_in(weak, weak).await.ok(), "token");
     let fresh = tower.post(&format!("{TOKEN}/refresh"), &workload, json!({})).await.ok();
-    secrets.take(&fresh, "jwt-svid");
+    let svid = secrets.take(&fresh, "jwt-svid");
+    let inbound = json!({
+        "name": "own", "trust-domain": "localhost", "allowed-audiences": ["sts.amazonaws.com"],
+        "spiffe-id-patterns": [{"pattern": "spiffe://localhost/approle/payments"}],
+    });
+    tower.post("/v1/config/strongbox/authentication/spiffe", &admin, inbound).await.ok();
+    let by_svid = |name: &str, svid: &str| Some(json!({"name": name, "jwt-svid": svid}));
+    let inside = tower.call("POST", "/v1/spiffe-login", None, by_svid("own", &svid)).await.ok();
+    secrets.take(&inside, "token");
+    let (cut, altered) = (&svid[..svid.len() - 4], svid.replacen('.', ".e", 1));
+    for body in [by_svid("other", &svid), by_svid("own", cut), by_svid("own", &altered), by_svid(&svid, "x")] {
+        written.refused(401, &tower.call("POST", "/v1/spiffe-login", None, body).await);
+    }
+    let misplaced = Some(json!({"name": "own", "jwt-svid": [svid]}));
+    written.refused(400, &tower.call("POST", "/v1/spiffe-login", None, misplaced).await);
+    let unreachable = json!({
+        "trust-domain": "peer.example", "bundle-endpoint-url": "https://localhost:1/", "bundle-endpoint-profile": "https_web",
+    });
+    tower.post("/v1/config/federation", &admin, unreachable).await.ok();
+    for path in ["/v1/state/federation", "/v1/state/federation/peer.example"] {
+        written.add("federation", &tower.get(path, &admin).await.bytes);
+    }
     secrets.take_x509(&fresh);
     for name in ["own", "edge"] {
         written.add("authorities", &tower.get(&format!("/v1/state/system/ca/{name}"), &admin).await.bytes);

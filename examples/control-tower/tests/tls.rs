@@ -18,7 +18,7 @@ use axum::{
 use control_tower::{
     clock::Clock,
     config::{ExternalUrl, TlsFiles},
-    server::{self, Drain, Limits},
+    server::{self, ClientChain, Drain, Limits},
     store::{Memory, Store},
     tls::{Authority, Tls},
 };
@@ -291,4 +291,59 @@ async fn what_does_not_finish_is_cut_off() {
     stream.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     has_arrived.await.unwrap();
     assert_eq!(server.stop().await, Drain::CutOff(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_was_asked_for_reaches_the_handler_unless_it_is_a_proxys() {
+    let store = Memory::new();
+    let now = Clock::system().now();
+    let authority = Authority::load_or_create(&store, &keks(), now).await.unwrap();
+    let tls = Tls::from_authority(authority, ExternalUrl::localhost(1), now).unwrap();
+    let shown = |chain: ClientChain| async move { format!("{} certificates", chain.0.map_or(0, |chain| chain.len())) };
+    let router = Router::new().route("/chain", get(shown));
+    let pair = rcgen::generate_simple_self_signed(["anybody".to_owned()]).unwrap();
+    let ca = CertificateDer::from_pem_slice(tls.ca_pem().unwrap().as_bytes()).unwrap();
+    for (asks, trusted, expected) in [(true, "192.0.2.1", 1), (true, "127.0.0.0/8", 0), (false, "192.0.2.1", 0)] {
+        let config = match asks {
+            true => tls.server_config_asking(&Vec::new().into()),
+            false => tls.server_config(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let trusted = vec![trusted.parse().unwrap()];
+        tokio::spawn(server::serve(
+            listener,
+            config,
+            router.clone(),
+            Limits::default(),
+            trusted,
+            std::future::pending(),
+        ));
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca.clone()).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
+        let client =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_client_auth_cert(vec![pair.cert.der().clone()], key)
+                .unwrap();
+        let client = Arc::new(client);
+        // Twice: what is not resumed is shown again.
+        for _ in 0..2 {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&client));
+            let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+            let request = "GET /chain HTTP/1.1\r\nhost: x\r\nx-forwarded-client-cert: abc\r\nconnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.ends_with(&format!("{expected} certificates")), "{asks} {expected}: {answer}");
+        }
+    }
+    // The same issuers, the same configuration.
+    let issuers: control_tower::tls::Issuers = vec![vec![0x30, 0x00]].into();
+    assert!(Arc::ptr_eq(&tls.server_config_asking(&issuers), &tls.server_config_asking(&issuers)));
 }
