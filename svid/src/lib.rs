@@ -2,7 +2,9 @@
 //!
 //! A JWT-SVID is a signed token that says which workload its bearer is (JWT-SVID standard). This crate mints them with
 //! any [`Signer`](keyward_keys::Signer), verifies them with published keys, and reads and writes the documents around
-//! them: key sets, OIDC discovery, and warnings about what a cloud would refuse.
+//! them: key sets, OIDC discovery, and warnings about what a cloud would refuse. With the feature `x509`, a default,
+//! `x509` verifies and issues X.509-SVIDs, `bundle` reads and writes all keys of a trust domain, and `federation` keeps
+//! those of others, as [`refresh`] keeps any document that is fetched again and again.
 //!
 //! ```
 //! use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
@@ -42,7 +44,7 @@
 //! # Features
 //!
 //! - `aws-lc-rs` (default), `rust-crypto`: the backend of `keyward-keys`.
-//! - `config`: `SpiffeSettings`, a document that serde reads.
+//! - `config`: `SpiffeSettings`, `CaConfig` and `FederationConfig`, documents that serde reads.
 //! - `transit`: key sets from the rings of `keyward-transit`, which are signers by themselves.
 //! - `jsonwebtoken`: [`JwkSet`] from and to that crate's.
 //! - `wit` (incubating): WIT-SVIDs and workload proof tokens, in `wit`.
