@@ -181,13 +181,21 @@ pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
 /// # Errors
 /// 409 while one is pending, or when another tower was faster.
 pub async fn rotate(app: &App, tenant: &Name, stored: Stored<Arc<Ring>>, actor: &Actor) -> Answer<RingView> {
-    let mut ring = Ring::clone(&stored.value);
-    let command = ring.rotate(app.clock.now())?;
-    perform(app, &mut ring, command).await?;
-    match commit(app, tenant, &stored, &ring, actor, "key-rotate").await? {
-        Commit::Done(_) => Ok(ring.view(app.clock.now())),
-        Commit::Conflict => Err(ApiError::conflict(format!("the key `{}` was changed meanwhile", ring.name()))),
+    let name = stored.value.name();
+    for _ in 0..TRIES {
+        let mut ring = Ring::clone(&stored.value);
+        let command = ring.rotate(app.clock.now())?;
+        perform(app, &mut ring, command).await?;
+        if let Commit::Done(_) = commit(app, tenant, &stored, &ring, actor, "key-rotate").await? {
+            return Ok(ring.view(app.clock.now()));
+        }
+        // It may only be that something else was published.
+        let now = load::<Ring>(&app.db, tenant, name).await?;
+        if now.is_none_or(|now| now.revision != stored.revision) {
+            break;
+        }
     }
+    Err(ApiError::conflict(format!("the key `{name}` was changed meanwhile")))
 }
 
 /// Does what time asks of a ring, if anything, and answers when to come again.
