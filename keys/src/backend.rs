@@ -6,20 +6,20 @@
 //!   `decrypt_oaep`)
 //! - `Aead`: `new(AeadAlgorithm, key)`, `seal(nonce, aad, plaintext)`, `open(nonce, aad, ciphertext)`
 //! - `sha256(bytes)`, `digest(HashFunction, bytes)`, `hmac(HashFunction, key, message)` where there is one, `wrap_key(kek, material)`,
-//!   `unwrap_key(kek, wrapped)`
+//!   `unwrap_key(kek, wrapped)`, `equal(a, b)` in constant time
 //!
 //! Callers have checked that the algorithm fits the key, that keys and digests have a fitting length.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
 #[cfg(feature = "aws-lc-rs")]
-pub(crate) use aws_lc::{Aead, SigningKey, VerifyingKey, digest, hmac, sha256, unwrap_key, wrap_key};
+pub(crate) use aws_lc::{Aead, SigningKey, VerifyingKey, digest, equal, hmac, sha256, unwrap_key, wrap_key};
 
 // With both features on it is compiled for the differential tests alone.
 #[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
 mod rust_crypto;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
-pub(crate) use rust_crypto::{Aead, SigningKey, VerifyingKey, digest, hmac, sha256, unwrap_key, wrap_key};
+pub(crate) use rust_crypto::{Aead, SigningKey, VerifyingKey, digest, equal, hmac, sha256, unwrap_key, wrap_key};
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 compile_error!("keyward-keys needs a crypto backend: enable its feature `aws-lc-rs` (the default) or `rust-crypto`");

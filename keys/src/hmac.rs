@@ -3,7 +3,6 @@
 use std::fmt;
 
 use rand_core::CryptoRng;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{Error, HashFunction, backend};
@@ -49,7 +48,7 @@ impl HmacKey {
     /// # Errors
     /// [`Error::BadSignature`].
     pub fn verify(&self, hash: HashFunction, message: &[u8], tag: &[u8]) -> Result<(), Error> {
-        if bool::from(self.sign(hash, message).ct_eq(tag)) { Ok(()) } else { Err(Error::BadSignature) }
+        if backend::equal(&self.sign(hash, message), tag) { Ok(()) } else { Err(Error::BadSignature) }
     }
 }
 

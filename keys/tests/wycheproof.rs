@@ -229,14 +229,15 @@ fn rsa_pss_with_salts_of_any_length() {
                 }
             };
             let key = rsa(&group.key.n, &group.key.e);
-            for test in group.tests {
+            if let Some(test) = group.tests.iter().find(|test| test.result == TestResult::Valid) {
                 let digest = hash.digest(&test.msg);
-                let verify = |salt| key.verify_pss(hash, salt, &digest, &test.sig);
-                tally.case(&file, test.tc_id, test.result, verify(Some(group.salt_size)));
-                if test.result == TestResult::Valid {
-                    assert_eq!(verify(None), Ok(()));
-                    assert_eq!(verify(Some(group.salt_size + 1)), Err(Error::BadSignature));
-                }
+                assert_eq!(key.verify_pss(hash, None, &digest, &test.sig), Ok(()));
+                let longer = Some(group.salt_size + 1);
+                assert_eq!(key.verify_pss(hash, longer, &digest, &test.sig), Err(Error::BadSignature));
+            }
+            for test in group.tests {
+                let found = key.verify_pss(hash, Some(group.salt_size), &hash.digest(&test.msg), &test.sig);
+                tally.case(&file, test.tc_id, test.result, found);
             }
         }
     }

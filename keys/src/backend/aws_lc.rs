@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey,
     RsaKeyPair, RsaParameters, RsaSignatureEncoding,
 };
-use aws_lc_rs::{aead, digest, hmac, rsa};
+use aws_lc_rs::{aead, constant_time, digest, hmac, rsa};
 use zeroize::Zeroizing;
 
 use crate::encoding::ecdsa::{self, Form};
@@ -385,4 +385,8 @@ pub(crate) fn unwrap_key(kek: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>
     let length = aes_kek(kek)?.unwrap_with_padding(wrapped, &mut material).ok()?.len();
     material.truncate(length);
     Some(material)
+}
+
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
 }

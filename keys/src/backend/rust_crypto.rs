@@ -21,6 +21,7 @@ use rsa::traits::PublicKeyParts as _;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 use sha3::{Sha3_256, Sha3_384, Sha3_512};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::encoding::ecdsa::{self, Form};
@@ -419,4 +420,8 @@ pub(crate) fn unwrap_key(kek: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>
     };
     material.truncate(length);
     Some(material)
+}
+
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    bool::from(a.ct_eq(b))
 }
