@@ -83,7 +83,7 @@ impl X509Verifier {
     /// Path validation (RFC 5280 §6) is webpki's, with signatures verified by `keyward-keys`; around it stand the rules
     /// of X509-SVID, constraints on URIs (RFC 5280 §4.2.1.10), which webpki does not know, and the
     /// [IDs that an intermediate may sign for](super::delegation). The authority at the end of the path is held to its
-    /// own validity, too, which RFC 5280 §6.1.1 leaves open.
+    /// own validity and path length, too, which RFC 5280 §6.1.1 leaves open.
     ///
     /// # Errors
     /// The first rule that the chain breaks. Where several paths are possible and none is valid, it speaks of one that
@@ -120,7 +120,8 @@ impl X509Verifier {
         }
         check_validity(leaf, now)?;
         let public_key = leaf.public_key()?;
-        let path = Path { leaf, intermediates, id, bundle, mode: self.options.mode, now }.find()?;
+        let intermediates = useful(intermediates, bundle)?;
+        let path = Path { leaf, intermediates: &intermediates, id, bundle, mode: self.options.mode, now }.find()?;
         Ok(X509Svid {
             id: id.to_owned(),
             chain: path.chain,
@@ -172,6 +173,38 @@ fn check_validity(certificate: &Certificate<'_>, now: OffsetDateTime) -> Result<
         return Err(Error::Expired { now, not_after });
     }
     Ok(())
+}
+
+/// The intermediates among which paths are looked for: all, where they are few; of more only those that an authority
+/// stands behind. Strangers' certificates can be made to have every name and every signature but an authority's, and 15
+/// of them make more paths than can be walked in passing.
+fn useful<'s, 'c>(sent: &'s [Certificate<'c>], bundle: &X509Bundle) -> Result<Cow<'s, [Certificate<'c>]>, Error> {
+    // Four make 64 paths at most.
+    const FEW: usize = 4;
+    const SIGNATURES: usize = 100;
+    if sent.len() <= FEW {
+        return Ok(Cow::Borrowed(sent));
+    }
+    let authorities = bundle.authorities().iter().map(|authority| Certificate::read(authority, 1));
+    let mut signers = authorities.collect::<Result<Vec<_>, _>>()?;
+    let mut strangers: Vec<&Certificate<'c>> = sent.iter().collect();
+    let (mut found, mut tried) = (Vec::new(), 0);
+    while let Some(signer) = signers.pop() {
+        for certificate in std::mem::take(&mut strangers) {
+            let named = certificate.issuer == signer.subject;
+            tried += usize::from(named);
+            if tried > SIGNATURES {
+                return Err(Error::TooManyPaths);
+            }
+            if named && certificate.is_issued_by(&signer) {
+                signers.push(certificate.clone());
+                found.push(certificate.clone());
+            } else {
+                strangers.push(certificate);
+            }
+        }
+    }
+    Ok(Cow::Owned(found))
 }
 
 /// A chain on its way to an authority.
@@ -259,6 +292,10 @@ impl Path<'_, '_> {
         let authority = Certificate::read(authority, 1)?;
         check_signer(&authority, Role::Authority, trust_domain, self.mode)?;
         check_validity(&authority, self.now)?;
+        // §6.2 leaves it open; an authority's own limit is one, too.
+        if authority.extensions.path_len.is_some_and(|most| below.len() > usize::from(most)) {
+            return Err(Error::PathLength);
+        }
         check_below(&authority, self.leaf, self.id, below.iter().copied())?;
         Ok(Found { chain, not_after: not_after.min(authority.not_after) })
     }

@@ -182,3 +182,44 @@ fn a_labyrinth_has_an_end() {
     chain.insert(0, leaf);
     assert!(both(&chain, &root.bundle()).is_err());
 }
+
+/// As many paths as 15 strangers' certificates can make, every one of them a signing certificate of every other: they
+/// are not walked, and do not get in the way of the one that is good.
+#[test]
+fn strangers_make_no_labyrinth() {
+    let (root, away) = (Ca::root(|_| {}), Ca::root(|params| params.distinguished_name = name("away")));
+    let same = away.intermediate("same", |_| {});
+    let strangers: Vec<_> = (0..15).map(|_| same.intermediate("same", |_| {}).der).collect();
+    let lost = [&[same.leaf(|_| {})], &strangers[..]].concat();
+    assert_eq!(both(&lost, &root.bundle()), Err(unknown()));
+
+    let upper = root.intermediate("same", |_| {});
+    let lower = upper.intermediate("same", |_| {});
+    let path = [lower.leaf(|_| {}), lower.der, upper.der];
+    let sent = [&path[..1], &strangers[..13], &path[1..]].concat();
+    assert_eq!(both(&sent, &root.bundle()).unwrap().chain(), path);
+}
+
+/// Signatures to try are counted: many authorities of one name do not multiply with many certificates.
+#[test]
+fn strangers_below_authorities_of_one_name() {
+    let roots: Vec<Ca> = (0..8).map(|_| Ca::root(|_| {})).collect();
+    let bundle = bundle(roots.iter().map(|root| root.der.clone()));
+    let away = Ca::root(|_| {});
+    let strangers: Vec<_> = (0..15).map(|_| away.intermediate("middle", |_| {}).der).collect();
+    let sent = [&[away.leaf(|_| {})], &strangers[..]].concat();
+    assert_eq!(both(&sent, &bundle), Err(Error::TooManyPaths));
+}
+
+/// RFC 5280 §6.2: "any information in the trust anchor that limits its use may be applied". It is.
+#[test]
+fn the_path_length_of_an_authority_counts() {
+    let length =
+        |length| move |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(length));
+    for (allowed, expected) in [(0, Err(Error::PathLength)), (1, Ok(()))] {
+        let root = Ca::root(length(allowed));
+        assert!(both(&[root.leaf(|_| {})], &root.bundle()).is_ok());
+        let middle = root.intermediate("middle", |_| {});
+        assert_eq!(both(&[middle.leaf(|_| {}), middle.der], &root.bundle()).map(drop), expected);
+    }
+}

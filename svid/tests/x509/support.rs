@@ -25,7 +25,7 @@ pub(crate) struct Ca {
     pub(crate) der: CertificateDer<'static>,
 }
 
-fn name(common_name: &str) -> DistinguishedName {
+pub(crate) fn name(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name
