@@ -106,11 +106,15 @@ pub enum Error {
         /// What was asked for.
         operation: &'static str,
     },
-    /// A name of no key that can be exported.
-    #[error("`{found}` cannot be exported, only `encryption-key`, `signing-key`, `hmac-key` and `public-key`")]
-    UnknownExport {
-        /// The name given, cut to 40 characters.
+    /// A name that stands for nothing there.
+    #[error("`{found}` is no {what}, only {accepted}")]
+    Unknown {
+        /// What should be named, for example `marshaling`.
+        what: &'static str,
+        /// The name given, cut to 40 characters and escaped.
         found: String,
+        /// The names that there are.
+        accepted: &'static str,
     },
     /// More or fewer bytes than can be had.
     #[error("`{field}` is {found}, but must be {accepted}")]
@@ -221,7 +225,7 @@ impl Error {
             Error::Context { .. }
             | Error::NoAssociatedData { .. }
             | Error::LowestVersion { .. }
-            | Error::UnknownExport { .. }
+            | Error::Unknown { .. }
             | Error::Size { .. }
             | Error::SignOptions { .. }
             | Error::SaltLength { .. } => ErrorKind::Malformed,
@@ -236,6 +240,11 @@ impl Error {
             Error::Schedule(error) => error.kind(),
             Error::Keys(error) => error.kind(),
         }
+    }
+
+    /// A name that stands for nothing.
+    pub(crate) fn unknown(what: &'static str, found: &str, accepted: &'static str) -> Self {
+        Error::Unknown { what, found: found.chars().take(40).flat_map(char::escape_debug).collect(), accepted }
     }
 
     /// Whether the request was fine, but contradicts what another one did before it (409 in HTTP).

@@ -173,11 +173,9 @@ fn signatures_verify() {
         let ring = exported.ring();
         let context = if exported.derived { context.as_slice() } else { &[] };
         for case in &exported.signatures {
-            let padding = match case.padding.as_deref() {
-                Some("pkcs1v15") => RsaPadding::Pkcs1v15,
-                _ => RsaPadding::Pss,
-            };
-            let marshaling = if case.marshaling == "jws" { Marshaling::Jws } else { Marshaling::Asn1 };
+            let padding = case.padding.as_deref().map_or(RsaPadding::Pss, |padding| padding.parse().unwrap());
+            let marshaling: Marshaling = case.marshaling.parse().unwrap();
+            let salt: SaltLength = case.salt.as_deref().unwrap_or("hash").parse().unwrap();
             let options = SignOptions::with_hash(exported.r#type, case.hash, padding, marshaling).unwrap();
             let digest = case.hash.digest(&message);
             // Whoever hashed, it is a signature of the same digest.
@@ -188,7 +186,7 @@ fn signatures_verify() {
             for input in inputs {
                 let verify = Verify::new(input, &case.signature, options).with_context(context);
                 let result = ring.perform(&verify, &mut rng(), NOW);
-                if case.salt.as_deref() == Some("auto") {
+                if salt == SaltLength::Any {
                     // A salt as long as it can be, which has to be allowed.
                     assert_eq!(result, Err(Error::SignatureRefused));
                     let most = if exported.r#type == Cipher::Rsa2048 { 256 } else { 384 } - 2 - case.hash.length();

@@ -1,6 +1,7 @@
 //! Sign and verify: `vault:vN:` + the encoded signature.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -24,6 +25,19 @@ pub enum Marshaling {
     Jws,
 }
 
+impl FromStr for Marshaling {
+    type Err = Error;
+
+    /// `asn1` or `jws`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "asn1" => Ok(Marshaling::Asn1),
+            "jws" => Ok(Marshaling::Jws),
+            _ => Err(Error::unknown("marshaling", text, "`asn1` and `jws`")),
+        }
+    }
+}
+
 /// The length of the salt of an RSASSA-PSS signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -37,6 +51,23 @@ pub enum SaltLength {
     Bytes(usize),
 }
 
+impl FromStr for SaltLength {
+    type Err = Error;
+
+    /// `hash`, `auto` for any, or a number of bytes.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "hash" => Ok(SaltLength::Digest),
+            "auto" => Ok(SaltLength::Any),
+            _ => {
+                let bytes = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+                let unknown = || Error::unknown("length of a salt", text, "`auto`, `hash` and numbers of bytes");
+                bytes.map(SaltLength::Bytes).ok_or_else(unknown)
+            }
+        }
+    }
+}
+
 /// The padding of an RSA signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -46,6 +77,19 @@ pub enum RsaPadding {
     Pss,
     /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
     Pkcs1v15,
+}
+
+impl FromStr for RsaPadding {
+    type Err = Error;
+
+    /// `pss` or `pkcs1v15`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "pss" => Ok(RsaPadding::Pss),
+            "pkcs1v15" => Ok(RsaPadding::Pkcs1v15),
+            _ => Err(Error::unknown("padding of RSA", text, "`pss` and `pkcs1v15`")),
+        }
+    }
 }
 
 /// How to sign, or how a signature was made.

@@ -25,6 +25,8 @@ pub enum Export {
     PublicKey,
 }
 
+const EXPORTS: &str = "`encryption-key`, `signing-key`, `hmac-key` and `public-key`";
+
 impl FromStr for Export {
     type Err = Error;
 
@@ -35,11 +37,7 @@ impl FromStr for Export {
             "signing-key" => Export::SigningKey,
             "hmac-key" => Export::HmacKey,
             "public-key" => Export::PublicKey,
-            _ => {
-                return Err(Error::UnknownExport {
-                    found: text.chars().take(40).flat_map(char::escape_debug).collect(),
-                });
-            }
+            _ => return Err(Error::unknown("exported key", text, EXPORTS)),
         })
     }
 }

@@ -36,7 +36,7 @@ fn only_exportable_rings_export_and_public_keys_always() {
     assert_eq!("hmac-key".parse::<Export>(), Ok(Export::HmacKey));
     assert_eq!(
         "keys\n".parse::<Export>().unwrap_err().to_string(),
-        "`keys\\n` cannot be exported, only `encryption-key`, `signing-key`, `hmac-key` and `public-key`"
+        "`keys\\n` is no exported key, only `encryption-key`, `signing-key`, `hmac-key` and `public-key`"
     );
 }
 

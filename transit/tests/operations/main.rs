@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_keys::{Algorithm, HashFunction};
 use keyward_transit::operation::{
-    DataKey, Decrypt, Encrypt, Hmac, Input, Rewrap, RsaPadding, Sign, Verify, VerifyHmac, random, version_of,
+    DataKey, Decrypt, Encrypt, Hmac, Input, Rewrap, RsaPadding, SaltLength, Sign, Verify, VerifyHmac, random,
+    version_of,
 };
 use keyward_transit::{
     AutoRotate, Cipher, Command, Compromised, Error, ErrorKind, Export, ExportedKey, FirstActivation, Kek, KekSet,

@@ -128,3 +128,26 @@ fn randomness_has_limits() {
         assert_eq!(text, format!("`bytes` is {bytes}, but must be from 1 to 131072"));
     }
 }
+
+#[test]
+fn options_are_read_by_the_names_that_clients_know() {
+    assert_eq!("hash".parse(), Ok(SaltLength::Digest));
+    assert_eq!("auto".parse(), Ok(SaltLength::Any));
+    assert_eq!("20".parse(), Ok(SaltLength::Bytes(20)));
+    assert_eq!("pkcs1v15".parse(), Ok(RsaPadding::Pkcs1v15));
+    assert_eq!("jws".parse(), Ok(Marshaling::Jws));
+    let texts = [
+        "+1".parse::<SaltLength>().unwrap_err(),
+        "PSS".parse::<RsaPadding>().unwrap_err(),
+        "".parse::<Marshaling>().unwrap_err(),
+    ]
+    .map(|error| error.to_string());
+    assert_eq!(
+        texts,
+        [
+            "`+1` is no length of a salt, only `auto`, `hash` and numbers of bytes",
+            "`PSS` is no padding of RSA, only `pss` and `pkcs1v15`",
+            "`` is no marshaling, only `asn1` and `jws`",
+        ]
+    );
+}
