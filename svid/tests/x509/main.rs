@@ -6,6 +6,7 @@
 mod algorithms;
 mod bundles;
 mod constraints;
+mod laws;
 mod leaves;
 mod paths;
 mod support;
