@@ -44,6 +44,8 @@
 //! # Features
 //!
 //! - `aws-lc-rs` (default), `rust-crypto`: the backend of `keyward-keys`.
+//! - `x509` (default): X.509-SVIDs, bundles, federation.
+//! - `rustls`: mTLS by SPIFFE ID, in `tls`.
 //! - `config`: `SpiffeSettings`, `CaConfig` and `FederationConfig`, documents that serde reads.
 //! - `transit`: key sets from the rings of `keyward-transit`, which are signers by themselves.
 //! - `jsonwebtoken`: [`JwkSet`] from and to that crate's.
