@@ -135,12 +135,14 @@ async fn an_unknown_key_is_looked_for_at_once() {
     log_in(&tower, &new).await.refused(401);
     tower.pass(Duration::SECOND).await;
     log_in(&tower, &new).await.ok();
-    // Again and again: no more than one fetch per cooldown.
+    // Again and again: no more than one fetch per cooldown, and nothing is written for the others.
+    let revision = tower.app.db.store().revision();
     for _ in 0..20 {
         log_in(&tower, &old).await.refused(401);
         tower.pass(Duration::SECOND).await;
     }
     assert_eq!(source.requests(), 2);
+    assert_eq!(tower.app.db.store().revision(), revision);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

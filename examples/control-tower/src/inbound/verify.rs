@@ -129,7 +129,7 @@ impl Inbound {
             };
             let result = verifier.verify(token, bundle.jwt(), app.clock.now());
             if result.as_ref().is_err_and(|error| may_be_of_a_new_key(error, token)) {
-                app.federation.ask(&self.tenant, &config.trust_domain);
+                self.ask_for_newer_bundle(app);
             }
             return Ok(result.map(|svid| svid.id().clone()).map_err(refuse));
         }
@@ -166,7 +166,18 @@ impl Inbound {
             None => return Ok(Err(Refusal::no_keys("a key set has no X.509 authorities"))),
         };
         let verified = X509Verifier::new(X509VerifyOptions::default()).verify(chain, bundle.x509(), app.clock.now());
+        if matches!(verified, Err(keyward_svid::x509::Error::UnknownAuthority { .. })) {
+            self.ask_for_newer_bundle(app);
+        }
         Ok(verified.map(|svid| svid.id().clone()).map_err(|error| Refusal::new("svid-refused", error)))
+    }
+
+    /// Perhaps the other trust domain has a new key.
+    fn ask_for_newer_bundle(&self, app: &App) {
+        let config = &self.document.value.config;
+        if matches!(config.source(), KeysFrom::TrustDomain) {
+            app.federation.ask(&self.tenant, &config.trust_domain);
+        }
     }
 
     /// The whole bundle that SVIDs are verified with, or why there is none now; `None` where there are only keys of JWT-SVIDs.

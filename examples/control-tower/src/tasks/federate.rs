@@ -82,31 +82,33 @@ async fn look(app: &App) -> Answer<Option<OffsetDateTime>> {
         let done = work(app, due).await;
         app.db.store().release(lease).await?;
         done?;
+        app.client_issuers.refresh(app).await?;
     }
     let (_, deadline) = survey(app, &BTreeSet::new()).await?;
     Ok(deadline)
 }
 
-/// The relationships of all tenants: those that have something to do now, and when the first of the others has.
+/// The relationships of all tenants: those that have something to do now, and when the first has.
 async fn survey(app: &App, asked: &BTreeSet<Place>) -> Answer<(Vec<Job>, Option<OffsetDateTime>)> {
     let now = app.clock.now();
     let (mut due, mut next, mut seen) = (Vec::new(), None, BTreeMap::new());
     for tenant in Tenant::all(&app.db).await? {
         for stored in federation::partners(app, &tenant.id).await? {
             let place = (tenant.id.clone(), stored.value.trust_domain().clone());
-            let deadline = stored.value.next_deadline(now);
-            if deadline <= now || asked.contains(&place) {
-                let partner = app.db.get(&stored.key).await?;
-                let Some(partner) = partner.filter(|found| found.revision == stored.revision) else { continue };
-                let mut partner = Partner::decode(&partner.value, now).map_err(ApiError::internal)?;
-                if asked.contains(&place) {
-                    partner.relationship.on_unknown_key(now);
-                }
-                due.push(Job { place: place.clone(), stored: stored.clone(), partner });
-            } else {
-                next = [next, Some(deadline)].into_iter().flatten().min();
+            let (deadline, is_asked) = (stored.value.next_deadline(now), asked.contains(&place));
+            seen.insert(place.clone(), Arc::clone(&stored.value));
+            next = [next, Some(deadline)].into_iter().flatten().min();
+            if deadline > now && !is_asked {
+                continue;
             }
-            seen.insert(place, stored.value);
+            // A machine of its own, to go on with; the other one is for readers.
+            let partner = app.db.get(&stored.key).await?;
+            let Some(partner) = partner.filter(|found| found.revision == stored.revision) else { continue };
+            let mut partner = Partner::decode(&partner.value, now).map_err(ApiError::internal)?;
+            // Who asks is heeded once per cooldown, which the machine counts.
+            if (is_asked && partner.relationship.on_unknown_key(now)) || deadline <= now {
+                due.push(Job { place, stored, partner });
+            }
         }
     }
     app.federation.saw(seen);
@@ -213,8 +215,7 @@ async fn finish(app: &App, job: Job, fetched: Option<(Fetch, Outcome)>) -> Answe
     }
     partner.alarmed = expired;
     let write = app.db.put(stored.key.clone(), &partner.encode(now).map_err(ApiError::internal)?)?;
-    commit(app, stored.guard(), write, audit.map(|audit| about(audit, &place))).await?;
-    app.client_issuers.refresh(app).await
+    commit(app, stored.guard(), write, audit.map(|audit| about(audit, &place))).await
 }
 
 fn word(change: Change) -> &'static str {
