@@ -4,12 +4,18 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
+use control_tower::clock::Clock;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::pair::{Served, Svids, pair, pass};
+use crate::{
+    pair::{Served, Svids, pair, pass},
+    support::START,
+};
 
 /// What a client finds on its disk.
 struct Files {
@@ -73,12 +79,73 @@ async fn a_client_with_an_svid_logs_in_by_its_connection() {
     // An SVID of its own, which the configuration is not for, does not count.
     let ones = one.svids().await;
     assert_eq!(log_in(&client(&one.ca, Some(&ones)), &one, &body).await.0, 401);
-    // The tower of a trusted proxy's clients does not take the proxy's certificate for theirs: see the listener's tests.
     // A renewed SVID counts on the next connection: nothing is resumed that had the old one.
     pass(&one, &two, Duration::hours(13)).await;
     assert_eq!(log_in(&client(&one.ca, Some(&twos)), &one, &body).await.0, 401);
     let renewed = two.svids().await;
     assert_eq!(log_in(&client(&one.ca, Some(&renewed)), &one, &body).await.0, 200);
+}
+
+/// What a server asks a client for: the issuers that it names, or nothing at all.
+#[derive(Debug, Default)]
+struct Asked(std::sync::Mutex<Option<Vec<Vec<u8>>>>);
+
+impl rustls::client::ResolvesClientCert for Asked {
+    fn resolve(&self, issuers: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        *self.0.lock().unwrap() = Some(issuers.iter().map(|name| name.to_vec()).collect());
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+async fn asked(at: &Served) -> Option<Vec<Vec<u8>>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(at.ca.as_bytes()).unwrap()).unwrap();
+    let asked = Arc::new(Asked::default());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::clone(&asked) as Arc<dyn rustls::client::ResolvesClientCert>);
+    let stream = tokio::net::TcpStream::connect(host(at).replace("localhost", "127.0.0.1")).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    drop(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap());
+    asked.0.lock().unwrap().take()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_are_asked_for_a_certificate_only_while_one_can_be_accepted() {
+    let clock = Clock::fixed(START);
+    let one = Served::start("one.example", clock.clone()).await;
+    let two = Served::start("two.example", clock).await;
+    assert_eq!(asked(&one).await, None);
+    one.federate(&two, "https_web").await;
+    assert_eq!(asked(&one).await, None, "as long as no authority is known");
+    pass(&one, &two, Duration::SECOND).await;
+    let issuers = asked(&one).await.expect("the other's authority");
+    let [issuer] = &issuers[..] else { panic!("{issuers:?}") };
+    let chain = keyward_svid::x509::chain_from_pem(&two.svids().await.chain).unwrap();
+    assert!(chain[0].windows(issuer.len()).any(|part| part == issuer), "the issuer of its SVIDs");
+    // Keys of JWT-SVIDs alone are no reason to ask, and what is deleted is none either.
+    let admin = one.tower.administrator().await;
+    let path = "/v1/config/strongbox/authentication/spiffe/peer";
+    let keys = json!({"jwks-uri": format!("{}/{}/jwks", two.url, two.tower.tenant()), "jwks-ca-pem": two.ca});
+    one.tower.call("PATCH", path, Some(&admin), Some(keys)).await.ok();
+    assert_eq!(asked(&one).await, None);
+    one.by_jwt(&two.svids().await).await.ok();
+    one.by_x509(&two.svids().await).await.refused(401);
+    // A bundle in the document has both.
+    let bundle = json!({"jwks-uri": null, "jwks-ca-pem": null, "bundle": two.bundle().await});
+    one.tower.call("PATCH", path, Some(&admin), Some(bundle)).await.ok();
+    assert_eq!(asked(&one).await, Some(issuers));
+    one.by_jwt(&two.svids().await).await.ok();
+    one.by_x509(&two.svids().await).await.ok();
+    one.tower.call("DELETE", path, Some(&admin), None).await.ok();
+    assert_eq!(asked(&one).await, None);
 }
 
 /// Runs a client, and answers what it printed.
