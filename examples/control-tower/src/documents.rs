@@ -258,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_key_cannot_have_yet_is_refused_at_its_field() {
+        for (line, problem) in [
+            ("derived: true", "`derived`: it is not supported by this release"),
+            ("allow-plaintext-backup: true", "`allow-plaintext-backup`: it is not supported by this release"),
+            ("cipher: hmac", "`cipher`: `hmac` is not supported by this release"),
+        ] {
+            let text = refused(&format!("x-path: strongbox/transit-keys/k\nx-operation: create\nname: k\n{line}\n"));
+            assert!(text.starts_with("document 1, line 4, ") && text.contains(problem), "{text}");
+        }
+    }
+
+    #[test]
     fn an_authority_is_refused_at_its_field() {
         let text =
             refused(&WALK.replace("jwt-signing-key: spiffe-jwt", "jwt-signing-key: spiffe-jwt\nissuing-ca: edge"));
