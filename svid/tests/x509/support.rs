@@ -109,6 +109,24 @@ impl Ca {
     }
 }
 
+/// The certificate with another signature algorithm inside and outside, signed by `sign`.
+pub(crate) fn resign(
+    certificate: &CertificateDer<'_>,
+    algorithm: &[u8],
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> CertificateDer<'static> {
+    let (certificate, _) = split(certificate);
+    let (tbs, _) = split(certificate);
+    let (_version, after) = split(tbs);
+    let (_serial, after) = split(after);
+    let head = &tbs[..tbs.len() - after.len()];
+    let (_algorithm, tail) = split(after);
+    let algorithm = element(0x30, algorithm);
+    let tbs = element(0x30, &[head, &algorithm, tail].concat());
+    let signature = element(3, &[&[0][..], &sign(&tbs)].concat());
+    element(0x30, &[tbs, algorithm, signature].concat()).into()
+}
+
 pub(crate) fn bundle(authorities: impl IntoIterator<Item = CertificateDer<'static>>) -> X509Bundle {
     X509Bundle::new("td.example".parse().unwrap(), authorities).unwrap()
 }
