@@ -220,7 +220,12 @@ impl<'de> Visitor<'de> for Unsigned<'_> {
 
 /// Reads a value of any type and keeps it. A duplicate member is noted in the flag and the reading
 /// goes on, so that one bad entry of a list leaves the others readable.
-pub(crate) struct Keep<'f>(pub(crate) &'f mut Option<Fault>);
+pub(crate) struct Keep<'f> {
+    pub(crate) fault: &'f mut Option<Fault>,
+    /// How many objects deep it is kept; those below become `null`. In memory an object takes a hundred times what it
+    /// takes as text.
+    pub(crate) depth: usize,
+}
 
 impl<'de> DeserializeSeed<'de> for Keep<'_> {
     type Value = serde_json::Value;
@@ -263,18 +268,29 @@ impl<'de> Visitor<'de> for Keep<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(Keep(&mut *self.0))? {
+        while let Some(value) = seq.next_element_seed(Keep { fault: &mut *self.fault, depth: self.depth })? {
             values.push(value);
         }
         Ok(values.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            let mut names: Vec<Text<'de>> = Vec::new();
+            while let Some(name) = map.next_key()? {
+                names.push(name);
+                map.next_value_seed(Keep { fault: &mut *self.fault, depth: 0 })?;
+            }
+            if let Some(name) = first_duplicate(&names) {
+                *self.fault = Some(Fault::Duplicate(excerpt(name)));
+            }
+            return Ok(serde_json::Value::Null);
+        };
         let mut members = serde_json::Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Keep(&mut *self.0))?;
+            let value = map.next_value_seed(Keep { fault: &mut *self.fault, depth })?;
             if let Some(first) = members.insert(name.clone(), value) {
-                *self.0 = Some(Fault::Duplicate(excerpt(&name)));
+                *self.fault = Some(Fault::Duplicate(excerpt(&name)));
                 drop(first);
             }
         }
@@ -372,7 +388,7 @@ mod tests {
     fn a_kept_value_notes_its_duplicate_and_goes_on() {
         let mut fault = None;
         let mut deserializer = serde_json::Deserializer::from_str(r#"[{"a":1,"a":2},3]"#);
-        let value = Keep(&mut fault).deserialize(&mut deserializer).unwrap();
+        let value = Keep { fault: &mut fault, depth: 1 }.deserialize(&mut deserializer).unwrap();
         assert_eq!(value, serde_json::json!([{"a": 2}, 3]));
         assert_eq!(fault, Some(Fault::Duplicate("a".to_owned())));
     }

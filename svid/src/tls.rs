@@ -20,7 +20,7 @@
 //!
 //! - Every handshake verifies the other side anew: no session is resumed, on neither side, and no early data is taken. A
 //!   resumed session would skip the check, and outlive the SVID and the bundle that it was made under.
-//! - TLS 1.3 only. A program that needs 1.2 makes its own configuration of [`PeerVerifier`] and [`SvidSource`], which do
+//! - TLS 1.3 only, save for [`open_server_config`], which verifies nobody. A program that needs 1.2 makes its own configuration of [`PeerVerifier`] and [`SvidSource`], which do
 //!   both, and switches resumption off as [`client_config`] and [`server_config`] do.
 //! - A peer is verified with the bundle of its own trust domain, and none of the others.
 //! - Chain and authorization are judged in the handshake, so that nothing is said to a peer that was refused. The time is

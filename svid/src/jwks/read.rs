@@ -213,7 +213,8 @@ impl<'de> Visitor<'de> for Entries<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Entry>, A::Error> {
         let mut entries = Vec::new();
         let mut fault = None;
-        while let Some(value) = seq.next_element_seed(Keep(&mut fault))? {
+        // A JWK holds texts and lists of texts.
+        while let Some(value) = seq.next_element_seed(Keep { fault: &mut fault, depth: 1 })? {
             if entries.len() == MAX_KEYS {
                 *self.0 = Some(Fault::TooMany("keys", MAX_KEYS));
                 return Err(A::Error::custom("too many keys"));

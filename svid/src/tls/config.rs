@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
-use rustls::version::TLS13;
-use rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 
 use super::peers::Peers;
 use super::source::SvidSource;
@@ -35,22 +35,26 @@ pub fn client_config(source: &SvidSource, servers: Peers) -> Result<ClientConfig
 /// When the source's provider does not do TLS 1.3.
 pub fn server_config(source: &SvidSource, clients: Peers) -> Result<ServerConfig, rustls::Error> {
     let verifier = PeerVerifier::new(source.clone(), clients, X509VerifyOptions::default());
-    let builder = server_builder(source)?.with_client_cert_verifier(Arc::new(verifier));
+    let builder = server_builder(source, &[&TLS13])?.with_client_cert_verifier(Arc::new(verifier));
     Ok(without_resumption(builder.with_cert_resolver(Arc::new(source.clone()))))
 }
 
 /// The configuration of a server that shows its SVID and asks nobody for one, as a bundle endpoint is (SPIFFE
-/// Federation §5.2.2, `https_spiffe`).
+/// Federation §5.2.2, `https_spiffe`). It does TLS 1.2 besides 1.3, as Mozilla's "intermediate" compatibility, which §5
+/// demands of bundle endpoints, has it: nobody is verified here who could be verified wrongly.
 ///
 /// # Errors
-/// When the source's provider does not do TLS 1.3.
+/// When the source's provider does neither.
 pub fn open_server_config(source: &SvidSource) -> Result<ServerConfig, rustls::Error> {
-    let builder = server_builder(source)?.with_no_client_auth();
+    let builder = server_builder(source, &[&TLS13, &TLS12])?.with_no_client_auth();
     Ok(without_resumption(builder.with_cert_resolver(Arc::new(source.clone()))))
 }
 
-fn server_builder(source: &SvidSource) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, rustls::Error> {
-    ServerConfig::builder_with_provider(Arc::clone(source.provider())).with_protocol_versions(&[&TLS13])
+fn server_builder(
+    source: &SvidSource,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, rustls::Error> {
+    ServerConfig::builder_with_provider(Arc::clone(source.provider())).with_protocol_versions(versions)
 }
 
 /// A session that is resumed skips the verification of the peer.

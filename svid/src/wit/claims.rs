@@ -105,7 +105,8 @@ pub(super) fn keep_once<'de, A: MapAccess<'de>>(
     if slot.is_some() {
         return Err(duplicate(name, fault));
     }
-    *slot = Some(map.next_value_seed(Keep(&mut *fault))?);
+    // A JWK inside `cnf`, texts inside `oth`.
+    *slot = Some(map.next_value_seed(Keep { fault: &mut *fault, depth: 2 })?);
     match fault.take() {
         Some(Fault::Duplicate(inner)) => Err(duplicate(&inner, fault)),
         _ => Ok(()),

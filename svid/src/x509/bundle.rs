@@ -47,7 +47,8 @@ impl X509Bundle {
         let mut inner = Inner { trust_domain, authorities: Vec::new(), anchors: Vec::new() };
         for (index, authority) in authorities.into_iter().enumerate() {
             if !inner.authorities.contains(&authority) {
-                inner.anchors.push(anchor(&authority, index + 1)?);
+                let position = index + 1;
+                inner.anchors.push(anchor(&signing(&authority, position)?, position)?);
                 inner.authorities.push(authority);
             }
         }
@@ -85,7 +86,9 @@ impl X509Bundle {
 
     /// Judges one authority as [`new`](Self::new) does, and answers its `SubjectPublicKeyInfo`.
     pub(crate) fn authority_key<'c>(authority: &'c CertificateDer<'_>) -> Result<&'c [u8], Error> {
-        signing(authority, 1).map(|read| read.spki)
+        let read = signing(authority, 1)?;
+        anchor(&read, 1)?;
+        Ok(read.spki)
     }
 
     pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
@@ -100,10 +103,10 @@ impl X509Bundle {
     }
 }
 
-fn anchor(authority: &CertificateDer<'static>, position: usize) -> Result<TrustAnchor<'static>, Error> {
-    let read = signing(authority, position)?;
+fn anchor(authority: &Certificate<'_>, position: usize) -> Result<TrustAnchor<'static>, Error> {
     let malformed = |_| Error::Certificate { position, problem: CertificateProblem::NotDer };
-    let masked = CertificateDer::from(read.without_uri_constraints().into_owned());
+    let masked = authority.without_uri_constraints();
+    let masked = CertificateDer::from(masked.as_ref());
     webpki::anchor_from_trusted_cert(&masked).map(|anchor| anchor.to_owned()).map_err(malformed)
 }
 

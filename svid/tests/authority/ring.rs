@@ -390,6 +390,30 @@ fn the_former_authority_issues_nothing_that_outlives_its_place() {
     run.check();
 }
 
+/// A certificate ends when it ends, whatever `ttl` became later: the next version is made in time.
+#[test]
+fn a_longer_life_is_for_the_next_version() {
+    for restarts in [false, true] {
+        let mut ring = ring("a", 12, FirstActivation::AtOnce, NOW);
+        ring.reconfigure(config("a", 3650), NOW + Duration::HOUR).unwrap();
+        let mut now = NOW + Duration::HOUR;
+        while now < NOW + Duration::days(60) {
+            if restarts {
+                ring = restart(&ring);
+            }
+            perform(&mut ring, now);
+            let day = ring.authority(now).unwrap().issue(&leaf(Duration::DAY), &mut rng(), now).unwrap();
+            assert_eq!(day.not_after(), now + Duration::DAY);
+            // Nothing is asked for between the deadlines.
+            let deadline = ring.next_deadline(now).unwrap();
+            assert!(deadline > now && ring.advance(deadline - Duration::SECOND).is_empty());
+            now = deadline.min(now + Duration::DAY);
+        }
+        assert_eq!(ring.versions(now).len(), 2);
+        assert!(ring.next_deadline(now).unwrap() > now + Duration::days(3000));
+    }
+}
+
 #[test]
 fn what_cannot_change_does_not() {
     let mut ring = ring("a", 90, FirstActivation::AtOnce, NOW);

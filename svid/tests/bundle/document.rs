@@ -338,3 +338,34 @@ fn keys_for_wit_svids_are_a_third_kind() {
     assert_eq!(error.to_string(), "two keys of the bundle have the key ID `a`");
     assert_eq!(skipped(&without(with(jwt_entry("b"), "use", "wit-svid"), "kid")), SkipReason::NoKeyId);
 }
+
+/// What path validation could not use is one entry's fault.
+#[test]
+fn an_authority_that_path_validation_cannot_read_is_skipped() {
+    use rcgen::PublicKeyData as _;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    // cRLDistributionPoints that are no sequence.
+    params.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 31], vec![4, 0]));
+    let certificate = params.self_signed(&key).unwrap();
+    let public = keyward_keys::PublicKey::from_spki_der(&key.subject_public_key_info()).unwrap();
+    let jwk = public.to_jwk().with_use("x509-svid").with_x5c_der([certificate.der()]);
+    let reason = skipped(&serde_json::to_value(jwk).unwrap());
+    assert!(matches!(reason, SkipReason::Certificate(_)), "{reason:?}");
+}
+
+/// What no JWK holds is read and forgotten; its duplicates are found nevertheless.
+#[test]
+fn objects_inside_an_entry() {
+    let mut entry = jwt_entry("n");
+    entry["more"] = json!({"a": [{"b": [{}]}], "c": {"d": 1}});
+    let found = read(&json!({"keys": [entry]}));
+    assert_eq!(found, bundle(&[], &["n"]));
+    let text = json!({"keys": [jwt_entry("k"), {"kty": "EC", "more": ["@"]}]}).to_string();
+    let twice = text.replace(r#""@""#, r#"{"a": [{"b": 1, "b": 2}]}"#);
+    let found = keyward_svid::Bundle::from_json(td("td.example"), twice.as_bytes()).unwrap();
+    assert_eq!(found, bundle(&[], &["k"]));
+    assert_eq!(found.skipped()[0].reason, SkipReason::Duplicate { name: "b".to_owned() });
+}

@@ -184,3 +184,63 @@ fn a_deferred_verifier_takes_everybody_and_says_nothing() {
         assert_eq!(judge(ends.server.peer_certificates()), expected);
     }
 }
+
+/// A bundle endpoint talks to what Mozilla's "intermediate" compatibility names (SPIFFE Federation §5).
+#[test]
+fn an_open_server_does_tls_1_2_without_resumption() {
+    let domain = Domain::new("td.example");
+    let (web, db) = (domain.source(WEB), domain.source(DB));
+    let server = open_server_config(&db).unwrap();
+    let client = client_of(&web, &rustls::version::TLS12, Arc::new(web.clone()));
+    for _ in 0..3 {
+        let ends = connect(&client, &server).unwrap();
+        assert_eq!(ends.client.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
+        assert_eq!(ends.client.handshake_kind(), Some(HandshakeKind::Full));
+        assert_eq!(peer_id(&ends.client).unwrap().as_str(), DB);
+    }
+    assert!(connect(&client, &server_config(&db, Peers::anyone()).unwrap()).is_err());
+}
+
+/// Whose certificate it is shows the key: somebody else's chain with a key of one's own gets nowhere, on either side, in
+/// either version, with either verifier.
+#[test]
+fn a_chain_without_its_key_is_refused() {
+    let domain = Domain::new("td.example");
+    let (web, db) = (domain.source(WEB), domain.source(DB));
+    let victim = domain.issue(WEB).0;
+    let (_, key) = domain.issue("spiffe://td.example/thief");
+    let key = provider().key_provider.load_private_key(key).unwrap();
+    let stolen = Arc::new(rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(victim, key)));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let verifiers: [Arc<dyn rustls::server::danger::ClientCertVerifier>; 2] = [
+            Arc::new(PeerVerifier::new(db.clone(), Peers::anyone(), X509VerifyOptions::default())),
+            Arc::new(DeferredVerifier::new(db.provider(), [])),
+        ];
+        for verifier in verifiers {
+            let server = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[version]).unwrap();
+            let server = server.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(db.clone()));
+            assert!(connect(&client_of(&web, version, Arc::new(web.clone())), &server).is_ok());
+            let refused = connect(&client_of(&web, version, stolen.clone()), &server).err();
+            let bad = rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature);
+            assert_eq!(refused, Some(bad), "{version:?}");
+        }
+        let server = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[version]).unwrap();
+        let server = server.with_no_client_auth().with_cert_resolver(stolen.clone());
+        assert!(connect(&client_of(&db, version, Arc::new(db.clone())), &server).is_err());
+    }
+}
+
+/// A client of one version that shows what the resolver says.
+fn client_of(
+    source: &SvidSource,
+    version: &'static rustls::SupportedProtocolVersion,
+    shows: Arc<dyn rustls::client::ResolvesClientCert>,
+) -> ClientConfig {
+    let verifier = PeerVerifier::new(source.clone(), Peers::anyone(), X509VerifyOptions::default());
+    ClientConfig::builder_with_provider(Arc::clone(source.provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(shows)
+}

@@ -128,12 +128,22 @@ impl AuthorityRing {
     /// What is to be done now: see [`Ring::advance`]. [`Command::Generate`] is answered by [`install`](Self::install),
     /// [`Command::Destroy`] by [`destroy`](Self::destroy).
     pub fn advance(&self, now: OffsetDateTime) -> Vec<Command> {
-        self.ring.advance(now)
+        let mut commands = self.ring.advance(now);
+        let asked = commands.iter().any(|command| matches!(command, Command::Generate { .. }));
+        if !asked && self.renewal_due().is_some_and(|due| due <= self.ring.effective(now)) {
+            // Not while the next one is there already.
+            commands.extend(self.ring.rotate(now));
+        }
+        commands
     }
 
     /// When to call [`advance`](Self::advance) again: see [`Ring::next_deadline`].
     pub fn next_deadline(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        self.ring.next_deadline(now)
+        if !self.advance(now).is_empty() {
+            return Some(now);
+        }
+        let renewal = self.renewal_due().filter(|due| *due > self.ring.effective(now));
+        self.ring.next_deadline(now).into_iter().chain(renewal).min()
     }
 
     /// Asks for a new version before its time: see [`Ring::rotate`].
@@ -233,6 +243,11 @@ impl AuthorityRing {
         self.ring.max_age()
     }
 
+    /// When the newest certificate needs a successor, whatever `ttl`, by which the ring reckons, is now.
+    fn renewal_due(&self) -> Option<OffsetDateTime> {
+        Some(self.issuers.last()?.not_after().saturating_sub(margin().to_time()))
+    }
+
     /// The certificate of a version that is created now with this key.
     fn certify(&self, key: &PrivateKey, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Result<Issuer, Error> {
         let at = self.ring.effective(now);
@@ -262,8 +277,7 @@ fn ring_config(config: &CaConfig) -> RingConfig {
     let mut ring = RingConfig::new(config.name.clone());
     ring.cipher = cipher(config.key_type);
     let overlap = Overlap::default();
-    let margin = overlap.total().saturating_add(Duration::DAY);
-    let rotate_after = Duration::from_secs(config.ttl.as_secs().saturating_sub(margin.as_secs()));
+    let rotate_after = Duration::from_secs(config.ttl.as_secs().saturating_sub(margin().as_secs()));
     let schedule = Schedule::new(
         rotate_after.unwrap_or(Duration::MIN),
         overlap.activate_after(),
@@ -274,6 +288,11 @@ fn ring_config(config: &CaConfig) -> RingConfig {
     ring.auto_rotate = schedule.ok().map(AutoRotate::from);
     ring.distribute = config.distribute.clone();
     ring
+}
+
+/// How long before the end of a certificate its successor is made.
+fn margin() -> Duration {
+    Overlap::default().total().saturating_add(Duration::DAY)
 }
 
 fn cipher(key_type: KeyType) -> Cipher {
