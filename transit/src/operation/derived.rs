@@ -24,28 +24,30 @@ pub(super) fn aead(root: &AeadKey, context: &[u8]) -> Result<AeadKey, Error> {
     Ok(AeadKey::new(root.algorithm(), &bytes)?)
 }
 
-/// The nonce of convergent encryption.
-pub(super) fn nonce(
+/// The key that encrypts in one context, and the nonce of convergent encryption.
+pub(super) fn convergent(
     root: &AeadKey,
     context: &[u8],
     associated_data: &[u8],
     plaintext: &[u8],
-) -> Result<[u8; NONCE], Error> {
+) -> Result<(AeadKey, [u8; NONCE]), Error> {
     const KEY: usize = 32;
-    let before = root.algorithm().key_length() + if associated_data.is_empty() { 0 } else { KEY };
-    let mut bytes = Zeroizing::new(vec![0; before + KEY]);
+    let algorithm = root.algorithm();
+    let skipped = if associated_data.is_empty() { 0 } else { KEY };
+    let mut bytes = Zeroizing::new(vec![0; algorithm.key_length() + skipped + KEY]);
     hkdf_sha256(b"", root.as_bytes(), context, &mut bytes)?;
-    let key = HmacKey::from_bytes(bytes.get(before..).unwrap_or_default());
+    let (key, rest) = bytes.split_at_checked(algorithm.key_length()).unwrap_or_default();
+    let nonce_key = HmacKey::from_bytes(rest.get(skipped..).unwrap_or_default());
     let tag = if associated_data.is_empty() {
-        key.sign(HashFunction::Sha2_256, plaintext)
+        nonce_key.sign(HashFunction::Sha2_256, plaintext)
     } else {
         let length = u64::try_from(associated_data.len()).unwrap_or(u64::MAX).to_be_bytes();
         let bound = Zeroizing::new([&length, associated_data, plaintext].concat());
-        key.sign(HashFunction::Sha2_256, &bound)
+        nonce_key.sign(HashFunction::Sha2_256, &bound)
     };
     let mut nonce = [0; NONCE];
     nonce.iter_mut().zip(tag).for_each(|(to, from)| *to = from);
-    Ok(nonce)
+    Ok((AeadKey::new(algorithm, key)?, nonce))
 }
 
 /// The Ed25519 key of one context.

@@ -242,13 +242,12 @@ impl Ring {
             let public = version.public.as_ref().ok_or_else(|| self.not_active())?;
             return Ok(public.key.encrypt_oaep(OAEP, what.plaintext)?);
         };
-        let nonce = if self.config().convergent_encryption {
-            derived::nonce(key, what.context, what.associated_data, what.plaintext)?
-        } else {
-            let mut nonce = [0; NONCE];
-            rng.fill_bytes(&mut nonce);
-            nonce
-        };
+        if self.config().convergent_encryption {
+            let (key, nonce) = derived::convergent(key, what.context, what.associated_data, what.plaintext)?;
+            return Ok([nonce.as_slice(), &key.seal(&nonce, what.associated_data, what.plaintext)?].concat());
+        }
+        let mut nonce = [0; NONCE];
+        rng.fill_bytes(&mut nonce);
         let derived = if self.config().derived { Some(derived::aead(key, what.context)?) } else { None };
         let key = derived.as_ref().unwrap_or(key);
         Ok([nonce.as_slice(), &key.seal(&nonce, what.associated_data, what.plaintext)?].concat())
