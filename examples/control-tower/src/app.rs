@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use axum::http::StatusCode;
 use keyward_approle::{Limits, Pepper};
 use keyward_config_values::Name;
+use keyward_spiffe_id::SpiffeId;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -92,8 +93,10 @@ pub struct Parts {
 pub struct Actor {
     /// The id of their tenant; where none is known, of the tenant `default`, whose administrators run the tower.
     pub tenant: String,
-    /// `user/<name>`, `approle/<name>`, `task/<name>`, or empty.
+    /// `user/<name>`, `approle/<name>`, `spiffe/<name>`, `task/<name>`, or empty.
     pub subject: String,
+    /// Whom an SVID identified, where they logged in with one.
+    pub spiffe_id: Option<SpiffeId>,
     /// Where from.
     pub source: Option<IpAddr>,
 }
@@ -101,18 +104,22 @@ pub struct Actor {
 impl Actor {
     /// The tower itself.
     pub fn task(tenant: &Name, name: &str) -> Self {
-        Self { tenant: tenant.to_string(), subject: format!("task/{name}"), source: None }
+        Self { tenant: tenant.to_string(), subject: format!("task/{name}"), spiffe_id: None, source: None }
     }
 
     /// Somebody who has not proved anything.
     pub fn stranger(app: &App, source: IpAddr) -> Self {
-        Self { tenant: app.operators.to_string(), subject: String::new(), source: Some(source) }
+        Self { tenant: app.operators.to_string(), subject: String::new(), spiffe_id: None, source: Some(source) }
     }
 
     /// A record of what they did.
     pub fn record(&self, event: &'static str, outcome: AuditOutcome, now: OffsetDateTime) -> AuditRecord {
         let source = self.source.map(|source| source.to_string()).unwrap_or_default();
-        AuditRecord::new(self.tenant.clone(), event, outcome, self.subject.clone(), source, now)
+        let record = AuditRecord::new(self.tenant.clone(), event, outcome, self.subject.clone(), source, now);
+        match &self.spiffe_id {
+            Some(id) => record.with("spiffe-id", id.as_str()),
+            None => record,
+        }
     }
 
     /// A record of what they succeeded in.

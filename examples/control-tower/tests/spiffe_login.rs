@@ -75,6 +75,9 @@ async fn a_workload_logs_in_with_its_svid_and_gets_what_its_pattern_says() {
     let theirs = log_in(&tower, &admin_id).await.ok()["token"].as_str().unwrap().to_owned();
     tower.get(PEER, &theirs).await.ok();
     tower.get(PEER, token).await.refused(403);
+    let records = tower.audit(&admin).await;
+    let denied = records.iter().rfind(|record| record["event"] == "denied").unwrap();
+    assert_eq!(denied["detail"]["spiffe-id"], "spiffe://peer.example/shop/cart", "each record says who it was");
 
     // The token is refreshed, and ends with the rule, and with the configuration.
     tower.pass(Duration::minutes(20)).await;

@@ -72,7 +72,12 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         let tenant = grant.parameters.tenant.clone();
         let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
         writes.extend(token::store(&app, &issued)?);
-        let actor = Actor { tenant: tenant.to_string(), subject: issued.subject().to_string(), source: Some(source) };
+        let actor = Actor {
+            tenant: tenant.to_string(),
+            subject: issued.subject().to_string(),
+            spiffe_id: None,
+            source: Some(source),
+        };
         let mut audit = actor.did("approle-login", now).with("accessor", issued.accessor().to_string());
         if let Some(accessor) = grant.secret_id {
             audit = audit.with("secret-id-accessor", accessor.to_string());

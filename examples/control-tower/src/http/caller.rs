@@ -47,6 +47,7 @@ impl Caller {
         Actor {
             tenant: self.tenant().to_string(),
             subject: self.token.subject().to_string(),
+            spiffe_id: self.token.subject().spiffe_id().cloned(),
             source: Some(self.source),
         }
     }
@@ -159,6 +160,7 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
                 if let Some(stored) = stored {
                     actor.tenant = stored.value.tenant().to_string();
                     actor.subject = stored.value.subject().to_string();
+                    actor.spiffe_id = stored.value.subject().spiffe_id().cloned();
                 }
                 app.refuse(actor.refused("token", reason.code(), now));
                 return Err(ApiError::unauthenticated(TOKEN_REFUSED));

@@ -89,9 +89,10 @@ pub async fn log_in(
             Ok(id) => id,
             Err(refusal) => return Err(refuse(&actor, refusal.code, &[("why", refusal.why)])),
         };
+        actor.spiffe_id = Some(id.clone());
         let grant = match spiffe_login(&inbound.auth.value, &id, source) {
             Ok(grant) => grant,
-            Err(reason) => return Err(refuse(&actor, reason.code(), &[("spiffe-id", id.to_string())])),
+            Err(reason) => return Err(refuse(&actor, reason.code(), &[])),
         };
         let now = app.clock.now();
         let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
@@ -99,7 +100,6 @@ pub async fn log_in(
             .did("spiffe-login", now)
             .with("accessor", issued.accessor().to_string())
             .with("credential", presented.kind())
-            .with("spiffe-id", id.to_string())
             .with("pattern", grant.pattern.to_string());
         // Once the configuration is changed or deleted, no login by what it was succeeds any more.
         if let Commit::Done(_) = app.commit(inbound.guards(), token::store(&app, &issued)?, audit).await? {
