@@ -110,7 +110,7 @@ pub enum SignerProblem {
     KeyUsage,
     /// Its SPIFFE ID has a path (X509-SVID §3.2).
     Path,
-    /// Its URI is not the ID of the trust domain (X509-SVID §3.2; strict mode).
+    /// Its URI is not the ID of the trust domain (X509-SVID §3.2; strict mode, intermediates).
     Uri,
     /// It has more than one URI (X509-SVID §2).
     UriCount,

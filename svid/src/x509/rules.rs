@@ -38,7 +38,8 @@ pub(super) fn check_leaf(leaf: &Certificate<'_>, mode: X509Mode) -> Result<(), E
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Intermediate,
-    /// Of the bundle: trusted as it is, so that what it lacks is not asked for (RFC 5280 §6.1.1 (d)).
+    /// Of the bundle: trusted as it is, so that what it lacks is not asked for (RFC 5280 §6.1.1 (d)); and it "MAY be used
+    /// to issue further signing certificates in the same or different trust domains" (X509-SVID §3.2).
     Authority,
 }
 
@@ -60,7 +61,10 @@ pub(super) fn check_signer(
         SignerProblem::UriCount
     } else if matches!(&id, Some(Ok(id)) if !id.path().is_empty()) {
         SignerProblem::Path
-    } else if strict && id.is_some_and(|id| !id.is_ok_and(|id| id.is_member_of(trust_domain))) {
+    } else if role == Role::Intermediate
+        && strict
+        && id.is_some_and(|id| !id.is_ok_and(|id| id.is_member_of(trust_domain)))
+    {
         SignerProblem::Uri
     } else if role == Role::Intermediate && strict && !extensions.key_usage.is_some_and(|usage| usage.critical) {
         SignerProblem::KeyUsage

@@ -211,7 +211,19 @@ fn strangers_below_authorities_of_one_name() {
     assert_eq!(both(&sent, &bundle), Err(Error::TooManyPaths));
 }
 
-/// RFC 5280 §6.2: "any information in the trust anchor that limits its use may be applied". It is.
+/// Whose an authority is says the bundle, not its URI: a root may stand above several trust domains (X509-SVID §3.2), and
+/// that of the standard's own example (SPIFFE Trust Domain and Bundle appendix A) has a slash at the end.
+#[test]
+fn an_authority_may_bear_another_uri() {
+    for name in ["spiffe://td.example/", "spiffe://above.example", "https://pki.example/root"] {
+        let root = Ca::root(|params| params.subject_alt_names = vec![uri(name)]);
+        assert!(both(&[root.leaf(|_| {})], &root.bundle()).is_ok(), "{name}");
+        let middle = root.intermediate("middle", |_| {});
+        assert!(both(&[middle.leaf(|_| {}), middle.der], &root.bundle()).is_ok(), "{name}");
+    }
+}
+
+/// RFC 5280 §6.2 lets an implementation limit the paths from an anchor further: the anchor's own path length does.
 #[test]
 fn the_path_length_of_an_authority_counts() {
     let length =
