@@ -190,6 +190,10 @@ fn useful<'s, 'c>(sent: &'s [Certificate<'c>], bundle: &X509Bundle) -> Result<Co
     let mut strangers: Vec<&Certificate<'c>> = sent.iter().collect();
     let (mut found, mut tried) = (Vec::new(), 0);
     while let Some(signer) = signers.pop() {
+        // §4.2.1.9: nothing that signs may follow.
+        if signer.extensions.path_len == Some(0) {
+            continue;
+        }
         for certificate in std::mem::take(&mut strangers) {
             let named = certificate.issuer == signer.subject;
             tried += usize::from(named);

@@ -200,6 +200,18 @@ fn strangers_make_no_labyrinth() {
     assert_eq!(both(&sent, &root.bundle()).unwrap().chain(), path);
 }
 
+/// Nor do certificates below an authority that may have none below it: whoever was delegated to is no better placed.
+#[test]
+fn what_a_delegate_signs_is_no_labyrinth() {
+    let root = Ca::root(|_| {});
+    let last = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let delegate = root.intermediate("same", last);
+    let below: Vec<Ca> = (0..14).map(|_| delegate.intermediate("same", |_| {})).collect();
+    let leaf = below[0].leaf(|params| params.distinguished_name = name("leaf"));
+    let chain: Vec<_> = [leaf, delegate.der].into_iter().chain(below.into_iter().map(|ca| ca.der)).collect();
+    assert_eq!(both(&chain, &root.bundle()), Err(Error::Signature));
+}
+
 /// Signatures to try are counted: many authorities of one name do not multiply with many certificates.
 #[test]
 fn strangers_below_authorities_of_one_name() {
