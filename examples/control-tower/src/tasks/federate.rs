@@ -71,21 +71,23 @@ struct Job {
 /// Does what is due, and answers when something is due again.
 async fn look(app: &App) -> Answer<Option<OffsetDateTime>> {
     let asked = app.federation.take_asked();
-    let (due, _) = survey(app, &asked).await?;
-    if !due.is_empty() {
-        let Some(lease) = app.db.store().lease(LEASE, LEASE_TIME, app.clock.now()).await? else {
-            // Another tower is at it.
-            return Ok(None);
-        };
-        // What it has fetched meanwhile is not fetched again.
-        let (due, _) = survey(app, &asked).await?;
-        let done = work(app, due).await;
-        app.db.store().release(lease).await?;
-        done?;
-        app.client_issuers.refresh(app).await?;
+    let (due, deadline) = survey(app, &asked).await?;
+    if due.is_empty() {
+        return Ok(deadline);
     }
-    let (_, deadline) = survey(app, &BTreeSet::new()).await?;
-    Ok(deadline)
+    let Some(lease) = app.db.store().lease(LEASE, LEASE_TIME, app.clock.now()).await? else {
+        // Another tower is at it.
+        return Ok(None);
+    };
+    // What it has fetched meanwhile is not fetched again.
+    let done = match survey(app, &asked).await {
+        Ok((due, _)) => work(app, due).await,
+        Err(error) => Err(error),
+    };
+    app.db.store().release(lease).await?;
+    done?;
+    app.client_issuers.refresh(app).await?;
+    survey(app, &BTreeSet::new()).await.map(|(_, deadline)| deadline)
 }
 
 /// The relationships of all tenants: those that have something to do now, and when the first has.
