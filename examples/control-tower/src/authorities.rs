@@ -11,7 +11,9 @@ use keyward_svid::{
         self, Authority, AuthorityRing, AuthorityVersion, CaConfig, IssuingAuthorities, KeyedSvid, LeafRequest,
     },
 };
-use keyward_transit::{CLOCK_SKEW, Cipher, Command, FirstActivation, Kek, KekSet, RecordError, RingSigner};
+use keyward_transit::{
+    CLOCK_SKEW, Cipher, Command, Compromised, FirstActivation, Kek, KekSet, RecordError, Replaced, RingSigner,
+};
 use time::{Duration, OffsetDateTime};
 
 use crate::{
@@ -37,6 +39,7 @@ impl Kept for AuthorityRing {
     type Key = PrivateKey;
     const KIND: &'static str = "authority";
     const ADVANCE: &'static str = "authority-advance";
+    const ROTATE: &'static str = "authority-rotate";
 
     fn folder(tenant: &Name) -> String {
         layout::authorities(tenant)
@@ -66,6 +69,14 @@ impl Kept for AuthorityRing {
         self.next_deadline(now)
     }
 
+    fn rotation(&self, now: OffsetDateTime) -> Answer<Command> {
+        Ok(self.rotate(now)?)
+    }
+
+    fn rotation_of_compromised(&self) -> Command {
+        self.rotate_compromised()
+    }
+
     fn generate(cipher: Cipher) -> Answer<PrivateKey> {
         let key_type = cipher.key_type().ok_or_else(|| ApiError::internal("an authority's cipher does not sign"))?;
         PrivateKey::generate(key_type).map_err(ApiError::internal)
@@ -75,6 +86,11 @@ impl Kept for AuthorityRing {
         // Bundles are made from the store at each request: committing the authority is publishing it.
         let _publish = AuthorityRing::install(self, version, key, &mut random::rng(), now)?;
         Ok(())
+    }
+
+    fn install_compromised(&mut self, version: u32, key: PrivateKey, now: OffsetDateTime) -> Answer<Replaced> {
+        let rng = &mut random::rng();
+        Ok(AuthorityRing::install_compromised(self, version, key, Compromised::Active, rng, now)?)
     }
 
     fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()> {
@@ -168,6 +184,8 @@ pub struct Issued {
     pub svid: KeyedSvid,
     /// The name of its authority.
     pub authority: Name,
+    /// The certificate of the authority that it is of.
+    pub issuer: CertificateDer<'static>,
 }
 
 /// Issues an X.509-SVID that lives until a moment; the first time with the tenant's own authority, which is made for it.
@@ -217,7 +235,7 @@ fn sign(
     let key = PrivateKey::generate(KeyType::EcdsaP256)?;
     let request = LeafRequest::new(id.clone(), key.public_key(), ttl)?;
     let svid = authority.issue(&request, &mut random::rng(), now)?.with_key(key)?;
-    Ok(Issued { svid, authority: name })
+    Ok(Issued { svid, authority: name, issuer: authority.certificate().clone() })
 }
 
 /// Makes the authority that is to issue and has no certificate that it could issue with. Nobody can verify with what was there

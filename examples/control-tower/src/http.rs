@@ -16,6 +16,7 @@ pub mod operations;
 pub mod owner;
 pub mod params;
 pub mod peer;
+pub mod rotation;
 pub mod spiffe;
 pub mod spiffe_login;
 pub mod token;

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use keyward_config_values::Name;
-use keyward_transit::{Cipher, Command, Kek, KekSet, Material, RecordError, Ring, RingView, VersionView};
+use keyward_transit::{Cipher, Command, Compromised, Kek, KekSet, Material, RecordError, Replaced, Ring, VersionView};
 use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App, Commit},
+    audit::AuditRecord,
     db::{Db, DbError, Stored},
     http::error::{Answer, ApiError},
     layout, publication, random,
@@ -23,6 +24,8 @@ pub trait Kept: Clone + Send + Sync + 'static {
     const KIND: &'static str;
     /// The event of a change that time asked for.
     const ADVANCE: &'static str;
+    /// The event of a rotation on request.
+    const ROTATE: &'static str;
 
     /// Of all of a tenant.
     fn folder(tenant: &Name) -> String;
@@ -51,6 +54,15 @@ pub trait Kept: Clone + Send + Sync + 'static {
     /// When to look again.
     fn deadline(&self, now: OffsetDateTime) -> Option<OffsetDateTime>;
 
+    /// What a rotation on request asks for.
+    ///
+    /// # Errors
+    /// A version is pending.
+    fn rotation(&self, now: OffsetDateTime) -> Answer<Command>;
+
+    /// What the rotation that ends a key that became known asks for.
+    fn rotation_of_compromised(&self) -> Command;
+
     /// A new key.
     ///
     /// # Errors
@@ -62,6 +74,12 @@ pub trait Kept: Clone + Send + Sync + 'static {
     /// # Errors
     /// It refuses.
     fn install(&mut self, version: u32, key: Self::Key, now: OffsetDateTime) -> Answer<()>;
+
+    /// Takes in the key that replaces one that became known: it signs, and the others are dropped.
+    ///
+    /// # Errors
+    /// It refuses.
+    fn install_compromised(&mut self, version: u32, key: Self::Key, now: OffsetDateTime) -> Answer<Replaced>;
 
     /// Destroys the key of a version that is over.
     ///
@@ -87,6 +105,7 @@ impl Kept for Ring {
     type Key = Material;
     const KIND: &'static str = "key";
     const ADVANCE: &'static str = "key-advance";
+    const ROTATE: &'static str = "key-rotate";
 
     fn folder(tenant: &Name) -> String {
         layout::rings(tenant)
@@ -116,6 +135,14 @@ impl Kept for Ring {
         self.next_deadline(now)
     }
 
+    fn rotation(&self, now: OffsetDateTime) -> Answer<Command> {
+        Ok(self.rotate(now)?)
+    }
+
+    fn rotation_of_compromised(&self) -> Command {
+        self.rotate_compromised()
+    }
+
     fn generate(cipher: Cipher) -> Answer<Material> {
         Material::generate(cipher, &mut random::rng()).map_err(ApiError::internal)
     }
@@ -124,6 +151,10 @@ impl Kept for Ring {
         // The key set is made from the store at each request: committing the ring is publishing it.
         let _publish = Ring::install(self, version, key, now)?;
         Ok(())
+    }
+
+    fn install_compromised(&mut self, version: u32, key: Material, now: OffsetDateTime) -> Answer<Replaced> {
+        Ok(Ring::install_compromised(self, version, key, Compromised::Active, now)?)
     }
 
     fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()> {
@@ -176,26 +207,68 @@ pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
     Ok(Write::Put(key, sealed))
 }
 
+/// What a rotation on request is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// Add a version, which succeeds the active one as the schedule has it.
+    Orderly,
+    /// End the active version at once, because its key became known.
+    Compromised,
+}
+
+/// What came of a rotation on request.
+pub struct Rotated<K> {
+    /// As it is stored.
+    pub kept: K,
+    /// What was dropped, if a key had become known.
+    pub replaced: Option<Replaced>,
+}
+
 /// Adds a version on request.
 ///
 /// # Errors
-/// 409 while one is pending, or when another tower was faster.
-pub async fn rotate(app: &App, tenant: &Name, stored: Stored<Arc<Ring>>, actor: &Actor) -> Answer<RingView> {
+/// 409 while one is pending (unless the active one became known), or when another tower was faster.
+pub async fn rotate<K: Kept>(
+    app: &App,
+    tenant: &Name,
+    stored: Stored<Arc<K>>,
+    rotation: Rotation,
+    actor: &Actor,
+) -> Answer<Rotated<K>> {
     let name = stored.value.name();
     for _ in 0..TRIES {
-        let mut ring = Ring::clone(&stored.value);
-        let command = ring.rotate(app.clock.now())?;
-        perform(app, &mut ring, command).await?;
-        if let Commit::Done(_) = commit(app, tenant, &stored, &ring, actor, "key-rotate").await? {
-            return Ok(ring.view(app.clock.now()));
+        let mut kept = K::clone(&stored.value);
+        let replaced = match rotation {
+            Rotation::Orderly => {
+                let command = kept.rotation(app.clock.now())?;
+                perform(app, &mut kept, command).await?;
+                None
+            }
+            Rotation::Compromised => Some(replace(app, &mut kept).await?),
+        };
+        let mut audit = actor.did(K::ROTATE, app.clock.now());
+        if let Some(replaced) = &replaced {
+            audit = audit.with("compromised", true).with("dropped", replaced.dropped.clone());
+        }
+        if let Commit::Done(_) = commit(app, tenant, &stored, &kept, audit).await? {
+            return Ok(Rotated { kept, replaced });
         }
         // It may only be that something else was published.
-        let now = load::<Ring>(&app.db, tenant, name).await?;
+        let now = load::<K>(&app.db, tenant, name).await?;
         if now.is_none_or(|now| now.revision != stored.revision) {
             break;
         }
     }
-    Err(ApiError::conflict(format!("the key `{name}` was changed meanwhile")))
+    Err(ApiError::conflict(format!("the {} `{name}` was changed meanwhile", K::KIND)))
+}
+
+/// Replaces the key of the active version on a copy.
+async fn replace<K: Kept>(app: &App, kept: &mut K) -> Answer<Replaced> {
+    let Command::Generate { cipher, version } = kept.rotation_of_compromised() else {
+        return Err(ApiError::internal("the end of a compromised key asks for no other"));
+    };
+    let key = app.compute(move || K::generate(cipher)).await??;
+    kept.install_compromised(version, key, app.clock.now())
 }
 
 /// Does what time asks of a ring, if anything, and answers when to come again.
@@ -213,8 +286,8 @@ pub async fn advance<K: Kept>(app: &App, tenant: &Name, name: &Name) -> Answer<O
         for command in commands {
             perform(app, &mut kept, command).await?;
         }
-        if let Commit::Done(_) = commit(app, tenant, &stored, &kept, &Actor::task(tenant, "rotate"), K::ADVANCE).await?
-        {
+        let audit = Actor::task(tenant, "rotate").did(K::ADVANCE, app.clock.now());
+        if let Commit::Done(_) = commit(app, tenant, &stored, &kept, audit).await? {
             return Ok(kept.deadline(app.clock.now()));
         }
     }
@@ -242,11 +315,10 @@ async fn commit<K: Kept>(
     tenant: &Name,
     stored: &Stored<Arc<K>>,
     kept: &K,
-    actor: &Actor,
-    event: &'static str,
+    audit: AuditRecord,
 ) -> Answer<Commit> {
     let now = app.clock.now();
-    let mut audit = actor.did(event, now).with(K::KIND, kept.name().as_str());
+    let mut audit = audit.with(K::KIND, kept.name().as_str());
     let before = stored.value.notes(now);
     let mut destroyed = Vec::new();
     for note in kept.notes(now) {

@@ -78,12 +78,13 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/transit-keys/{name}/rewrap", Policy, "Encrypts again under the active version.", post(transit::rewrap)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/sign", Policy, "Signs base64 with the active version.", post(transit::sign)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/verify", Policy, "Verifies a signature.", post(transit::verify)),
-        route("POST", "/v1/state/strongbox/transit-keys/{name}/rotate", Policy, "Adds a version.", post(transit::rotate)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/rotate", Policy, "Adds a version; with `compromised` it replaces the active one at once.", post(transit::rotate)),
         // SPIFFE.
         route("GET", "/v1/state/strongbox/authentication/spiffe-settings", Policy, "Trust domain, issuer, URLs, and what relying parties would refuse.", get(spiffe::state)),
         route("POST", "/v1/state/strongbox/aws-trust-policy", Policy, "What to enter at AWS so that it trusts an AppRole.", post(spiffe::aws_trust_policy)),
         route("POST", "/v1/state/strongbox/check-issuer", Policy, "Reads discovery and keys as a cloud would, and says who would accept them.", post(spiffe::check_issuer)),
         route("GET", "/v1/state/system/ca/{name}", Policy, "An authority's versions with phases, certificates and the time of every transition.", get(authority::state)),
+        route("POST", "/v1/state/system/ca/{name}/rotate", Policy, "Adds a version to an authority; with `compromised` it replaces the active one at once.", post(authority::rotate)),
         // Federation.
         route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
         route("GET", "/v1/state/federation/{name}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),

@@ -8,6 +8,8 @@
 mod authorities;
 #[path = "x509/bundle.rs"]
 mod bundle;
+#[path = "x509/compromised.rs"]
+mod compromised;
 #[path = "x509/days.rs"]
 mod days;
 mod support;

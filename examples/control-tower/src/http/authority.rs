@@ -1,4 +1,4 @@
-//! Certificate authorities: their state.
+//! Certificate authorities: their state, and rotation on request.
 
 use std::sync::Arc;
 
@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
+    body::JsonBody,
     caller::Caller,
     error::{Answer, ApiError, Status},
     params::Path,
+    rotation::{self, RotateBody},
 };
-use crate::{app::App, authorities, rings};
+use crate::{app::App, authorities, db::Stored, rings};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -30,14 +32,40 @@ impl From<Error> for ApiError {
 /// # Errors
 /// 404.
 pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let ring = named(&app, &caller, &name).await?.value;
+    Ok(Json(view(&app, &caller, &ring, app.clock.now()).await?).into_response())
+}
+
+/// `POST /v1/state/system/ca/<name>/rotate {compromised?}`. With `compromised` the active version, with every SVID that it
+/// issued, is in no bundle any more by the commit that makes its successor; the answer says until when verifiers may still hold
+/// a bundle from before.
+///
+/// # Errors
+/// 404; 409 while a version is prepared, unless the active one is compromised.
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<Option<RotateBody>>,
+) -> Answer {
+    let ring = named(&app, &caller, &name).await?;
+    let rotation = body.unwrap_or_default().rotation();
+    let rotated = rings::rotate(&app, caller.tenant(), ring, rotation, &caller.actor()).await?;
+    let now = app.clock.now();
+    rotation::answer(view(&app, &caller, &rotated.kept, now).await?, &rotated, now)
+}
+
+async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<AuthorityRing>>> {
     let missing = || ApiError::not_found(format_args!("the authority `{name}`"));
     let parsed: Name = name.parse().map_err(|_| missing())?;
-    let ring = rings::load::<AuthorityRing>(&app.db, caller.tenant(), &parsed).await?.ok_or_else(missing)?.value;
-    let now = app.clock.now();
+    rings::load(&app.db, caller.tenant(), &parsed).await?.ok_or_else(missing)
+}
+
+async fn view(app: &App, caller: &Caller, ring: &AuthorityRing, now: OffsetDateTime) -> Answer<Value> {
     let issuing = authorities::issuing(&app.db, caller.tenant()).await?;
-    let issues = issuing.as_ref().and_then(|issuing| issuing.value.issuing(now)) == Some(&parsed);
+    let issues = issuing.as_ref().and_then(|issuing| issuing.value.issuing(now)) == Some(ring.name());
     let versions = ring.versions(now).into_iter().map(version).collect::<Answer<Vec<Value>>>()?;
-    Ok(Json(without_nulls(json!({
+    Ok(without_nulls(json!({
         "name": ring.name(),
         "trust-domain": ring.trust_domain().as_str(),
         "key-type": ring.config().key_type,
@@ -46,7 +74,6 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path
         "next-change": ring.next_deadline(now).map(text).transpose()?,
         "versions": versions,
     })))
-    .into_response())
 }
 
 fn version(version: AuthorityVersion) -> Answer<Value> {

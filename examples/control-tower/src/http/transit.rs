@@ -15,6 +15,7 @@ use super::{
     caller::Caller,
     error::{Answer, ApiError, Status},
     params::Path,
+    rotation::{self, RotateBody},
     token,
 };
 use crate::{app::App, db::Stored, identity, random, rings};
@@ -177,30 +178,21 @@ pub async fn verify(
     Ok(Json(json!({ "valid": valid })).into_response())
 }
 
-/// `rotate` takes nothing yet: what it does not understand is refused, above all `compromised`.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RotateBody {
-    compromised: Option<bool>,
-}
-
-/// `POST …/<name>/rotate`.
+/// `POST …/<name>/rotate {compromised?}`. With `compromised` the active version ends by the commit that makes its successor,
+/// which signs at once; the answer says until when verifiers may still hold what was dropped.
 ///
 /// # Errors
-/// 404; 409 while a version is pending; 422 for `compromised`, which this release cannot do.
+/// 404; 409 while a version is pending, unless the active one is compromised.
 pub async fn rotate(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
     JsonBody(body): JsonBody<Option<RotateBody>>,
 ) -> Answer {
-    if body.unwrap_or_default().compromised == Some(true) {
-        return Err(ApiError::inapplicable(
-            "`compromised` is not supported by this release: to end a bad key at once, name another ring as \
-             `jwt-signing-key` and tell verifiers not to accept the old one; nothing was rotated",
-        ));
-    }
     let ring = named(&app, &caller, &name).await?;
-    let view = rings::rotate(&app, caller.tenant(), ring, &caller.actor()).await?;
-    Ok(Json(view).into_response())
+    let rotated =
+        rings::rotate(&app, caller.tenant(), ring, body.unwrap_or_default().rotation(), &caller.actor()).await?;
+    let now = app.clock.now();
+    let view = serde_json::to_value(rotated.kept.view(now)).map_err(ApiError::internal)?;
+    rotation::answer(view, &rotated, now)
 }
