@@ -35,6 +35,7 @@ mod config;
 mod deferred;
 mod error;
 mod peers;
+mod possession;
 mod source;
 mod verifier;
 

@@ -29,12 +29,15 @@ impl RotateBody {
 /// A time that cannot be written.
 pub fn answer<K: Kept>(mut state: Value, rotated: &Rotated<K>, now: OffsetDateTime) -> Answer {
     if let (Some(replaced), Some(fields)) = (&rotated.replaced, state.as_object_mut()) {
-        let mut note = json!({ "version": replaced.version, "dropped": replaced.dropped });
         // Of a key that the tower publishes nowhere nobody has a copy.
-        if let Some(until) = replaced.cached_until.filter(|_| rotated.kept.is_published()) {
-            note["cached-until"] = until.format(&Rfc3339).map_err(ApiError::internal)?.into();
-            note["cached-for"] = (until - now).whole_seconds().max(0).into();
-        }
+        let note = match replaced.cached_until.filter(|_| rotated.kept.is_published()) {
+            Some(until) => json!({
+                "version": replaced.version, "dropped": replaced.dropped,
+                "cached-until": until.format(&Rfc3339).map_err(ApiError::internal)?,
+                "cached-for": (until - now).whole_seconds().max(0),
+            }),
+            None => json!({ "version": replaced.version, "dropped": replaced.dropped }),
+        };
         fields.insert("replaced".to_owned(), note);
     }
     Ok(Json(state).into_response())
