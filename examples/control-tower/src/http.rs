@@ -21,3 +21,4 @@ pub mod spiffe;
 pub mod spiffe_login;
 pub mod token;
 pub mod transit;
+pub mod vault;

@@ -14,6 +14,7 @@ use crate::{
     http::{
         approle, audit, authority, body, bulk, bundle, caller, config, federation, login, oidc, operations, spiffe,
         spiffe_login, token, transit,
+        vault::{self, sys},
     },
 };
 
@@ -93,6 +94,15 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/authentication/approles/{name}/generate-secret-id", Policy, "Makes a secret-id.", post(approle::generate_secret_id)),
         route("POST", "/v1/state/strongbox/authentication/approles/{name}/lookup-secret-id", Policy, "A secret-id by its accessor.", post(approle::lookup_secret_id)),
         route("POST", "/v1/state/strongbox/authentication/approles/{name}/destroy-secret-id", Policy, "Destroys a secret-id by its accessor.", post(approle::destroy_secret_id)),
+        // For clients of Vault: `LIST` comes here as `GET`, `PUT` as `POST`.
+        route("GET", "/v1/sys/health", Public, "Whether the tower takes changes, as Vault says it.", get(sys::health)),
+        route("GET", "/v1/sys/seal-status", Public, "Whether the tower has its keys, as Vault says it.", get(sys::seal_status)),
+        route("GET", "/v1/sys/mounts", Policy, "Which of Vault's secrets engines there are.", get(sys::mounts)),
+        route("POST", "/v1/sys/mounts/{path}", Policy, "Always 400: what there is is enabled.", post(sys::enable_mount)),
+        route("GET", "/v1/sys/auth", Policy, "Which of Vault's logins there are.", get(sys::logins)),
+        route("POST", "/v1/sys/auth/{path}", Policy, "Always 400: what there is is enabled.", post(sys::enable_login)),
+        route("GET", "/v1/sys/policies/acl", Policy, "The names of the policies (`LIST`).", get(sys::policies)),
+        route("GET", "/v1/sys/policies/acl/{name}", Policy, "A policy's document, as text.", get(sys::policy)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
         route("GET", "/v1/state/system/tasks", Policy, "How the background tasks fare.", get(operations::tasks)),
@@ -119,11 +129,13 @@ pub fn router(app: Arc<App>) -> Router {
     // The layer added last runs first.
     let policy = policy.route_layer(authorize).route_layer(authenticate());
     let token = token.route_layer(authenticate());
-    public
+    let router = public
         .merge(token)
         .merge(policy)
         .fallback(operations::nothing_here)
         .method_not_allowed_fallback(operations::wrong_method)
         .layer(DefaultBodyLimit::max(body::LIMIT))
-        .with_state(app)
+        .with_state(app);
+    // Outside, because a method is another one before a route is looked for.
+    Router::new().fallback_service(router).layer(middleware::from_fn(vault::surface))
 }

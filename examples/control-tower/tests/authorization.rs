@@ -43,7 +43,12 @@ async fn log_in(tower: &Tower, admin: &str, role: &str) -> String {
 
 /// The routes that want a token.
 fn closed() -> Vec<Route> {
-    routes().into_iter().filter(|route| route.access != Access::Public).collect()
+    routes().into_iter().filter(|route| route.access != Access::Public && !is_for_vault(route)).collect()
+}
+
+/// Those answer in another shape; `tests/vault.rs` has the same of them.
+fn is_for_vault(route: &Route) -> bool {
+    ["/v1/sys/", "/v1/transit/", "/v1/auth/"].iter().any(|prefix| route.path.starts_with(prefix))
 }
 
 /// A path of a route.

@@ -16,6 +16,7 @@ use super::{
     error::{Answer, ApiError},
     owner::Owned,
     peer::Peer,
+    vault,
 };
 use crate::{
     app::{Actor, App, Commit},
@@ -128,6 +129,10 @@ pub fn operation(method: &Method) -> Operation {
 pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut request: Request, next: Next) -> Answer {
     let presented = presented(request.headers())?.to_owned();
     let caller = identify(&app, presented, source).await?;
+    if vault::namespace(&app, request.headers()).await?.is_some_and(|tenant| tenant != *caller.tenant()) {
+        app.refuse(caller.actor().refused("denied", "the request names another tenant", app.clock.now()));
+        return Err(vault::elsewhere());
+    }
     // It would be one segment here and two to whoever checked the path on the way.
     if request.uri().path().to_ascii_lowercase().contains("%2f") {
         return Err(ApiError::invalid("an escaped slash (`%2f`) in a path can be understood in two ways; write `/`"));

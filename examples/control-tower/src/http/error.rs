@@ -1,7 +1,7 @@
 //! The one map from errors to HTTP, and the one shape of an error body.
 
 use axum::{
-    Json,
+    Extension, Json,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,10 @@ pub struct ApiError {
     status: StatusCode,
     problems: Vec<(String, Option<Value>)>,
 }
+
+/// The texts of a refusal, beside its response, for whoever has to give it another shape.
+#[derive(Clone, Debug)]
+pub struct Messages(pub Vec<String>);
 
 /// What every handler answers with.
 pub type Answer<T = Response> = Result<T, ApiError>;
@@ -131,6 +135,7 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let messages = Messages(self.problems.iter().map(|(message, _)| message.clone()).collect());
         let errors: Vec<Value> = self
             .problems
             .into_iter()
@@ -141,6 +146,6 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        (self.status, headers, Json(json!({ "errors": errors }))).into_response()
+        (self.status, headers, Extension(messages), Json(json!({ "errors": errors }))).into_response()
     }
 }

@@ -62,7 +62,9 @@ impl Reply {
     pub fn refused(&self, status: u16) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         assert_eq!(self.status.as_u16(), status, "{text}");
-        self.json()["errors"][0]["error-message"].as_str().unwrap().to_owned()
+        let error = &self.json()["errors"][0];
+        // Clients of Vault get the text alone.
+        error.as_str().or_else(|| error["error-message"].as_str()).unwrap().to_owned()
     }
 }
 

@@ -1,0 +1,76 @@
+//! The surface for clients of Vault and OpenBao: their paths, names and shapes, thin over what the other routes do.
+//!
+//! Policies decide on the path as it is asked for (`/v1/transit/encrypt/orders`), as everywhere: `GET` and `LIST` are the operation
+//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. Whoever may use a key by one of its
+//! paths may not for that use it by the other.
+
+pub mod answer;
+pub mod sys;
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, Method, StatusCode, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use keyward_config_values::Name;
+
+use super::error::{Answer, ApiError};
+use crate::{app::App, tenant::Tenant};
+
+/// Where the surface is.
+const PREFIXES: [&str; 3] = ["/v1/sys/", "/v1/transit/", "/v1/auth/"];
+
+/// The header that names a tenant, by name or id.
+const NAMESPACE: &str = "x-vault-namespace";
+
+/// A request for what is below a path: the method `LIST`, or `GET` with `?list=true`.
+#[derive(Clone, Copy, Debug)]
+pub struct List;
+
+impl<S: Send + Sync> FromRequestParts<S> for List {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let in_query = || parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "list=true"));
+        if parts.extensions.get::<Self>().is_some() || in_query() {
+            return Ok(Self);
+        }
+        Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation: this path is for `LIST`"))
+    }
+}
+
+/// Around everything: takes the methods of these clients for what they are, and gives refusals their shape.
+pub async fn surface(mut request: Request, next: Next) -> Response {
+    if !PREFIXES.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
+        return next.run(request).await;
+    }
+    match request.method().as_str() {
+        "LIST" => {
+            *request.method_mut() = Method::GET;
+            request.extensions_mut().insert(List);
+        }
+        "PUT" => *request.method_mut() = Method::POST,
+        _ => {}
+    }
+    answer::in_their_shape(next.run(request).await)
+}
+
+/// The id of the tenant that a request names, if it names one.
+///
+/// # Errors
+/// 403 where there is none, with the text for one that the token is not of.
+pub async fn namespace(app: &App, headers: &HeaderMap) -> Answer<Option<Name>> {
+    let Some(value) = headers.get(NAMESPACE) else { return Ok(None) };
+    let name = value.to_str().map_err(|_| elsewhere())?.trim_matches('/');
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let tenant = Tenant::find(&app.db, name).await?.ok_or_else(elsewhere)?;
+    Ok(Some(tenant.value.id.clone()))
+}
+
+/// The refusal of a token in another tenant than its own. Whether that exists is not told.
+pub fn elsewhere() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "permission denied: the token is not of that namespace")
+}

@@ -1,0 +1,94 @@
+//! The shapes of answers.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::{Map, Value, json};
+
+use super::super::error::{Answer, ApiError, Messages};
+use crate::random;
+
+/// 200 with `data`.
+pub fn data(data: Value) -> Response {
+    with_status(StatusCode::OK, data)
+}
+
+/// `data` under another status: of a batch some of whose items failed.
+pub fn with_status(status: StatusCode, data: Value) -> Response {
+    envelope(status, json!({ "data": data, "auth": null }))
+}
+
+/// 200 with `data`, whose fields stand beside it too.
+pub(super) fn data_twice(data: Map<String, Value>) -> Response {
+    let mut fields = data.clone();
+    fields.insert("data".to_owned(), data.into());
+    fields.insert("auth".to_owned(), Value::Null);
+    envelope(StatusCode::OK, fields.into())
+}
+
+/// 200 with `auth`: a token.
+pub fn auth(auth: Value) -> Response {
+    envelope(StatusCode::OK, json!({ "data": null, "auth": auth }))
+}
+
+/// The names below a path.
+///
+/// # Errors
+/// 404 without a message where there are none.
+pub fn names(names: Vec<String>) -> Answer {
+    if names.is_empty() { Err(missing()) } else { Ok(data(json!({ "keys": names }))) }
+}
+
+/// 204.
+pub fn nothing() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// 404 without a message: what is read is not there.
+pub fn missing() -> ApiError {
+    ApiError::several(StatusCode::NOT_FOUND, [])
+}
+
+fn envelope(status: StatusCode, mut fields: Value) -> Response {
+    if let Some(fields) = fields.as_object_mut() {
+        for (name, value) in [
+            ("request_id", random::uuid().into()),
+            ("lease_id", "".into()),
+            ("renewable", false.into()),
+            ("lease_duration", 0.into()),
+            ("wrap_info", Value::Null),
+            ("warnings", Value::Null),
+        ] {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    let mut response = (status, Json(fields)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A refusal as these clients read it: texts alone, and fewer statuses.
+pub(super) fn in_their_shape(response: Response) -> Response {
+    let Some(Messages(messages)) = response.extensions().get().cloned() else { return response };
+    let status = match response.status() {
+        // They know no difference between a token that does not count and one that may not.
+        StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+        StatusCode::CONFLICT
+        | StatusCode::PRECONDITION_FAILED
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    let messages = match response.status() {
+        StatusCode::UNAUTHORIZED => vec!["permission denied".to_owned()],
+        _ => messages,
+    };
+    let mut answer = (status, Json(json!({ "errors": messages }))).into_response();
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    answer
+}
