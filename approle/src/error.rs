@@ -51,6 +51,15 @@ pub enum Error {
     /// The path of a request is not in the canonical form that policies are written for.
     #[error("a path to be authorized starts with `/`, has no empty, `.` or `..` segment and no escapes")]
     RequestPath,
+    /// A token whose uses are counted was to make another one, which could be used without end.
+    #[error("a token with a limited number of uses makes no other tokens")]
+    Counted,
+    /// A token has as many ancestors as there can be.
+    #[error("a token has at most {maximum} ancestors; make an orphan, or use one of them")]
+    Ancestors {
+        /// The greatest number.
+        maximum: usize,
+    },
     /// A stored record was written by a newer release.
     #[error("the stored {record} has format {found}, this release knows formats up to {known}")]
     NewerFormat {
@@ -70,11 +79,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Who has to act: the caller (`Malformed`) or the operator (`Misconfigured`).
+    /// Who has to act: the caller (`Malformed`; `Refused` for what the presented token cannot do) or the
+    /// operator (`Misconfigured`).
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NewerFormat { .. } | Self::Damaged { .. } => ErrorKind::Misconfigured,
+            Self::Counted | Self::Ancestors { .. } => ErrorKind::Refused,
             _ => ErrorKind::Malformed,
         }
     }
@@ -171,6 +182,12 @@ pub enum Problem {
         value: u32,
         /// The greatest number allowed.
         limit: u32,
+    },
+    /// A token was asked to give what it does not have itself.
+    #[error("names `{policy}`, which the token that asks does not have")]
+    NotHeld {
+        /// The policy.
+        policy: Name,
     },
     /// A list has too few or too many entries.
     #[error("has {found} entries, {minimum} to {maximum} are allowed")]

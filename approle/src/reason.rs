@@ -33,6 +33,9 @@ pub enum Reason {
     /// The secret-id or the token has no use left.
     #[error("no use left")]
     UsedUp,
+    /// A token that this one was made from was revoked or has expired.
+    #[error("a token that it was made from was revoked or has expired")]
+    ParentEnded,
     /// The source address is outside the bound ranges.
     #[error("the source address is not allowed")]
     WrongAddress,
@@ -57,6 +60,7 @@ impl Reason {
             Self::UnknownToken => "unknown-token",
             Self::Expired => "expired",
             Self::UsedUp => "used-up",
+            Self::ParentEnded => "parent-ended",
             Self::WrongAddress => "wrong-address",
             Self::NoPattern => "no-pattern",
             Self::NotRenewable => "not-renewable",
@@ -83,6 +87,7 @@ mod tests {
             Reason::UnknownToken,
             Reason::Expired,
             Reason::UsedUp,
+            Reason::ParentEnded,
             Reason::WrongAddress,
             Reason::NoPattern,
             Reason::NotRenewable,
@@ -104,6 +109,7 @@ mod tests {
         assert_eq!(Reason::UnknownToken.to_string(), "no such token");
         assert_eq!(Reason::Expired.to_string(), "expired");
         assert_eq!(Reason::UsedUp.to_string(), "no use left");
+        assert_eq!(Reason::ParentEnded.to_string(), "a token that it was made from was revoked or has expired");
         assert_eq!(Reason::WrongAddress.to_string(), "the source address is not allowed");
         assert_eq!(Reason::NoPattern.to_string(), "no pattern matches the SPIFFE ID");
         assert_eq!(Reason::NotRenewable.to_string(), "the token is not renewable");

@@ -1,6 +1,7 @@
 //! Tokens: what a login gives and every later request presents.
 
 mod check;
+mod child;
 mod lifetime;
 mod parameters;
 mod record;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-pub use check::{Authenticated, check};
+pub use check::{Authenticated, check, check_child, check_found};
+pub use child::{ChildRequest, MAX_ANCESTORS};
 pub(crate) use lifetime::Lifetime;
 pub use parameters::{Subject, TokenParameters};
 pub use record::{JwtSvidGrant, TokenRecord, X509SvidGrant};

@@ -7,13 +7,18 @@ use time::OffsetDateTime;
 
 use super::{Subject, TokenRecord};
 use crate::login::RecordChange;
-use crate::{Reason, StorageKey, address};
+use crate::{ADMINISTRATOR_POLICY, Reason, StorageKey, address};
 
 /// A token that was presented and found good. [`check`] is its only maker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a counted use has to be committed"]
 pub struct Authenticated {
+    /// As it is to be stored.
     record: TokenRecord,
+    /// What its ancestors leave of it.
+    narrowed: Option<Box<TokenRecord>>,
+    /// When the first of its ancestors ends.
+    end: Option<OffsetDateTime>,
     counted: bool,
 }
 
@@ -25,34 +30,113 @@ pub struct Authenticated {
 ///
 /// # Errors
 ///
-/// `UnknownToken`, `UsedUp`, `Expired` or `WrongAddress`, in this order. They are for the audit log;
-/// the caller is told [`crate::TOKEN_REFUSED`].
+/// `UnknownToken`, `UsedUp`, `Expired`, (for a token that was made from another, see [`check_child`])
+/// `ParentEnded`, or `WrongAddress`, in this order. They are for the audit log; the caller is told
+/// [`crate::TOKEN_REFUSED`].
 pub fn check(
     key: &StorageKey,
     record: Option<&TokenRecord>,
     source: IpAddr,
     now: OffsetDateTime,
 ) -> Result<Authenticated, Reason> {
+    check_child(key, record, &[], source, now)
+}
+
+/// As [`check`], for a token that may have been made from another one.
+///
+/// `ancestors` is what is stored under the keys of [`TokenRecord::ancestors`], in their order. The token
+/// is good as long as every one of them is, from an address that every one of them can be used from; it
+/// has those of its policies that every one of them has by now, and expires no later than they do. So
+/// deleting one record ends everything that was ever made from it, at once and without a list.
+///
+/// # Errors
+///
+/// Those of [`check`]. `ParentEnded` when an ancestor is missing, is another one or has expired.
+pub fn check_child(
+    key: &StorageKey,
+    record: Option<&TokenRecord>,
+    ancestors: &[Option<&TokenRecord>],
+    source: IpAddr,
+    now: OffsetDateTime,
+) -> Result<Authenticated, Reason> {
     let record = record.filter(|record| record.key() == key).ok_or(Reason::UnknownToken)?;
+    let mut token = alive(record, ancestors, now)?;
+    let lines = ancestors.iter().copied().flatten().chain([record]);
+    if !lines.into_iter().all(|record| usable_from(record, source)) {
+        return Err(Reason::WrongAddress);
+    }
+    token.counted = record.uses_left().is_some();
+    token.record = token.record.used_once();
+    token.narrowed = token.narrowed.map(|narrowed| Box::new(narrowed.used_once()));
+    Ok(token)
+}
+
+/// The token of a record that was found by its accessor, for whoever may look up and refresh the tokens of
+/// others: no use of it is taken off, and it does not matter where they are. `ancestors` as for
+/// [`check_child`].
+///
+/// # Errors
+///
+/// `UsedUp`, `Expired` or `ParentEnded`.
+pub fn check_found(
+    record: &TokenRecord,
+    ancestors: &[Option<&TokenRecord>],
+    now: OffsetDateTime,
+) -> Result<Authenticated, Reason> {
+    alive(record, ancestors, now)
+}
+
+/// That it has not ended, and what its ancestors leave of it.
+fn alive(
+    record: &TokenRecord,
+    ancestors: &[Option<&TokenRecord>],
+    now: OffsetDateTime,
+) -> Result<Authenticated, Reason> {
     if record.uses_left() == Some(0) {
         return Err(Reason::UsedUp);
     }
     if now >= record.expires() {
         return Err(Reason::Expired);
     }
-    if !address::allowed(record.bound_cidrs(), source)
-        || record.bound_host().is_some_and(|host| host != source.to_canonical())
-    {
-        return Err(Reason::WrongAddress);
+    if record.ancestors().len() != ancestors.len() {
+        return Err(Reason::ParentEnded);
     }
-    Ok(Authenticated { record: record.used_once(), counted: record.uses_left().is_some() })
+    let (mut narrowed, mut end) = (None, None);
+    for (key, ancestor) in record.ancestors().iter().zip(ancestors) {
+        let ancestor = ancestor.filter(|ancestor| ancestor.key() == key).ok_or(Reason::ParentEnded)?;
+        if now >= ancestor.expires() || ancestor.uses_left() == Some(0) {
+            return Err(Reason::ParentEnded);
+        }
+        let so_far = narrowed.take().unwrap_or_else(|| record.clone());
+        let so_far = so_far.keeping(|policy| may_give(ancestor.policies(), policy));
+        narrowed = Some(so_far.ending(Some(ancestor.expires())));
+        end = Some(end.map_or(ancestor.expires(), |end: OffsetDateTime| end.min(ancestor.expires())));
+    }
+    Ok(Authenticated { record: record.clone(), narrowed: narrowed.map(Box::new), end, counted: false })
+}
+
+fn usable_from(record: &TokenRecord, source: IpAddr) -> bool {
+    address::allowed(record.bound_cidrs(), source)
+        && record.bound_host().is_none_or(|host| host == source.to_canonical())
+}
+
+/// Whether who has the policies `held` can give another token the policy. An administrator can do all
+/// that any policy of the tenant allows.
+pub(super) fn may_give(held: &[Name], policy: &Name) -> bool {
+    held.contains(policy) || held.iter().any(|held| held.as_str() == ADMINISTRATOR_POLICY)
 }
 
 impl Authenticated {
-    /// The token's record, this use taken off.
+    /// The token's record, this use taken off; of one that was made from another token, what its
+    /// ancestors leave of it.
     #[must_use]
     pub fn record(&self) -> &TokenRecord {
-        &self.record
+        self.narrowed.as_deref().unwrap_or(&self.record)
+    }
+
+    /// The moment that the first of its ancestors ends, if it has any.
+    pub(super) fn ancestors_end(&self) -> Option<OffsetDateTime> {
+        self.end
     }
 
     /// What to do with the stored record: a counted use is written, guarded by the revision that the
@@ -77,7 +161,7 @@ impl Authenticated {
     /// Names of the token's policies.
     #[must_use]
     pub fn policies(&self) -> &[Name] {
-        self.record.policies()
+        self.record().policies()
     }
 }
 

@@ -12,7 +12,8 @@ use crate::record::{self, Format};
 use crate::{Accessor, Error, Limits, Pepper, StorageKey, instant};
 
 const RECORD: &str = "token";
-const FORMAT: u32 = 1;
+/// 2 since there are tokens made from tokens: a release that does not look at their ancestors must not read them.
+const FORMAT: u32 = 2;
 
 /// What is stored of a token, under its [`StorageKey`]. The token itself is not in it. To revoke a
 /// token is to delete its record.
@@ -44,6 +45,17 @@ pub struct TokenRecord {
     /// Absent in records from before there were X.509-SVIDs.
     #[serde(default)]
     x509_svid: bool,
+    /// Made from another token, and not by a login.
+    #[serde(default, skip_serializing_if = "is_false")]
+    made: bool,
+    /// The keys of the tokens that it ends with, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ancestors: Vec<StorageKey>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl TokenRecord {
@@ -79,8 +91,27 @@ impl TokenRecord {
             renewable: parameters.renewable,
             jwt_audiences: parameters.jwt_audiences,
             x509_svid: parameters.x509_svid,
+            made: false,
+            ancestors: Vec::new(),
         };
         (token, record)
+    }
+
+    /// The same record as that of a token made from another one, ending no later than `end`.
+    pub(super) fn made(self, ancestors: Vec<StorageKey>, end: Option<OffsetDateTime>) -> Self {
+        Self { made: true, ancestors, ..self }.ending(end)
+    }
+
+    /// The same record, ending no later than `end`.
+    pub(super) fn ending(mut self, end: Option<OffsetDateTime>) -> Self {
+        self.expires = end.map_or(self.expires, |end| end.min(self.expires));
+        self
+    }
+
+    /// The same record with those of its policies that `keep` says.
+    pub(super) fn keeping(mut self, keep: impl FnMut(&Name) -> bool) -> Self {
+        self.policies.retain(keep);
+        self
     }
 
     /// The key that the record is stored under.
@@ -168,6 +199,26 @@ impl TokenRecord {
         self.renewable
     }
 
+    /// The keys of the tokens that it was made from and ends with, the nearest first; none for a token
+    /// of a login and for an orphan. They are to be handed to [`crate::check_child`].
+    #[must_use]
+    pub fn ancestors(&self) -> &[StorageKey] {
+        &self.ancestors
+    }
+
+    /// Whether it stands on its own: no other token ends it.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.ancestors.is_empty()
+    }
+
+    /// Whether it was made from another token, and not by a login. A refresh leaves it what it was made
+    /// with.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.made
+    }
+
     /// The JWT-SVID that is to come with a login or refresh that left this record; `None` where none
     /// does.
     #[must_use]
@@ -197,7 +248,8 @@ impl TokenRecord {
         now: OffsetDateTime,
     ) -> Self {
         let mut record = self.clone();
-        if let Some(parameters) = parameters {
+        // What the owner's logins give is not for a token that was made with less.
+        if let Some(parameters) = parameters.filter(|_| !self.made) {
             record.lifetime = parameters.lifetime();
             record.policies = parameters.policies;
             record.bound_cidrs = parameters.bound_cidrs;
@@ -319,10 +371,10 @@ mod tests {
         assert_eq!(TokenRecord::decode(&bytes).unwrap(), record);
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.contains(token.expose()) && !format!("{record:?}").contains(token.expose()));
-        assert!(text.starts_with(r#"{"format":1,"#));
+        assert!(text.starts_with(r#"{"format":2,"#));
         assert_eq!(
-            TokenRecord::decode(text.replacen('1', "2", 1).as_bytes()).unwrap_err().to_string(),
-            "the stored token has format 2, this release knows formats up to 1"
+            TokenRecord::decode(text.replacen('2', "3", 1).as_bytes()).unwrap_err().to_string(),
+            "the stored token has format 3, this release knows formats up to 2"
         );
         let user = TokenParameters::for_user(name("default"), "joe", vec![name("administrator")]);
         let (_, record) = TokenRecord::issue(user, &Limits::default(), &pepper(), &mut rng(1), at(0));

@@ -53,7 +53,8 @@ impl Authenticated {
     /// increment (by default what a login gives), the period where there is one, the maximum ttl,
     /// the system's maximum, the cap of the SVIDs that come with the token, and what is left of the
     /// explicit maximum. For an AppRole everything is taken from the role as it is configured now:
-    /// policies, ranges, audiences and durations.
+    /// policies, ranges, audiences and durations. A token that was made from another one keeps what it
+    /// was made with, as far as its ancestors have it by now, and ends with the first of them.
     ///
     /// The answer replaces the stored record, guarded by the revision that it was read at, and
     /// includes a counted use. [`TokenRecord::jwt_svid`] and [`TokenRecord::x509_svid`] of it say what
@@ -88,7 +89,7 @@ impl Authenticated {
         if !record.is_renewable() || forbidden {
             return Err(Reason::NotRenewable);
         }
-        Ok(record.renewed(parameters, increment, limits, now))
+        Ok(record.renewed(parameters, increment, limits, now).ending(self.ancestors_end()))
     }
 }
 

@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, oidc, operations, spiffe,
-        spiffe_login, token, transit,
+        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations,
+        spiffe, spiffe_login, token, transit,
         vault::{self, sys},
     },
 };
@@ -72,6 +72,12 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/state/strongbox/token", Policy, "The caller's token.", get(token::state)),
         route("POST", "/v1/state/strongbox/token/refresh", Policy, "Resets the token's life; answers fresh SVIDs.", post(token::refresh)),
         route("POST", "/v1/state/strongbox/token/revoke", Policy, "Ends the token.", post(token::revoke)),
+        // Tokens made from it, and those of others.
+        route("POST", "/v1/state/strongbox/token/create", Policy, "Makes a token that has no more than the caller's and ends with it.", post(made::create)),
+        route("POST", "/v1/state/strongbox/token/create-orphan", Policy, "Makes a token that has no more policies than the caller's and outlives it.", post(made::create_orphan)),
+        route("POST", "/v1/state/strongbox/token/lookup-accessor", Policy, "A token of the tenant by its accessor.", post(made::lookup_accessor)),
+        route("POST", "/v1/state/strongbox/token/refresh-accessor", Policy, "Resets the life of a token by its accessor; answers neither token nor SVIDs.", post(made::refresh_accessor)),
+        route("POST", "/v1/state/strongbox/token/revoke-accessor", Policy, "Ends a token by its accessor, and all that were made from it.", post(made::revoke_accessor)),
         // Key rings.
         route("GET", "/v1/state/strongbox/transit-keys/{name}", Policy, "A key's versions with phases, public keys and the time of every transition.", get(transit::state)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/encrypt", Policy, "Encrypts base64 under the active version.", post(transit::encrypt)),

@@ -7,13 +7,12 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
 };
-use keyward_approle::{
-    Authenticated, Operation, Reason, RecordChange, Scope, TOKEN_REFUSED, TokenRecord, check, decide,
-};
+use keyward_approle::{Authenticated, Operation, Reason, RecordChange, Scope, TOKEN_REFUSED, TokenRecord, decide};
 use keyward_config_values::Name;
 
 use super::{
     error::{Answer, ApiError},
+    lineage::Lineage,
     owner::Owned,
     peer::Peer,
     vault,
@@ -59,14 +58,15 @@ impl Caller {
     /// # Errors
     /// 401 when the token has ended.
     pub async fn again(self, app: &App) -> Answer<Option<Self>> {
-        let Some(stored) = app.db.load(&self.stored.key, TokenRecord::decode).await? else {
-            return Err(ApiError::unauthenticated(TOKEN_REFUSED));
-        };
+        let refused = || ApiError::unauthenticated(TOKEN_REFUSED);
+        let key = self.stored.value.key();
+        let lineage = Lineage::load(app, key).await?;
+        let token = lineage.check(key, self.source, app.clock.now());
+        let stored = lineage.stored.ok_or_else(refused)?;
         if stored.revision == self.stored.revision {
             return Ok(Some(self));
         }
-        let token = check(stored.value.key(), Some(&stored.value), self.source, app.clock.now())
-            .map_err(|_| ApiError::unauthenticated(TOKEN_REFUSED))?;
+        let token = token.map_err(|_| refused())?;
         Ok(match token.change() {
             RecordChange::Update(_) => None,
             _ => Some(Self { token: Arc::new(token), stored, ..self }),
@@ -155,9 +155,9 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
     let place = layout::token(&key);
     loop {
         let now = app.clock.now();
-        let stored = app.db.load(&place, TokenRecord::decode).await?;
-        let checked = check(&key, stored.as_ref().map(|stored| &*stored.value), source, now);
-        let (token, stored) = match (checked, stored) {
+        let lineage = Lineage::load(app, &key).await?;
+        let checked = lineage.check(&key, source, now);
+        let (token, stored) = match (checked, lineage.stored) {
             (Ok(token), Some(stored)) => (token, stored),
             (checked, stored) => {
                 let reason = checked.err().unwrap_or(Reason::UnknownToken);

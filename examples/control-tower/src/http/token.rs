@@ -48,9 +48,18 @@ pub fn store(app: &App, record: &TokenRecord) -> Answer<Vec<Write>> {
 }
 
 /// What stores a token that is there already.
-fn replace(app: &App, record: &TokenRecord) -> Answer<[Write; 2]> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn replace(app: &App, record: &TokenRecord) -> Answer<[Write; 2]> {
     let bytes = record.encode().map_err(ApiError::internal)?;
     Ok(app.put_until(layout::token(record.key()), &bytes, record.expires())?)
+}
+
+/// What ends a token, and with it all that were made from it: they are refused without it, and go when their own time has come.
+pub fn end(record: &TokenRecord) -> Vec<Write> {
+    let index = layout::token_accessor(record.tenant(), record.accessor());
+    vec![Write::Delete(layout::token(record.key())), Write::Delete(index)]
 }
 
 /// The SVIDs that come with a token.
@@ -181,9 +190,7 @@ async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -
 pub async fn revoke(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     let record = caller.token.record();
     let audit = caller.actor().did("token-revoke", app.clock.now()).with("accessor", record.accessor().to_string());
-    let index = layout::token_accessor(record.tenant(), record.accessor());
-    let writes = vec![Write::Delete(layout::token(record.key())), Write::Delete(index)];
-    match app.commit(Vec::new(), writes, audit).await? {
+    match app.commit(Vec::new(), end(record), audit).await? {
         Commit::Done(_) => Ok(Json(json!({})).into_response()),
         Commit::Conflict => Err(ApiError::internal("a commit without guards had a conflict")),
     }
