@@ -5,7 +5,7 @@ use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema
 use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
 use keyward_svid::{SpiffeSettings, federation::FederationConfig, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
-use keyward_transit::{Cipher, RingConfig, ScheduleError};
+use keyward_transit::{RingConfig, ScheduleError};
 
 use crate::{
     federation,
@@ -82,17 +82,11 @@ fn policies(field: Field, names: &[Name]) -> impl Iterator<Item = Reference> {
 }
 
 fn valid_ring(ring: &RingConfig) -> Result<(), FieldError> {
-    let unsupported = [
-        ("derived", ring.derived),
-        ("convergent-encryption", ring.convergent_encryption),
-        ("allow-plaintext-backup", ring.allow_plaintext_backup),
-    ];
-    if let Some((field, _)) = unsupported.into_iter().find(|(_, set)| *set) {
-        return Err(FieldError::new(field, "it is not supported by this release").with_remedy("remove the field"));
-    }
-    if ring.cipher == Cipher::Hmac {
-        return Err(FieldError::new("cipher", "`hmac` is not supported by this release").with_remedy("take another"));
-    }
+    ring.check_options().map_err(|error| {
+        let text = error.to_string();
+        let problem = text.strip_prefix(&format!("`{}`", error.field())).map(|problem| format!("it{problem}"));
+        FieldError::new(error.field(), problem.unwrap_or(text))
+    })?;
     let remedy = "lengthen or shorten the offsets so that the life of a version fits";
     ring.validate(None).map(drop).map_err(|error| schedule_error("auto-rotate", "", &error, remedy))
 }
@@ -258,14 +252,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_key_cannot_have_yet_is_refused_at_its_field() {
-        for (line, problem) in [
-            ("derived: true", "`derived`: it is not supported by this release"),
-            ("allow-plaintext-backup: true", "`allow-plaintext-backup`: it is not supported by this release"),
-            ("cipher: hmac", "`cipher`: `hmac` is not supported by this release"),
+    fn options_of_a_key_that_do_not_go_together_are_refused_at_their_field() {
+        for (lines, place, problem) in [
+            (
+                "cipher: rsa-2048\nderived: true",
+                "line 5",
+                "`derived`: it needs a symmetric cipher or `ed25519`, not `rsa-2048`",
+            ),
+            ("convergent-encryption: true", "line 4", "`convergent-encryption`: it needs `derived: true`"),
+            ("cipher: hmac\nderived: true", "line 5", "`derived`: it needs a symmetric cipher"),
         ] {
-            let text = refused(&format!("x-path: strongbox/transit-keys/k\nx-operation: create\nname: k\n{line}\n"));
-            assert!(text.starts_with("document 1, line 4, ") && text.contains(problem), "{text}");
+            let text = refused(&format!("x-path: strongbox/transit-keys/k\nx-operation: create\nname: k\n{lines}\n"));
+            assert!(text.starts_with(&format!("document 1, {place}, ")) && text.contains(problem), "{text}");
         }
     }
 

@@ -84,7 +84,9 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/transit-keys/{name}/decrypt", Policy, "Decrypts.", post(transit::decrypt)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/rewrap", Policy, "Encrypts again under the active version.", post(transit::rewrap)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/sign", Policy, "Signs base64 with the active version.", post(transit::sign)),
-        route("POST", "/v1/state/strongbox/transit-keys/{name}/verify", Policy, "Verifies a signature.", post(transit::verify)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/verify", Policy, "Verifies a signature or an HMAC.", post(transit::verify)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/hmac", Policy, "Makes an HMAC of base64 with the active version.", post(transit::hmac)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/datakey", Policy, "Makes a key for others, plain and encrypted.", post(transit::datakey)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/rotate", Policy, "Adds a version; with `compromised` it replaces the active one at once.", post(transit::rotate)),
         // SPIFFE.
         route("GET", "/v1/state/strongbox/authentication/spiffe-settings", Policy, "Trust domain, issuer, URLs, and what relying parties would refuse.", get(spiffe::state)),

@@ -1,14 +1,14 @@
 //! Key rings: state and operations.
 
+pub mod call;
+
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_config_values::Name;
 use keyward_transit::{Error, Ring};
-use serde::Deserialize;
-use serde_json::json;
-use zeroize::Zeroizing;
+use serde_json::{Value, json};
 
 use super::{
     body::JsonBody,
@@ -18,7 +18,8 @@ use super::{
     rotation::{self, RotateBody},
     token,
 };
-use crate::{app::App, db::Stored, identity, random, rings};
+use crate::{app::App, db::Stored, identity, rings};
+use call::{Call, Item, Outcome, Output, Speech};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -29,7 +30,11 @@ impl From<Error> for ApiError {
     }
 }
 
-async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Ring>>> {
+/// A key of the caller's tenant.
+///
+/// # Errors
+/// 404.
+pub(super) async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Ring>>> {
     let missing = || ApiError::not_found(format_args!("the transit key `{name}`"));
     let parsed: Name = name.parse().map_err(|_| missing())?;
     identity::ring(&app.db, caller.tenant(), &parsed).await?.ok_or_else(missing)
@@ -44,39 +49,44 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path
     Ok(Json(ring.value.view(app.clock.now())).into_response())
 }
 
-/// Base64 in a body, cleared when dropped.
-struct Bytes(Zeroizing<Vec<u8>>);
+/// A call with a key, alone or in a batch.
+async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) -> Answer {
+    let ring = named(app, caller, name).await?;
+    Ok(token::answer(&match call.perform(app, ring.value, body, Speech::Own).await? {
+        Outcome::One(output) => shown(output),
+        Outcome::Batch { results, .. } => {
+            json!({ "batch-results": results.into_iter().map(result).collect::<Value>() })
+        }
+    }))
+}
 
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes =
-            STANDARD.decode(text.as_bytes()).map_err(|_| serde::de::Error::custom("it is not base64 (RFC 4648 §4)"))?;
-        Ok(Self(Zeroizing::new(bytes)))
+fn shown(output: Output) -> Value {
+    match output {
+        Output::Ciphertext(ciphertext) => json!({ "ciphertext": ciphertext }),
+        Output::Plaintext(plaintext) => json!({ "plaintext": STANDARD.encode(&plaintext) }),
+        Output::Signature(signature) => json!({ "signature": signature }),
+        Output::Valid(valid) => json!({ "valid": valid }),
+        Output::Hmac(hmac) => json!({ "hmac": hmac }),
+        Output::DataKey { plaintext, ciphertext } => {
+            json!({ "plaintext": STANDARD.encode(&plaintext), "ciphertext": ciphertext })
+        }
     }
 }
 
-/// `encrypt`: the plaintext, and data that decryption must repeat.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct EncryptBody {
-    plaintext: Bytes,
-    associated_data: Option<Bytes>,
+/// Of an item: what a call alone would answer, or `error`, and the `reference` that it came with.
+fn result((result, reference): (Answer<Output>, Option<String>)) -> Value {
+    let mut shown = match result {
+        Ok(output) => shown(output),
+        Err(error) => json!({ "error": error.message() }),
+    };
+    if let (Some(reference), Some(fields)) = (reference, shown.as_object_mut()) {
+        fields.insert("reference".to_owned(), reference.into());
+    }
+    shown
 }
 
-/// `decrypt` and `rewrap`.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DecryptBody {
-    ciphertext: String,
-    associated_data: Option<Bytes>,
-}
-
-fn associated(data: Option<&Bytes>) -> &[u8] {
-    data.map_or(&[], |data| &data.0)
-}
-
-/// `POST …/<name>/encrypt {plaintext, associated-data?}`, both base64.
+/// `POST …/<name>/encrypt {plaintext, associated-data?, context?, key-version?}`, base64 all but the last.
+/// With `batch-input` each item has a result of its own.
 ///
 /// # Errors
 /// 404; 422 when the ring does not encrypt.
@@ -84,16 +94,13 @@ pub async fn encrypt(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<EncryptBody>,
+    JsonBody(body): JsonBody<Item>,
 ) -> Answer {
-    let ring = named(&app, &caller, &name).await?;
-    let data = associated(body.associated_data.as_ref());
-    let ciphertext = ring.value.encrypt(&body.plaintext.0, data, &mut random::rng(), app.clock.now())?;
-    app.metrics.transit("encrypt");
-    Ok(token::answer(&json!({ "ciphertext": ciphertext })))
+    call(&app, &caller, &name, Call::Encrypt, body).await
 }
 
-/// `POST …/<name>/decrypt {ciphertext, associated-data?}`.
+/// `POST …/<name>/decrypt {ciphertext, associated-data?, context?}`.
+/// With `batch-input` each item has a result of its own.
 ///
 /// # Errors
 /// 404; 422 with one text whatever is wrong with the ciphertext.
@@ -101,15 +108,13 @@ pub async fn decrypt(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<DecryptBody>,
+    JsonBody(body): JsonBody<Item>,
 ) -> Answer {
-    let ring = named(&app, &caller, &name).await?;
-    let plaintext = ring.value.decrypt(&body.ciphertext, associated(body.associated_data.as_ref()))?;
-    app.metrics.transit("decrypt");
-    Ok(token::answer(&json!({ "plaintext": STANDARD.encode(&plaintext) })))
+    call(&app, &caller, &name, Call::Decrypt, body).await
 }
 
-/// `POST …/<name>/rewrap {ciphertext, associated-data?}`: the same under the active version.
+/// `POST …/<name>/rewrap {ciphertext, associated-data?, context?, key-version?}`: the same under the active version.
+/// With `batch-input` each item has a result of its own.
 ///
 /// # Errors
 /// As [`decrypt`].
@@ -117,31 +122,13 @@ pub async fn rewrap(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<DecryptBody>,
+    JsonBody(body): JsonBody<Item>,
 ) -> Answer {
-    let ring = named(&app, &caller, &name).await?;
-    let data = associated(body.associated_data.as_ref());
-    let ciphertext = ring.value.rewrap(&body.ciphertext, data, &mut random::rng(), app.clock.now())?;
-    app.metrics.transit("rewrap");
-    Ok(token::answer(&json!({ "ciphertext": ciphertext })))
+    call(&app, &caller, &name, Call::Rewrap, body).await
 }
 
-/// `sign`: the message.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct SignBody {
-    input: Bytes,
-}
-
-/// `verify`: the message and its signature.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct VerifyBody {
-    input: Bytes,
-    signature: String,
-}
-
-/// `POST …/<name>/sign {input}`, base64.
+/// `POST …/<name>/sign {input, context?, key-version?, hash-algorithm?, signature-algorithm?, marshaling-algorithm?, prehashed?, salt-length?}`.
+/// With `batch-input` each item has a result of its own.
 ///
 /// # Errors
 /// 404; 422 when the ring does not sign.
@@ -149,33 +136,51 @@ pub async fn sign(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<SignBody>,
+    JsonBody(body): JsonBody<Item>,
 ) -> Answer {
-    let ring = named(&app, &caller, &name).await?;
-    let signature = ring.value.sign(&body.input.0, keyward_transit::SignOptions::default(), app.clock.now())?;
-    app.metrics.transit("sign");
-    Ok(Json(json!({ "signature": signature })).into_response())
+    call(&app, &caller, &name, Call::Sign, body).await
 }
 
-/// `POST …/<name>/verify {input, signature}`.
+/// `POST …/<name>/verify {input, signature | hmac, …}`, with the options that it was made with.
+/// With `batch-input` each item has a result of its own.
 ///
 /// # Errors
-/// 404; 422 when the ring does not sign. A wrong signature is the answer `{"valid": false}`.
+/// 404; 422 when the ring cannot. A wrong signature is the answer `{"valid": false}`.
 pub async fn verify(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<VerifyBody>,
+    JsonBody(body): JsonBody<Item>,
 ) -> Answer {
-    let ring = named(&app, &caller, &name).await?;
-    let options = keyward_transit::SignOptions::default();
-    let valid = match ring.value.verify(&body.input.0, &body.signature, options, app.clock.now()) {
-        Ok(()) => true,
-        Err(Error::SignatureRefused) => false,
-        Err(error) => return Err(error.into()),
-    };
-    app.metrics.transit("verify");
-    Ok(Json(json!({ "valid": valid })).into_response())
+    call(&app, &caller, &name, Call::Verify, body).await
+}
+
+/// `POST …/<name>/hmac {input, hash-algorithm?, key-version?}`.
+/// With `batch-input` each item has a result of its own.
+///
+/// # Errors
+/// 404; 422 when the ring signs tokens.
+pub async fn hmac(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<Item>,
+) -> Answer {
+    call(&app, &caller, &name, Call::Hmac, body).await
+}
+
+/// `POST …/<name>/datakey {bits?, associated-data?, context?, key-version?}`: a fresh key, and the same encrypted.
+/// With `batch-input` each item has a result of its own.
+///
+/// # Errors
+/// 404; 422 when the ring does not encrypt.
+pub async fn datakey(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<Item>,
+) -> Answer {
+    call(&app, &caller, &name, Call::DataKey, body).await
 }
 
 /// `POST …/<name>/rotate {compromised?}`. With `compromised` the active version ends by the commit that makes its successor,

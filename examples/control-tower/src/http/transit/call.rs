@@ -1,0 +1,326 @@
+//! What is done with a key, alone or in batches: read once for both surfaces, done in one place.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_transit::{
+    Error, HashFunction, Marshaling, Ring, SignOptions,
+    operation::{DataKey, Decrypt, Encrypt, Hmac, Input, Rewrap, RsaPadding, SaltLength, Sign, Verify, VerifyHmac},
+};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::super::error::{Answer, ApiError};
+use crate::{app::App, random};
+
+/// The most items of a batch.
+pub const MOST_ITEMS: usize = 1000;
+
+/// Of a batch with more items, and of what takes the private half of an RSA key, a processor is busy for so long that others would
+/// wait.
+const QUICK_ITEMS: usize = 16;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `plaintext` → ciphertext.
+    Encrypt,
+    /// `ciphertext` → plaintext.
+    Decrypt,
+    /// `ciphertext` → ciphertext under the active version.
+    Rewrap,
+    /// `input` → signature.
+    Sign,
+    /// `input` and `signature`, or `hmac` → whether it is valid.
+    Verify,
+    /// `input` → HMAC.
+    Hmac,
+    /// A fresh key and its ciphertext.
+    DataKey,
+}
+
+/// By which names and defaults a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// Ours: the defaults of the key's cipher.
+    Own,
+    /// Vault's: RSA signs with PSS, everything with SHA-256.
+    Vault,
+}
+
+/// A secret in a body, cleared when dropped, and read only when it is its turn.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Text(Zeroizing<String>);
+
+/// A number or a name, as clients send lengths of salts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Salt {
+    Bytes(usize),
+    Name(String),
+}
+
+/// What is done something with, and how; in a batch the options of the whole.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Item {
+    plaintext: Option<Text>,
+    ciphertext: Option<Text>,
+    input: Option<Text>,
+    signature: Option<Text>,
+    hmac: Option<Text>,
+    #[serde(alias = "associated_data")]
+    associated_data: Option<Text>,
+    context: Option<Text>,
+    #[serde(alias = "key_version")]
+    key_version: Option<u32>,
+    #[serde(alias = "hash_algorithm", alias = "algorithm")]
+    hash_algorithm: Option<String>,
+    #[serde(alias = "signature_algorithm")]
+    signature_algorithm: Option<String>,
+    #[serde(alias = "marshaling_algorithm")]
+    marshaling_algorithm: Option<String>,
+    prehashed: Option<bool>,
+    #[serde(alias = "salt_length")]
+    salt_length: Option<Salt>,
+    bits: Option<usize>,
+    /// The caller's own name of an item, which its result repeats.
+    reference: Option<String>,
+    #[serde(alias = "batch_input")]
+    batch_input: Option<Vec<Item>>,
+    /// The status of a batch of which items failed, for clients of Vault.
+    #[serde(alias = "partial_failure_response_code")]
+    partial_failure_response_code: Option<u16>,
+    // What clients of Vault send along: what a key is to be if it has to be made, and nonces, which are never the caller's.
+    #[serde(rename = "type")]
+    _kind: Option<String>,
+    #[serde(rename = "convergent_encryption")]
+    _convergent: Option<serde::de::IgnoredAny>,
+    nonce: Option<String>,
+}
+
+/// What came of one.
+pub enum Output {
+    /// Of encrypt and rewrap.
+    Ciphertext(String),
+    /// Of decrypt.
+    Plaintext(Zeroizing<Vec<u8>>),
+    /// Of sign.
+    Signature(String),
+    /// Of verify.
+    Valid(bool),
+    /// Of hmac.
+    Hmac(String),
+    /// Of datakey.
+    DataKey {
+        /// The key.
+        plaintext: Zeroizing<Vec<u8>>,
+        /// The key, encrypted.
+        ciphertext: String,
+    },
+}
+
+/// What came of a body.
+pub enum Outcome {
+    /// Of one item.
+    One(Output),
+    /// Of each item of a batch, with its reference.
+    Batch {
+        /// In the order of the items.
+        results: Vec<(Result<Output, ApiError>, Option<String>)>,
+        /// The status that the client wants where items failed.
+        partial_failure: Option<u16>,
+    },
+}
+
+impl Call {
+    /// For counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::Rewrap => "rewrap",
+            Self::Sign => "sign",
+            Self::Verify => "verify",
+            Self::Hmac => "hmac",
+            Self::DataKey => "datakey",
+        }
+    }
+
+    /// Does it with a body.
+    ///
+    /// # Errors
+    /// What the ring refuses; of a batch only what is wrong with the whole.
+    pub async fn perform(self, app: &App, ring: Arc<Ring>, body: Item, speech: Speech) -> Answer<Outcome> {
+        let now = app.clock.now();
+        let items = body.batch_input.as_ref().map_or(1, Vec::len);
+        if items > MOST_ITEMS {
+            let message = format!("`batch-input` has {items} items, but {MOST_ITEMS} are the most");
+            return Err(ApiError::invalid(message));
+        }
+        let private_rsa = ring.cipher().signs()
+            && ring.cipher().encrypts()
+            && matches!(self, Self::Sign | Self::Decrypt | Self::Rewrap);
+        let outcome = if private_rsa || items > QUICK_ITEMS {
+            app.compute(move || self.all(&ring, body, speech, now)).await??
+        } else {
+            self.all(&ring, body, speech, now)?
+        };
+        app.metrics.transit(self.name());
+        Ok(outcome)
+    }
+
+    fn all(self, ring: &Ring, mut body: Item, speech: Speech, now: OffsetDateTime) -> Answer<Outcome> {
+        let Some(items) = body.batch_input.take() else {
+            return self.one(ring, &body, &body, speech, now).map(Outcome::One);
+        };
+        if items.is_empty() {
+            return Err(ApiError::invalid("`batch-input` has no items"));
+        }
+        let one = |item: Item| {
+            let result = match item.batch_input {
+                Some(_) => Err(ApiError::invalid("an item of a batch is no batch")),
+                None => self.one(ring, &item, &body, speech, now),
+            };
+            (result, item.reference)
+        };
+        let results = items.into_iter().map(one).collect();
+        Ok(Outcome::Batch { results, partial_failure: body.partial_failure_response_code })
+    }
+
+    fn one(self, ring: &Ring, item: &Item, whole: &Item, speech: Speech, now: OffsetDateTime) -> Answer<Output> {
+        if item.nonce.as_ref().is_some_and(|nonce| !nonce.is_empty()) {
+            return Err(ApiError::invalid("`nonce` is not taken: nonces are made here"));
+        }
+        let rng = &mut random::rng();
+        let associated = bytes("associated-data", item.associated_data.as_ref())?.unwrap_or_default();
+        let context = bytes("context", item.context.as_ref())?.unwrap_or_default();
+        let version = item.key_version.filter(|version| *version > 0);
+        Ok(match self {
+            Self::Encrypt => {
+                let plaintext = needed("plaintext", item.plaintext.as_ref())?;
+                let encrypt = Encrypt::new(&plaintext).with_associated_data(&associated).with_context(&context);
+                let encrypt = version.map_or(encrypt, |version| encrypt.with_version(version));
+                Output::Ciphertext(ring.perform(&encrypt, rng, now)?)
+            }
+            Self::Decrypt => {
+                let ciphertext = text("ciphertext", item.ciphertext.as_ref())?;
+                let decrypt = Decrypt::new(ciphertext).with_associated_data(&associated).with_context(&context);
+                Output::Plaintext(ring.perform(&decrypt, rng, now)?)
+            }
+            Self::Rewrap => {
+                let ciphertext = text("ciphertext", item.ciphertext.as_ref())?;
+                let decrypt = Decrypt::new(ciphertext).with_associated_data(&associated).with_context(&context);
+                let rewrap = Rewrap::new(decrypt);
+                let rewrap = version.map_or(rewrap, |version| rewrap.with_version(version));
+                Output::Ciphertext(ring.perform(&rewrap, rng, now)?)
+            }
+            Self::Sign => {
+                let input = needed("input", item.input.as_ref())?;
+                let options = item.sign_options(whole, ring, speech)?;
+                let sign = Sign::new(item.input(whole, &input), options).with_context(&context);
+                let sign = version.map_or(sign, |version| sign.with_version(version));
+                Output::Signature(ring.perform(&sign, rng, now)?)
+            }
+            Self::Verify => {
+                let input = needed("input", item.input.as_ref())?;
+                let result = match (&item.signature, &item.hmac) {
+                    (Some(signature), None) => {
+                        let options = item.sign_options(whole, ring, speech)?;
+                        let verify = Verify::new(item.input(whole, &input), &signature.0, options);
+                        ring.perform(&verify.with_context(&context), rng, now)
+                    }
+                    (None, Some(hmac)) => {
+                        ring.perform(&VerifyHmac::new(&input, &hmac.0, item.hash(whole)?.unwrap_or(HMAC)), rng, now)
+                    }
+                    _ => return Err(ApiError::invalid("one of `signature` and `hmac` is needed")),
+                };
+                match result {
+                    Ok(()) => Output::Valid(true),
+                    Err(Error::SignatureRefused) => Output::Valid(false),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Self::Hmac => {
+                let input = needed("input", item.input.as_ref())?;
+                let hmac = Hmac::new(&input, item.hash(whole)?.unwrap_or(HMAC));
+                let hmac = version.map_or(hmac, |version| hmac.with_version(version));
+                Output::Hmac(ring.perform(&hmac, rng, now)?)
+            }
+            Self::DataKey => {
+                let key =
+                    DataKey::new(item.bits.unwrap_or(256)).with_associated_data(&associated).with_context(&context);
+                let key = version.map_or(key, |version| key.with_version(version));
+                let pair = ring.perform(&key, rng, now)?;
+                Output::DataKey { plaintext: pair.plaintext, ciphertext: pair.ciphertext }
+            }
+        })
+    }
+}
+
+/// The hash function of HMACs where none is named.
+const HMAC: HashFunction = HashFunction::Sha2_256;
+
+impl Item {
+    /// One item without options, of what clients say in the path.
+    #[must_use]
+    pub fn with_hash(mut self, hash: Option<String>) -> Self {
+        self.hash_algorithm = hash.or(self.hash_algorithm);
+        self
+    }
+
+    fn hash(&self, whole: &Self) -> Answer<Option<HashFunction>> {
+        let name = self.hash_algorithm.as_ref().or(whole.hash_algorithm.as_ref()).filter(|name| !name.is_empty());
+        Ok(name.map(|name| name.parse()).transpose().map_err(Error::Keys)?)
+    }
+
+    fn input<'a>(&self, whole: &Self, input: &'a [u8]) -> Input<'a> {
+        let prehashed = self.prehashed.or(whole.prehashed).unwrap_or(false);
+        if prehashed { Input::Digest(input) } else { Input::Message(input) }
+    }
+
+    fn sign_options(&self, whole: &Self, ring: &Ring, speech: Speech) -> Answer<SignOptions> {
+        let named = |own: &Option<String>, whole: &Option<String>| {
+            own.as_ref().or(whole.as_ref()).filter(|name| !name.is_empty()).cloned()
+        };
+        let marshaling = named(&self.marshaling_algorithm, &whole.marshaling_algorithm);
+        let marshaling = marshaling.map(|name| name.parse::<Marshaling>()).transpose()?.unwrap_or_default();
+        let padding = named(&self.signature_algorithm, &whole.signature_algorithm);
+        let padding = padding.map(|name| name.parse::<RsaPadding>()).transpose()?;
+        let salt = match self.salt_length.as_ref().or(whole.salt_length.as_ref()) {
+            Some(Salt::Bytes(bytes)) => SaltLength::Bytes(*bytes),
+            Some(Salt::Name(name)) => name.parse()?,
+            // Vault makes and takes any unless told otherwise.
+            None if speech == Speech::Vault => SaltLength::Any,
+            None => SaltLength::Digest,
+        };
+        let hash = self.hash(whole)?;
+        let options = match (hash, padding, speech) {
+            (None, None, Speech::Own) => SignOptions::new(None, marshaling),
+            _ => {
+                let hash = hash.unwrap_or(HashFunction::Sha2_256);
+                SignOptions::with_hash(ring.cipher(), hash, padding.unwrap_or_default(), marshaling)?
+            }
+        };
+        Ok(options.with_salt(salt))
+    }
+}
+
+fn text<'a>(field: &str, text: Option<&'a Text>) -> Answer<&'a str> {
+    let text = text.ok_or_else(|| ApiError::invalid(format!("`{field}` is needed")))?;
+    Ok(text.0.as_str())
+}
+
+fn bytes(field: &str, text: Option<&Text>) -> Answer<Option<Zeroizing<Vec<u8>>>> {
+    let Some(text) = text else { return Ok(None) };
+    let bytes = STANDARD.decode(text.0.as_bytes());
+    let bytes = bytes.map_err(|_| ApiError::invalid(format!("`{field}` is not base64 (RFC 4648 §4)")))?;
+    Ok(Some(Zeroizing::new(bytes)))
+}
+
+fn needed(field: &str, value: Option<&Text>) -> Answer<Zeroizing<Vec<u8>>> {
+    text(field, value)?;
+    Ok(bytes(field, value)?.unwrap_or_default())
+}
