@@ -9,7 +9,7 @@ use keyward_svid::{
     JwtBundle, Verifier,
     bundle::Bundle,
     jwt::{UnverifiedJwtSvid, VerifyError},
-    x509::{X509Verifier, X509VerifyOptions},
+    x509::{Error as X509Error, X509Verifier, X509VerifyOptions},
 };
 use rustls::pki_types::CertificateDer;
 
@@ -166,7 +166,8 @@ impl Inbound {
             None => return Ok(Err(Refusal::no_keys("a key set has no X.509 authorities"))),
         };
         let verified = X509Verifier::new(X509VerifyOptions::default()).verify(chain, bundle.x509(), app.clock.now());
-        if matches!(verified, Err(keyward_svid::x509::Error::UnknownAuthority { .. })) {
+        // A foreign authority may have a new key under its old name, which looks like a wrong signature.
+        if matches!(verified, Err(X509Error::UnknownAuthority { .. } | X509Error::Signature)) {
             self.ask_for_newer_bundle(app);
         }
         Ok(verified.map(|svid| svid.id().clone()).map_err(|error| Refusal::new("svid-refused", error)))
