@@ -54,6 +54,12 @@ pub enum Error {
     /// A token whose uses are counted was to make another one, which could be used without end.
     #[error("a token with a limited number of uses makes no other tokens")]
     Counted,
+    /// A batch token was to make another one.
+    #[error("a batch token makes no other tokens")]
+    Batch,
+    /// A batch token was to be an orphan.
+    #[error("a batch token is made as a child: nothing else could end an orphan before its time")]
+    Orphan,
     /// A token has as many ancestors as there can be.
     #[error("a token has at most {maximum} ancestors; make an orphan, or use one of them")]
     Ancestors {
@@ -85,7 +91,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NewerFormat { .. } | Self::Damaged { .. } => ErrorKind::Misconfigured,
-            Self::Counted | Self::Ancestors { .. } => ErrorKind::Refused,
+            Self::Counted | Self::Batch | Self::Orphan | Self::Ancestors { .. } => ErrorKind::Refused,
             _ => ErrorKind::Malformed,
         }
     }
@@ -238,6 +244,14 @@ pub enum Problem {
     Excludes {
         /// The other field.
         other: &'static str,
+    },
+    /// The names and ranges that a batch token would carry are too long together.
+    #[error("would put {found} bytes of policies and ranges into each token, at most {maximum} are allowed")]
+    TooMuchForBatch {
+        /// Their length.
+        found: usize,
+        /// The greatest length.
+        maximum: usize,
     },
     /// The field or value is known and belongs to a later release.
     #[error("is not supported by this release")]

@@ -67,6 +67,13 @@ impl Pepper {
         self.key(&[role_id, b"\0", secret_id.as_bytes()])
     }
 
+    /// The key that batch tokens are sealed under. Derived in two steps, so that it is no key that
+    /// anything could be stored under.
+    pub(crate) fn batch_key(&self) -> Zeroizing<[u8; 32]> {
+        let step = Zeroizing::new(self.key(&[b"\0batch-tokens\0"]).0);
+        Zeroizing::new(Self(step).key(&[b"seal"]).0)
+    }
+
     fn key(&self, parts: &[&[u8]]) -> StorageKey {
         // A key shorter than the block is padded with zeros (RFC 2104 §2): this is HMAC under the
         // 32 bytes, by the constructor that cannot fail.
@@ -96,6 +103,11 @@ impl fmt::Debug for Pepper {
 pub struct StorageKey([u8; 32]);
 
 impl StorageKey {
+    /// Of what is not stored yet.
+    pub(crate) fn none() -> Self {
+        Self([0; 32])
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

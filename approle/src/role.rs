@@ -12,7 +12,7 @@ use crate::token::{Lifetime, TokenType};
 
 pub use id::RoleId;
 pub use record::{Role, RoleState};
-pub(crate) use validate::{contradictions, longer};
+pub(crate) use validate::{batch, contradictions, longer};
 
 /// The longest life of an SVID: 24 h.
 ///
@@ -139,7 +139,11 @@ impl RoleConfig {
     #[must_use]
     pub fn longest_token_life(&self, limits: &Limits) -> Duration {
         let lifetime = self.lifetime();
-        let life = if self.token_renewable { lifetime.longest(limits) } else { lifetime.span(None, limits) };
+        let life = if self.token_renewable && self.token_type != TokenType::Batch {
+            lifetime.longest(limits)
+        } else {
+            lifetime.span(None, limits)
+        };
         self.token_explicit_max_ttl.map_or(life, |end| end.min(life))
     }
 

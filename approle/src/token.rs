@@ -1,5 +1,6 @@
 //! Tokens: what a login gives and every later request presents.
 
+mod batch;
 mod check;
 mod child;
 mod lifetime;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use batch::open_batch;
+pub(crate) use batch::{MAX_LISTS, lists_length};
 pub use check::{Authenticated, check, check_child, check_found};
 pub use child::{ChildRequest, MAX_ANCESTORS};
 pub(crate) use lifetime::Lifetime;
@@ -27,6 +30,9 @@ pub use view::{TokenView, X509SvidView};
 
 /// What every token starts with, so that a leaked one can be recognised.
 const PREFIX: &str = "kw.";
+
+/// No token is longer, in bytes. Service tokens have 46; batch tokens grow with what they carry.
+pub const MAX_TOKEN_LENGTH: usize = 8192;
 
 /// A token in clear: `kw.` and 256 random bits in base64url. It exists while it is handed over; only
 /// its HMAC is kept.
@@ -42,6 +48,11 @@ impl Token {
         let mut text = Zeroizing::new(String::with_capacity(64));
         text.push_str(PREFIX);
         URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+        Self(text)
+    }
+
+    /// A token that is not random but sealed.
+    fn sealed(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 
@@ -77,10 +88,13 @@ impl fmt::Debug for Token {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TokenType {
-    /// Stored, renewable, revocable.
+    /// Stored, renewable, revocable. `default` means this one.
     #[default]
+    #[serde(alias = "default")]
     Service,
-    /// Not stored. This release refuses it where a document asks for it.
+    /// Sealed instead of stored: a login writes nothing, and the token is as long as what it carries. It
+    /// cannot be refreshed, its uses are not counted, it makes no other tokens, and nothing ends it before
+    /// its time but the end of its role or user or of a token that it was made from.
     Batch,
 }
 

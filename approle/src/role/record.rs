@@ -200,7 +200,7 @@ mod tests {
             short.reconfigure(RoleConfig::new(name("c"))).unwrap_err().to_string(),
             "`name` is `c`, but the role's name is `a`"
         );
-        let invalid = serde_json::from_str(r#"{"name":"a","token-type":"batch"}"#).unwrap();
+        let invalid = serde_json::from_str(r#"{"name":"a","token-type":"batch","token-num-uses":1}"#).unwrap();
         assert!(short.reconfigure(invalid).is_err());
     }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use keyward_config_values::Duration;
+use keyward_config_values::{Cidr, Duration, Name};
 
 use super::{MAX_SVID_TTL, RoleConfig};
 use crate::error::{FieldError, Invalid, Limit, Problem};
 use crate::secret_id::MIN_SECRET_BITS;
-use crate::token::TokenType;
+use crate::token::{MAX_LISTS, TokenType, lists_length};
 
 /// The most audiences of one SVID.
 const MAX_AUDIENCES: usize = 32;
@@ -40,8 +40,14 @@ impl RoleConfig {
         {
             add(field, problem);
         }
-        if self.token_type == TokenType::Batch {
-            add("token-type", Problem::NotSupported);
+        for (field, problem) in batch(
+            self.token_type,
+            self.token_period,
+            self.token_num_uses,
+            &self.token_policies,
+            &self.token_bound_cidrs,
+        ) {
+            add(field, problem);
         }
         if let Some(problem) = self.token_spiffe_jwt.as_ref().and_then(|jwt| audiences(&jwt.jwt_audiences)) {
             add("token-spiffe-jwt.jwt-audiences", problem);
@@ -72,6 +78,32 @@ pub(crate) fn contradictions(
         .chain(of_period)
         .filter_map(|(field, value, (other, limit))| Some((field, longer(value, limit, Limit::Field(other))?)))
         .collect()
+}
+
+/// What batch tokens cannot be, and in which field.
+pub(crate) fn batch(
+    kind: TokenType,
+    period: Option<Duration>,
+    num_uses: u32,
+    policies: &[Name],
+    cidrs: &[Cidr],
+) -> Vec<(&'static str, Problem)> {
+    if kind != TokenType::Batch {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    let other = "token-type: batch";
+    if num_uses > 0 {
+        problems.push(("token-num-uses", Problem::Excludes { other }));
+    }
+    if period.is_some() {
+        problems.push(("token-period", Problem::Excludes { other }));
+    }
+    let found = lists_length(policies, cidrs);
+    if found > MAX_LISTS {
+        problems.push(("token-type", Problem::TooMuchForBatch { found, maximum: MAX_LISTS }));
+    }
+    problems
 }
 
 /// The problem of a value that serves as a secret and is too short for one.
@@ -192,7 +224,19 @@ mod tests {
 
     #[test]
     fn what_belongs_to_a_later_release_is_refused_not_ignored() {
-        assert_eq!(errors(r#"{"name":"a","token-type":"batch"}"#), "`token-type` is not supported by this release");
+        assert_eq!(errors(r#"{"name":"a","token-type":"batch","token-ttl":"5m"}"#), "");
+        assert_eq!(errors(r#"{"name":"a","token-type":"default","token-num-uses":2}"#), "");
+        assert_eq!(
+            errors(r#"{"name":"a","token-type":"batch","token-num-uses":2,"token-period":"1h"}"#),
+            "`token-num-uses` cannot be set together with `token-type: batch`; \
+             `token-period` cannot be set together with `token-type: batch`"
+        );
+        let many: Vec<String> = (0..100).map(|n| format!("a-policy-with-a-name-{n}")).collect();
+        let many = serde_json::json!({"name": "a", "token-type": "batch", "token-policies": many}).to_string();
+        assert_eq!(
+            errors(&many),
+            "`token-type` would put 2590 bytes of policies and ranges into each token, at most 2048 are allowed"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use keyward_spiffe_id::{Pattern, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{FieldError, Invalid, Limit, Problem};
-use crate::role::{AutoBound, contradictions, longer};
+use crate::role::{AutoBound, batch, contradictions, longer};
 use crate::token::{Lifetime, TokenType};
 
 /// The name of the list of rules in the document that has them.
@@ -138,8 +138,9 @@ impl SpiffeRule {
                     }
                 }
             }
-            if rule.token_type == TokenType::Batch {
-                add("token-type", Problem::NotSupported);
+            let lists = (&rule.token_policies, &rule.token_bound_cidrs);
+            for (field, problem) in batch(rule.token_type, rule.token_period, rule.token_num_uses, lists.0, lists.1) {
+                add(field, problem);
             }
         }
         Invalid::check(problems)
@@ -223,8 +224,8 @@ mod tests {
             ""
         );
         assert_eq!(
-            errors(&[r#"{"pattern":"spiffe://td.example/a","token-type":"batch"}"#]),
-            "`spiffe-id-patterns[0].token-type` is not supported by this release"
+            errors(&[r#"{"pattern":"spiffe://td.example/a","token-type":"batch","token-num-uses":1}"#]),
+            "`spiffe-id-patterns[0].token-num-uses` cannot be set together with `token-type: batch`"
         );
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::check::may_give;
-use super::{Authenticated, Token, TokenParameters, TokenRecord};
+use super::{Authenticated, MAX_LISTS, Token, TokenParameters, TokenRecord, TokenType, lists_length};
 use crate::error::{FieldError, Invalid, Limit, Problem};
 use crate::role::longer;
 use crate::{DEFAULT_POLICY, Error, Limits, Pepper};
@@ -36,10 +36,14 @@ pub struct ChildRequest {
     pub num_uses: u32,
     /// Whether it can be refreshed; it can by default.
     pub renewable: Option<bool>,
+    /// Its type, `service` by default. A batch token has none of `period`, `explicit-max-ttl` and
+    /// `num-uses`, and is no orphan: nothing would end it.
+    #[serde(rename = "type")]
+    pub kind: TokenType,
 }
 
 impl ChildRequest {
-    fn check(&self, held: &[Name]) -> Result<(), Invalid> {
+    fn check(&self, parent: &TokenRecord) -> Result<(), Invalid> {
         let (explicit, period) = (("explicit-max-ttl", self.explicit_max_ttl), ("period", self.period));
         let mut problems = Vec::new();
         for (field, value, (other, limit)) in
@@ -48,6 +52,21 @@ impl ChildRequest {
             let problem = longer(value, limit, Limit::Field(other));
             problems.extend(problem.map(|problem| FieldError::new(field, problem)));
         }
+        if self.kind == TokenType::Batch {
+            let unfit = [
+                ("period", self.period.is_some()),
+                ("explicit-max-ttl", self.explicit_max_ttl.is_some()),
+                ("num-uses", self.num_uses > 0),
+            ];
+            for (field, _) in unfit.into_iter().filter(|(_, set)| *set) {
+                problems.push(FieldError::new(field, Problem::Excludes { other: "type: batch" }));
+            }
+            let found = lists_length(&self.policies(parent.policies()), parent.bound_cidrs());
+            if found > MAX_LISTS {
+                problems.push(FieldError::new("policies", Problem::TooMuchForBatch { found, maximum: MAX_LISTS }));
+            }
+        }
+        let held = parent.policies();
         let unheld = self.policies.iter().flatten().find(|policy| !may_give(held, policy));
         if let Some(policy) = unheld {
             problems.push(FieldError::new("policies", Problem::NotHeld { policy: policy.clone() }));
@@ -83,7 +102,7 @@ impl Authenticated {
     /// # Errors
     ///
     /// [`Error::Invalid`] for what the parent has not, [`Error::Counted`] when the parent's uses are
-    /// counted, [`Error::Ancestors`] when it has [`MAX_ANCESTORS`].
+    /// counted, [`Error::Batch`] when it is a batch token, [`Error::Ancestors`] when it has [`MAX_ANCESTORS`].
     pub fn make_child(
         &self,
         request: &ChildRequest,
@@ -98,8 +117,8 @@ impl Authenticated {
         if ancestors.len() > MAX_ANCESTORS {
             return Err(Error::Ancestors { maximum: MAX_ANCESTORS });
         }
-        let (token, record) = self.make(request, limits, pepper, rng, now)?;
-        Ok((token, record.made(ancestors, Some(parent.expires()))))
+        let draft = self.draft(request, limits, rng, now)?;
+        Ok(draft.made(ancestors, Some(parent.expires())).finish(pepper, rng))
     }
 
     /// Makes a token that outlives the one that was presented: as [`make_child`](Self::make_child), but no
@@ -108,7 +127,8 @@ impl Authenticated {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] and [`Error::Counted`] as there.
+    /// [`Error::Invalid`], [`Error::Counted`] and [`Error::Batch`] as there; [`Error::Orphan`] where it would be
+    /// a batch token.
     pub fn make_orphan(
         &self,
         request: &ChildRequest,
@@ -117,26 +137,31 @@ impl Authenticated {
         rng: &mut impl CryptoRng,
         now: OffsetDateTime,
     ) -> Result<(Token, TokenRecord), Error> {
-        let (token, record) = self.make(request, limits, pepper, rng, now)?;
-        Ok((token, record.made(Vec::new(), None)))
+        if request.kind == TokenType::Batch {
+            return Err(Error::Orphan);
+        }
+        Ok(self.draft(request, limits, rng, now)?.made(Vec::new(), None).finish(pepper, rng))
     }
 
-    fn make(
+    fn draft(
         &self,
         request: &ChildRequest,
         limits: &Limits,
-        pepper: &Pepper,
         rng: &mut impl CryptoRng,
         now: OffsetDateTime,
-    ) -> Result<(Token, TokenRecord), Error> {
+    ) -> Result<TokenRecord, Error> {
         let parent = self.record();
+        if parent.kind() == TokenType::Batch {
+            return Err(Error::Batch);
+        }
         if parent.uses_left().is_some() {
             return Err(Error::Counted);
         }
-        request.check(parent.policies())?;
+        request.check(parent)?;
         let parameters = TokenParameters {
             tenant: parent.tenant().clone(),
             subject: parent.subject().clone(),
+            kind: request.kind,
             policies: request.policies(parent.policies()),
             ttl: request.ttl,
             period: request.period,
@@ -150,7 +175,7 @@ impl Authenticated {
             x509_svid: false,
             svid_ttl: None,
         };
-        Ok(TokenRecord::issue(parameters, limits, pepper, rng, now))
+        Ok(TokenRecord::draft(parameters, limits, rng, now))
     }
 }
 

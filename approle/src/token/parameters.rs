@@ -7,7 +7,7 @@ use keyward_config_values::{Bindings, Cidr, Duration, Name};
 use keyward_spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 
-use super::Lifetime;
+use super::{Lifetime, TokenType};
 use crate::policy::DEFAULT_POLICY;
 use crate::role::AutoBound;
 use crate::{Accessor, Role, SpiffeAuth, SpiffeRule};
@@ -109,6 +109,8 @@ pub struct TokenParameters {
     pub tenant: Name,
     /// Who it is issued to.
     pub subject: Subject,
+    /// Its type. A batch token is renewable, periodic or counted in no case.
+    pub kind: TokenType,
     /// Names of its policies, without repetition.
     pub policies: Vec<Name>,
     /// Life from a login, and from a refresh that asks for nothing.
@@ -144,6 +146,7 @@ impl TokenParameters {
         Self {
             tenant: role.tenant().clone(),
             subject: Subject::Approle { name: role.name().clone(), instance: role.instance() },
+            kind: config.token_type,
             policies: policies(&config.token_policies, config.token_no_default_policy),
             ttl,
             period,
@@ -166,6 +169,7 @@ impl TokenParameters {
         Self {
             tenant: auth.tenant().clone(),
             subject,
+            kind: rule.token_type,
             policies: policies(&rule.token_policies, rule.token_no_default_policy),
             ttl,
             period,
@@ -187,6 +191,7 @@ impl TokenParameters {
         Self {
             tenant,
             subject: Subject::User { name: user.into() },
+            kind: TokenType::Service,
             policies,
             ttl: None,
             period: None,

@@ -59,7 +59,8 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl TokenRecord {
-    /// Issues a token: the token to hand over, and the record to store under its key.
+    /// Issues a token: the token to hand over, and the record to store under its key. That of a batch
+    /// token ([`Self::kind`]) is not to be stored: [`crate::open_batch`] finds it in the token.
     #[must_use]
     pub fn issue(
         parameters: TokenParameters,
@@ -68,15 +69,25 @@ impl TokenRecord {
         rng: &mut impl CryptoRng,
         now: OffsetDateTime,
     ) -> (Token, Self) {
-        let token = Token::generate(rng);
+        Self::draft(parameters, limits, rng, now).finish(pepper, rng)
+    }
+
+    /// The record of a token that is not made yet.
+    pub(super) fn draft(
+        parameters: TokenParameters,
+        limits: &Limits,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> Self {
+        let batch = parameters.kind == TokenType::Batch;
         let lifetime = parameters.lifetime();
         let explicit_end = parameters.explicit_max_ttl.map(|ttl| instant::after(now, ttl));
         let expires = instant::after(now, lifetime.span(None, limits));
-        let record = Self {
+        Self {
             format: Format,
-            key: pepper.token_key(token.expose()),
+            key: StorageKey::none(),
             accessor: Accessor::generate(rng),
-            kind: TokenType::Service,
+            kind: parameters.kind,
             tenant: parameters.tenant,
             subject: parameters.subject,
             policies: parameters.policies,
@@ -85,16 +96,25 @@ impl TokenRecord {
             expires: explicit_end.map_or(expires, |end| end.min(expires)),
             explicit_end,
             lifetime,
-            uses_left: parameters.num_uses,
+            uses_left: parameters.num_uses.filter(|_| !batch),
             bound_cidrs: parameters.bound_cidrs,
             bound_host: parameters.bound_host,
-            renewable: parameters.renewable,
+            renewable: parameters.renewable && !batch,
             jwt_audiences: parameters.jwt_audiences,
             x509_svid: parameters.x509_svid,
             made: false,
             ancestors: Vec::new(),
-        };
-        (token, record)
+        }
+    }
+
+    /// Makes the token of the record.
+    pub(super) fn finish(mut self, pepper: &Pepper, rng: &mut impl CryptoRng) -> (Token, Self) {
+        if self.kind == TokenType::Batch {
+            return self.sealed(pepper, rng);
+        }
+        let token = Token::generate(rng);
+        self.key = pepper.token_key(token.expose());
+        (token, self)
     }
 
     /// The same record as that of a token made from another one, ending no later than `end`.
@@ -266,6 +286,45 @@ impl TokenRecord {
         record.renewal_time = now;
         record.expires = record.explicit_end.map_or(expires, |end| end.min(expires));
         record
+    }
+
+    /// The record that a batch token carries.
+    pub(super) fn of_batch(
+        key: StorageKey,
+        (accessor, tenant, subject, policies): (Accessor, Name, Subject, Vec<Name>),
+        (creation_time, expires): (OffsetDateTime, OffsetDateTime),
+        (bound_cidrs, bound_host): (Vec<Cidr>, Option<IpAddr>),
+        ancestors: Option<Vec<StorageKey>>,
+    ) -> Self {
+        Self {
+            format: Format,
+            key,
+            accessor,
+            kind: TokenType::Batch,
+            tenant,
+            subject,
+            policies,
+            creation_time,
+            renewal_time: creation_time,
+            expires,
+            explicit_end: None,
+            lifetime: Lifetime::default(),
+            uses_left: None,
+            bound_cidrs,
+            bound_host,
+            renewable: false,
+            jwt_audiences: Vec::new(),
+            x509_svid: false,
+            made: ancestors.is_some(),
+            ancestors: ancestors.unwrap_or_default(),
+        }
+    }
+
+    /// What a batch token has when it is sealed.
+    pub(super) fn set(&mut self, key: StorageKey, created: OffsetDateTime, ends: OffsetDateTime) {
+        (self.key, self.creation_time, self.renewal_time, self.expires) = (key, created, created, ends);
+        // Of use to a refresh alone.
+        (self.lifetime, self.explicit_end) = (Lifetime::default(), None);
     }
 
     /// The record to be stored.
