@@ -91,6 +91,12 @@ impl SecretIdRecord {
         &self.role
     }
 
+    /// When it was made.
+    #[must_use]
+    pub fn creation_time(&self) -> OffsetDateTime {
+        self.creation_time
+    }
+
     /// When it stops working; `None` means never.
     #[must_use]
     pub fn expires(&self) -> Option<OffsetDateTime> {

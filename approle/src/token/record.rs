@@ -195,6 +195,12 @@ impl TokenRecord {
         self.explicit_end
     }
 
+    /// What makes it periodic.
+    #[must_use]
+    pub fn period(&self) -> Option<keyward_config_values::Duration> {
+        self.lifetime.period
+    }
+
     /// How many uses are left; `None` means without limit.
     #[must_use]
     pub fn uses_left(&self) -> Option<u32> {

@@ -120,3 +120,55 @@ async fn orphans_and_the_tokens_of_others_need_their_own_permission() {
         assert_eq!(answer.refused(404), "a token with this accessor does not exist", "{again}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_token_is_not_stored_and_works_until_its_time_or_its_role_ends() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let role = json!({"name": "batch", "token-type": "batch", "token-ttl": "10m",
+        "token-spiffe-jwt": {"jwt-audiences": ["a"]}});
+    tower.bulk(&admin, support::WALK).await.ok();
+    tower.post("/v1/config/strongbox/authentication/approles", &admin, role).await.ok();
+    let (role_id, secret_id) = tower.secret(&admin, "batch", json!({})).await;
+    tower.log_in(&role_id, &secret_id).await.ok();
+    let before = tower.app.db.store().revision();
+    let login = tower.log_in(&role_id, &secret_id).await.ok();
+    assert_eq!(tower.app.db.store().revision(), before, "a login writes nothing");
+    assert_eq!(
+        (&login["type"], &login["renewable"], &login["expires-in"]),
+        (&json!("batch"), &json!(false), &json!(600))
+    );
+    assert!(login["jwt-svid"].is_string());
+    let token = text(&login["token"]);
+    let state = tower.get(TOKEN, &token).await.ok();
+    assert_eq!((&state["accessor"], &state["policies"]), (&login["accessor"], &login["policies"]));
+    for (call, status, text) in [
+        ("refresh", 422, "the token is not renewable"),
+        ("revoke", 422, "a batch token cannot be revoked: it ends at its time"),
+        ("create", 403, "permission denied: `execute` on `/v1/state/strongbox/token/create`"),
+    ] {
+        let answer = tower.post(&format!("{TOKEN}/{call}"), &token, json!({})).await;
+        assert_eq!(answer.refused(status), text);
+    }
+    let mut changed = token.clone();
+    let last = if changed.ends_with('A') { 'B' } else { 'A' };
+    changed.replace_range(30..31, if changed.as_bytes()[30] == b'A' { "B" } else { "A" });
+    assert_eq!(tower.get(TOKEN, &changed).await.refused(401), REFUSED);
+    assert_eq!(tower.get(TOKEN, &format!("{token}{last}")).await.refused(401), REFUSED);
+    let other = text(&tower.log_in(&role_id, &secret_id).await.ok()["token"]);
+    tower.pass(Duration::minutes(10)).await;
+    assert_eq!(tower.get(TOKEN, &token).await.refused(401), REFUSED);
+    assert_eq!(tower.get(TOKEN, &other).await.refused(401), REFUSED);
+
+    // A child that is not stored ends with what it was made from, and with the role.
+    let root = maker(&tower, &admin, "/v1/state/strongbox/token/create").await;
+    let child = create(&tower, &root, json!({"type": "batch"})).await;
+    assert_eq!(child["type"], "batch");
+    let child = text(&child["token"]);
+    tower.get(TOKEN, &child).await.ok();
+    tower.post(&format!("{TOKEN}/revoke"), &root, json!({})).await.ok();
+    assert_eq!(tower.get(TOKEN, &child).await.refused(401), REFUSED);
+    let last = text(&tower.log_in(&role_id, &secret_id).await.ok()["token"]);
+    tower.call("DELETE", "/v1/config/strongbox/authentication/approles/batch", Some(&admin), None).await;
+    assert_eq!(tower.get(TOKEN, &last).await.refused(401), REFUSED);
+}

@@ -7,7 +7,9 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
 };
-use keyward_approle::{Authenticated, Operation, Reason, RecordChange, Scope, TOKEN_REFUSED, TokenRecord, decide};
+use keyward_approle::{
+    Authenticated, MAX_TOKEN_LENGTH, Operation, Reason, RecordChange, Scope, TOKEN_REFUSED, TokenRecord, decide,
+};
 use keyward_config_values::Name;
 
 use super::{
@@ -155,7 +157,7 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
     let place = layout::token(&key);
     loop {
         let now = app.clock.now();
-        let lineage = Lineage::load(app, &key).await?;
+        let lineage = Lineage::presented(app, &presented, &key).await?;
         let checked = lineage.check(&key, source, now);
         let (token, stored) = match (checked, lineage.stored) {
             (Ok(token), Some(stored)) => (token, stored),
@@ -191,9 +193,6 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
     }
 }
 
-/// No token is longer.
-const LONGEST: usize = 1024;
-
 /// The token of `Authorization: Bearer` (RFC 6750 §2.1) or, for clients of Vault, `X-Vault-Token`. Two that differ are refused
 /// (RFC 6750 §3.1): whoever checked one of them on the way may have seen another than counts here.
 fn presented(headers: &HeaderMap) -> Answer<&str> {
@@ -211,8 +210,8 @@ fn presented(headers: &HeaderMap) -> Answer<&str> {
         if token.is_empty() {
             continue;
         }
-        if token.len() > LONGEST {
-            return Err(ApiError::unauthenticated(format!("the token is longer than {LONGEST} bytes")));
+        if token.len() > MAX_TOKEN_LENGTH {
+            return Err(ApiError::unauthenticated(format!("the token is longer than {MAX_TOKEN_LENGTH} bytes")));
         }
         if found.is_some_and(|other| other != token) {
             return Err(ApiError::invalid("there are two different tokens: send one"));
@@ -263,10 +262,10 @@ mod tests {
         assert_eq!(found(&[("authorization", "Bearer a"), ("x-vault-token", "b")]).unwrap_err(), two);
         assert_eq!(found(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]).unwrap_err(), two);
         assert_eq!(found(&[("x-vault-token", "a"), ("x-vault-token", "b")]).unwrap_err(), two);
-        let long = format!("Bearer {}", "x".repeat(1025));
+        let long = format!("Bearer {}", "x".repeat(8193));
         assert_eq!(
             found(&[("authorization", &long)]).unwrap_err(),
-            (401, "the token is longer than 1024 bytes".to_owned())
+            (401, "the token is longer than 8192 bytes".to_owned())
         );
         assert_eq!(
             found(&[("authorization", "Bearer ä")]).unwrap_err(),

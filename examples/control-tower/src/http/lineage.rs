@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use keyward_approle::{Accessor, Authenticated, Reason, StorageKey, TokenRecord, check_child, check_found};
+use keyward_approle::{Accessor, Authenticated, Reason, StorageKey, TokenRecord, check_child, check_found, open_batch};
 use keyward_config_values::Name;
 use time::OffsetDateTime;
 
@@ -26,6 +26,25 @@ impl Lineage {
     /// Those of the store.
     pub async fn load(app: &App, key: &StorageKey) -> Result<Self, DbError> {
         let stored = app.db.load(&layout::token(key), TokenRecord::decode).await?;
+        Self::of(app, stored).await
+    }
+
+    /// Reads what belongs to a token as it was presented: a batch token brings its record itself.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn presented(app: &App, presented: &str, key: &StorageKey) -> Result<Self, DbError> {
+        match open_batch(presented, &app.pepper) {
+            // At no revision: nothing is ever stored under its key.
+            Some(record) => {
+                let stored = Stored { value: Arc::new(record), key: layout::token(key), revision: 0 };
+                Self::of(app, Some(stored)).await
+            }
+            None => Self::load(app, key).await,
+        }
+    }
+
+    async fn of(app: &App, stored: Option<Stored<Arc<TokenRecord>>>) -> Result<Self, DbError> {
         let mut ancestors = Vec::new();
         for key in stored.iter().flat_map(|stored| stored.value.ancestors()) {
             ancestors.push(app.db.load(&layout::token(key), TokenRecord::decode).await?);

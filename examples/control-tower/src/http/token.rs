@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use keyward_approle::{Reason, Role, Subject, TOKEN_REFUSED, TokenRecord, TokenView, X509SvidView};
+use keyward_approle::{Reason, Role, Subject, TOKEN_REFUSED, TokenRecord, TokenType, TokenView, X509SvidView};
 use keyward_config_values::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,11 +36,14 @@ pub fn answer(body: &impl Serialize) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// What stores a new token.
+/// What stores a new token: nothing where it is a batch token.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn store(app: &App, record: &TokenRecord) -> Answer<Vec<Write>> {
+    if record.kind() == TokenType::Batch {
+        return Ok(Vec::new());
+    }
     let index = layout::token_accessor(record.tenant(), record.accessor());
     let mut writes = vec![app.db.put(index, record.key().to_string().as_bytes())?];
     writes.extend(replace(app, record)?);
@@ -183,12 +186,22 @@ async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -
     }
 }
 
+/// # Errors
+/// 422 for a batch token: there is nothing to delete.
+pub fn revocable(record: &TokenRecord) -> Answer<()> {
+    match record.kind() {
+        TokenType::Batch => Err(ApiError::inapplicable("a batch token cannot be revoked: it ends at its time")),
+        _ => Ok(()),
+    }
+}
+
 /// `POST /v1/state/strongbox/token/revoke`: ends the caller's own token.
 ///
 /// # Errors
-/// Those of the store.
+/// 422 for a batch token; those of the store.
 pub async fn revoke(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     let record = caller.token.record();
+    revocable(record)?;
     let audit = caller.actor().did("token-revoke", app.clock.now()).with("accessor", record.accessor().to_string());
     match app.commit(Vec::new(), end(record), audit).await? {
         Commit::Done(_) => Ok(Json(json!({})).into_response()),
