@@ -187,9 +187,9 @@ impl Running {
     /// Sends a text and reads until the server closes.
     async fn exchange(&self, request: &str) -> String {
         let mut stream = self.connect().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
+        // A server that cuts off need not take all of it, nor say goodbye.
+        let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
-        // A server that cuts off need not say goodbye.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8(answer).unwrap()
     }
@@ -221,9 +221,9 @@ async fn requests_are_served_with_the_clients_address() {
 async fn the_slow_and_the_many_are_bounded() {
     let mut limits = Limits::default();
     limits.connections = 2;
-    limits.handshake = Duration::from_millis(250);
-    limits.head = Duration::from_millis(250);
-    limits.request = Duration::from_millis(250);
+    limits.handshake = Duration::from_millis(500);
+    limits.head = Duration::from_millis(500);
+    limits.request = Duration::from_millis(500);
     let mut server = start(router(), limits).await;
     // A handshake that never begins, a head that never ends: closed, and their slots are free again.
     for _ in 0..3 {
