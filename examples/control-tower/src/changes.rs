@@ -110,11 +110,29 @@ pub async fn apply(
     precondition: Option<Precondition>,
     dry_run: bool,
 ) -> Answer<Applied> {
-    let result = try_apply(app, caller, bulk, precondition, dry_run).await;
+    let result = try_apply(app, caller, bulk, precondition, dry_run, Permitted::Here).await;
     if !dry_run && let Err(error) = &result {
         note_refusal(app, caller, error);
     }
     result
+}
+
+/// Commits a change that another path asked for, on which the policies decided.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_as_asked(app: &App, caller: &Caller, bulk: &Bulk) -> Answer<Applied> {
+    let result = try_apply(app, caller, bulk, None, false, Permitted::Before).await;
+    result.inspect_err(|error| note_refusal(app, caller, error))
+}
+
+/// Where the policies decide on a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Permitted {
+    /// Here, document by document.
+    Here,
+    /// On the path that was asked for, before.
+    Before,
 }
 
 /// Records that a change was refused, and why. Such texts hold no values of fields that may be secrets.
@@ -132,9 +150,10 @@ async fn try_apply(
     bulk: &Bulk,
     precondition: Option<Precondition>,
     dry_run: bool,
+    permitted: Permitted,
 ) -> Answer<Applied> {
     // Before the plan, whose errors tell what exists.
-    for item in bulk.items() {
+    for item in bulk.items().iter().filter(|_| permitted == Permitted::Here) {
         let path = format!("/v1/config/{}", item.path());
         match item.operation() {
             Operation::Replace => {
@@ -147,7 +166,7 @@ async fn try_apply(
     }
     for _ in 0..TRIES {
         let (mut changes, plan) = prepare(app, caller, bulk, precondition.as_ref()).await?;
-        for outcome in plan.outcomes() {
+        for outcome in plan.outcomes().iter().filter(|_| permitted == Permitted::Here) {
             let needed = permission(outcome.operation(), outcome.effect());
             caller.permit(app, needed, &format!("/v1/config/{}", outcome.path())).await?;
         }

@@ -262,6 +262,33 @@ pub async fn rotate<K: Kept>(
     Err(ApiError::conflict(format!("the {} `{name}` was changed meanwhile", K::KIND)))
 }
 
+/// Changes a ring on request.
+///
+/// # Errors
+/// The ring refuses; 409 when another tower was faster.
+pub async fn change(
+    app: &App,
+    tenant: &Name,
+    stored: Stored<Arc<Ring>>,
+    audit: AuditRecord,
+    change: impl Fn(&mut Ring, OffsetDateTime) -> Result<(), keyward_transit::Error>,
+) -> Answer<()> {
+    let name = stored.value.name();
+    for _ in 0..TRIES {
+        let mut ring = Ring::clone(&stored.value);
+        change(&mut ring, app.clock.now())?;
+        if let Commit::Done(_) = commit(app, tenant, &stored, &ring, audit.clone()).await? {
+            return Ok(());
+        }
+        // It may only be that something else was published.
+        let now = load::<Ring>(&app.db, tenant, name).await?;
+        if now.is_none_or(|now| now.revision != stored.revision) {
+            break;
+        }
+    }
+    Err(ApiError::conflict(format!("the key `{name}` was changed meanwhile")))
+}
+
 /// Replaces the key of the active version on a copy.
 async fn replace<K: Kept>(app: &App, kept: &mut K) -> Answer<Replaced> {
     let Command::Generate { cipher, version } = kept.rotation_of_compromised() else {

@@ -148,3 +148,146 @@ async fn refusals_have_their_shape() {
     assert_eq!(call(&tower, &admin, "LIST", "/v1/config/strongbox/policies", Value::Null).await.status, 405);
     assert_eq!(call(&tower, &admin, "PUT", "/v1/state/strongbox/token/refresh", Value::Null).await.status, 405);
 }
+
+#[tokio::test]
+async fn a_key_lives_and_works_by_the_names_of_vault() {
+    let (tower, admin) = tower().await;
+    let ask = async |method: &str, path: &str, body: Value| {
+        call(&tower, &admin, method, &format!("/v1/transit/{path}"), body).await
+    };
+    assert_eq!(ask("LIST", "keys", Value::Null).await.json(), json!({"errors": []}));
+    let made =
+        ask("POST", "keys/orders", json!({"type": "aes256-gcm96", "exportable": true, "auto_rotate_period": "0"}))
+            .await
+            .ok();
+    assert_eq!((&made["data"]["latest_version"], &made["data"]["type"]), (&json!(1), &json!("aes256-gcm96")));
+    assert_eq!((&made["lease_id"], &made["auth"], made["request_id"].is_string()), (&json!(""), &Value::Null, true));
+    assert_eq!(ask("PUT", "keys/orders", json!({})).await.ok()["data"], made["data"], "it is there already");
+    assert_eq!(ask("LIST", "keys", Value::Null).await.ok()["data"], json!({"keys": ["orders"]}));
+    // It is the same key by the other names.
+    let document = tower.get("/v1/config/strongbox/transit-keys/orders", &admin).await.ok();
+    assert_eq!((&document["cipher"], &document["exportable"]), (&json!("aes256-gcm96"), &json!(true)));
+    let sealed = ask("PUT", "encrypt/orders", json!({"plaintext": "aGk=", "associated_data": "YQ=="})).await.ok();
+    assert_eq!(sealed["data"]["key_version"], 1);
+    let native = json!({"ciphertext": sealed["data"]["ciphertext"], "associated-data": "YQ=="});
+    let opened = tower.post("/v1/state/strongbox/transit-keys/orders/decrypt", &admin, native).await.ok();
+    assert_eq!(opened["plaintext"], "aGk=");
+
+    let rotated = ask("POST", "keys/orders/rotate", Value::Null).await.ok();
+    assert_eq!(rotated["data"]["latest_version"], 2);
+    let both = json!({"batch_input": [{"ciphertext": sealed["data"]["ciphertext"], "associated_data": "YQ=="}, {"ciphertext": "x", "reference": "r"}]});
+    let answer = ask("POST", "rewrap/orders", both.clone()).await;
+    assert_eq!(answer.status, 400);
+    let results = &answer.json()["data"]["batch_results"];
+    assert_eq!((&results[0]["key_version"], &results[0]["reference"]), (&json!(2), &json!("")));
+    assert_eq!(results[1], json!({"error": "decryption failed", "reference": "r"}));
+    let mut lenient = both;
+    lenient["partial_failure_response_code"] = 202.into();
+    assert_eq!(ask("POST", "decrypt/orders", lenient).await.status, 202);
+
+    // Old versions: shut out, then destroyed.
+    let config = json!({"min_decryption_version": 2, "min_encryption_version": "2", "deletion_allowed": true});
+    let configured = ask("POST", "keys/orders/config", config).await.ok()["data"].clone();
+    assert_eq!((&configured["min_decryption_version"], &configured["min_encryption_version"]), (&json!(2), &json!(2)));
+    assert_eq!((configured["keys"].as_object().unwrap().len(), &configured["deletion_allowed"]), (1, &json!(true)));
+    let old = json!({"ciphertext": sealed["data"]["ciphertext"], "associated_data": "YQ=="});
+    assert_eq!(ask("POST", "decrypt/orders", old).await.refused(400), "decryption failed");
+    for (bad, problem) in [
+        (json!({"min_decryption_version": 3}), "`min-decryption-version` is 3"),
+        (json!({"min_decryption_version": "x"}), "no number"),
+        (json!({"exportable": false, "min_decryption_version": 1, "min_encryption_version": 1}), "`exportable`"),
+        (json!({"auto_rotate_period": "24h"}), "`auto_rotate_period` is not taken"),
+    ] {
+        assert!(ask("POST", "keys/orders/config", bad).await.refused(400).contains(problem), "{problem}");
+    }
+    assert!(
+        ask("POST", "keys/orders/trim", json!({"min_available_version": 3})).await.refused(400).contains("from 1 to")
+    );
+    assert_eq!(
+        ask("POST", "keys/orders/trim", json!({"min_available_version": 2})).await.ok()["data"]["min_available_version"],
+        2
+    );
+    let exported = ask("GET", "export/encryption-key/orders", Value::Null).await.ok();
+    assert_eq!(exported["data"]["keys"].as_object().unwrap().keys().collect::<Vec<_>>(), ["2"]);
+    assert_eq!(ask("GET", "export/encryption-key/orders/latest", Value::Null).await.ok()["data"], exported["data"]);
+    let secret = exported["data"]["keys"]["2"].as_str().unwrap();
+    let audit = tower.audit(&admin).await;
+    for event in ["key-lowest-versions", "key-trim", "key-export"] {
+        assert!(audit.iter().any(|record| record["event"] == event), "{event}");
+    }
+    assert!(!json!(audit).to_string().contains(secret));
+    assert_eq!(ask("DELETE", "keys/orders", Value::Null).await.status, 204);
+    assert_eq!(ask("GET", "keys/orders", Value::Null).await.json(), json!({"errors": []}));
+    assert_eq!(
+        ask("POST", "encrypt/orders", json!({"plaintext": "aGk="})).await.refused(400),
+        "encryption key not found"
+    );
+}
+
+#[tokio::test]
+async fn signatures_hashes_and_the_rest_by_the_names_of_vault() {
+    let (tower, admin) = tower().await;
+    let ask = async |path: &str, body: Value| call(&tower, &admin, "POST", &format!("/v1/transit/{path}"), body).await;
+    ask("keys/ec", json!({"type": "ecdsa-p256"})).await.ok();
+    let signed = ask("sign/ec/sha2-512", json!({"input": "aGk=", "marshaling_algorithm": "jws"})).await.ok();
+    let body =
+        |input: &str| json!({"input": input, "signature": signed["data"]["signature"], "marshaling_algorithm": "jws"});
+    assert_eq!(ask("verify/ec/sha2-512", body("aGk=")).await.ok()["data"], json!({"valid": true}));
+    assert_eq!(ask("verify/ec/sha2-512", body("aGo=")).await.ok()["data"], json!({"valid": false}));
+    assert_eq!(ask("verify/ec", body("aGk=")).await.ok()["data"], json!({"valid": false}));
+    let mac = ask("hmac/ec", json!({"input": "aGk=", "algorithm": "sha2-384"})).await.ok();
+    let body = json!({"input": "aGk=", "hmac": mac["data"]["hmac"], "hash_algorithm": "sha2-384"});
+    assert_eq!(ask("verify/ec", body).await.ok()["data"]["valid"], true);
+    assert_eq!(
+        ask("hash", json!({"input": "aGk="})).await.ok()["data"]["sum"],
+        "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
+    );
+    assert_eq!(
+        ask("hash/sha2-256", json!({"input": "aGk=", "format": "base64"})).await.ok()["data"]["sum"],
+        "j0NDRmSPa5bfid2pAcUXaxCm2Dlh3TwayItZstwyeqQ="
+    );
+    assert_eq!(
+        ask("random", json!({"bytes": 8, "format": "hex"})).await.ok()["data"]["random_bytes"].as_str().unwrap().len(),
+        16
+    );
+    assert_eq!(ask("random/16", Value::Null).await.ok()["data"]["random_bytes"].as_str().unwrap().len(), 24);
+    assert!(ask("random/0", Value::Null).await.refused(400).contains("from 1 to 131072"));
+    ask("keys/data", json!({})).await.ok();
+    let plain = ask("datakey/plaintext/data", json!({"bits": 128})).await.ok()["data"].clone();
+    assert_eq!(
+        ask("decrypt/data", json!({"ciphertext": plain["ciphertext"]})).await.ok()["data"]["plaintext"],
+        plain["plaintext"]
+    );
+    assert!(ask("datakey/wrapped/data", Value::Null).await.ok()["data"]["plaintext"].is_null());
+    ask("datakey/other/data", json!({})).await.refused(400);
+    let kept = call(&tower, &admin, "GET", "/v1/transit/export/signing-key/ec", Value::Null).await.refused(400);
+    assert!(kept.contains("`exportable` of the ring is false"), "{kept}");
+    let public = call(&tower, &admin, "GET", "/v1/transit/export/public-key/ec", Value::Null).await.ok();
+    assert!(public["data"]["keys"]["1"].as_str().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
+}
+
+#[tokio::test]
+async fn policies_decide_on_the_path_that_is_asked_for() {
+    let (tower, admin) = tower().await;
+    let rules = json!([
+        {"path": "/v1/transit/encrypt/mine", "operations": {"execute": "allow"}},
+        {"path": "/v1/transit/keys/mine", "operations": {"execute": "allow", "read": "allow"}},
+    ]);
+    let some = restricted(&tower, &admin, "some", rules).await;
+    // Making a key by this path needs nothing of the configuration's.
+    call(&tower, &some, "POST", "/v1/transit/keys/mine", json!({})).await.ok();
+    call(&tower, &some, "PUT", "/v1/transit/encrypt/mine", json!({"plaintext": "aGk="})).await.ok();
+    for (method, path) in [
+        ("POST", "/v1/transit/decrypt/mine"),
+        ("POST", "/v1/transit/encrypt/other"),
+        ("DELETE", "/v1/transit/keys/mine"),
+        ("LIST", "/v1/transit/keys"),
+        ("POST", "/v1/transit/keys/mine/config"),
+        ("POST", "/v1/state/strongbox/transit-keys/mine/encrypt"),
+        ("PUT", "/v1/config/strongbox/transit-keys/mine"),
+        ("POST", "/v1/transit/encrypt/%6dine/../other"),
+    ] {
+        let answer = call(&tower, &some, method, path, json!({"plaintext": "aGk="})).await;
+        assert!([403, 404].contains(&answer.status.as_u16()), "{method} {path}: {answer:?}");
+    }
+}

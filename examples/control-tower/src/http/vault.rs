@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod sys;
+pub mod transit;
 
 use axum::{
     extract::{FromRequestParts, Request},

@@ -1,0 +1,312 @@
+//! `/v1/transit`: the tenant's keys by Vault's names. What a key is asked to do is done where the other routes have it done;
+//! what a key is, is its configuration document.
+
+mod key;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_keys::HashFunction;
+use keyward_transit::{Export, Ring, operation};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        body::JsonBody,
+        caller::Caller,
+        error::{Answer, ApiError},
+        params::Path,
+        transit::{
+            call::{Call, Item, Outcome, Output, Speech},
+            named,
+        },
+    },
+    answer,
+};
+use crate::{app::App, db::Stored, random};
+
+pub use key::{configure, create, delete, list, read, rotate, trim};
+
+/// A key that is to be used: that it is not there is the caller's mistake.
+async fn used(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Ring>>> {
+    named(app, caller, name).await.map_err(|error| match error.status() {
+        StatusCode::NOT_FOUND => ApiError::invalid("encryption key not found"),
+        _ => error,
+    })
+}
+
+async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) -> Answer {
+    let ring = used(app, caller, name).await?.value;
+    Ok(match call.perform(app, ring, body, Speech::Vault).await? {
+        Outcome::One(output) => answer::data(shown(output, true)),
+        Outcome::Batch { results, partial_failure } => {
+            let failed = results.iter().any(|(result, _)| result.is_err());
+            let wanted = partial_failure.and_then(|status| StatusCode::from_u16(status).ok());
+            let status = if failed { wanted.unwrap_or(StatusCode::BAD_REQUEST) } else { StatusCode::OK };
+            let results: Vec<Value> = results.into_iter().map(result).collect();
+            answer::with_status(status, json!({ "batch_results": results }))
+        }
+    })
+}
+
+fn shown(output: Output, with_plaintext: bool) -> Value {
+    let version = |text: &str| operation::version_of(text);
+    match output {
+        Output::Ciphertext(text) => json!({ "key_version": version(&text), "ciphertext": text }),
+        Output::Plaintext(plaintext) => json!({ "plaintext": STANDARD.encode(&plaintext) }),
+        Output::Signature(text) => json!({ "key_version": version(&text), "signature": text }),
+        Output::Valid(valid) => json!({ "valid": valid }),
+        Output::Hmac(text) => json!({ "hmac": text }),
+        Output::DataKey { plaintext, ciphertext: text } => match with_plaintext {
+            true => {
+                json!({ "plaintext": STANDARD.encode(&plaintext), "key_version": version(&text), "ciphertext": text })
+            }
+            false => json!({ "key_version": version(&text), "ciphertext": text }),
+        },
+    }
+}
+
+/// Every result has a reference there, if only an empty one.
+fn result((result, reference): (Answer<Output>, Option<String>)) -> Value {
+    let mut shown = match result {
+        Ok(output) => shown(output, true),
+        Err(error) => json!({ "error": error.message() }),
+    };
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("reference".to_owned(), reference.unwrap_or_default().into());
+    }
+    shown
+}
+
+/// The handler of a call whose path ends in the key's name.
+macro_rules! calls {
+    ($($(#[$text:meta])* $handler:ident = $call:ident;)+) => {$(
+        $(#[$text])*
+        ///
+        /// # Errors
+        /// 400.
+        pub async fn $handler(
+            State(app): State<Arc<App>>,
+            caller: Caller,
+            Path(name): Path<String>,
+            JsonBody(body): JsonBody<Item>,
+        ) -> Answer {
+            call(&app, &caller, &name, Call::$call, body).await
+        }
+    )+};
+}
+
+calls! {
+    /// `POST /v1/transit/encrypt/<name>`.
+    encrypt = Encrypt;
+    /// `POST /v1/transit/decrypt/<name>`.
+    decrypt = Decrypt;
+    /// `POST /v1/transit/rewrap/<name>`.
+    rewrap = Rewrap;
+    /// `POST /v1/transit/sign/<name>`.
+    sign = Sign;
+    /// `POST /v1/transit/verify/<name>`.
+    verify = Verify;
+    /// `POST /v1/transit/hmac/<name>`.
+    hmac = Hmac;
+}
+
+/// The handler of a call whose path ends in a hash function.
+macro_rules! calls_with_hash {
+    ($($(#[$text:meta])* $handler:ident = $call:ident;)+) => {$(
+        $(#[$text])*
+        ///
+        /// # Errors
+        /// 400.
+        pub async fn $handler(
+            State(app): State<Arc<App>>,
+            caller: Caller,
+            Path((name, hash)): Path<(String, String)>,
+            JsonBody(body): JsonBody<Item>,
+        ) -> Answer {
+            call(&app, &caller, &name, Call::$call, body.with_hash(Some(hash))).await
+        }
+    )+};
+}
+
+calls_with_hash! {
+    /// `POST /v1/transit/sign/<name>/<hash>`.
+    sign_with = Sign;
+    /// `POST /v1/transit/verify/<name>/<hash>`.
+    verify_with = Verify;
+    /// `POST /v1/transit/hmac/<name>/<hash>`.
+    hmac_with = Hmac;
+}
+
+/// `POST /v1/transit/datakey/<plaintext | wrapped>/<name>`.
+///
+/// # Errors
+/// 400.
+pub async fn datakey(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path((kind, name)): Path<(String, String)>,
+    JsonBody(body): JsonBody<Option<Item>>,
+) -> Answer {
+    let with_plaintext = match kind.as_str() {
+        "plaintext" => true,
+        "wrapped" => false,
+        _ => return Err(ApiError::invalid("Invalid path, must be 'plaintext' or 'wrapped'")),
+    };
+    let ring = used(&app, &caller, &name).await?.value;
+    match Call::DataKey.perform(&app, ring, body.unwrap_or_default(), Speech::Vault).await? {
+        Outcome::One(output) => Ok(answer::data(shown(output, with_plaintext))),
+        Outcome::Batch { .. } => Err(ApiError::invalid("data keys are made one at a time")),
+    }
+}
+
+/// `random` and `hash`: how bytes are written.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Format {
+    Base64,
+    Hex,
+}
+
+impl Format {
+    fn write(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Base64 => STANDARD.encode(bytes),
+            Self::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+/// A number, as JSON or as text: clients send both.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Number(u32),
+    Text(String),
+}
+
+impl Number {
+    fn get(&self, field: &str) -> Answer<u32> {
+        match self {
+            Self::Number(number) => Ok(*number),
+            Self::Text(text) => text.parse().map_err(|_| ApiError::invalid(format!("`{field}` is no number"))),
+        }
+    }
+}
+
+/// `random`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct RandomBody {
+    bytes: Option<Number>,
+    format: Option<Format>,
+}
+
+/// `POST /v1/transit/random`.
+///
+/// # Errors
+/// 400 for none, or more than 128 KiB.
+pub async fn random(JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
+    let body = body.unwrap_or_default();
+    let count = body.bytes.as_ref().map_or(Ok(32), |bytes| bytes.get("bytes"))?;
+    random_bytes(count, body.format)
+}
+
+/// `POST /v1/transit/random/<bytes>`.
+///
+/// # Errors
+/// As [`random`].
+pub async fn random_many(Path(bytes): Path<String>, JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
+    random_bytes(Number::Text(bytes).get("bytes")?, body.unwrap_or_default().format)
+}
+
+fn random_bytes(count: u32, format: Option<Format>) -> Answer<Response> {
+    let bytes = operation::random(count.try_into().unwrap_or(usize::MAX), &mut random::rng())?;
+    Ok(answer::data(json!({ "random_bytes": format.unwrap_or(Format::Base64).write(&bytes) })))
+}
+
+/// `hash`.
+#[derive(Deserialize)]
+pub struct HashBody {
+    input: String,
+    algorithm: Option<HashFunction>,
+    format: Option<Format>,
+}
+
+/// `POST /v1/transit/hash`.
+///
+/// # Errors
+/// 400.
+pub async fn hash(JsonBody(body): JsonBody<HashBody>) -> Answer {
+    digest(&body, body.algorithm)
+}
+
+/// `POST /v1/transit/hash/<algorithm>`.
+///
+/// # Errors
+/// 400.
+pub async fn hash_with(Path(algorithm): Path<String>, JsonBody(body): JsonBody<HashBody>) -> Answer {
+    let algorithm = algorithm.parse().map_err(keyward_transit::Error::Keys)?;
+    digest(&body, Some(algorithm))
+}
+
+fn digest(body: &HashBody, algorithm: Option<HashFunction>) -> Answer<Response> {
+    let input = STANDARD.decode(&body.input).map_err(|_| ApiError::invalid("`input` is not base64 (RFC 4648 §4)"))?;
+    let sum = algorithm.unwrap_or(HashFunction::Sha2_256).digest(&input);
+    Ok(answer::data(json!({ "sum": body.format.unwrap_or(Format::Hex).write(&sum) })))
+}
+
+/// `GET /v1/transit/export/<kind>/<name>`: every version's key, recorded before it is answered.
+///
+/// # Errors
+/// 400 unless the key is exportable, 404.
+pub async fn export(State(app): State<Arc<App>>, caller: Caller, Path((kind, name)): Path<(String, String)>) -> Answer {
+    exported(&app, &caller, &kind, &name, None).await
+}
+
+/// `GET /v1/transit/export/<kind>/<name>/<version | latest>`.
+///
+/// # Errors
+/// As [`export`].
+pub async fn export_version(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path((kind, name, version)): Path<(String, String, String)>,
+) -> Answer {
+    exported(&app, &caller, &kind, &name, Some(&version)).await
+}
+
+async fn exported(app: &App, caller: &Caller, kind: &str, name: &str, version: Option<&str>) -> Answer {
+    let export: Export = kind.parse()?;
+    let ring = key::there(app, caller, name).await?.value;
+    let now = app.clock.now();
+    let version = match version {
+        None => None,
+        Some("latest") => ring.active_version(now),
+        Some(text) => Some(Number::Text(text.to_owned()).get("version")?),
+    };
+    let keys = ring.export(export, version)?;
+    let mut shown = BTreeMap::new();
+    for exported in &keys {
+        shown.insert(
+            exported.version.to_string(),
+            exported.key.to_vault_text().map_err(ApiError::internal)?.to_string(),
+        );
+    }
+    if export != Export::PublicKey {
+        let versions: Vec<u32> = keys.iter().map(|exported| exported.version).collect();
+        let record =
+            caller.actor().did("key-export", now).with("key", name).with("kind", kind).with("versions", versions);
+        app.audit.append(record).await.map_err(|error| {
+            tracing::error!(%error, "audit");
+            ApiError::unavailable("the audit log takes no records now; nothing was exported")
+        })?;
+    }
+    Ok(answer::data(json!({ "name": name, "type": ring.cipher(), "keys": shown })).into_response())
+}

@@ -1,0 +1,297 @@
+//! `/v1/transit/keys`: keys themselves. A key is a document of the configuration with a ring behind it, whichever surface made it.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::StatusCode};
+use keyward_config_tree::{Bulk, Item, Operation, Path as DocumentPath};
+use keyward_transit::{Cipher, Ring, RingView, VersionView};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use time::format_description::well_known::Rfc3339;
+
+use super::{
+    super::{
+        super::{
+            body::JsonBody,
+            caller::Caller,
+            error::{Answer, ApiError},
+            params::Path,
+            transit::named,
+        },
+        List, answer,
+    },
+    Number,
+};
+use crate::{
+    app::App,
+    changes,
+    db::Stored,
+    documents::KEYS,
+    rings::{self, Rotation},
+};
+
+/// A key that is read: that it is not there is an answer without a text.
+pub(super) async fn there(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Ring>>> {
+    named(app, caller, name).await.map_err(|error| match error.status() {
+        StatusCode::NOT_FOUND => answer::missing(),
+        _ => error,
+    })
+}
+
+/// What a key is to be. Fields that clients send and that mean nothing here are ignored, as there.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct CreateBody {
+    #[serde(rename = "type")]
+    cipher: Option<String>,
+    derived: bool,
+    convergent_encryption: bool,
+    exportable: bool,
+    allow_plaintext_backup: bool,
+    auto_rotate_period: Option<Value>,
+}
+
+/// `POST /v1/transit/keys/<name>`. A key that exists already stays as it is and is answered.
+///
+/// # Errors
+/// 400.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<Option<CreateBody>>,
+) -> Answer {
+    let body = body.unwrap_or_default();
+    refuse_period(body.auto_rotate_period.as_ref())?;
+    let cipher: Cipher = match &body.cipher {
+        Some(name) => {
+            name.parse().map_err(|error: keyward_transit::CipherError| ApiError::invalid(error.to_string()))?
+        }
+        None => Cipher::default(),
+    };
+    if named(&app, &caller, &name).await.is_err() {
+        let document = json!({
+            "name": name,
+            "cipher": cipher,
+            "derived": body.derived,
+            "convergent-encryption": body.convergent_encryption,
+            "exportable": body.exportable,
+            "allow-plaintext-backup": body.allow_plaintext_backup,
+        });
+        let created = change(&app, &caller, &name, Operation::Create, &document).await;
+        // Somebody else may have been faster.
+        created.or_else(|error| if error.status() == StatusCode::CONFLICT { Ok(()) } else { Err(error) })?;
+    }
+    shown(&app, &caller, &name).await
+}
+
+/// `GET /v1/transit/keys/<name>`.
+///
+/// # Errors
+/// 404.
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    shown(&app, &caller, &name).await
+}
+
+/// `LIST /v1/transit/keys`.
+///
+/// # Errors
+/// 404 where there are none.
+pub async fn list(State(app): State<Arc<App>>, caller: Caller, _: List) -> Answer {
+    let names = rings::names::<Ring>(&app.db, caller.tenant()).await?;
+    answer::names(names.iter().map(ToString::to_string).collect())
+}
+
+/// `DELETE /v1/transit/keys/<name>`.
+///
+/// # Errors
+/// 400 where it is not there, or must not be deleted.
+pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let item = Item::delete(document_path(&name)?);
+    changes::apply_as_asked(&app, &caller, &Bulk::from(item)).await.map_err(|error| match error.status() {
+        StatusCode::NOT_FOUND => error.with_status(StatusCode::BAD_REQUEST),
+        _ => error,
+    })?;
+    Ok(answer::nothing())
+}
+
+/// `POST /v1/transit/keys/<name>/rotate`.
+///
+/// # Errors
+/// 400.
+pub async fn rotate(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let ring = super::used(&app, &caller, &name).await?;
+    rings::rotate(&app, caller.tenant(), ring, Rotation::Orderly, &caller.actor()).await?;
+    shown(&app, &caller, &name).await
+}
+
+/// What is to change.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigBody {
+    min_decryption_version: Option<Number>,
+    min_encryption_version: Option<Number>,
+    deletion_allowed: Option<bool>,
+    exportable: Option<bool>,
+    allow_plaintext_backup: Option<bool>,
+    auto_rotate_period: Option<Value>,
+}
+
+/// `POST /v1/transit/keys/<name>/config`.
+///
+/// # Errors
+/// 400.
+pub async fn configure(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<ConfigBody>,
+) -> Answer {
+    refuse_period(body.auto_rotate_period.as_ref())?;
+    let stored = super::used(&app, &caller, &name).await?;
+    let number = |number: &Option<Number>, field| number.as_ref().map(|number| number.get(field)).transpose();
+    let decryption = number(&body.min_decryption_version, "min_decryption_version")?;
+    let encryption = number(&body.min_encryption_version, "min_encryption_version")?;
+    // Zero is what these clients call none.
+    let decryption = decryption.map_or(stored.value.min_decryption_version(), |version| version.max(1));
+    let encryption =
+        encryption.map_or(stored.value.min_encryption_version(), |version| (version > 0).then_some(version));
+    let lowest = move |ring: &mut Ring, now| ring.set_lowest_versions(decryption, encryption, now).map(drop);
+    let is_same =
+        (decryption, encryption) == (stored.value.min_decryption_version(), stored.value.min_encryption_version());
+    if !is_same {
+        // Before anything is stored.
+        lowest(&mut Ring::clone(&stored.value), app.clock.now())?;
+    }
+    let flags = [
+        ("deletion-allowed", body.deletion_allowed),
+        ("exportable", body.exportable),
+        ("allow-plaintext-backup", body.allow_plaintext_backup),
+    ];
+    let flags: Map<String, Value> =
+        flags.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?.into()))).collect();
+    if !flags.is_empty() {
+        change(&app, &caller, &name, Operation::Merge, &flags.into()).await?;
+    }
+    if !is_same {
+        let stored = super::used(&app, &caller, &name).await?;
+        let audit = caller.actor().did("key-lowest-versions", app.clock.now());
+        let audit = audit.with("min-decryption-version", decryption).with("min-encryption-version", encryption);
+        rings::change(&app, caller.tenant(), stored, audit, lowest).await?;
+    }
+    shown(&app, &caller, &name).await
+}
+
+/// Up to where versions go.
+#[derive(Deserialize)]
+pub struct TrimBody {
+    min_available_version: Number,
+}
+
+/// `POST /v1/transit/keys/<name>/trim`: destroys the versions below.
+///
+/// # Errors
+/// 400 for what these clients are kept from: they first set both lowest versions.
+pub async fn trim(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<TrimBody>,
+) -> Answer {
+    let stored = super::used(&app, &caller, &name).await?;
+    let version = body.min_available_version.get("min_available_version")?;
+    let Some(encryption) = stored.value.min_encryption_version() else {
+        let message = "minimum available version cannot be set when minimum encryption version is not set";
+        return Err(ApiError::invalid(message));
+    };
+    if version == 0 || version > encryption.min(stored.value.min_decryption_version()) {
+        let message = "`min_available_version` must be from 1 to the lower of `min_encryption_version` and `min_decryption_version`";
+        return Err(ApiError::invalid(message));
+    }
+    let audit = caller.actor().did("key-trim", app.clock.now()).with("min-available-version", version);
+    rings::change(&app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await?;
+    shown(&app, &caller, &name).await
+}
+
+fn refuse_period(period: Option<&Value>) -> Answer<()> {
+    match period {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Number(number)) if number.as_u64() == Some(0) => Ok(()),
+        Some(Value::String(text)) if ["", "0", "0s", "0h"].contains(&text.as_str()) => Ok(()),
+        Some(_) => Err(ApiError::invalid(
+            "`auto_rotate_period` is not taken: set `auto-rotate` in the key's document, which says how versions overlap",
+        )),
+    }
+}
+
+fn document_path(name: &str) -> Answer<DocumentPath> {
+    let path = format!("{KEYS}/{name}");
+    path.parse().map_err(|error: keyward_config_tree::PathError| ApiError::invalid(error.to_string()))
+}
+
+async fn change(app: &App, caller: &Caller, name: &str, operation: Operation, document: &Value) -> Answer<()> {
+    let item = Item::from_json(document_path(name)?, operation, document.to_string().as_bytes())?;
+    changes::apply_as_asked(app, caller, &Bulk::from(item)).await.map(drop)
+}
+
+async fn shown(app: &App, caller: &Caller, name: &str) -> Answer {
+    let ring = there(app, caller, name).await?.value;
+    let view = ring.view(app.clock.now());
+    Ok(answer::data(fields(&view)?))
+}
+
+/// A key as these clients know one. What is not active yet they do not see.
+fn fields(view: &RingView) -> Answer<Value> {
+    let latest = view.active_version.unwrap_or(0);
+    let seen = |version: &&VersionView| {
+        !version.destroyed && (view.min_decryption_version..=latest).contains(&version.version)
+    };
+    let mut keys = Map::new();
+    for version in view.versions.iter().filter(seen) {
+        let shown = match view.cipher.key_type() {
+            None => version.created.unix_timestamp().into(),
+            Some(_) => json!({
+                "name": curve(view.cipher),
+                "public_key": version.public_key.as_deref().unwrap_or_default(),
+                "creation_time": version.created.format(&Rfc3339).map_err(ApiError::internal)?,
+                "certificate_chain": "",
+            }),
+        };
+        keys.insert(version.version.to_string(), shown);
+    }
+    let trimmed = view.versions.iter().find(|version| !version.destroyed).map_or(0, |version| version.version);
+    let mut fields = json!({
+        "name": view.name,
+        "type": view.cipher,
+        "keys": keys,
+        "latest_version": latest,
+        "min_available_version": if trimmed > 1 { trimmed } else { 0 },
+        "min_decryption_version": view.min_decryption_version,
+        "min_encryption_version": view.min_encryption_version.unwrap_or(0),
+        "allow_plaintext_backup": view.allow_plaintext_backup,
+        "auto_rotate_period": 0,
+        "deletion_allowed": view.deletion_allowed,
+        "derived": view.derived,
+        "exportable": view.exportable,
+        "imported_key": false,
+        "soft_deleted": false,
+        "supports_encryption": view.cipher.encrypts(),
+        "supports_decryption": view.cipher.encrypts(),
+        "supports_signing": view.cipher.signs(),
+        "supports_derivation": view.cipher.derives(),
+    });
+    if let (true, Some(fields)) = (view.derived, fields.as_object_mut()) {
+        fields.insert("kdf".to_owned(), "hkdf_sha256".into());
+        fields.insert("convergent_encryption".to_owned(), view.convergent_encryption.into());
+    }
+    Ok(fields)
+}
+
+fn curve(cipher: Cipher) -> &'static str {
+    match cipher {
+        Cipher::EcdsaP256 => "P-256",
+        Cipher::EcdsaP384 => "P-384",
+        Cipher::EcdsaP521 => "P-521",
+        other => other.as_str(),
+    }
+}
