@@ -128,6 +128,10 @@ fn default_rules() -> Vec<RuleConfig> {
         ("/v1/state/strongbox/token", &[Operation::Read]),
         ("/v1/state/strongbox/token/refresh", &[Operation::Execute]),
         ("/v1/state/strongbox/token/revoke", &[Operation::Execute]),
+        // The same by the paths of Vault's clients.
+        ("/v1/auth/token/lookup-self", &[Operation::Read]),
+        ("/v1/auth/token/renew-self", &[Operation::Execute]),
+        ("/v1/auth/token/revoke-self", &[Operation::Execute]),
     ])
 }
 

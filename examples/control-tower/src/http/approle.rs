@@ -1,15 +1,16 @@
 //! AppRoles: login, state, and their secret-ids.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{
-    Accessor, Attempt, LOGIN_REFUSED, LoginDecision, RecordChange, Role, SecretIdIssued, SecretIdRecord,
-    SecretIdRequest, TokenRecord, TokenView, login,
+    Accessor, Attempt, LOGIN_REFUSED, LoginDecision, RecordChange, Role, SecretId, SecretIdIssued, SecretIdRecord,
+    SecretIdRequest, Token, TokenRecord, TokenView, login,
 };
 use keyward_config_values::Name;
 use serde::Deserialize;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::{
     body::JsonBody,
@@ -45,15 +46,36 @@ pub struct LoginBody {
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<LoginBody>) -> Answer {
     let attempt = Attempt::new(&body.role_id, &body.secret_id, &app.pepper);
     drop(body);
+    let Granted { token, record, svids, now } = grant(&app, &attempt, source).await?;
+    Ok(token::answer(&svids.show(TokenView::new(&record, now).with_token(&token))))
+}
+
+/// What a login gives.
+pub struct Granted {
+    /// The token.
+    pub token: Token,
+    /// Its record, which is stored.
+    pub record: TokenRecord,
+    /// What comes with it.
+    pub svids: token::Svids,
+    /// When.
+    pub now: OffsetDateTime,
+}
+
+/// Logs in with what was presented.
+///
+/// # Errors
+/// 401 with one text for every reason.
+pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr) -> Answer<Granted> {
     for _ in 0..TRIES {
         let now = app.clock.now();
         let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
-        let role = role_of(&app, &attempt, record.as_ref()).await?;
+        let role = role_of(app, attempt, record.as_ref()).await?;
         let (found, stored) = (role.as_ref().map(|role| &*role.value), record.as_ref().map(|record| &*record.value));
-        let grant = match login(&attempt, found, stored, source, now) {
+        let grant = match login(attempt, found, stored, source, now) {
             LoginDecision::Granted(grant) => *grant,
             LoginDecision::Refused(reason) => {
-                let mut actor = Actor::stranger(&app, source);
+                let mut actor = Actor::stranger(app, source);
                 if let Some(role) = found {
                     actor.tenant = role.tenant().to_string();
                     actor.subject = format!("approle/{}", role.name());
@@ -67,11 +89,11 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         let mut guards: Vec<Guard> = role.iter().map(Stored::guard).chain(record.iter().map(Stored::guard)).collect();
         let mut writes = Vec::new();
         if let (RecordChange::Update(changed), Some(stored)) = (&grant.record, &record) {
-            writes.extend(put_secret_id(&app, stored.key.clone(), changed)?);
+            writes.extend(put_secret_id(app, stored.key.clone(), changed)?);
         }
         let tenant = grant.parameters.tenant.clone();
         let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
-        writes.extend(token::store(&app, &issued)?);
+        writes.extend(token::store(app, &issued)?);
         let actor = Actor {
             tenant: tenant.to_string(),
             subject: issued.subject().to_string(),
@@ -82,10 +104,10 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         if let Some(accessor) = grant.secret_id {
             audit = audit.with("secret-id-accessor", accessor.to_string());
         }
-        let svids = token::Svids::issue(&app, &issued, &mut guards, &mut writes, &mut audit, now).await?;
+        let svids = token::Svids::issue(app, &issued, &mut guards, &mut writes, &mut audit, now).await?;
         if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
             app.metrics.login("approle", true);
-            return Ok(token::answer(&svids.show(TokenView::new(&issued, now).with_token(&token))));
+            return Ok(Granted { token, record: issued, svids, now });
         }
     }
     Err(ApiError::unavailable("too many logins with this secret-id at once; try again"))
@@ -123,7 +145,10 @@ async fn role_of(
 }
 
 /// The role that a path names.
-async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Role>>> {
+///
+/// # Errors
+/// 404.
+pub async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Role>>> {
     let missing = || ApiError::not_found(format_args!("the AppRole `{name}`"));
     let name: Name = name.parse().map_err(|_| missing())?;
     app.db.load(&layout::role(caller.tenant(), name.as_str()), Role::decode).await?.ok_or_else(missing)
@@ -149,23 +174,36 @@ pub async fn generate_secret_id(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<Option<SecretIdRequest>>,
 ) -> Answer {
-    let role = named(&app, &caller, &name).await?;
+    let (secret, record) = make_secret_id(&app, &caller, &name, body.unwrap_or_default()).await?;
+    Ok(token::answer(&SecretIdIssued::new(&secret, &record)))
+}
+
+/// Makes a secret-id for the role that is named, and stores it.
+///
+/// # Errors
+/// Those of [`generate_secret_id`].
+pub async fn make_secret_id(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    request: SecretIdRequest,
+) -> Answer<(SecretId, SecretIdRecord)> {
+    let role = named(app, caller, name).await?;
     let now = app.clock.now();
-    let (secret, record) =
-        SecretIdRecord::issue(&role.value, body.unwrap_or_default(), &app.pepper, &mut random::rng(), now)
-            .map_err(|error| ApiError::invalid(error.to_string()))?;
+    let (secret, record) = SecretIdRecord::issue(&role.value, request, &app.pepper, &mut random::rng(), now)
+        .map_err(|error| ApiError::invalid(error.to_string()))?;
     let place = layout::secret_id(record.key());
     let accessor = record.accessor();
-    let index = layout::secret_id_accessor(caller.tenant(), name.as_str(), accessor);
+    let index = layout::secret_id_accessor(caller.tenant(), name, accessor);
     let mut writes = vec![app.db.put(index, record.key().to_string().as_bytes())?];
-    writes.extend(put_secret_id(&app, place.clone(), &record)?);
+    writes.extend(put_secret_id(app, place.clone(), &record)?);
     let audit = caller
         .actor()
         .did("generate-secret-id", now)
-        .with("approle", name.as_str())
+        .with("approle", name)
         .with("secret-id-accessor", accessor.to_string());
     match app.commit(vec![role.guard(), Guard::Absent(place)], writes, audit).await? {
-        Commit::Done(_) => Ok(token::answer(&SecretIdIssued::new(&secret, &record))),
+        Commit::Done(_) => Ok((secret, record)),
         Commit::Conflict => {
             Err(ApiError::conflict("the AppRole was changed meanwhile, or this secret-id exists already"))
         }
@@ -189,7 +227,7 @@ pub async fn lookup_secret_id(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<AccessorBody>,
 ) -> Answer {
-    let (record, _) = by_accessor(&app, &caller, &name, body.accessor).await?;
+    let record = by_accessor(&app, &caller, &name, body.accessor).await?;
     Ok(Json(record.value.state()).into_response())
 }
 
@@ -203,31 +241,45 @@ pub async fn destroy_secret_id(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<AccessorBody>,
 ) -> Answer {
-    let (record, index) = by_accessor(&app, &caller, &name, body.accessor).await?;
+    let record = by_accessor(&app, &caller, &name, body.accessor).await?;
+    destroy(&app, &caller, &record).await?;
+    Ok(Json(json!({})).into_response())
+}
+
+/// Destroys a secret-id of the caller's tenant.
+///
+/// # Errors
+/// Those of the store.
+pub async fn destroy(app: &App, caller: &Caller, record: &Stored<Arc<SecretIdRecord>>) -> Answer<()> {
+    let (role, accessor) = (record.value.role().as_str(), record.value.accessor());
     let audit = caller
         .actor()
         .did("destroy-secret-id", app.clock.now())
-        .with("approle", name.as_str())
-        .with("secret-id-accessor", body.accessor.to_string());
+        .with("approle", role)
+        .with("secret-id-accessor", accessor.to_string());
     // Unguarded: whatever the record is by now, it goes.
-    let writes = vec![Write::Delete(record.key), Write::Delete(index)];
+    let index = layout::secret_id_accessor(caller.tenant(), role, accessor);
+    let writes = vec![Write::Delete(record.key.clone()), Write::Delete(index)];
     match app.commit(Vec::new(), writes, audit).await? {
-        Commit::Done(_) => Ok(Json(json!({})).into_response()),
+        Commit::Done(_) => Ok(()),
         Commit::Conflict => Err(ApiError::internal("a commit without guards had a conflict")),
     }
 }
 
-async fn by_accessor(
+/// A secret-id of a role by its accessor.
+///
+/// # Errors
+/// 404.
+pub async fn by_accessor(
     app: &App,
     caller: &Caller,
     name: &str,
     accessor: Accessor,
-) -> Answer<(Stored<Arc<SecretIdRecord>>, String)> {
+) -> Answer<Stored<Arc<SecretIdRecord>>> {
     named(app, caller, name).await?;
     let missing = || ApiError::not_found(format_args!("the secret-id with this accessor in `{name}`"));
     let index = layout::secret_id_accessor(caller.tenant(), name, accessor);
     let key = app.db.get(&index).await?.ok_or_else(missing)?;
     let key = std::str::from_utf8(&key.value).map_err(ApiError::internal)?.to_owned();
-    let record = app.db.load(&format!("secret-id/{key}"), SecretIdRecord::decode).await?.ok_or_else(missing)?;
-    Ok((record, index))
+    app.db.load(&format!("secret-id/{key}"), SecretIdRecord::decode).await?.ok_or_else(missing)
 }

@@ -5,7 +5,10 @@
 //! paths may not for that use it by the other.
 
 pub mod answer;
+pub mod approle;
+mod fields;
 pub mod sys;
+pub mod token;
 pub mod transit;
 
 use axum::{

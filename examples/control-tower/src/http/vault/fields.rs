@@ -1,0 +1,89 @@
+//! Values as these clients write them.
+
+use keyward_config_values::Duration;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+/// Seconds as a number or as text, or text with a unit; 0 and nothing at all mean that it is not set.
+pub(super) fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let refuse = || de::Error::custom("a duration is a number of seconds, or a number with a unit such as `30m`");
+    let seconds = |seconds: u64| match seconds {
+        0 => Ok(None),
+        seconds => Duration::from_secs(seconds).map(Some).map_err(de::Error::custom),
+    };
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Number(number) => seconds(number.as_u64().ok_or_else(refuse)?),
+        Value::String(text) => match text.trim() {
+            "" | "0s" | "0m" | "0h" => Ok(None),
+            text if text.bytes().all(|byte| byte.is_ascii_digit()) => seconds(text.parse().map_err(|_| refuse())?),
+            text => text.parse().map(Some).map_err(de::Error::custom),
+        },
+        _ => Err(refuse()),
+    }
+}
+
+/// A list, or the same with commas in one text; nothing at all is an empty one.
+pub(super) fn list<'de, D: Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T::Err: std::fmt::Display,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        List(Vec<String>),
+    }
+    let texts = match Option::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Either::Text(text)) => text.split(',').map(str::to_owned).collect(),
+        Some(Either::List(list)) => list,
+    };
+    let texts = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+    texts.map(str::parse).collect::<Result<_, _>>().map_err(de::Error::custom)
+}
+
+/// As [`list`], where leaving it out means something else than an empty one.
+pub(super) fn some_list<'de, D: Deserializer<'de>, T: std::str::FromStr>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error>
+where
+    T::Err: std::fmt::Display,
+{
+    list(deserializer).map(|list: Vec<T>| (!list.is_empty()).then_some(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_config_values::Name;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default, deserialize_with = "ttl")]
+        ttl: Option<Duration>,
+        #[serde(default, deserialize_with = "list")]
+        names: Vec<Name>,
+    }
+
+    #[test]
+    fn durations_and_lists_come_in_many_forms() {
+        let read = |json: &str| serde_json::from_str::<Body>(json).map(|body| (body.ttl, body.names.len()));
+        let hour = Some(Duration::HOUR);
+        for (json, expected) in [
+            ("{}", (None, 0)),
+            (r#"{"ttl":0,"names":""}"#, (None, 0)),
+            (r#"{"ttl":"","names":null}"#, (None, 0)),
+            (r#"{"ttl":"0","names":[]}"#, (None, 0)),
+            (r#"{"ttl":3600,"names":"a, b"}"#, (hour, 2)),
+            (r#"{"ttl":"3600","names":["a"]}"#, (hour, 1)),
+            (r#"{"ttl":"1h"}"#, (hour, 0)),
+        ] {
+            assert_eq!(read(json).unwrap(), expected, "{json}");
+        }
+        for json in [r#"{"ttl":-1}"#, r#"{"ttl":"x"}"#, r#"{"ttl":true}"#, r#"{"names":["a/b"]}"#, r#"{"names":7}"#] {
+            assert!(read(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! AppRoles and tokens as clients of Vault see them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use axum::{body::Body, http::Request};
+use serde_json::{Value, json};
+use support::{Reply, Tower};
+use time::Duration;
+
+const ROLE: &str = "/v1/auth/approle/role/payments";
+
+async fn call(tower: &Tower, token: &str, method: &str, path: &str, body: Value) -> Reply {
+    let request = Request::builder().method(method).uri(path).header("x-vault-token", token);
+    // As hvac does it: without a content type.
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    tower.send(request.body(body).unwrap()).await
+}
+
+async fn tower() -> (Tower, String) {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let role = json!({"name": "payments", "token-ttl": "30m", "token-policies": ["b"], "secret-id-ttl": "2h"});
+    tower.post("/v1/config/strongbox/authentication/approles", &admin, role).await.ok();
+    (tower, admin)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// The one message of a refusal.
+fn refused(reply: &Reply, status: u16) -> String {
+    let body = reply.json();
+    assert_eq!(reply.status.as_u16(), status, "{body}");
+    assert_eq!(body["errors"].as_array().unwrap().len(), 1, "{body}");
+    text(&body["errors"][0])
+}
+
+async fn log_in(tower: &Tower, role_id: &str, secret_id: &str) -> Reply {
+    let body = json!({"role_id": role_id, "secret_id": secret_id});
+    let request = Request::post("/v1/auth/approle/login").body(Body::from(body.to_string())).unwrap();
+    tower.send(request).await
+}
+
+#[tokio::test]
+async fn a_secret_id_is_made_looked_up_listed_used_and_destroyed() {
+    let (tower, admin) = tower().await;
+    let role_id =
+        text(&call(&tower, &admin, "GET", &format!("{ROLE}/role-id"), Value::Null).await.ok()["data"]["role_id"]);
+    let roles = call(&tower, &admin, "LIST", "/v1/auth/approle/role", Value::Null).await.ok();
+    assert_eq!(roles["data"]["keys"], json!(["payments"]));
+    let none = call(&tower, &admin, "LIST", &format!("{ROLE}/secret-id"), Value::Null).await;
+    assert_eq!((none.status.as_u16(), none.json()), (404, json!({"errors": []})));
+
+    let body =
+        json!({"metadata": "{\"tag\": \"x\"}", "ttl": "10m", "num_uses": 2, "cidr_list": "192.0.2.0/24,10.0.0.0/8"});
+    let made = call(&tower, &admin, "POST", &format!("{ROLE}/secret-id"), body).await.ok()["data"].clone();
+    assert_eq!((&made["secret_id_ttl"], &made["secret_id_num_uses"]), (&json!(600), &json!(2)));
+    let (secret, accessor) = (text(&made["secret_id"]), text(&made["secret_id_accessor"]));
+    let custom = json!({"secret_id": "a-secret-of-16-b"});
+    let path = format!("{ROLE}/custom-secret-id");
+    let custom = call(&tower, &admin, "PUT", &path, custom).await.ok()["data"].clone();
+    assert_eq!((&custom["secret_id"], &custom["secret_id_ttl"]), (&json!("a-secret-of-16-b"), &json!(7200)));
+    let weak = call(&tower, &admin, "POST", &path, json!({"secret_id": "short"})).await;
+    assert_eq!(refused(&weak, 400), "a supplied secret-id has 40 bits, at least 128 are needed");
+    let again = call(&tower, &admin, "POST", &path, json!({"secret_id": "a-secret-of-16-b"})).await;
+    assert_eq!(again.status, 400);
+
+    let mut keys = vec![accessor.clone(), text(&custom["secret_id_accessor"])];
+    keys.sort_unstable();
+    let list = |query: &str| format!("{ROLE}/secret-id{query}");
+    let all = call(&tower, &admin, "LIST", &list(""), Value::Null).await.ok();
+    assert_eq!(all["data"]["keys"], json!(keys));
+    let first = call(&tower, &admin, "GET", &list("?list=true&limit=1"), Value::Null).await.ok();
+    assert_eq!(first["data"]["keys"], json!([keys[0]]));
+    let rest = call(&tower, &admin, "LIST", &list(&format!("?after={}", keys[0])), Value::Null).await.ok();
+    assert_eq!(rest["data"]["keys"], json!([keys[1]]));
+
+    let login = log_in(&tower, &role_id, &secret).await.ok()["auth"].clone();
+    assert_eq!((&login["lease_duration"], &login["renewable"]), (&json!(1800), &json!(true)));
+    assert_eq!((&login["policies"], &login["token_type"]), (&json!(["default", "b"]), &json!("service")));
+    assert_eq!((&login["metadata"]["role_name"], &login["orphan"]), (&json!("payments"), &json!(true)));
+    let token = text(&login["client_token"]);
+    let own = call(&tower, &token, "GET", "/v1/auth/token/lookup-self", Value::Null).await.ok()["data"].clone();
+    assert_eq!((&own["id"], &own["accessor"]), (&login["client_token"], &login["accessor"]));
+    assert_eq!(
+        (&own["ttl"], &own["creation_ttl"], &own["path"]),
+        (&json!(1800), &json!(1800), &json!("auth/approle/login"))
+    );
+
+    let by_secret = json!({"secret_id": secret});
+    let by_accessor = json!({"secret_id_accessor": accessor});
+    let found = call(&tower, &admin, "POST", &format!("{ROLE}/secret-id/lookup"), by_secret.clone()).await.ok();
+    let same = call(&tower, &admin, "POST", &format!("{ROLE}/secret-id-accessor/lookup"), by_accessor.clone()).await;
+    assert_eq!(found["data"], same.ok()["data"]);
+    assert_eq!(found["data"]["metadata"], json!({"tag": "x"}));
+    assert_eq!(found["data"]["secret_id_num_uses"], 1, "one was taken");
+    assert_eq!(found["data"]["cidr_list"], json!(["192.0.2.0/24", "10.0.0.0/8"]));
+
+    let gone = call(&tower, &admin, "POST", &format!("{ROLE}/secret-id-accessor/destroy"), by_accessor.clone()).await;
+    assert_eq!(gone.status, 204);
+    assert_eq!(
+        call(&tower, &admin, "POST", &format!("{ROLE}/secret-id-accessor/lookup"), by_accessor).await.status,
+        404
+    );
+    assert_eq!(call(&tower, &admin, "POST", &format!("{ROLE}/secret-id/lookup"), by_secret.clone()).await.status, 204);
+    let destroy = format!("{ROLE}/secret-id/destroy");
+    assert_eq!(refused(&call(&tower, &admin, "POST", &destroy, by_secret).await, 400), "invalid secret id");
+    let custom = json!({"secret_id": "a-secret-of-16-b"});
+    assert_eq!(call(&tower, &admin, "POST", &destroy, custom).await.status, 204);
+    for (role_id, secret_id) in
+        [(role_id.as_str(), secret.as_str()), (&role_id, "a-secret-of-16-b"), ("nobody", &secret)]
+    {
+        assert_eq!(refused(&log_in(&tower, role_id, secret_id).await, 400), "invalid role or secret ID");
+    }
+    assert_eq!(refused(&log_in(&tower, "", &secret).await, 400), "missing role_id");
+}
+
+#[tokio::test]
+async fn tokens_are_created_renewed_and_revoked_by_every_name_they_have() {
+    let (tower, admin) = tower().await;
+    let (tower, admin) = (&tower, admin.as_str());
+    let path = |call: &str| format!("/v1/auth/token/{call}");
+    let create = json!({"policies": ["reader"], "ttl": "10m", "num_uses": 0, "meta": {"a": "b"}, "display_name": "x"});
+    let made = call(tower, admin, "POST", &path("create"), create).await.ok()["auth"].clone();
+    assert_eq!((&made["policies"], &made["orphan"]), (&json!(["reader"]), &json!(false)));
+    assert_eq!((&made["lease_duration"], &made["renewable"]), (&json!(600), &json!(true)));
+    let (token, accessor) = (text(&made["client_token"]), made["accessor"].clone());
+
+    for (name, body) in [("lookup", json!({"token": token})), ("lookup-accessor", json!({"accessor": accessor}))] {
+        let found = call(tower, admin, "POST", &path(name), body).await.ok()["data"].clone();
+        assert_eq!(
+            (&found["accessor"], &found["ttl"], &found["path"]),
+            (&accessor, &json!(600), &json!("auth/token/create"))
+        );
+        assert_eq!(found["id"], if name == "lookup" { token.as_str() } else { "" });
+    }
+    tower.pass(Duration::minutes(5)).await;
+    for (name, body) in [
+        ("renew", json!({"token": token, "increment": "400"})),
+        ("renew-accessor", json!({"accessor": accessor, "increment": 400})),
+    ] {
+        let renewed = call(tower, admin, "POST", &path(name), body).await.ok()["auth"].clone();
+        assert_eq!((&renewed["lease_duration"], &renewed["accessor"]), (&json!(400), &accessor), "{name}");
+        assert_eq!(renewed["client_token"], if name == "renew" { token.as_str() } else { "" });
+    }
+    assert_eq!(call(tower, admin, "POST", &path("revoke"), json!({"token": token})).await.status, 204);
+    assert_eq!(call(tower, admin, "POST", &path("revoke"), json!({"token": token})).await.status, 204, "as good as");
+    assert_eq!(refused(&call(tower, admin, "POST", &path("lookup"), json!({"token": token})).await, 403), "bad token");
+    for name in ["lookup-accessor", "renew-accessor", "revoke-accessor"] {
+        for accessor in [accessor.clone(), json!("nonsense")] {
+            let answer = call(tower, admin, "POST", &path(name), json!({"accessor": accessor})).await;
+            assert_eq!(refused(&answer, 400), "invalid accessor", "{name}");
+        }
+    }
+    // A line of them ends by one revocation.
+    let open = json!({"no_default_policy": true});
+    let parent = text(&call(tower, admin, "POST", &path("create"), open).await.ok()["auth"]["client_token"]);
+    let child = text(&call(tower, &parent, "POST", &path("create"), Value::Null).await.ok()["auth"]["client_token"]);
+    let orphan =
+        call(tower, &parent, "POST", &path("create"), json!({"no_parent": true, "type": "service"})).await.ok();
+    assert_eq!(orphan["auth"]["orphan"], true);
+    let other = call(tower, &parent, "POST", &path("create-orphan"), json!({"num_uses": 1})).await.ok();
+    let batch = call(tower, &parent, "POST", &path("create"), json!({"type": "batch"})).await.ok()["auth"].clone();
+    assert_eq!(
+        (&batch["accessor"], &batch["token_type"], &batch["renewable"]),
+        (&json!(""), &json!("batch"), &json!(false))
+    );
+    let batch = text(&batch["client_token"]);
+    assert_eq!(
+        refused(&call(tower, &batch, "POST", &path("renew-self"), Value::Null).await, 400),
+        "batch tokens cannot be renewed"
+    );
+    assert_eq!(
+        refused(&call(tower, &batch, "POST", &path("revoke-self"), Value::Null).await, 400),
+        "batch tokens cannot be revoked"
+    );
+    assert_eq!(
+        call(tower, &child, "POST", &path("renew-self"), json!({"increment": "1m"})).await.ok()["auth"]["lease_duration"],
+        60
+    );
+    assert_eq!(call(tower, &parent, "POST", &path("revoke-self"), Value::Null).await.status, 204);
+    for token in [&parent, &child, &batch] {
+        let answer = call(tower, token, "GET", &path("lookup-self"), Value::Null).await;
+        assert_eq!(refused(&answer, 403), "permission denied");
+    }
+    for orphan in [orphan, other] {
+        call(tower, &text(&orphan["auth"]["client_token"]), "GET", &path("lookup-self"), Value::Null).await.ok();
+    }
+    // The one use of the other is taken.
+    let counted = call(tower, admin, "POST", &path("create"), json!({"num_uses": 2})).await.ok();
+    let counted = text(&counted["auth"]["client_token"]);
+    let more = call(tower, &counted, "POST", &path("create"), Value::Null).await;
+    assert_eq!(refused(&more, 400), "a token with a limited number of uses makes no other tokens");
+}
+
+#[tokio::test]
+async fn a_workload_reaches_its_own_token_and_no_other() {
+    let (tower, admin) = tower().await;
+    let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;
+    let own = text(&log_in(&tower, &role_id, &secret_id).await.ok()["auth"]["client_token"]);
+    let denied = [
+        "create",
+        "create-orphan",
+        "lookup",
+        "renew",
+        "revoke",
+        "lookup-accessor",
+        "renew-accessor",
+        "revoke-accessor",
+    ];
+    for name in denied {
+        let answer = call(&tower, &own, "POST", &format!("/v1/auth/token/{name}"), json!({"token": admin})).await;
+        assert!(refused(&answer, 403).starts_with("permission denied"), "{name}");
+    }
+    assert_eq!(
+        call(&tower, &own, "POST", "/v1/auth/token/renew-self", Value::Null).await.ok()["auth"]["client_token"],
+        own.as_str()
+    );
+    assert_eq!(call(&tower, &own, "POST", "/v1/auth/token/revoke-self", Value::Null).await.status, 204);
+    // A token of another tower's tenant is none here.
+    let (other, foreign) = self::tower().await;
+    drop(other);
+    let answer = call(&tower, &admin, "POST", "/v1/auth/token/lookup", json!({"token": foreign})).await;
+    assert_eq!(refused(&answer, 403), "bad token");
+}
