@@ -105,6 +105,7 @@ pub fn routes() -> Vec<Route> {
         // For clients of Vault: `LIST` comes here as `GET`, `PUT` as `POST`.
         route("GET", "/v1/sys/health", Public, "Whether the tower takes changes, as Vault says it.", get(sys::health)),
         route("GET", "/v1/sys/seal-status", Public, "Whether the tower has its keys, as Vault says it.", get(sys::seal_status)),
+        route("GET", "/v1/sys/init", Public, "Whether the tower has been set up, as Vault says it.", get(sys::initialized)),
         route("GET", "/v1/sys/mounts", Policy, "Which of Vault's secrets engines there are.", get(sys::mounts)),
         route("POST", "/v1/sys/mounts/{path}", Policy, "Always 400: what there is is enabled.", post(sys::enable_mount)),
         route("GET", "/v1/sys/auth", Policy, "Which of Vault's logins there are.", get(sys::logins)),

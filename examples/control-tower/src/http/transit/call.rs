@@ -93,9 +93,11 @@ pub struct Item {
     /// The status of a batch of which items failed, for clients of Vault.
     #[serde(alias = "partial_failure_response_code")]
     partial_failure_response_code: Option<u16>,
-    // What clients of Vault send along: what a key is to be if it has to be made, and nonces, which are never the caller's.
+    // What clients of Vault send along: the key's name, what it is to be if it has to be made, and nonces, which are never the caller's.
     #[serde(rename = "type")]
     _kind: Option<String>,
+    #[serde(rename = "name")]
+    _name: Option<serde::de::IgnoredAny>,
     #[serde(rename = "convergent_encryption")]
     _convergent: Option<serde::de::IgnoredAny>,
     nonce: Option<String>,

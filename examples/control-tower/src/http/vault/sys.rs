@@ -73,6 +73,14 @@ pub async fn seal_status(State(app): State<Arc<App>>) -> Answer {
     .into_response())
 }
 
+/// `GET /v1/sys/init`.
+///
+/// # Errors
+/// None.
+pub async fn initialized() -> Answer {
+    Ok(Json(json!({ "initialized": true })).into_response())
+}
+
 /// `GET /v1/sys/mounts`.
 ///
 /// # Errors
