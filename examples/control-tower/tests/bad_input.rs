@@ -494,13 +494,13 @@ async fn broken_http() {
 
     let (status, body) =
         subject.raw("GET /v1/state/strongbox/token", &format!("x-vault-token: {}\r\n", "x".repeat(65 << 10)), "").await;
-    assert_eq!((status, message(&body).as_str()), (401, "the token is longer than 1024 bytes"));
+    assert_eq!((status, message(&body).as_str()), (401, "the token is longer than 8192 bytes"));
     let long = format!(
         "GET /v1/state/strongbox/token HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{end}",
         "x".repeat(65 << 10)
     );
     let (status, body) = parts(&subject.tower.exchange(long).await);
-    assert_eq!((status, message(&body).as_str()), (401, "the token is longer than 1024 bytes"));
+    assert_eq!((status, message(&body).as_str()), (401, "the token is longer than 8192 bytes"));
     // What is too long is refused when it is announced, or when it has become too long.
     let (status, body) =
         subject.raw("POST /v1/bulk", "content-length: 99999999999\r\nexpect: 100-continue\r\n", "").await;
