@@ -88,6 +88,10 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/transit-keys/{name}/hmac", Policy, "Makes an HMAC of base64 with the active version.", post(transit::hmac)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/datakey", Policy, "Makes a key for others, plain and encrypted.", post(transit::datakey)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/rotate", Policy, "Adds a version; with `compromised` it replaces the active one at once.", post(transit::rotate)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/lowest-versions", Policy, "Shuts old versions out, until it is undone.", post(transit::versions::set_lowest)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/trim", Policy, "Destroys old versions.", post(transit::versions::trim)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/import", Policy, "Adds a version with a key from elsewhere.", post(transit::versions::import)),
+        route("POST", "/v1/state/strongbox/transit-keys/{name}/export", Policy, "The keys of an exportable key.", post(transit::versions::export)),
         // SPIFFE.
         route("GET", "/v1/state/strongbox/authentication/spiffe-settings", Policy, "Trust domain, issuer, URLs, and what relying parties would refuse.", get(spiffe::state)),
         route("POST", "/v1/state/strongbox/aws-trust-policy", Policy, "What to enter at AWS so that it trusts an AppRole.", post(spiffe::aws_trust_policy)),

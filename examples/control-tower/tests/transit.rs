@@ -202,3 +202,48 @@ async fn nothing_that_a_call_is_about_is_in_the_audit_log() {
     assert!(!String::from_utf8(wrong.bytes).unwrap().contains(&secret));
     assert!(!json!(tower.audit(&admin).await).to_string().contains(&secret));
 }
+
+#[tokio::test]
+async fn versions_come_from_elsewhere_and_go() {
+    let (tower, admin) = tower().await;
+    let key = json!({"name": "open", "exportable": true});
+    tower.post("/v1/config/strongbox/transit-keys", &admin, key).await.ok();
+    let bytes = STANDARD.encode([7; 32]);
+    let sealed = call(&tower, &admin, "open", "encrypt", json!({"plaintext": "YQ=="})).await.ok();
+    let view = call(&tower, &admin, "open", "import", json!({"key": bytes})).await.ok();
+    assert_eq!(view["active-version"], 2);
+    let exported = call(&tower, &admin, "open", "export", json!({"kind": "encryption-key", "version": 2})).await;
+    assert_eq!(exported.headers["cache-control"], "no-store");
+    assert_eq!(exported.ok()["keys"], json!([{"version": 2, "key": bytes}]));
+    let all = call(&tower, &admin, "open", "export", json!({"kind": "encryption-key"})).await.ok();
+    assert_eq!(all["keys"].as_array().unwrap().len(), 2);
+    for (what, body, status) in [
+        ("import", json!({"key": STANDARD.encode([7; 16])}), 400),
+        ("import", json!({"key": "!"}), 400),
+        ("export", json!({"kind": "signing-key"}), 422),
+        ("export", json!({"kind": "everything"}), 400),
+        ("export", json!({"kind": "encryption-key", "version": 3}), 422),
+        ("lowest-versions", json!({"min-decryption-version": 3}), 400),
+        ("lowest-versions", json!({"min-decryption-version": 2, "min-encryption-version": 1}), 400),
+        ("trim", json!({"min-available-version": 3}), 422),
+    ] {
+        let refused = call(&tower, &admin, "open", what, body.clone()).await;
+        assert_eq!(refused.status.as_u16(), status, "{what} {body}: {refused:?}");
+    }
+    call(&tower, &admin, "data", "export", json!({"kind": "encryption-key"})).await.refused(422);
+
+    let open = async || call(&tower, &admin, "open", "decrypt", json!({"ciphertext": sealed["ciphertext"]})).await;
+    call(&tower, &admin, "open", "lowest-versions", json!({"min-decryption-version": 2})).await.ok();
+    open().await.refused(422);
+    call(&tower, &admin, "open", "lowest-versions", json!({"min-decryption-version": 1})).await.ok();
+    open().await.ok();
+    let trimmed = call(&tower, &admin, "open", "trim", json!({"min-available-version": 2})).await.ok();
+    assert_eq!(trimmed["versions"][0]["destroyed"], true);
+    open().await.refused(422);
+
+    let records = tower.audit(&admin).await;
+    for event in ["key-import", "key-export", "key-lowest-versions", "key-trim"] {
+        assert!(records.iter().any(|record| record["event"] == event && record["detail"]["key"] == "open"), "{event}");
+    }
+    assert!(!json!(records).to_string().contains(&bytes));
+}

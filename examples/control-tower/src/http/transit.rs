@@ -1,6 +1,7 @@
 //! Key rings: state and operations.
 
 pub mod call;
+pub mod versions;
 
 use std::sync::Arc;
 

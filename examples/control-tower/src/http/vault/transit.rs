@@ -25,6 +25,7 @@ use super::{
         transit::{
             call::{Call, Item, Outcome, Output, Speech},
             named,
+            versions::record_export,
         },
     },
     answer,
@@ -299,14 +300,7 @@ async fn exported(app: &App, caller: &Caller, kind: &str, name: &str, version: O
             exported.key.to_vault_text().map_err(ApiError::internal)?.to_string(),
         );
     }
-    if export != Export::PublicKey {
-        let versions: Vec<u32> = keys.iter().map(|exported| exported.version).collect();
-        let record =
-            caller.actor().did("key-export", now).with("key", name).with("kind", kind).with("versions", versions);
-        app.audit.append(record).await.map_err(|error| {
-            tracing::error!(%error, "audit");
-            ApiError::unavailable("the audit log takes no records now; nothing was exported")
-        })?;
-    }
+    let versions: Vec<u32> = keys.iter().map(|exported| exported.version).collect();
+    record_export(app, caller, export, name, &versions).await?;
     Ok(answer::data(json!({ "name": name, "type": ring.cipher(), "keys": shown })).into_response())
 }

@@ -1,0 +1,152 @@
+//! Versions of a key on request: shut out, destroyed, brought in, taken out.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, response::IntoResponse as _};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_transit::{Export, Material, Ring};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    super::{
+        body::JsonBody,
+        caller::Caller,
+        error::{Answer, ApiError},
+        params::Path,
+        token,
+    },
+    named,
+};
+use crate::{app::App, audit::AuditRecord, rings};
+
+/// What is not given becomes what it is at first: the first version, and none.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LowestBody {
+    min_decryption_version: u32,
+    min_encryption_version: Option<u32>,
+}
+
+/// `POST …/<name>/lowest-versions {min-decryption-version, min-encryption-version?}`: below, nothing decrypts or verifies, and
+/// nothing encrypts or signs. Unlike `trim` it can be undone.
+///
+/// # Errors
+/// 404; 400 for versions that would shut the active one out.
+pub async fn set_lowest(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<LowestBody>,
+) -> Answer {
+    let (decryption, encryption) = (body.min_decryption_version, body.min_encryption_version);
+    let stored = named(&app, &caller, &name).await?;
+    let audit = caller.actor().did("key-lowest-versions", app.clock.now());
+    let audit = audit.with("min-decryption-version", decryption).with("min-encryption-version", encryption);
+    let change = move |ring: &mut Ring, now| ring.set_lowest_versions(decryption, encryption, now).map(drop);
+    rings::change(&app, caller.tenant(), stored, audit, change).await?;
+    view(&app, &caller, &name).await
+}
+
+/// Up to where versions go.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TrimBody {
+    min_available_version: u32,
+}
+
+/// `POST …/<name>/trim {min-available-version}`: destroys the versions below, with what they encrypted.
+///
+/// # Errors
+/// 404; 422 for versions that are needed.
+pub async fn trim(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<TrimBody>,
+) -> Answer {
+    let version = body.min_available_version;
+    let stored = named(&app, &caller, &name).await?;
+    let audit = caller.actor().did("key-trim", app.clock.now()).with("min-available-version", version);
+    rings::change(&app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await?;
+    view(&app, &caller, &name).await
+}
+
+/// A key from elsewhere.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImportBody {
+    key: Zeroizing<String>,
+}
+
+/// `POST …/<name>/import {key}`: base64 of the bytes of a symmetric key, or of a PKCS #8 document, of the key's cipher. It becomes the
+/// next version.
+///
+/// # Errors
+/// 404; 409 while a version is pending; 400 and 422 for what is no such key.
+pub async fn import(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<ImportBody>,
+) -> Answer {
+    let bytes = STANDARD.decode(body.key.as_bytes()).map(Zeroizing::new);
+    let bytes = bytes.map_err(|_| ApiError::invalid("`key` is not base64 (RFC 4648 §4)"))?;
+    let stored = named(&app, &caller, &name).await?;
+    let cipher = stored.value.cipher();
+    let audit = caller.actor().did("key-import", app.clock.now());
+    let change = move |ring: &mut Ring, now| ring.import(Material::from_bytes(cipher, &bytes)?, now).map(drop);
+    rings::change(&app, caller.tenant(), stored, audit, change).await?;
+    view(&app, &caller, &name).await
+}
+
+/// What goes out.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ExportBody {
+    kind: String,
+    version: Option<u32>,
+}
+
+/// `POST …/<name>/export {kind, version?}`: `encryption-key`, `signing-key`, `hmac-key` or `public-key`, of every version or of one.
+///
+/// # Errors
+/// 404; 422 unless the key is `exportable`.
+pub async fn export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<ExportBody>,
+) -> Answer {
+    let kind: Export = body.kind.parse()?;
+    let keys = named(&app, &caller, &name).await?.value.export(kind, body.version)?;
+    let versions: Vec<u32> = keys.iter().map(|exported| exported.version).collect();
+    record_export(&app, &caller, kind, &name, &versions).await?;
+    let keys: Vec<Value> =
+        keys.iter().map(|exported| json!({ "version": exported.version, "key": *exported.key.to_text() })).collect();
+    Ok(token::answer(&json!({ "name": name, "keys": keys })))
+}
+
+/// Records that keys go out, before they do. Public ones go out at every turn.
+///
+/// # Errors
+/// The log takes no records.
+pub async fn record_export(app: &App, caller: &Caller, kind: Export, name: &str, versions: &[u32]) -> Answer<()> {
+    let what = match kind {
+        Export::PublicKey => return Ok(()),
+        Export::SigningKey => "signing-key",
+        Export::HmacKey => "hmac-key",
+        _ => "encryption-key",
+    };
+    let record: AuditRecord = caller.actor().did("key-export", app.clock.now()).with("key", name).with("kind", what);
+    app.audit.append(record.with("versions", versions.to_vec())).await.map(drop).map_err(|error| {
+        tracing::error!(%error, "audit");
+        ApiError::unavailable("the audit log takes no records now; nothing was exported")
+    })
+}
+
+async fn view(app: &App, caller: &Caller, name: &str) -> Answer {
+    let ring = named(app, caller, name).await?;
+    Ok(Json(ring.value.view(app.clock.now())).into_response())
+}
