@@ -67,6 +67,7 @@ mod spiffe;
 #[cfg(test)]
 mod testing;
 mod token;
+mod wrapping;
 
 pub use keyward_config_values::ErrorKind;
 
@@ -89,6 +90,7 @@ pub use crate::token::{
     Authenticated, ChildRequest, JwtSvidGrant, MAX_ANCESTORS, MAX_TOKEN_LENGTH, Owner, Subject, Token, TokenParameters,
     TokenRecord, TokenType, TokenView, X509SvidGrant, X509SvidView, check, check_child, check_found, open_batch,
 };
+pub use crate::wrapping::Wrapped;
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -15,6 +15,8 @@ pub const OUTBOX: &str = "outbox/";
 pub const EXPIRY: &str = "expiry/";
 /// Of all role-ids, by their HMACs.
 pub const ROLE_IDS: &str = "role-id/";
+/// Of all answers that wait for their tokens.
+pub const WRAPPED: &str = "wrapped/";
 /// Of all tenants.
 pub const TENANTS: &str = "tenant/";
 
@@ -141,6 +143,11 @@ pub fn token_accessors(tenant: &Name) -> String {
 /// The key of the token with an accessor.
 pub fn token_accessor(tenant: &Name, accessor: Accessor) -> String {
     format!("{}{accessor}", token_accessors(tenant))
+}
+
+/// An answer that waits for its token.
+pub fn wrapped(key: &StorageKey) -> String {
+    format!("{WRAPPED}{key}")
 }
 
 /// Says that `key` is to be removed at a time; ordered by it.

@@ -160,6 +160,9 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/auth/token/lookup-accessor", Policy, "A token of the tenant by its accessor.", post(vault::token::lookup_accessor)),
         route("POST", "/v1/auth/token/renew-accessor", Policy, "Resets the life of a token by its accessor.", post(vault::token::renew_accessor)),
         route("POST", "/v1/auth/token/revoke-accessor", Policy, "Ends a token by its accessor, and all that were made from it.", post(vault::token::revoke_accessor)),
+        route("POST", "/v1/sys/wrapping/wrap", Policy, "Keeps what it is sent for whoever has the token that it answers.", post(vault::wrapping::wrap)),
+        route("POST", "/v1/sys/wrapping/unwrap", Public, "Takes a wrapped answer, once.", post(vault::wrapping::unwrap)),
+        route("POST", "/v1/sys/wrapping/lookup", Public, "What a wrapped answer is of.", post(vault::wrapping::lookup)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
         route("GET", "/v1/state/system/tasks", Policy, "How the background tasks fare.", get(operations::tasks)),

@@ -225,3 +225,49 @@ async fn a_workload_reaches_its_own_token_and_no_other() {
     let answer = call(&tower, &admin, "POST", "/v1/auth/token/lookup", json!({"token": foreign})).await;
     assert_eq!(refused(&answer, 403), "bad token");
 }
+
+async fn wrapping(tower: &Tower, token: &str, path: &str, ttl: &str, body: Value) -> Reply {
+    let request = Request::post(path).header("x-vault-token", token).header("x-vault-wrap-ttl", ttl);
+    tower.send(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_wrapped_secret_id_is_taken_once() {
+    let (tower, admin) = tower().await;
+    let (role_id, _) = tower.secret(&admin, "payments", json!({})).await;
+    let wrap = wrapping(&tower, &admin, &format!("{ROLE}/secret-id"), "60s", json!({})).await.ok();
+    assert_eq!(wrap["data"], Value::Null);
+    let info = &wrap["wrap_info"];
+    assert_eq!((&info["ttl"], &info["creation_path"]), (&json!(60), &json!("auth/approle/role/payments/secret-id")));
+    let token = text(&info["token"]);
+    let body = json!({"token": token});
+    let looked = call(&tower, "", "POST", "/v1/sys/wrapping/lookup", body.clone()).await.ok();
+    assert_eq!(looked["data"]["creation_ttl"], 60);
+    // It is no token for anything else.
+    assert_eq!(call(&tower, &token, "GET", "/v1/auth/token/lookup-self", Value::Null).await.status, 403);
+
+    // Of many that take it at once, one has it; half of them name it in the header.
+    let path = "/v1/sys/wrapping/unwrap";
+    let (by_body, by_header) =
+        (|| call(&tower, "", "POST", path, body.clone()), || call(&tower, &token, "POST", path, Value::Null));
+    let (a, b, c, d) = tokio::join!(by_body(), by_header(), by_body(), by_header());
+    let answers = [a, b, c, d];
+    let (took, late): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!(took.len(), 1);
+    for answer in late {
+        assert_eq!(refused(&answer, 400), "wrapping token is not valid or does not exist");
+    }
+    log_in(&tower, &role_id, &text(&took[0].json()["data"]["secret_id"])).await.ok();
+
+    // Nor after its time, when nothing is left of it.
+    let any = wrapping(&tower, &admin, "/v1/sys/wrapping/wrap", "5m", json!({"a": 1})).await.ok();
+    tower.pass(Duration::minutes(5) + Duration::seconds(1)).await;
+    let late = json!({"token": any["wrap_info"]["token"]});
+    let late = call(&tower, "", "POST", "/v1/sys/wrapping/unwrap", late).await;
+    assert_eq!(refused(&late, 400), "wrapping token is not valid or does not exist");
+    assert!(tower.app.db.store().range("wrapped/", None, 10, None).await.unwrap().is_empty());
+
+    // What cannot be wrapped is not answered in clear.
+    let refusal = wrapping(&tower, &admin, "/v1/auth/token/create", "5m", json!({})).await;
+    assert_eq!(refused(&refusal, 400), "only secret-ids and `sys/wrapping/wrap` can be wrapped");
+}

@@ -195,7 +195,10 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
 
 /// The token of `Authorization: Bearer` (RFC 6750 §2.1) or, for clients of Vault, `X-Vault-Token`. Two that differ are refused
 /// (RFC 6750 §3.1): whoever checked one of them on the way may have seen another than counts here.
-fn presented(headers: &HeaderMap) -> Answer<&str> {
+///
+/// # Errors
+/// 401 where there is none; 400.
+pub fn presented(headers: &HeaderMap) -> Answer<&str> {
     let unreadable = || ApiError::unauthenticated("the token is not ASCII text");
     let mut found = None;
     let bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| (value, true));

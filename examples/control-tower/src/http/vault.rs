@@ -10,6 +10,7 @@ mod fields;
 pub mod sys;
 pub mod token;
 pub mod transit;
+pub mod wrapping;
 
 use axum::{
     extract::{FromRequestParts, Request},
@@ -48,6 +49,11 @@ impl<S: Send + Sync> FromRequestParts<S> for List {
 pub async fn surface(mut request: Request, next: Next) -> Response {
     if !PREFIXES.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
         return next.run(request).await;
+    }
+    // Whoever asks for it must not find a secret in the answer.
+    if request.headers().contains_key(wrapping::HEADER) && !wrapping::is_for(request.uri().path()) {
+        let refusal = ApiError::invalid("only secret-ids and `sys/wrapping/wrap` can be wrapped");
+        return answer::in_their_shape(axum::response::IntoResponse::into_response(refusal));
     }
     match request.method().as_str() {
         "LIST" => {

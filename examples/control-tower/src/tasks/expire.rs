@@ -1,6 +1,6 @@
 //! Removes what has expired, in small steps and in the order of time, so that nothing has to be listed and no login waits.
 
-use keyward_approle::{SecretIdRecord, TokenRecord};
+use keyward_approle::{SecretIdRecord, TokenRecord, Wrapped};
 use time::OffsetDateTime;
 
 use crate::{
@@ -53,6 +53,17 @@ async fn expire(
     writes: &mut Vec<Write>,
 ) -> Result<(), crate::db::DbError> {
     let Some(stored) = app.db.get(key).await? else { return Ok(()) };
+    if key.starts_with(layout::WRAPPED) {
+        match Wrapped::decode(&stored.value) {
+            Ok(record) if record.expires() > now => {}
+            Ok(_) => {
+                guards.push(stored.guard());
+                writes.push(Write::Delete(stored.key));
+            }
+            Err(error) => return damaged(key, &error),
+        }
+        return Ok(());
+    }
     let index = if key.starts_with("token/") {
         match TokenRecord::decode(&stored.value) {
             Ok(record) if record.expires() > now => return Ok(()),

@@ -33,6 +33,11 @@ pub fn auth(auth: Value) -> Response {
     envelope(StatusCode::OK, json!({ "data": null, "auth": auth }))
 }
 
+/// 200 with `wrap_info`: the answer waits elsewhere.
+pub(super) fn wrap_info(info: Value) -> Response {
+    envelope(StatusCode::OK, json!({ "data": null, "auth": null, "wrap_info": info }))
+}
+
 /// The names below a path.
 ///
 /// # Errors
@@ -61,7 +66,7 @@ fn envelope(status: StatusCode, mut fields: Value) -> Response {
             ("wrap_info", Value::Null),
             ("warnings", Value::Null),
         ] {
-            fields.insert(name.to_owned(), value);
+            fields.entry(name).or_insert(value);
         }
     }
     let mut response = (status, Json(fields)).into_response();

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use keyward_approle::{Accessor, Attempt, SecretId, SecretIdRecord, SecretIdRequest};
 use keyward_config_values::{Cidr, Duration};
 use serde::Deserialize;
@@ -19,7 +22,7 @@ use super::{
         params::{Path, Query},
         peer::Peer,
     },
-    List, answer, fields, token,
+    List, answer, fields, token, wrapping,
 };
 use crate::{app::App, db::Stored, documents::ROLES, layout, store::snapshot};
 
@@ -118,9 +121,11 @@ pub async fn make_secret_id(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<Option<SecretIdBody>>,
 ) -> Answer {
-    make(&app, &caller, &name, body.unwrap_or_default().request()?).await
+    let path = format!("/v1/auth/approle/role/{name}/secret-id");
+    make(&app, &caller, &name, body.unwrap_or_default().request()?, &headers, &path).await
 }
 
 /// `POST /v1/auth/approle/role/<name>/custom-secret-id`.
@@ -131,23 +136,34 @@ pub async fn make_custom_secret_id(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<SecretIdBody>,
 ) -> Answer {
     let secret_id = body.secret_id.as_ref().ok_or_else(|| ApiError::invalid("missing secret_id"))?;
     let mut request = body.request()?;
     let secret_id = SecretId::supplied(secret_id.to_string());
     request.secret_id = Some(secret_id.map_err(|error| ApiError::invalid(error.to_string()))?);
-    make(&app, &caller, &name, request).await
+    let path = format!("/v1/auth/approle/role/{name}/custom-secret-id");
+    make(&app, &caller, &name, request, &headers, &path).await
 }
 
-async fn make(app: &App, caller: &Caller, name: &str, request: SecretIdRequest) -> Answer {
+/// Where the answer is to be wrapped, the secret-id is made first; should that fail then, it stays unknown to all.
+async fn make(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    request: SecretIdRequest,
+    headers: &HeaderMap,
+    path: &str,
+) -> Answer {
     let (secret, record) = approle::make_secret_id(app, caller, name, request).await?;
-    Ok(answer::data(json!({
+    let data = json!({
         "secret_id": secret.expose(),
         "secret_id_accessor": record.accessor(),
         "secret_id_ttl": life(&record),
         "secret_id_num_uses": record.uses_left().unwrap_or(0),
-    })))
+    });
+    wrapping::data(app, caller, headers, path, data).await
 }
 
 fn life(record: &SecretIdRecord) -> i64 {
