@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_built_in_policies_are_whole_and_stay() {
-        assert_eq!(default_rules().len(), 3);
+        assert_eq!(default_rules().len(), 6);
         assert_eq!(administrator_rules().len(), 1);
         let mut set = PolicySet::new();
         let names: Vec<&str> = set.names().map(Name::as_str).collect();

@@ -1,7 +1,7 @@
 //! Where everything stands in the store: the only place that spells keys.
 //!
 //! Everything of a tenant is under `t/<tenant-id>/`, but for what is found by a secret alone, before a tenant is known:
-//! secret-ids, tokens and the index of role-ids, whose keys are HMACs.
+//! secret-ids, tokens, wrapped answers and the index of role-ids, whose keys are HMACs.
 
 use keyward_approle::{Accessor, StorageKey};
 use keyward_config_values::Name;
