@@ -49,8 +49,8 @@ def b64(text):
 
 
 class Run:
-    def __init__(self, client):
-        self.client, self.answers, self.kept = client, {}, {}
+    def __init__(self, client, is_tower=False):
+        self.client, self.answers, self.kept, self.is_tower = client, {}, {}, is_tower
 
     def step(self, name, call):
         assert name not in self.answers, name
@@ -180,11 +180,72 @@ def script(run):
     s("delete", lambda t, y: t.delete_key("aes256-gcm96"))
     s("delete again", lambda t, y: t.delete_key("aes256-gcm96"))
     s("read what is deleted", lambda t, y: t.read_key("aes256-gcm96"))
+    logins_and_tokens(run)
     token, run.client.token = run.client.token, "wrong"
     s("a wrong token", lambda t, y: t.list_keys())
     run.client.token = None
     s("no token", lambda t, y: t.list_keys())
     run.client.token = token
+
+
+def logins_and_tokens(run):
+    s, client = run.step, run.client
+    role, token = client.auth.approle, client.auth.token
+
+    def post(path, body, **headers):
+        return client._adapter.post(path, json=body, headers=headers)
+
+    # Each has a role by its own means.
+    if run.is_tower:
+        document = {"name": "app", "token-ttl": "30m", "token-policies": ["b"], "secret-id-ttl": "2h"}
+        client._adapter.put("/v1/config/strongbox/authentication/approles/app", json=document)
+    else:
+        role.create_or_update_approle("app", token_ttl="30m", token_policies=["b"], secret_id_ttl="2h")
+    s("roles", lambda t, y: role.list_roles()["data"]["keys"])
+    s("role-id", lambda t, y: role.read_role_id("app"))
+    s("role-id of none", lambda t, y: role.read_role_id("none"))
+    s("no accessors", lambda t, y: role.list_secret_id_accessors("app"))
+    s("secret-id", lambda t, y: role.generate_secret_id("app", metadata={"tag": "x"}))
+    s("secret-id of none", lambda t, y: role.generate_secret_id("none"))
+    s("custom secret-id", lambda t, y: role.create_custom_secret_id("app", "a-secret-of-16-b"))
+    s("accessors", lambda t, y: {"number": len(role.list_secret_id_accessors("app")["data"]["keys"])})
+    role_id, secret_id = run.data("role-id", "role_id"), run.data("secret-id", "secret_id")
+    accessor = run.data("secret-id", "secret_id_accessor")
+    s("look up a secret-id", lambda t, y: role.read_secret_id("app", secret_id))
+    s("look up no secret-id", lambda t, y: role.read_secret_id("app", "none"))
+    s("look up by accessor", lambda t, y: role.read_secret_id_accessor("app", accessor))
+    s("look up by no accessor", lambda t, y: role.read_secret_id_accessor("app", "none"))
+    s("log in", lambda t, y: role.login(role_id, secret_id, use_token=False))
+    s("log in with the custom one", lambda t, y: role.login(role_id, "a-secret-of-16-b", use_token=False)["auth"]["policies"])
+    for name, pair in {"role": ("none", secret_id), "secret": (role_id, "none"), "neither": ("none", "none")}.items():
+        s(f"log in without {name}", lambda t, y: role.login(*pair, use_token=False))
+    s("wrap a secret-id", lambda t, y: post("/v1/auth/approle/role/app/secret-id", {}, **{"X-Vault-Wrap-TTL": "60s"}))
+    wrapped = run.kept["wrap a secret-id"]["wrap_info"]["token"]
+    s("look up the wrapped", lambda t, y: post("/v1/sys/wrapping/lookup", {"token": wrapped}))
+    s("unwrap", lambda t, y: client.sys.unwrap(wrapped))
+    s("unwrap again", lambda t, y: client.sys.unwrap(wrapped))
+    s("destroy by accessor", lambda t, y: role.destroy_secret_id_accessor("app", accessor))
+    s("destroy a secret-id", lambda t, y: role.destroy_secret_id("app", "a-secret-of-16-b"))
+    s("log in with the destroyed", lambda t, y: role.login(role_id, secret_id, use_token=False))
+    own = run.kept["log in"]["auth"]["client_token"]
+    s("look up a login's token", lambda t, y: token.lookup(own))
+    s("renew a token", lambda t, y: token.renew(own, increment="60"))
+    s("create", lambda t, y: token.create(policies=["default", "b"], ttl="10m"))
+    made = run.kept["create"]["auth"]
+    s("create without default", lambda t, y: token.create(policies=["b"], ttl="10m"))
+    s("look up", lambda t, y: token.lookup(made["client_token"]))
+    s("look up by its accessor", lambda t, y: token.lookup_accessor(made["accessor"]))
+    s("renew by its accessor", lambda t, y: token.renew_accessor(made["accessor"], increment="60"))
+    s("revoke by its accessor", lambda t, y: token.revoke_accessor(made["accessor"]))
+    s("look up the revoked", lambda t, y: token.lookup(made["client_token"]))
+    s("look up by its accessor again", lambda t, y: token.lookup_accessor(made["accessor"]))
+    s("create an orphan", lambda t, y: token.create_orphan(policies=["default", "b"], ttl="10m"))
+    s("create a batch token", lambda t, y: token.create(policies=["default", "b"], ttl="10m", type="batch"))
+    batch = run.kept["create a batch token"]["auth"]["client_token"]
+    s("revoke a batch token", lambda t, y: token.revoke(batch))
+    s("renew a batch token", lambda t, y: token.renew(batch))
+    s("revoke a login's token", lambda t, y: token.revoke(own))
+    s("look up the revoked login's", lambda t, y: token.lookup(own))
 
 
 def server(program):
@@ -209,7 +270,7 @@ def server(program):
 def main():
     url, ca = sys.argv[1:3]
     program = sys.argv[3] if len(sys.argv) > 3 else os.path.join(os.path.dirname(sys.executable), "bao")
-    tower = Run(hvac.Client(url=url, token=sys.stdin.read().strip(), verify=ca))
+    tower = Run(hvac.Client(url=url, token=sys.stdin.read().strip(), verify=ca), is_tower=True)
     child, client = server(program)
     try:
         bao = Run(client)
