@@ -222,7 +222,7 @@ pub async fn random(JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
 /// `POST /v1/transit/random/<bytes>`.
 ///
 /// # Errors
-/// As [`random`].
+/// As [`random()`].
 pub async fn random_many(Path(bytes): Path<String>, JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
     random_bytes(Number::Text(bytes).get("bytes")?, body.unwrap_or_default().format)
 }
