@@ -52,8 +52,18 @@ pub async fn rotate(
     let rotation = body.unwrap_or_default().rotation();
     let rotated = rings::rotate(&app, caller.tenant(), ring, rotation, &caller.actor()).await?;
     let now = app.clock.now();
-    rotation::answer(view(&app, &caller, &rotated.kept, now).await?, &rotated, now)
+    let mut state = view(&app, &caller, &rotated.kept, now).await?;
+    let shown = app.federation.endpoint.get().is_some() && *caller.tenant() == app.operators;
+    if let (true, Some(fields)) = (shown && rotated.replaced.is_some(), state.as_object_mut()) {
+        fields.insert("warning".to_owned(), json!(PEERS_CANNOT_FOLLOW));
+    }
+    rotation::answer(state, &rotated, now)
 }
+
+/// A new authority that no former one vouches for is known to nobody who learns of authorities by connections that these vouch for
+/// (SPIFFE Federation §5.2.2).
+const PEERS_CANNOT_FOLLOW: &str = "peers that fetch the bundle by https_spiffe cannot verify this tower any more, and accept what the \
+    dropped version signed until their `max-age`: give each the present bundle as `bootstrap-bundle` of its federation document";
 
 async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<AuthorityRing>>> {
     let missing = || ApiError::not_found(format_args!("the authority `{name}`"));

@@ -111,6 +111,22 @@ async fn what_a_compromised_key_signed_is_refused_by_the_next_key_set() {
 }
 
 #[tokio::test]
+async fn who_is_known_to_peers_by_an_authority_is_told_that_they_cannot_follow() {
+    let (tower, admin) = both().await;
+    log_in(&tower, &admin).await.ok();
+    assert!(rotate(&tower, &admin, CA).await.ok()["warning"].is_null(), "no peer knows it by its authority");
+    let at = "127.0.0.1:4648".parse().unwrap();
+    tower
+        .app
+        .federation
+        .endpoint
+        .get_or_init(|| control_tower::federation::Endpoint::new(&"https://localhost:4648".parse().unwrap(), at));
+    let answer = rotate(&tower, &admin, CA).await.ok();
+    assert!(answer["warning"].as_str().unwrap().contains("`bootstrap-bundle`"), "{answer}");
+    assert!(rotate(&tower, &admin, KEY).await.ok()["warning"].is_null(), "its authority is the same");
+}
+
+#[tokio::test]
 async fn an_orderly_rotation_of_an_authority_breaks_nobody() {
     let (tower, admin) = both().await;
     let before = log_in(&tower, &admin).await.ok();
