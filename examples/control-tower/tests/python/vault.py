@@ -41,6 +41,8 @@ def shape(value, key=None):
         return "text" if value else ""
     if isinstance(value, int) and not isinstance(value, bool) and value > 1_000_000:
         return "time"
+    if key == "ttl" and isinstance(value, int):
+        return -(-value // 10) * 10  # what is left: a second may have passed
     return value
 
 
