@@ -106,12 +106,13 @@ pub fn render(app: &App) -> Result<String, std::fmt::Error> {
 
 /// The relationships of federation, as they were at the last look; their age is that of now.
 fn federation(app: &App, registry: &mut Registry) {
-    let (ages, expired, sequences): (Family<Relationship, Gauge>, Family<_, Gauge>, Family<_, Gauge>) =
-        Default::default();
+    let (ages, expired): (Family<Relationship, Gauge>, Family<_, Gauge>) = Default::default();
+    let (sequences, revoked): (Family<Relationship, Gauge>, Family<_, Gauge>) = Default::default();
     let now = app.clock.now();
     for (place, partner) in app.federation.seen() {
         let (label, status) = (Relationship::at(&place), partner.relationship.status(now));
         expired.get_or_create(&label).set(i64::from(status.state != State::Current));
+        revoked.get_or_create(&label).set(i64::from(status.revoked));
         if let Some(age) = status.age {
             ages.get_or_create(&label).set(age.whole_seconds());
         }
@@ -124,6 +125,7 @@ fn federation(app: &App, registry: &mut Registry) {
     registry.register("federation_bundle_age_seconds", "Age of a federated trust domain's bundle", ages);
     registry.register("federation_bundle_expired", "1 where there is no bundle that may be used", expired);
     registry.register("federation_bundle_sequence", "Sequence number of the bundle", sequences);
+    registry.register("federation_bundle_revoked", "1 where the bundle has no key that can be used", revoked);
     let failures = app.metrics.federation_failures.clone();
     registry.register("federation_failures", "Bundles not fetched, or refused", failures);
 }

@@ -193,6 +193,76 @@ async fn an_empty_bundle_revokes_everything_within_one_refresh() {
     log_in(&tower, &issuer).await.refused(401);
     let found = state(&tower).await;
     assert_eq!((&found["state"], &found["revoked"]), (&json!("current"), &json!(true)));
+    assert_eq!(metric(&tower, "federation_bundle_revoked").await, Some(1));
+    let changes: Vec<_> = events(&tower).await.iter().map(|record| record["detail"]["change"].clone()).collect();
+    assert_eq!(changes, ["newer", "revoked"]);
+    publish(&source, &[&issuer], 3);
+    tower.pass(Duration::minutes(5)).await;
+    assert_eq!(metric(&tower, "federation_bundle_revoked").await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_set_that_is_no_bundle_revokes_and_says_so() {
+    let issuer = Issuer::new("k1");
+    let source = Source::start(Answer::Json(Issuer::jwks(&[&issuer]).to_string())).await;
+    let (tower, _) = tower(&source, json!({})).await;
+    tower.pass(Duration::SECOND).await;
+    assert_eq!(events(&tower).await[0]["detail"]["change"], "revoked");
+    assert_eq!(metric(&tower, "federation_bundle_revoked").await, Some(1));
+    assert_eq!(state(&tower).await["skipped-keys"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_answered_is_asked_once_a_minute() {
+    let issuer = Issuer::new("k1");
+    let source = Source::start(Answer::Status(500)).await;
+    let (tower, admin) = tower(&source, json!({})).await;
+    tower.pass(Duration::SECOND).await;
+    let revision = tower.app.db.store().revision();
+    for _ in 0..59 {
+        tower.pass(Duration::SECOND).await;
+        log_in(&tower, &issuer).await.refused(401);
+    }
+    assert_eq!(source.requests(), 1);
+    assert_eq!(tower.app.db.store().revision(), revision);
+    tower.pass(Duration::SECOND).await;
+    assert_eq!(source.requests(), 2);
+    // Another document is tried at once.
+    publish(&source, &[&issuer], 1);
+    let mut document = tower.get(PEER, &admin).await.ok();
+    document["max-age"] = json!("2h");
+    tower.call("PUT", PEER, Some(&admin), Some(document)).await.ok();
+    tower.pass(Duration::SECOND).await;
+    log_in(&tower, &issuer).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_number_the_highest_still_counts_and_deleting_starts_afresh() {
+    let (old, new) = (Issuer::new("k1"), Issuer::new("k2"));
+    let source = Source::start(Answer::Json(bundle(&[&old], 14).to_string())).await;
+    let (tower, admin) = tower(&source, json!({})).await;
+    tower.pass(Duration::SECOND).await;
+    let mut unnumbered = bundle(&[&new], 0);
+    unnumbered.as_object_mut().unwrap().remove("spiffe_sequence");
+    source.answer(Answer::Json(unnumbered.to_string()));
+    tower.pass(Duration::minutes(5)).await;
+    log_in(&tower, &new).await.ok();
+    publish(&source, &[&old], 9);
+    tower.pass(Duration::minutes(5)).await;
+    log_in(&tower, &old).await.refused(401);
+    let records = events(&tower).await;
+    let details: Vec<_> = records.iter().map(|record| &record["detail"]).collect();
+    assert_eq!((&details[0]["change"], &details[1]["change"]), (&json!("newer"), &json!("number-missing")));
+    assert_eq!((&details[2]["offered"], details.len()), (&json!(9), 3));
+    let found = state(&tower).await;
+    let reason = found["last-error"]["reason"].as_str().unwrap();
+    assert!(reason.contains("bundle 9 of trust domain `peer.example` is older than bundle 14"), "{reason}");
+    assert!(reason.ends_with("delete and create `federation/peer.example`, which starts afresh"), "{reason}");
+    let document = tower.get(PEER, &admin).await.ok();
+    tower.call("DELETE", PEER, Some(&admin), None).await.ok();
+    tower.call("PUT", PEER, Some(&admin), Some(document)).await.ok();
+    tower.pass(Duration::SECOND).await;
+    log_in(&tower, &old).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,6 +288,14 @@ async fn a_bundle_that_goes_back_is_refused_and_said_once() {
     assert_eq!(records[0], json!({"reason": "rollback", "offered": 6, "sequence": 7, "trust-domain": "peer.example"}));
     publish(&source, &[&revoked, &issuer], 5);
     tower.pass(Duration::minutes(5)).await;
+    assert_eq!(refused(events(&tower).await).len(), 2);
+    // The same ones in turn, and an outage between them: nothing new.
+    for sequence in [6, 5, 6] {
+        source.answer(Answer::Status(503));
+        tower.pass(Duration::minutes(5)).await;
+        publish(&source, &[&revoked, &issuer], sequence);
+        tower.pass(Duration::minutes(5)).await;
+    }
     assert_eq!(refused(events(&tower).await).len(), 2);
     publish(&source, &[&issuer], 8);
     tower.pass(Duration::minutes(5)).await;

@@ -11,8 +11,12 @@ use crate::jwks::JwkSet;
 pub enum Change {
     /// Not at all.
     None,
-    /// It is another one, and its sequence number says so, or one of the two has none.
+    /// It is another one, and its sequence number says so, or the one before has none.
     Newer,
+    /// It has no sequence number, though the one before has. It is taken nevertheless: a number is no duty of the
+    /// publisher's (SPIFFE Trust Domain and Bundle §4.1.1), and refusing what was fetched last would keep revoked keys
+    /// alive.
+    Unnumbered,
     /// Its content is another under the same sequence number, which a publisher must not do (SPIFFE Trust Domain and
     /// Bundle §4.1.1). It is taken nevertheless: which of the two is older cannot be told, and refusing the one fetched
     /// last would keep revoked keys alive. Other implementations take it as well.
@@ -24,7 +28,8 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::TrustDomain`] when it belongs to another trust domain, [`Error::Rollback`] when its sequence number is
-    /// lower. A bundle without a number follows any other (SPIFFE Federation §4.2).
+    /// lower. A bundle without a number follows any other (SPIFFE Federation §4.2). Of the bundles before this one
+    /// it knows nothing: a [`Relationship`](crate::federation::Relationship) remembers their highest number.
     pub fn change_to(&self, newer: &Bundle) -> Result<Change, Error> {
         if self.trust_domain() != newer.trust_domain() {
             let (expected, found) = (self.trust_domain().clone(), newer.trust_domain().clone());
@@ -36,6 +41,7 @@ impl Bundle {
             }
             _ if self == newer => Ok(Change::None),
             (Some(held), Some(offered)) if held == offered => Ok(Change::Unannounced),
+            (Some(_), None) => Ok(Change::Unnumbered),
             _ => Ok(Change::Newer),
         }
     }

@@ -37,12 +37,12 @@ pub enum Error {
         /// The one of the bundle.
         found: TrustDomain,
     },
-    /// The bundle is older than the one held (SPIFFE Federation §4.2).
-    #[error("bundle {offered} of trust domain `{trust_domain}` is older than the one held, {held}")]
+    /// The bundle is older than the one held, or than one held before (SPIFFE Federation §4.2).
+    #[error("bundle {offered} of trust domain `{trust_domain}` is older than bundle {held}, the latest known")]
     Rollback {
         /// Whose bundles.
         trust_domain: TrustDomain,
-        /// The sequence number of the bundle held.
+        /// The highest sequence number known, in most cases that of the bundle held.
         held: u64,
         /// The one of the bundle refused.
         offered: u64,

@@ -15,6 +15,9 @@ use crate::refresh::{Record, RefreshError, RefreshOptions};
 struct Notes {
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_at: Option<i64>,
+    /// Absent from older records: then it is that of the bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    highest: Option<u64>,
     unannounced: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rolled_back_to: Option<u64>,
@@ -64,6 +67,7 @@ impl Relationship {
     pub fn to_json(&self) -> String {
         let notes = Notes {
             changed_at: self.changed_at.map(OffsetDateTime::unix_timestamp),
+            highest: self.highest,
             unannounced: self.unannounced,
             rolled_back_to: self.rolled_back_to,
         };
@@ -85,13 +89,14 @@ impl Relationship {
         if record.origin != StoredEndpoint::from(&endpoint) {
             return Self::new(endpoint, options, now);
         }
-        let Notes { changed_at, unannounced, rolled_back_to } = record.notes;
+        let Notes { changed_at, highest, unannounced, rolled_back_to } = record.notes;
         let date =
             |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Refresh(RefreshError::Record));
         let read = |json: &[u8]| Bundle::from_json(endpoint.trust_domain().clone(), json).ok();
         Ok(Self {
             bundles: record.restore(options, read, now).map_err(Error::Refresh)?,
             changed_at: changed_at.map(date).transpose()?,
+            highest,
             unannounced,
             rolled_back_to,
             endpoint,

@@ -20,6 +20,8 @@ pub struct Relationship {
     pub(super) bundles: Refresher<Bundle>,
     /// When the content last changed.
     pub(super) changed_at: Option<OffsetDateTime>,
+    /// The highest sequence number taken since the relationship began, or an operator replaced the bundle.
+    pub(super) highest: Option<u64>,
     /// The content last changed without its sequence number.
     pub(super) unannounced: bool,
     /// The sequence number that the last answer had, if that was too low.
@@ -60,9 +62,10 @@ pub struct Status<'r> {
     pub next_poll: OffsetDateTime,
     /// Why the last fetch failed; `None` once one succeeded.
     pub last_error: Option<&'r Failure>,
-    /// The sequence number of the bundle refused by the last fetch because it is older than the latest.
+    /// The sequence number of the bundle refused by the last fetch because it is older than one taken before.
     pub rolled_back_to: Option<u64>,
-    /// Whether the publisher last changed the bundle without its sequence number, see [`Change::Unannounced`].
+    /// Whether the publisher last changed the bundle without its sequence number, see [`Change::Unannounced`] and
+    /// [`Change::Unnumbered`].
     pub unannounced: bool,
     /// Whether the latest bundle has no key at all: everything is revoked.
     pub revoked: bool,
@@ -77,7 +80,7 @@ impl Relationship {
     /// [`Error::Refresh`] when they contradict themselves.
     pub fn new(endpoint: Endpoint, options: RefreshOptions, now: OffsetDateTime) -> Result<Self, Error> {
         let bundles = Refresher::new(options, now).map_err(Error::Refresh)?;
-        Ok(Self { endpoint, bundles, changed_at: None, unannounced: false, rolled_back_to: None })
+        Ok(Self { endpoint, bundles, changed_at: None, highest: None, unannounced: false, rolled_back_to: None })
     }
 
     /// The relationship as it is configured now. With another endpoint it begins anew: the bundle is dropped, an answer
@@ -91,7 +94,8 @@ impl Relationship {
         if self.endpoint != endpoint {
             self.endpoint = endpoint;
             self.bundles.clear(now);
-            (self.changed_at, self.unannounced, self.rolled_back_to) = (None, false, None);
+            (self.changed_at, self.highest) = (None, None);
+            (self.unannounced, self.rolled_back_to) = (false, None);
         }
         Ok(())
     }
@@ -142,29 +146,49 @@ impl Relationship {
         self.bundles.latest().or(self.endpoint.bootstrap())
     }
 
-    /// The fetch brought this body. Answers how the bundle changed.
+    /// The highest sequence number known. A bundle without any does not lower it.
+    fn highest(&self) -> Option<u64> {
+        self.highest.max(self.reference().and_then(Bundle::sequence))
+    }
+
+    /// What it would mean to take this bundle, with regard to all that were taken before.
+    fn change_to(&self, bundle: &Bundle) -> Result<Change, bundle::Error> {
+        let highest = self.highest();
+        if let (Some(held), Some(offered)) = (highest, bundle.sequence())
+            && offered < held
+        {
+            return Err(bundle::Error::Rollback { trust_domain: self.trust_domain().clone(), held, offered });
+        }
+        let change = self.reference().map_or(Ok(Change::Newer), |held| held.change_to(bundle))?;
+        let lost = bundle.sequence().is_none() && highest.is_some();
+        Ok(if change == Change::Newer && lost { Change::Unnumbered } else { change })
+    }
+
+    /// The fetch brought this body. Answers how the bundle changed. One without a sequence number is taken, and does not
+    /// make the numbers before it forgotten.
     ///
     /// # Errors
-    /// [`Error::Bundle`] when it is no bundle, or one with a lower sequence number than the latest; the latest stays, and
-    /// this counts as a failed fetch. [`Error::Late`] when another fetch is awaited.
+    /// [`Error::Bundle`] when it is no bundle, or one with a lower sequence number than the highest that was taken; the
+    /// latest stays, and this counts as a failed fetch. [`Error::Late`] when another fetch is awaited.
     pub fn fetched(&mut self, ticket: Ticket, body: &[u8], now: OffsetDateTime) -> Result<Change, Error> {
         let taken = Bundle::from_json(self.trust_domain().clone(), body).and_then(|bundle| {
-            let change = self.reference().map_or(Ok(Change::Newer), |held| held.change_to(&bundle))?;
+            let change = self.change_to(&bundle)?;
             Ok((bundle, change))
         });
         match taken {
             Ok((bundle, change)) => {
                 let first = self.bundles.latest().is_none();
                 let hint = bundle.refresh_hint().map(seconds);
+                let highest = self.highest().max(bundle.sequence());
                 if !self.bundles.succeeded(ticket, bundle, hint, now) {
                     return Err(Error::Late);
                 }
-                self.rolled_back_to = None;
+                (self.highest, self.rolled_back_to) = (highest, None);
                 // A first bundle is one, be it the same as the one to begin with.
                 let change = if first { Change::Newer } else { change };
                 if change != Change::None {
                     self.changed_at = Some(now);
-                    self.unannounced = change == Change::Unannounced;
+                    self.unannounced = matches!(change, Change::Unannounced | Change::Unnumbered);
                 }
                 Ok(change)
             }
@@ -190,7 +214,7 @@ impl Relationship {
     }
 
     /// Takes a bundle from an operator, whatever its sequence number: it is the latest until the next fetch (SPIFFE
-    /// Federation §4.2).
+    /// Federation §4.2), and the numbers before it are forgotten.
     ///
     /// # Errors
     /// [`Error::Bundle`] when it belongs to another trust domain.
@@ -200,8 +224,9 @@ impl Relationship {
             return Err(Error::Bundle(bundle::Error::TrustDomain { expected, found }));
         }
         let hint = bundle.refresh_hint().map(seconds);
+        (self.changed_at, self.highest) = (Some(now), bundle.sequence());
+        (self.unannounced, self.rolled_back_to) = (false, None);
         self.bundles.replace(bundle, hint, now);
-        (self.changed_at, self.unannounced, self.rolled_back_to) = (Some(now), false, None);
         Ok(())
     }
 

@@ -116,8 +116,9 @@ impl<T> Refresher<T> {
         }
     }
 
-    /// Goes on where [`store`](Self::store) was. A fetch that was under way is forgotten and due again. Where the
-    /// clock is behind the record, how long the program was away is unknown: a fetch is due at once.
+    /// Goes on where [`store`](Self::store) was. A fetch that was under way is forgotten and due again; after one
+    /// that failed the wait goes on, also where there is no document. Where the clock is behind the record, how long the
+    /// program was away is unknown: a fetch is due at once.
     pub(super) fn restore(
         options: RefreshOptions,
         stored: Stored,
@@ -144,6 +145,10 @@ impl<T> Refresher<T> {
             machine.began = Some(machine.steady.elapsed);
             let longest = machine.wait(machine.steady.elapsed);
             machine.due = machine.due.min(machine.steady.elapsed.saturating_add(longest));
+        } else if stored.failure.is_some() {
+            machine.began = Some(machine.steady.elapsed);
+            let shortest = machine.steady.elapsed.saturating_add(machine.options.min_interval);
+            machine.due = machine.due.min(shortest);
         } else {
             machine.due = Duration::ZERO;
         }

@@ -225,6 +225,15 @@ fn it_outlives_the_program() {
     let mut again = restore(stored(), Some(1), at - seconds(60));
     assert_eq!(waits(&mut again, at - seconds(60)), seconds(600));
 
+    // Without a document too, what failed is waited for: no restart makes a storm of fetches.
+    let mut failed = super::tests::machine();
+    let ticket = fetch(&mut failed, start());
+    assert!(failed.failed(ticket, "refused", start()));
+    let mut again = restore(failed.store(), None, start() + seconds(1));
+    assert_eq!(waits(&mut again, start() + seconds(1)), seconds(59));
+    assert!(!again.on_unknown_key(start() + seconds(1)));
+    assert!(matches!(again.poll(start() + seconds(60)), Due::Fetch(_)));
+
     // A fetch under way is forgotten; without a document, due at once.
     let mut empty = super::tests::machine();
     let _ = fetch(&mut empty, start());

@@ -146,7 +146,7 @@ fn an_older_bundle_is_refused_and_reported() {
     answer(&mut relationship, &numbered(5), now()).unwrap();
     let at = now() + seconds(300);
     let error = answer(&mut relationship, &numbered(4), at).unwrap_err();
-    assert_eq!(error.to_string(), "bundle 4 of trust domain `td.example` is older than the one held, 5");
+    assert_eq!(error.to_string(), "bundle 4 of trust domain `td.example` is older than bundle 5, the latest known");
     assert_eq!(error.kind(), ErrorKind::Refused);
     let status = relationship.status(at);
     assert_eq!((status.sequence, status.rolled_back_to, status.age), (Some(5), Some(4), Some(seconds(300))));
@@ -183,6 +183,43 @@ fn other_content_under_the_same_number_is_taken_and_reported() {
     let at = at + seconds(300);
     answer(&mut relationship, &numbered(6), at).unwrap();
     assert!(!relationship.status(at).unannounced);
+}
+
+#[test]
+fn a_bundle_without_a_number_does_not_make_the_numbers_before_it_forgotten() {
+    let mut relationship = web();
+    answer(&mut relationship, &numbered(14), now()).unwrap();
+    let mut at = now() + seconds(300);
+    let (lost, other) = (bundle(&[1], &["x"]), bundle(&[0], &["y"]));
+    assert_eq!(answer(&mut relationship, &lost, at), Ok(Change::Unnumbered));
+    assert_eq!((relationship.bundle(at), relationship.status(at).unannounced), (Some(&lost), true));
+    at += seconds(300);
+    assert_eq!(answer(&mut relationship, &other, at), Ok(Change::Unnumbered), "the number is still missing");
+    let record = relationship.to_json();
+    let endpoint = relationship.endpoint().clone();
+    relationship = Relationship::resume(endpoint, RefreshOptions::default(), record.as_bytes(), at).unwrap();
+    at += seconds(300);
+    let error = answer(&mut relationship, &numbered(9), at).unwrap_err();
+    assert_eq!(error.to_string(), "bundle 9 of trust domain `td.example` is older than bundle 14, the latest known");
+    assert_eq!((relationship.bundle(at), relationship.status(at).rolled_back_to), (Some(&other), Some(9)));
+    at += seconds(300);
+    assert_eq!(answer(&mut relationship, &numbered(14), at), Ok(Change::Newer));
+    // An operator's bundle starts afresh.
+    relationship.replace(lost, at).unwrap();
+    at += seconds(300);
+    assert_eq!(answer(&mut relationship, &numbered(9), at), Ok(Change::Newer));
+}
+
+#[test]
+fn an_older_record_has_the_number_of_its_bundle() {
+    let mut relationship = web();
+    answer(&mut relationship, &numbered(14), now()).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&relationship.to_json()).unwrap();
+    assert_eq!(record["notes"].as_object_mut().unwrap().remove("highest"), Some(14.into()));
+    let (endpoint, record) = (relationship.endpoint().clone(), record.to_string());
+    let mut again = Relationship::resume(endpoint, RefreshOptions::default(), record.as_bytes(), now()).unwrap();
+    answer(&mut again, &bundle(&[1], &[]), now() + seconds(300)).unwrap();
+    assert!(answer(&mut again, &numbered(13), now() + seconds(600)).is_err());
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn a_newer_set_replaces_or_changes_nothing() {
     let mut set: BundleSet = [of("a.example", 3), of("b.example", 3)].into_iter().collect();
     let before = set.clone();
     let error = set.replace([of("a.example", 4), of("b.example", 2)].into_iter().collect()).unwrap_err();
-    assert_eq!(error.to_string(), "bundle 2 of trust domain `b.example` is older than the one held, 3");
+    assert_eq!(error.to_string(), "bundle 2 of trust domain `b.example` is older than bundle 3, the latest known");
     assert_eq!(set, before);
     set.replace([of("a.example", 4), of("c.example", 1)].into_iter().collect()).unwrap();
     assert_eq!(names(&set), ["a.example", "c.example"], "what is absent is withdrawn");

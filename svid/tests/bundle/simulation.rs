@@ -232,8 +232,10 @@ fn two_trust_domains_rotate_a_hundred_times_and_no_verification_fails() {
     let Due::Fetch(fetch) = us.relationship.poll(at) else { panic!("it waits") };
     let old = Bundle::new(td("theirs.example"), theirs.x509.published(at), []).unwrap().with_sequence(sequence);
     let error = us.relationship.fetched(fetch.ticket, old.to_json().as_bytes(), at).unwrap_err();
-    let text =
-        format!("bundle {sequence} of trust domain `theirs.example` is older than the one held, {}", sequence + 1);
+    let text = format!(
+        "bundle {sequence} of trust domain `theirs.example` is older than bundle {}, the latest known",
+        sequence + 1
+    );
     assert_eq!(error.to_string(), text);
     assert_eq!(us.relationship.status(at).rolled_back_to, Some(sequence));
     assert!(us.relationship.bundle(at).unwrap().is_empty());

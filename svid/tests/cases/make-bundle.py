@@ -309,6 +309,8 @@ script("rollback", ["federation-last-good", "bundle-rollback"], f"{S} §4.2", "a
 script("rollback-reported", ["federation-failure"], f"{S} §4.2", "it is reported, counts as a failure, and the newer one stays", WEB,
        [fetch(0), answer(1, TWO), fetch(601), (602, "answer", {"document": ONE, "refused": "rollback"}), status(602, state="current", sequence=3, failed=True, rolled_back_to=1), verify(602, "leaf-next"), wait(602, 1202)])
 script("rollback-verify", ["federation-last-good"], f"{S} §4.2", "what the older bundle would bring back is not accepted", WEB, [fetch(0), answer(1, TWO), fetch(601), (602, "answer", {"document": ONE, "refused": "rollback"}), verify(602, "leaf")], "path")
+script("number-lost", ["bundle-rollback"], "decision: a bundle without a number does not make the numbers before it forgotten", "3, then none, then 1", WEB,
+       [fetch(0), answer(1, TWO), fetch(601), answer(602, doc(A_NEXT, hint=600)), status(602, state="current", sequence=None), fetch(1202), answer(1203, ONE)], "rollback")
 script("revoked", "federation-last-good", "SPIFFE Bundle §4.1.3", "an empty bundle refuses everything within one refresh", WEB, start + [verify(600, "leaf"), fetch(601), answer(602, doc(sequence=2)), status(602, state="current", sequence=2, revoked=True), verify(602, "leaf")], "path")
 script("revoked-jwt", "federation-last-good", "SPIFFE Bundle §4.1.3", "tokens too", WEB, start + [verify(600, token="token"), fetch(601), answer(602, doc(sequence=2)), verify(602, token="token")], "key")
 

@@ -16,6 +16,9 @@ pub const COLLECTION: &str = "federation";
 
 const FORMAT: u32 = 1;
 
+/// So many numbers of refused bundles are remembered, the last ones.
+const REFUSED: usize = 16;
+
 /// The trust domain that the path of a document names.
 pub fn trust_domain_in(path: &Path) -> Option<TrustDomain> {
     path.as_str().strip_prefix(COLLECTION)?.strip_prefix('/')?.parse().ok()
@@ -33,6 +36,8 @@ pub struct Partner {
     pub alarmed: bool,
     /// The entries of the latest bundle that cannot be used, and why.
     pub skipped: Vec<SkippedKey>,
+    /// The numbers of the bundles that were refused as too old since the last one was taken, and said to be.
+    refused: Vec<u64>,
     bundle: Option<Arc<Bundle>>,
 }
 
@@ -61,6 +66,8 @@ struct Record {
     alarmed: bool,
     #[serde(default)]
     skipped: Vec<SkippedKey>,
+    #[serde(default)]
+    refused: Vec<u64>,
 }
 
 impl Partner {
@@ -71,7 +78,7 @@ impl Partner {
     pub fn new(config: FederationConfig, now: OffsetDateTime) -> Result<Self, String> {
         let (endpoint, options) = parts(&config)?;
         let relationship = Relationship::new(endpoint, options, now).map_err(|error| error.to_string())?;
-        Ok(Self { config, relationship, alarmed: false, skipped: Vec::new(), bundle: None })
+        Ok(Self { config, relationship, alarmed: false, skipped: Vec::new(), refused: Vec::new(), bundle: None })
     }
 
     /// The same under another document. With another endpoint the bundle is dropped.
@@ -79,6 +86,11 @@ impl Partner {
     /// # Errors
     /// The document is not valid.
     pub fn configure(&mut self, config: FederationConfig, now: OffsetDateTime) -> Result<(), String> {
+        if self.relationship.status(now).state == State::Waiting && self.config != config {
+            // What failed under the other document is no reason to wait.
+            *self = Self::new(config, now)?;
+            return Ok(());
+        }
         let (endpoint, options) = parts(&config)?;
         self.relationship.configure(endpoint, options, now).map_err(|error| error.to_string())?;
         self.config = config;
@@ -86,6 +98,7 @@ impl Partner {
         self.alarmed &= state == State::Expired;
         if state == State::Waiting {
             self.skipped.clear();
+            self.refused.clear();
         }
         self.bundle = None;
         Ok(())
@@ -103,6 +116,7 @@ impl Partner {
             relationship: self.relationship.to_json(),
             alarmed: self.alarmed,
             skipped: self.skipped.clone(),
+            refused: self.refused.clone(),
         })
     }
 
@@ -119,14 +133,43 @@ impl Partner {
         if format > FORMAT {
             return Err(format!("format {format} is of a newer program"));
         }
-        let Record { written, config, relationship, alarmed, skipped, .. } =
+        let Record { written, config, relationship, alarmed, skipped, refused, .. } =
             serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let (endpoint, options) = parts(&config)?;
         let written = OffsetDateTime::from_unix_timestamp(written).map_err(|error| error.to_string())?;
         let relationship = Relationship::resume(endpoint, options, relationship.as_bytes(), written.min(now))
             .map_err(|error| error.to_string())?;
         let bundle = relationship.bundle(now).cloned().map(Arc::new);
-        Ok(Self { config, relationship, alarmed, skipped, bundle })
+        Ok(Self { config, relationship, alarmed, skipped, refused, bundle })
+    }
+
+    /// Remembers that a bundle with this number was refused as too old. Answers whether that has to be said: once.
+    pub fn refuses(&mut self, offered: u64) -> bool {
+        if self.refused.contains(&offered) {
+            return false;
+        }
+        self.refused.truncate(REFUSED - 1);
+        self.refused.insert(0, offered);
+        true
+    }
+
+    /// Another bundle was taken: what is refused from now on is said again.
+    pub fn takes(&mut self) {
+        self.refused.clear();
+    }
+
+    /// Why the last fetch brought nothing, and what to do where waiting does not help.
+    pub fn problem(&self, now: OffsetDateTime) -> Option<String> {
+        let status = self.relationship.status(now);
+        let failure = status.last_error?;
+        Some(match status.rolled_back_to {
+            Some(_) => format!(
+                "{}; if the other end began to count anew, delete and create `{COLLECTION}/{}`, which starts afresh",
+                failure.reason,
+                self.trust_domain()
+            ),
+            None => failure.reason.clone(),
+        })
     }
 
     /// The other trust domain.

@@ -90,7 +90,7 @@ fn state_of(partner: &Partner, now: OffsetDateTime) -> Value {
         "next-fetch": time(Some(status.next_poll)),
         "last-error": status.last_error.map(|failure| json!({
             "at": time(Some(failure.at)),
-            "reason": failure.reason,
+            "reason": partner.problem(now),
             "count": failure.count,
         })),
         "refused-sequence": status.rolled_back_to,

@@ -172,7 +172,6 @@ async fn others(app: &App, job: &Job, fetch: Option<&Fetch>) -> Answer<Option<X5
 async fn finish(app: &App, job: Job, fetched: Option<(Fetch, Outcome)>) -> Answer<()> {
     let Job { place, stored, mut partner } = job;
     let now = app.clock.now();
-    let before = partner.relationship.status(now).rolled_back_to;
     let mut audit = None;
     let actor = Actor::task(&place.0, "federate");
     if let Some((Fetch { ticket, .. }, outcome)) = fetched {
@@ -185,10 +184,29 @@ async fn finish(app: &App, job: Job, fetched: Option<(Fetch, Outcome)>) -> Answe
         };
         match taken {
             Ok(Change::None) => {}
-            Ok(change) => audit = Some(actor.did("federation-bundle", now).with("change", word(change))),
+            Ok(change) => {
+                partner.takes();
+                let status = partner.relationship.status(now);
+                if status.revoked {
+                    warn_of_revocation(&place, status.skipped);
+                }
+                let change = if status.revoked { "revoked" } else { word(change) };
+                audit = Some(actor.did("federation-bundle", now).with("change", change));
+            }
             Err(reason) => {
                 app.metrics.federation_failure(&place);
-                tracing::warn!(trust_domain = %place.1, reason, "cannot fetch the bundle of a federated trust domain");
+                let status = partner.relationship.status(now);
+                let (offered, sequence) = (status.rolled_back_to, status.sequence);
+                // Once for each bundle, and not at each fetch.
+                let say = offered.is_none_or(|offered| partner.refuses(offered));
+                if say {
+                    let reason = partner.problem(now).unwrap_or(reason);
+                    tracing::warn!(trust_domain = %place.1, reason, "cannot fetch the bundle of a federated trust domain");
+                }
+                if let Some(offered) = offered.filter(|_| say) {
+                    let record = actor.refused("federation-bundle", "rollback", now).with("offered", offered);
+                    app.refuse(about(record.with("sequence", sequence), &place));
+                }
             }
         }
     }
@@ -200,11 +218,6 @@ async fn finish(app: &App, job: Job, fetched: Option<(Fetch, Outcome)>) -> Answe
             reason: skipped.reason.to_string(),
         };
         partner.skipped = status.skipped.iter().map(known).collect();
-    }
-    // Once for each number, and not at each fetch.
-    if let Some(offered) = status.rolled_back_to.filter(|_| status.rolled_back_to != before) {
-        let record = actor.refused("federation-bundle", "rollback", now).with("offered", offered);
-        app.refuse(about(record.with("sequence", status.sequence), &place));
     }
     let expired = status.state == State::Expired;
     if expired && !partner.alarmed {
@@ -223,8 +236,22 @@ async fn finish(app: &App, job: Job, fetched: Option<(Fetch, Outcome)>) -> Answe
 fn word(change: Change) -> &'static str {
     match change {
         Change::Unannounced => "unannounced",
+        Change::Unnumbered => "number-missing",
         _ => "newer",
     }
+}
+
+/// A bundle that revokes everything may be meant so, or be another document altogether.
+fn warn_of_revocation(place: &Place, skipped: &[Skipped]) {
+    let reason = match skipped.len() {
+        0 => "it is empty".to_owned(),
+        n => format!("none of its {n} keys is one of a SPIFFE bundle; is the URL that of a bundle endpoint?"),
+    };
+    tracing::warn!(
+        trust_domain = %place.1,
+        reason,
+        "the bundle of a federated trust domain has no usable key: none of its identities is accepted any more"
+    );
 }
 
 fn about(record: AuditRecord, place: &Place) -> AuditRecord {
