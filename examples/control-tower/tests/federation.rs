@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "federation/log.rs"]
+mod log;
 #[path = "federation/mtls.rs"]
 mod mtls;
 #[path = "federation/pair.rs"]
