@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use crate::{Algorithm, HashFunction};
+use crate::{Algorithm, HashFunction, KeyType};
 
 /// Whose fault an error is: enough to choose between 400, 401 and 500 without a match on variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ pub enum Error {
         name: String,
     },
     /// A name that is no key type known here.
-    #[error("unknown key type `{name}`")]
+    #[error("unknown key type `{name}`: give one of {}", listed())]
     UnknownKeyType {
         /// The name as given, shortened and escaped.
         name: String,
@@ -193,6 +193,11 @@ pub(crate) fn excerpt(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// What could have been meant.
+fn listed() -> String {
+    KeyType::ALL.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

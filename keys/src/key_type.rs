@@ -117,7 +117,13 @@ mod tests {
     fn other_names_are_refused() {
         for name in ["", "RSA-2048", "rsa-1024", "ecdsa-p256 ", "ecdsa-p256k1"] {
             let error = name.parse::<KeyType>().unwrap_err();
-            assert_eq!(error.to_string(), format!("unknown key type `{name}`"));
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "unknown key type `{name}`: give one of `rsa-2048`, `rsa-3072`, `rsa-4096`, `ecdsa-p256`, `ecdsa-p384`, \
+                     `ecdsa-p521`, `ed25519`"
+                )
+            );
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What the tower fetches from others over HTTPS: one document at a time, of bounded length, in bounded time.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
+use keyward_svid::tls::Error as SvidError;
 use reqwest::{StatusCode, header, redirect::Policy};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{
+    CertificateError,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 /// How long connecting may take, of the time for the whole.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -47,11 +51,13 @@ pub struct Fetched {
 }
 
 /// Why there is no answer. Its text names no URL: whoever knows it says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FetchError {
     reason: String,
     /// What kind of remedy there is.
     pub kind: Failure,
+    /// What is wrong with the certificate of the other end, where that is it.
+    pub certificate: Option<CertificateError>,
 }
 
 /// What went wrong in general.
@@ -71,11 +77,25 @@ impl fmt::Display for FetchError {
     }
 }
 
-impl std::error::Error for FetchError {}
+impl Error for FetchError {}
 
 impl FetchError {
     fn new(kind: Failure, reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), kind }
+        Self { reason: reason.into(), kind, certificate: None }
+    }
+
+    /// Whether no authority that is trusted stands behind the certificate of the other end, or one of the same name does that
+    /// has another key.
+    pub fn is_unknown_issuer(&self) -> bool {
+        matches!(self.certificate, Some(CertificateError::UnknownIssuer | CertificateError::BadSignature))
+    }
+
+    /// Why the SVID of the other end is refused, where that is it.
+    pub fn svid(&self) -> Option<&SvidError> {
+        match &self.certificate {
+            Some(CertificateError::Other(other)) => other.0.downcast_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -160,16 +180,45 @@ impl Client {
 
 fn broken(error: reqwest::Error) -> FetchError {
     let error = error.without_url();
-    // reqwest's own text leaves out why a certificate was refused.
-    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-    let reason = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    if let Some(refused) = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        return refused_by_tls(refused);
+    }
+    // reqwest's own text says only at what it was.
+    let reason = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let kind = match () {
-        () if reason.contains("certificate") => Failure::Certificate,
         () if error.is_timeout() => return FetchError::new(Failure::Unreachable, "no answer in time"),
         () if error.is_connect() => Failure::Unreachable,
         () => Failure::Answer,
     };
     FetchError::new(kind, reason)
+}
+
+/// The causes of an error, those in an [`io::Error`] included, which itself names only theirs.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause: &&'a (dyn Error + 'static)| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| cause.source())
+    })
+}
+
+fn refused_by_tls(error: &rustls::Error) -> FetchError {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return FetchError::new(Failure::Unreachable, format!("the TLS handshake failed: {error}"));
+    };
+    let reason = match certificate {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "no authority that is trusted stands behind the certificate shown".to_owned()
+        }
+        CertificateError::Other(other) => with_causes(&*other.0),
+        // Texts for people, except for what is a word.
+        other => format!("the certificate shown is refused: {other}"),
+    };
+    FetchError { reason, kind: Failure::Certificate, certificate: Some(certificate.clone()) }
+}
+
+/// The text of an error, and those of what caused it.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

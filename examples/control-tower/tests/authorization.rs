@@ -386,6 +386,13 @@ async fn what_belongs_to_one_role_or_tenant_is_of_no_use_to_another() {
         let answer = tower.call("GET", &format!("/{path}"), None, None).await;
         assert_eq!(answer.refused(404), "no signing key is published here", "{path}");
     }
+    // One without an authority says the same as one that is not there.
+    let bundles =
+        ["/other/spiffe-bundle", "/v1/get-spiffe-bundle?tenant=other", "/v1/get-spiffe-bundle?tenant=default"];
+    for path in bundles {
+        let answer = tower.call("GET", path, None, None).await;
+        assert_eq!(answer.refused(404), "no bundle is published here", "{path}");
+    }
 }
 
 #[tokio::test]

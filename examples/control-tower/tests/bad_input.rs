@@ -204,6 +204,7 @@ async fn values_out_of_range() {
         ("subject-country", json!(["DE"])),
         ("subject-organization", json!("x".repeat(65))),
         ("subject-organizational-unit", json!("")),
+        ("subject-organization", json!("  ")),
         ("subject-locality", json!("x".repeat(129))),
         ("subject-province", json!("a\0b")),
         ("subject-common-name", json!("a\nSubject: CN=b")),

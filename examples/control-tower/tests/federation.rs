@@ -333,9 +333,37 @@ async fn redirects_hold_for_one_fetch_and_go_to_https_alone() {
     for bad in ["http://localhost:1/", "https://user@localhost/", &source.url] {
         source.answer(Answer::Redirect(bad.to_owned()));
         tower.pass(Duration::minutes(5)).await;
-        assert_ne!(state(&tower).await["last-error"], Value::Null, "{bad}");
+        let error = state(&tower).await["last-error"]["reason"].clone();
+        let error = error.as_str().unwrap();
+        assert!(error.starts_with(&format!("`{}`: ", source.url)) && error.ends_with(&format!(": `{bad}`")), "{error}");
     }
     log_in(&tower, &issuer).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_nobody_vouches_for_is_said_with_the_field_to_set() {
+    let (source, other) = (Source::start(Answer::Status(503)).await, Source::start(Answer::Status(503)).await);
+    let (tower, admin) = tower(&source, json!({"bundle-endpoint-ca-pem": other.ca})).await;
+    tower.pass(Duration::SECOND).await;
+    let expected = format!(
+        "`{}`: no authority that is trusted stands behind the certificate shown; name those of the host as \
+         `bundle-endpoint-ca-pem`, or is `bundle-endpoint-profile` wrong?",
+        source.url
+    );
+    assert_eq!(state(&tower).await["last-error"]["reason"], expected);
+
+    let login = json!({
+        "name": "peer", "trust-domain": "peer.example", "jwks-uri": source.url, "jwks-ca-pem": other.ca,
+        "spiffe-id-patterns": [{"pattern": "spiffe://peer.example/**"}],
+    });
+    tower.call("PUT", LOGIN, Some(&admin), Some(login)).await.ok();
+    log_in(&tower, &Issuer::new("k1")).await.refused(401);
+    let records = tower.audit(&admin).await;
+    let refused = records.iter().rfind(|record| record["event"] == "spiffe-login").unwrap();
+    assert_eq!(
+        refused["detail"]["why"],
+        "no keys: no authority that is trusted stands behind the certificate shown; name those of the host as `jwks-ca-pem`"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -379,8 +379,12 @@ async fn mistakes_in_the_document_are_named() {
         (json!({"jwks-uri": "https://peer.example/k", "jwks-request-timeout": "1m"}), "at most `20s` is allowed"),
         (json!({"jwks": {"keys": 7}}), "`jwks`: "),
         (json!({"jwks": ec}), "`jwks`: has no key that verifies JWT-SVIDs"),
-        (json!({"allowed-algorithms": ["EdDSA"]}), "`allowed-algorithms`"),
+        (
+            json!({"allowed-algorithms": ["EdDSA"]}),
+            "`EdDSA` is no algorithm of JWT-SVIDs: give one of `RS256`, `RS384`, `RS512`",
+        ),
         (json!({"allowed-algorithms": ["none"]}), "`allowed-algorithms[0]`"),
+        (json!({"allowed-algorithms": ["HS256"]}), "`ES256`, `ES384`, `ES512`, `PS256`, `PS384`, `PS512`"),
         (json!({"allowed-clock-skew": "2m"}), "`allowed-clock-skew`"),
         (json!({"allowed-audiences": [""]}), "`allowed-audiences[0]`"),
         (json!({"spiffe-id-patterns": [{"pattern": "spiffe://other.example/a"}]}), "`spiffe-id-patterns[0].pattern`"),

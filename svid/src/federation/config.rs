@@ -131,8 +131,10 @@ pub enum ConfigError {
     #[error("`bootstrap-bundle` is no bundle: give a SPIFFE bundle, or certificates in PEM")]
     Bootstrap(#[source] bundle::Error),
     /// The times of fetching contradict themselves.
-    #[error("`refresh-interval` and `max-age` contradict each other: let several fetches fit into the maximum age")]
-    Times(#[source] RefreshError),
+    #[error(
+        "`refresh-interval` and `max-age` contradict each other ({0}): let several fetches fit into the maximum age"
+    )]
+    Times(RefreshError),
 }
 
 impl ConfigError {

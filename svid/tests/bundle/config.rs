@@ -136,7 +136,7 @@ fn contradictions_name_the_field_and_the_remedy() {
         (
             with(with(web(), "refresh-interval", "2h"), "max-age", "1h"),
             "max-age",
-            "`refresh-interval` and `max-age` contradict each other: let several fetches fit into the maximum age",
+            "`refresh-interval` and `max-age` contradict each other (the shortest interval of 2h is longer than half of the maximum age of 30m): let several fetches fit into the maximum age",
         ),
     ] {
         let error = parse(&document).validate().unwrap_err();

@@ -6,14 +6,14 @@ use keyward_spiffe_id::SpiffeId;
 use keyward_svid::{
     federation::{Anchors, Authentication, Fetch},
     pki_types::UnixTime,
-    tls::{Peers, SvidSource, client_config},
-    x509::X509Bundle,
+    tls::{Error as TlsError, Peers, SvidSource, client_config},
+    x509::{Error as X509Error, X509Bundle},
 };
 use rustls::{ClientConfig, crypto::aws_lc_rs, time_provider::TimeProvider};
 
 use crate::{
     clock::Clock,
-    outbound::{Client, Redirects, Trust},
+    outbound::{Client, FetchError, Redirects, Trust},
 };
 
 /// The longest bundle that is read.
@@ -51,17 +51,56 @@ pub async fn fetch(
     let client = Client::new(&trust, Redirects::None, timeout).map_err(|error| error.to_string())?;
     let follow = async {
         loop {
-            let answer = client.get(fetch.url.as_str(), LIMIT).await.map_err(|error| error.to_string())?;
+            let answer = client.get(fetch.url.as_str(), LIMIT).await;
+            let answer = answer.map_err(|error| explained(&error, &fetch.authentication))?;
             match answer.status.as_u16() {
                 200 => return Ok(answer.body),
                 status @ 300..=399 => {
-                    fetch.redirected(status, answer.location.as_deref()).map_err(|error| error.to_string())?;
+                    let location = answer.location.as_deref();
+                    fetch.redirected(status, location).map_err(|error| match location {
+                        Some(location) => format!("{error}: `{}`", excerpt(location)),
+                        None => error.to_string(),
+                    })?;
                 }
                 _ => return Err(format!("the answer is {}", answer.status)),
             }
         }
     };
-    tokio::time::timeout(timeout, follow).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+    let outcome = tokio::time::timeout(timeout, follow).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+    outcome.map_err(|reason| format!("`{}`: {reason}", fetch.url))
+}
+
+/// Why there is no answer, and which field of the document to look at.
+fn explained(error: &FetchError, authentication: &Authentication) -> String {
+    let Authentication::Spiffe { endpoint_id, anchors } = authentication else {
+        let remedy = "; name those of the host as `bundle-endpoint-ca-pem`, or is `bundle-endpoint-profile` wrong?";
+        return format!("{error}{}", if error.is_unknown_issuer() { remedy } else { "" });
+    };
+    match (error.svid(), anchors) {
+        (Some(TlsError::NotAllowed { id }), _) => {
+            format!("the endpoint shows `{id}`, not `endpoint-spiffe-id`, which is `{endpoint_id}`")
+        }
+        (Some(TlsError::Svid(X509Error::UnknownAuthority { .. } | X509Error::Signature)), Anchors::Bundle(_)) => {
+            "no authority of the bundle held (or of `bootstrap-bundle`) signed the endpoint's certificate: give the peer's \
+             present bundle as `bootstrap-bundle`"
+                .to_owned()
+        }
+        (Some(TlsError::Svid(X509Error::UnknownAuthority { trust_domain })), _) => format!(
+            "no authority of the bundle of `{trust_domain}` signed the endpoint's certificate: how is `federation/{trust_domain}`?"
+        ),
+        (Some(TlsError::Svid(X509Error::UriCount { found: 0 })), _) => {
+            "the endpoint shows a certificate without a SPIFFE ID: is `bundle-endpoint-profile` right?".to_owned()
+        }
+        (Some(TlsError::Svid(X509Error::NoBundle { trust_domain })), _) => format!(
+            "the endpoint shows an SVID of `{trust_domain}`, and `endpoint-spiffe-id` is `{endpoint_id}`: one of them is wrong"
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// Of what others say, so much.
+fn excerpt(text: &str) -> String {
+    text.chars().take(200).flat_map(char::escape_debug).collect()
 }
 
 /// A TLS client for which the other end is who it must be when it has an SVID with this ID that the bundle verifies now.

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::HeaderMap};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use serde_json::json;
 
 use super::{
     body::JsonBody,
-    error::Answer,
-    oidc::{TenantQuery, cached, nothing_yet},
+    error::{Answer, ApiError},
+    oidc::{TenantQuery, cached},
     params::{Path, Query},
 };
 use crate::{
@@ -38,9 +41,14 @@ pub async fn get_spiffe_bundle(
     headers: HeaderMap,
     JsonBody(body): JsonBody<Option<TenantQuery>>,
 ) -> Answer {
-    let tenant = query.or(body).find(&app).await?;
+    let tenant = query.or(body).find(&app, nothing_yet).await?;
     let published = published(&app, &tenant.value, app.clock.now()).await?;
     let PublishedBundle { bundle, max_age, .. } =
         published.filter(|published| published.has_authorities).ok_or_else(nothing_yet)?;
     Ok(cached(json!({ "cert": bundle.to_pem() }).to_string(), max_age, &headers))
+}
+
+/// One answer for an unknown tenant and for one without keys.
+fn nothing_yet() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "no bundle is published here")
 }

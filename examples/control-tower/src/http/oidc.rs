@@ -66,8 +66,8 @@ impl TenantQuery {
         Self { tenant: self.tenant.or(other.unwrap_or_default().tenant) }
     }
 
-    /// The tenant, by default `default`.
-    pub(super) async fn find(self, app: &App) -> Answer<Stored<Arc<Tenant>>> {
+    /// The tenant, by default `default`; `nothing_yet` is the answer where there is none.
+    pub(super) async fn find(self, app: &App, nothing_yet: fn() -> ApiError) -> Answer<Stored<Arc<Tenant>>> {
         let tenant = self.tenant.as_deref().unwrap_or(tenant::DEFAULT);
         Tenant::find(&app.db, tenant).await?.ok_or_else(nothing_yet)
     }
@@ -83,7 +83,7 @@ pub async fn get_spiffe_jwks(
     headers: HeaderMap,
     JsonBody(body): JsonBody<Option<TenantQuery>>,
 ) -> Answer {
-    let tenant = query.or(body).find(&app).await?;
+    let tenant = query.or(body).find(&app, nothing_yet).await?;
     let identity = Identity::load(&app.db, &tenant.value.id).await?;
     let (set, max_age) = identity.key_set(app.clock.now())?.ok_or_else(nothing_yet)?;
     let set = serde_json::to_value(&set).map_err(ApiError::internal)?;
@@ -96,7 +96,7 @@ async fn of(app: &App, tenant: &str) -> Answer<Identity> {
 }
 
 /// One answer for an unknown tenant and for one without keys.
-pub(super) fn nothing_yet() -> ApiError {
+fn nothing_yet() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no signing key is published here")
 }
 

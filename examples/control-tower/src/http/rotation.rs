@@ -1,7 +1,7 @@
 //! Rotations on request, of keys and of authorities: what they are asked for, and what they answer.
 
 use axum::{Json, response::IntoResponse as _};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -12,7 +12,12 @@ use crate::rings::{Kept, Rotated, Rotation};
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RotateBody {
+    #[serde(deserialize_with = "compromised")]
     compromised: bool,
+}
+
+fn compromised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    bool::deserialize(deserializer).map_err(|_| de::Error::custom("`compromised` is `true` or `false`"))
 }
 
 impl RotateBody {

@@ -7,7 +7,7 @@ use keyward_config_values::{Duration, Name};
 use keyward_keys::Algorithm;
 use keyward_spiffe_id::TrustDomain;
 use keyward_svid::{HttpsUrl, JwkSet, KeyUse, Verifier, VerifyOptions, bundle::Bundle};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::{documents, outbound};
@@ -58,7 +58,7 @@ pub struct SpiffeLoginConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_cache_max_age: Option<Duration>,
     /// The algorithms of JWT-SVIDs; all nine of the standard where nothing is said.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "algorithms", skip_serializing_if = "Vec::is_empty")]
     pub allowed_algorithms: Vec<Algorithm>,
     /// How far the clock of the issuer may differ, at most a minute; not at all where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,6 +230,27 @@ impl SpiffeLoginConfig {
         }
         Ok(())
     }
+}
+
+/// An algorithm that the standard allows for JWT-SVIDs (JWT-SVID §2.1).
+struct Allowed(Algorithm);
+
+impl<'de> Deserialize<'de> for Allowed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let all = VerifyOptions::default().algorithms;
+        let found = name.parse().ok().filter(|algorithm| all.contains(algorithm));
+        found.map(Self).ok_or_else(|| {
+            let all: Vec<String> = all.iter().map(|algorithm| format!("`{algorithm}`")).collect();
+            let name: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+            de::Error::custom(format!("`{name}` is no algorithm of JWT-SVIDs: give one of {}", all.join(", ")))
+        })
+    }
+}
+
+fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorithm>, D::Error> {
+    let all = Vec::<Allowed>::deserialize(deserializer)?;
+    Ok(all.into_iter().map(|Allowed(algorithm)| algorithm).collect())
 }
 
 /// A document with keys of JWT-SVIDs: as OIDC publishes them (`use` is `sig` or absent) or, where there are such, as a SPIFFE

@@ -142,7 +142,11 @@ impl Source {
 
     async fn fetch(&self, ticket: Ticket, clock: &Clock) {
         let fetched = self.client.document(&self.config.url, LIMIT).await;
-        let read = fetched.map_err(|error: FetchError| error.to_string()).and_then(|body| key_set(&body));
+        let explained = |error: FetchError| match error.is_unknown_issuer() {
+            true => format!("{error}; name those of the host as `jwks-ca-pem`"),
+            false => error.to_string(),
+        };
+        let read = fetched.map_err(explained).and_then(|body| key_set(&body));
         let now = clock.now();
         let _was_waited_for = match read {
             Ok(set) => self.with(|keys| keys.succeeded(ticket, Arc::new(self.bundle(set)), None, now)),

@@ -76,6 +76,8 @@ impl fmt::Display for SubjectField {
 pub enum SubjectProblem {
     /// It is empty; a field that is not wanted is left out.
     Empty,
+    /// It has nothing but blanks.
+    Blank,
     /// It is no country code.
     NotTwoLetters,
     /// It is too long.
@@ -93,6 +95,7 @@ impl fmt::Display for SubjectProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("is empty: leave it out"),
+            Self::Blank => f.write_str("is nothing but blanks: leave it out"),
             Self::NotTwoLetters => f.write_str("is not a country code of two letters, such as `DE`"),
             Self::TooLong { length, limit } => write!(f, "has {length} characters, but at most {limit} are allowed"),
             Self::ControlCharacter => f.write_str("has a control character"),
@@ -216,6 +219,9 @@ fn check(field: SubjectField, value: &str) -> Result<String, SubjectProblem> {
     if length > limit {
         return Err(SubjectProblem::TooLong { length, limit });
     }
+    if value.trim().is_empty() {
+        return Err(SubjectProblem::Blank);
+    }
     if value.chars().any(char::is_control) {
         return Err(SubjectProblem::ControlCharacter);
     }
@@ -258,6 +264,7 @@ mod tests {
                 format!("`{field}` has {} characters, but at most {most} are allowed", most + 1)
             );
             assert_eq!(refused(field, ""), format!("`{field}` is empty: leave it out"));
+            assert_eq!(refused(field, " \u{2003} "), format!("`{field}` is nothing but blanks: leave it out"));
             assert_eq!(refused(field, "a\0b"), format!("`{field}` has a control character"));
         }
     }
