@@ -22,7 +22,8 @@ use crate::{
         error::{Answer, ApiError},
     },
     identity::Identity,
-    inbound, layout,
+    inbound::{self, KeysFrom, SpiffeLoginConfig},
+    layout,
     store::{Guard, Write, snapshot},
 };
 
@@ -278,6 +279,7 @@ async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revisio
         .collect();
     // The change is made: a store that fails at this moment costs warnings, not the answer.
     warnings.extend(relying_parties(app, caller, plan).await.unwrap_or_default());
+    warnings.extend(logins(app, caller, plan).await.unwrap_or_default());
     let documents = plan
         .outcomes()
         .iter()
@@ -322,6 +324,42 @@ async fn relying_parties(app: &App, caller: &Caller, plan: &Plan) -> Answer<Vec<
     }
     Ok(warnings)
 }
+
+/// Which logins by SVID of the change let nobody in.
+async fn logins(app: &App, caller: &Caller, plan: &Plan) -> Answer<Vec<Value>> {
+    let tenant = caller.tenant();
+    let mut warnings = Vec::new();
+    for outcome in plan.outcomes() {
+        let path = outcome.path();
+        let document = outcome.change().after().filter(|_| name_in(path, inbound::COLLECTION).is_some());
+        let Some(login) = document.and_then(|document| document.to::<SpiffeLoginConfig>().ok()) else { continue };
+        let mut warn = |field: &str, warning: String| {
+            warnings.push(json!({"path": path.as_str(), "field": field, "warning": warning}));
+        };
+        if login.spiffe_id_patterns.is_empty() {
+            warn("spiffe-id-patterns", "there is none, so nobody can log in by it".to_owned());
+        }
+        let trust_domain = &login.trust_domain;
+        let federation = format!("{}/{trust_domain}", federation::COLLECTION);
+        // In the same change, or from before.
+        let changed = plan.outcomes().iter().find(|outcome| outcome.path().as_str() == federation);
+        let is_known = match changed {
+            Some(outcome) => outcome.change().after().is_some(),
+            None => federation::partner(app, tenant, trust_domain).await?.is_some(),
+        };
+        if matches!(login.source(), KeysFrom::TrustDomain)
+            && !is_known
+            && federation::own_trust_domain(app, tenant).await?.as_ref() != Some(trust_domain)
+        {
+            warn(
+                "trust-domain",
+                format!("nothing verifies its SVIDs: add `{federation}`, `jwks-uri`, `jwks` or `bundle`"),
+            );
+        }
+    }
+    Ok(warnings)
+}
+
 /// The name of a document in a collection.
 fn name_in(path: &Path, collection: &str) -> Option<Name> {
     path.as_str().strip_prefix(collection)?.strip_prefix('/')?.parse().ok()

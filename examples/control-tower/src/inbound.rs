@@ -3,6 +3,7 @@
 mod config;
 mod issuers;
 mod keys;
+mod state;
 mod verify;
 
 pub use self::{

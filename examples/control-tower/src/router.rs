@@ -98,6 +98,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/check-issuer", Policy, "Reads discovery and keys as a cloud would, and says who would accept them.", post(spiffe::check_issuer)),
         route("GET", "/v1/state/system/ca/{name}", Policy, "An authority's versions with phases, certificates and the time of every transition.", get(authority::state)),
         route("POST", "/v1/state/system/ca/{name}/rotate", Policy, "Adds a version to an authority; with `compromised` it replaces the active one at once.", post(authority::rotate)),
+        route("GET", "/v1/state/strongbox/authentication/spiffe/{name}", Policy, "What can log in with an SVID now: whether there are keys, how old they are, and the last failure.", get(spiffe_login::state)),
         // Federation.
         route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
         route("GET", "/v1/state/federation/{name}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),

@@ -96,6 +96,9 @@ async fn a_bundle_is_fetched_when_it_asks_to_be_and_verifies() {
     assert_eq!(found["state"], "current");
     assert_eq!((&found["sequence"], &found["profile"]), (&json!(1), &json!("https_web")));
     assert_eq!(found["next-fetch"], "2026-03-01T00:05:01Z");
+    let login = tower.get("/v1/state/strongbox/authentication/spiffe/peer", &admin).await.ok();
+    assert_eq!((&login["keys-from"], &login["accepts"]), (&json!("federation"), &json!(["jwt-svid"])));
+    assert_eq!((&login["age"], &login["next-fetch"]), (&found["age"], &found["next-fetch"]));
     assert_eq!(source.requests(), 1);
     // Not before it is due, whatever is published.
     publish(&source, &[&old, &new], 2);

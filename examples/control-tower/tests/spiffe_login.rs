@@ -12,6 +12,7 @@ use support::{Reply, START, Tower, WALK};
 use time::Duration;
 
 const PEER: &str = "/v1/config/strongbox/authentication/spiffe/peer";
+const STATE: &str = "/v1/state/strongbox/authentication/spiffe/peer";
 const AUDIENCE: &str = "https://tower.example";
 const REFUSED: &str = "the SVID is not accepted here";
 
@@ -151,14 +152,32 @@ async fn the_tenants_own_svids_log_in_too() {
         "allowed-audiences": ["sts.amazonaws.com"],
         "spiffe-id-patterns": [{"pattern": "spiffe://tower.example/approle/*"}],
     });
-    tower.call("PUT", PEER, Some(&admin), Some(own.clone())).await.ok();
+    let answer = tower.call("PUT", PEER, Some(&admin), Some(own.clone())).await.ok();
+    assert_eq!(answer["warnings"], json!([]));
+    let state = tower.get(STATE, &admin).await.ok();
+    assert_eq!((&state["keys-from"], &state["accepts"]), (&json!("own-trust-domain"), &json!(["jwt-svid"])));
+    assert_eq!((&state["trust-domain"], &state["spiffe-id-patterns"]), (&json!("tower.example"), &json!(1)));
+    let missing = STATE.replace("peer", "other");
+    tower.get(&missing, &admin).await.refused(404);
+    tower.get(&STATE.replace("peer", "..a"), &admin).await.refused(404);
     let answer = log_in(&tower, &svid).await.ok();
     assert_eq!(answer["spiffe-id"], "spiffe://tower.example/approle/payments");
     // A trust domain that nothing is known of.
     let mut unknown = own;
     unknown["trust-domain"] = json!("unknown.example");
     unknown["spiffe-id-patterns"] = json!([]);
-    tower.call("PUT", PEER, Some(&admin), Some(unknown)).await.ok();
+    let answer = tower.call("PUT", PEER, Some(&admin), Some(unknown.clone())).await.ok();
+    let warnings: Vec<_> =
+        answer["warnings"].as_array().unwrap().iter().map(|one| (&one["field"], &one["warning"])).collect();
+    let nobody = json!("there is none, so nobody can log in by it");
+    let nothing = "nothing verifies its SVIDs: add `federation/unknown.example`, `jwks-uri`, `jwks` or `bundle`";
+    assert_eq!(warnings, [(&json!("spiffe-id-patterns"), &nobody), (&json!("trust-domain"), &json!(nothing))]);
+    let state = tower.get(STATE, &admin).await.ok();
+    assert_eq!(
+        (&state["keys-from"], &state["has-keys"], &state["accepts"]),
+        (&json!("nowhere"), &json!(false), &json!([]))
+    );
+    assert!(state["problem"].as_str().unwrap().contains("nor one that it federates with"), "{state}");
     log_in(&tower, &svid).await.refused(401);
     let (code, detail) = reason(&tower).await;
     assert_eq!(code, "no-keys");
@@ -186,6 +205,9 @@ async fn keys_are_fetched_once_kept_and_fetched_again_in_time() {
     let first = Issuer::new("k1");
     let source = Source::start(Answer::Json(Issuer::jwks(&[&first]).to_string())).await;
     let (tower, _) = fetching(&source, json!({})).await;
+    let admin = tower.administrator().await;
+    let state = tower.get(STATE, &admin).await.ok();
+    assert_eq!((&state["keys-from"], &state["has-keys"]), (&json!("jwks-uri"), &json!(false)));
     assert_eq!(source.requests(), 0, "not before somebody logs in");
     let token = tower.token(&first);
     let logins = (0..8).map(|_| log_in(&tower, &token));
@@ -193,6 +215,10 @@ async fn keys_are_fetched_once_kept_and_fetched_again_in_time() {
         answer.ok();
     }
     assert_eq!(source.requests(), 1, "one for all that wait");
+    let state = tower.get(STATE, &admin).await.ok();
+    assert_eq!((&state["has-keys"], &state["accepts"]), (&json!(true), &json!(["jwt-svid"])));
+    assert_eq!((&state["age"], &state["next-fetch"]), (&json!(0), &json!("2026-03-01T00:05:00Z")));
+    assert_eq!(state.get("last-error"), None);
     tower.pass(Duration::minutes(5) - Duration::SECOND).await;
     log_in(&tower, &tower.token(&first)).await.ok();
     assert_eq!(source.requests(), 1);
@@ -256,6 +282,10 @@ async fn a_source_that_is_down_is_bridged_until_the_keys_are_too_old() {
     let (code, detail) = reason(&tower).await;
     assert_eq!(code, "no-keys");
     assert!(detail.contains("more than 1048576 bytes"), "{detail}");
+    let admin = tower.administrator().await;
+    let state = tower.get(STATE, &admin).await.ok();
+    assert_eq!((&state["has-keys"], &state["accepts"]), (&json!(false), &json!([])));
+    assert!(state["last-error"]["reason"].as_str().unwrap().contains("more than 1048576 bytes"), "{state}");
     source.publish(&[&issuer]);
     tower.pass(Duration::minutes(1)).await;
     log_in(&tower, &tower.token(&issuer)).await.ok();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{SPIFFE_LOGIN_REFUSED, TokenRecord, TokenView, spiffe_login};
 use keyward_config_values::Name;
 use serde::Deserialize;
@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{
     body::JsonBody,
+    caller::Caller,
     error::{Answer, ApiError},
+    params::Path,
     peer::Peer,
     token,
 };
@@ -108,4 +110,15 @@ pub async fn log_in(
         }
     }
     Err(ApiError::unavailable("the configuration of this login is being changed all the time; try again"))
+}
+
+/// `GET /v1/state/strongbox/authentication/spiffe/<name>`. Nothing is fetched for it.
+///
+/// # Errors
+/// 404.
+pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let missing = || ApiError::not_found(format_args!("the login by SVID `{name}`"));
+    let parsed: Name = name.parse().map_err(|_| missing())?;
+    let inbound = Inbound::load(&app, caller.tenant(), &parsed).await?.ok_or_else(missing)?;
+    Ok(Json(inbound.state(&app).await?).into_response())
 }

@@ -14,7 +14,10 @@ use keyward_svid::{
 };
 use time::OffsetDateTime;
 
-use super::config::{SpiffeLoginConfig, key_set};
+use super::{
+    config::{SpiffeLoginConfig, key_set},
+    state::Fetching,
+};
 use crate::{
     clock::Clock,
     outbound::{Client, FetchError, Redirects, Trust},
@@ -159,6 +162,14 @@ impl Source {
                 self.with(|keys| keys.failed(ticket, reason, now))
             }
         };
+    }
+
+    /// How many keys there are, and how fetching them goes. None are fetched for it.
+    pub(super) fn state(&self, now: OffsetDateTime) -> (usize, Fetching) {
+        self.with(|keys| {
+            let count = keys.current(now).map_or(0, |bundle| bundle.keys().keys().len());
+            (count, Fetching::new(keys.age(now), keys.fetched_at(), keys.next_poll(now), keys.last_error()))
+        })
     }
 
     fn bundle(&self, set: JwkSet) -> JwtBundle {

@@ -13,7 +13,7 @@ use keyward_svid::{
 };
 use rustls::pki_types::CertificateDer;
 
-use super::{COLLECTION, KeysFrom, SpiffeLoginConfig};
+use super::{COLLECTION, KeysFrom, SpiffeLoginConfig, keys::Source};
 use crate::{
     app::App,
     db::{DbError, Stored},
@@ -135,8 +135,7 @@ impl Inbound {
         }
         let (keys, source) = match (config.source(), keys) {
             (KeysFrom::Uri(url), _) => {
-                let instance = self.auth.value.instance();
-                let source = app.inbound_keys.source(&self.tenant, config, url.as_str(), instance, app.clock.now());
+                let source = self.source(app, url.as_str());
                 let fetched = match &source {
                     Ok(source) => source.keys(&app.clock).await,
                     Err(problem) => Err(problem.clone()),
@@ -171,6 +170,25 @@ impl Inbound {
             self.ask_for_newer_bundle(app);
         }
         Ok(verified.map(|svid| svid.id().clone()).map_err(|error| Refusal::new("svid-refused", error)))
+    }
+
+    /// The keys that are fetched from `url`.
+    pub(super) fn source(&self, app: &App, url: &str) -> Result<Arc<Source>, String> {
+        let instance = self.auth.value.instance();
+        app.inbound_keys.source(&self.tenant, self.config(), url, instance, app.clock.now())
+    }
+
+    pub(super) fn tenant(&self) -> &Name {
+        &self.tenant
+    }
+
+    pub(super) fn config(&self) -> &SpiffeLoginConfig {
+        &self.document.value.config
+    }
+
+    /// The keys in the document, where it has a key set.
+    pub(super) fn static_keys(&self) -> Option<&JwtBundle> {
+        self.document.value.keys.as_deref()
     }
 
     /// Perhaps the other trust domain has a new key.
