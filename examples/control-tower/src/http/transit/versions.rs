@@ -19,7 +19,7 @@ use super::{
     },
     named,
 };
-use crate::{app::App, audit::AuditRecord, rings};
+use crate::{app::App, audit::AuditRecord, db::Stored, rings};
 
 /// What is not given becomes what it is at first: the first version, and none.
 #[derive(Deserialize)]
@@ -40,13 +40,26 @@ pub async fn set_lowest(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<LowestBody>,
 ) -> Answer {
-    let (decryption, encryption) = (body.min_decryption_version, body.min_encryption_version);
     let stored = named(&app, &caller, &name).await?;
+    commit_lowest(&app, &caller, stored, body.min_decryption_version, body.min_encryption_version).await?;
+    view(&app, &caller, &name).await
+}
+
+/// Sets the lowest versions of a key, on record.
+///
+/// # Errors
+/// Those of the ring and of the store.
+pub async fn commit_lowest(
+    app: &App,
+    caller: &Caller,
+    stored: Stored<Arc<Ring>>,
+    decryption: u32,
+    encryption: Option<u32>,
+) -> Answer<()> {
     let audit = caller.actor().did("key-lowest-versions", app.clock.now());
     let audit = audit.with("min-decryption-version", decryption).with("min-encryption-version", encryption);
     let change = move |ring: &mut Ring, now| ring.set_lowest_versions(decryption, encryption, now).map(drop);
-    rings::change(&app, caller.tenant(), stored, audit, change).await?;
-    view(&app, &caller, &name).await
+    rings::change(app, caller.tenant(), stored, audit, change).await
 }
 
 /// Up to where versions go.
@@ -66,11 +79,18 @@ pub async fn trim(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<TrimBody>,
 ) -> Answer {
-    let version = body.min_available_version;
     let stored = named(&app, &caller, &name).await?;
-    let audit = caller.actor().did("key-trim", app.clock.now()).with("min-available-version", version);
-    rings::change(&app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await?;
+    commit_trim(&app, &caller, stored, body.min_available_version).await?;
     view(&app, &caller, &name).await
+}
+
+/// Destroys the versions of a key below one, on record.
+///
+/// # Errors
+/// Those of the ring and of the store.
+pub async fn commit_trim(app: &App, caller: &Caller, stored: Stored<Arc<Ring>>, version: u32) -> Answer<()> {
+    let audit = caller.actor().did("key-trim", app.clock.now()).with("min-available-version", version);
+    rings::change(app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await
 }
 
 /// A key from elsewhere.

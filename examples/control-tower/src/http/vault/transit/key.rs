@@ -16,7 +16,7 @@ use super::{
             caller::Caller,
             error::{Answer, ApiError},
             params::Path,
-            transit::named,
+            transit::{named, versions},
         },
         List, answer,
     },
@@ -156,12 +156,11 @@ pub async fn configure(
     let decryption = decryption.map_or(stored.value.min_decryption_version(), |version| version.max(1));
     let encryption =
         encryption.map_or(stored.value.min_encryption_version(), |version| (version > 0).then_some(version));
-    let lowest = move |ring: &mut Ring, now| ring.set_lowest_versions(decryption, encryption, now).map(drop);
     let is_same =
         (decryption, encryption) == (stored.value.min_decryption_version(), stored.value.min_encryption_version());
     if !is_same {
         // Before anything is stored.
-        lowest(&mut Ring::clone(&stored.value), app.clock.now())?;
+        Ring::clone(&stored.value).set_lowest_versions(decryption, encryption, app.clock.now())?;
     }
     let flags = [
         ("deletion-allowed", body.deletion_allowed),
@@ -175,9 +174,7 @@ pub async fn configure(
     }
     if !is_same {
         let stored = super::used(&app, &caller, &name).await?;
-        let audit = caller.actor().did("key-lowest-versions", app.clock.now());
-        let audit = audit.with("min-decryption-version", decryption).with("min-encryption-version", encryption);
-        rings::change(&app, caller.tenant(), stored, audit, lowest).await?;
+        versions::commit_lowest(&app, &caller, stored, decryption, encryption).await?;
     }
     shown(&app, &caller, &name).await
 }
@@ -208,8 +205,7 @@ pub async fn trim(
         let message = "`min_available_version` must be from 1 to the lower of `min_encryption_version` and `min_decryption_version`";
         return Err(ApiError::invalid(message));
     }
-    let audit = caller.actor().did("key-trim", app.clock.now()).with("min-available-version", version);
-    rings::change(&app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await?;
+    versions::commit_trim(&app, &caller, stored, version).await?;
     shown(&app, &caller, &name).await
 }
 
