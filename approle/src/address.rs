@@ -12,6 +12,12 @@ pub(crate) fn allowed(ranges: &[Cidr], source: IpAddr) -> bool {
     ranges.is_empty() || ranges.iter().any(|range| range.contains(source))
 }
 
+/// Whether every address of `range` is inside one of `ranges`; no ranges bind nothing.
+pub(crate) fn inside(ranges: &[Cidr], range: &Cidr) -> bool {
+    let contains = |outer: &Cidr| outer.prefix_len() <= range.prefix_len() && outer.contains(range.network());
+    ranges.is_empty() || ranges.iter().any(contains)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -19,6 +25,25 @@ mod tests {
     fn check(ranges: &[&str], source: &str) -> bool {
         let ranges: Vec<Cidr> = ranges.iter().map(|range| range.parse().unwrap()).collect();
         allowed(&ranges, source.parse().unwrap())
+    }
+
+    #[test]
+    fn ranges_inside_ranges() {
+        let ranges: Vec<Cidr> = ["10.0.0.0/8", "2001:db8::/32"].iter().map(|range| range.parse().unwrap()).collect();
+        for (range, expected) in [
+            ("10.0.0.0/8", true),
+            ("10.1.0.0/16", true),
+            ("10.1.2.3/32", true),
+            ("0.0.0.0/0", false),
+            ("10.0.0.0/7", false),
+            ("11.0.0.0/8", false),
+            ("2001:db8:1::/48", true),
+            ("::/0", false),
+        ] {
+            let range = range.parse().unwrap();
+            assert_eq!(inside(&ranges, &range), expected, "{range}");
+            assert!(inside(&[], &range));
+        }
     }
 
     #[test]

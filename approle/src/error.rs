@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use keyward_config_values::{Duration, ErrorKind, Name};
+use keyward_config_values::{Cidr, Duration, ErrorKind, Name};
 
 use crate::policy::PatternProblem;
 
@@ -195,6 +195,14 @@ pub enum Problem {
         /// The policy.
         policy: Name,
     },
+    /// A range is not inside those that are allowed.
+    #[error("names `{range}`, which is not inside {of}")]
+    Outside {
+        /// The range.
+        range: Cidr,
+        /// Where the allowed ones are.
+        of: Limit,
+    },
     /// A list has too few or too many entries.
     #[error("has {found} entries, {minimum} to {maximum} are allowed")]
     Entries {
@@ -245,8 +253,8 @@ pub enum Problem {
         /// The other field.
         other: &'static str,
     },
-    /// The names and ranges that a batch token would carry are too long together.
-    #[error("would put {found} bytes of policies and ranges into each token, at most {maximum} are allowed")]
+    /// The names, ranges and metadata that a batch token would carry are too long together.
+    #[error("would put {found} bytes of policies, ranges and metadata into each token, at most {maximum} are allowed")]
     TooMuchForBatch {
         /// Their length.
         found: usize,

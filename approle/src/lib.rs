@@ -57,6 +57,7 @@ mod hex;
 mod instant;
 mod limits;
 mod login;
+mod metadata;
 mod pepper;
 mod policy;
 mod reason;

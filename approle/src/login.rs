@@ -140,8 +140,13 @@ pub fn login(
         }
     }
     let used = record.and_then(|record| record.used_once(now));
+    let mut parameters = TokenParameters::for_role(role, source);
+    if let Some(record) = record {
+        parameters.metadata.clone_from(record.metadata());
+        parameters.own_cidrs = record.token_bound_cidrs().to_vec();
+    }
     LoginDecision::Granted(Box::new(Grant {
-        parameters: TokenParameters::for_role(role, source),
+        parameters,
         record: used.map_or(RecordChange::Keep, RecordChange::Update),
         secret_id: record.map(SecretIdRecord::accessor),
     }))

@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 pub use batch::open_batch;
-pub(crate) use batch::{MAX_LISTS, lists_length};
+pub(crate) use batch::{MAX_LISTS, MAX_METADATA, lists_length};
 pub use check::{Authenticated, check, check_child, check_found};
 pub use child::{ChildRequest, MAX_ANCESTORS};
 pub(crate) use lifetime::Lifetime;

@@ -235,7 +235,7 @@ mod tests {
         let many = serde_json::json!({"name": "a", "token-type": "batch", "token-policies": many}).to_string();
         assert_eq!(
             errors(&many),
-            "`token-type` would put 2590 bytes of policies and ranges into each token, at most 2048 are allowed"
+            "`token-type` would put 2590 bytes of policies, ranges and metadata into each token, at most 2048 are allowed"
         );
     }
 

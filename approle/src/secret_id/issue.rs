@@ -12,13 +12,12 @@ use time::OffsetDateTime;
 use super::{SecretId, SecretIdRecord};
 use crate::error::{FieldError, Invalid, Limit, Problem};
 use crate::role::longer;
-use crate::{Pepper, Role, instant};
+use crate::token::{MAX_METADATA, TokenType};
+use crate::{Pepper, Role, address, instant, metadata};
 
-/// The most entries of metadata, and the longest key or value in bytes.
-const MAX_METADATA: usize = 64;
-const MAX_METADATA_LENGTH: usize = 512;
-/// The most ranges of one secret-id.
+/// The most ranges of one secret-id, and of its tokens: all of those fit into a batch token.
 const MAX_CIDRS: usize = 64;
+const MAX_TOKEN_CIDRS: usize = 32;
 
 /// What a caller may ask of a new secret-id. Everything has the role's value by default, and nothing
 /// can be wider than the role. A field that is not known is refused: a limit that is misspelt must not be
@@ -36,7 +35,11 @@ pub struct SecretIdRequest {
     /// Ranges that logins must come from, beside the role's `secret-id-bound-cidrs`.
     #[serde(default)]
     pub bound_cidrs: Vec<Cidr>,
-    /// What the caller wants to remember with it; no secrets.
+    /// Ranges that the tokens of its logins can be used from, inside the role's `token-bound-cidrs` and beside them.
+    #[serde(default)]
+    pub token_bound_cidrs: Vec<Cidr>,
+    /// What the caller wants to remember with it; no secrets. The tokens of its logins carry it, and policies can name it as
+    /// `${metadata.<key>}`.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     /// A value of the caller's own instead of a generated one.
@@ -63,14 +66,20 @@ impl SecretIdRequest {
             let found = self.bound_cidrs.len();
             add("bound-cidrs", Problem::Entries { found, minimum: 0, maximum: MAX_CIDRS });
         }
-        if self.metadata.len() > MAX_METADATA {
-            let found = self.metadata.len();
-            add("metadata", Problem::Entries { found, minimum: 0, maximum: MAX_METADATA });
+        if self.token_bound_cidrs.len() > MAX_TOKEN_CIDRS {
+            let found = self.token_bound_cidrs.len();
+            add("token-bound-cidrs", Problem::Entries { found, minimum: 0, maximum: MAX_TOKEN_CIDRS });
         }
-        let unfit =
-            |text: &String| text.is_empty() || text.len() > MAX_METADATA_LENGTH || text.chars().any(char::is_control);
-        if self.metadata.iter().any(|(key, value)| unfit(key) || unfit(value)) {
-            add("metadata", Problem::Text { maximum: MAX_METADATA_LENGTH });
+        let outside = |range: &&Cidr| !address::inside(&config.token_bound_cidrs, range);
+        if let Some(range) = self.token_bound_cidrs.iter().find(outside) {
+            add("token-bound-cidrs", Problem::Outside { range: *range, of: Limit::Role("token-bound-cidrs") });
+        }
+        problems.extend(metadata::check("metadata", &self.metadata));
+        if config.token_type == TokenType::Batch {
+            let found = metadata::length(&self.metadata);
+            if found > MAX_METADATA {
+                problems.push(FieldError::new("metadata", Problem::TooMuchForBatch { found, maximum: MAX_METADATA }));
+            }
         }
         Invalid::check(problems)
     }
@@ -103,7 +112,7 @@ impl SecretIdRecord {
             now,
             ttl.map(|ttl| instant::after(now, ttl)),
             (uses > 0).then_some(uses),
-            request.bound_cidrs,
+            (request.bound_cidrs, request.token_bound_cidrs),
             request.metadata,
         );
         Ok((secret_id, record))

@@ -11,7 +11,8 @@ use crate::record::{self, Format};
 use crate::{Accessor, Error, Role, StorageKey, instant};
 
 const RECORD: &str = "secret-id";
-const FORMAT: u32 = 1;
+/// 2 since there are ranges for the tokens of its logins, which a release that does not know them would leave out.
+const FORMAT: u32 = 2;
 
 /// How long an expired or used-up record is kept, so that the audit log can tell such an attempt from
 /// one with a secret that never was.
@@ -36,6 +37,8 @@ pub struct SecretIdRecord {
     used_up: Option<OffsetDateTime>,
     uses_left: Option<u32>,
     bound_cidrs: Vec<Cidr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    token_bound_cidrs: Vec<Cidr>,
     metadata: BTreeMap<String, String>,
 }
 
@@ -48,7 +51,7 @@ impl SecretIdRecord {
         creation_time: OffsetDateTime,
         expires: Option<OffsetDateTime>,
         uses_left: Option<u32>,
-        bound_cidrs: Vec<Cidr>,
+        (bound_cidrs, token_bound_cidrs): (Vec<Cidr>, Vec<Cidr>),
         metadata: BTreeMap<String, String>,
     ) -> Self {
         Self {
@@ -63,6 +66,7 @@ impl SecretIdRecord {
             used_up: None,
             uses_left,
             bound_cidrs,
+            token_bound_cidrs,
             metadata,
         }
     }
@@ -115,6 +119,12 @@ impl SecretIdRecord {
         &self.bound_cidrs
     }
 
+    /// Ranges that the tokens of its logins can be used from.
+    #[must_use]
+    pub fn token_bound_cidrs(&self) -> &[Cidr] {
+        &self.token_bound_cidrs
+    }
+
     /// What its maker wanted to remember.
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, String> {
@@ -162,6 +172,7 @@ impl SecretIdRecord {
             expires: self.expires.map(instant::text),
             uses_left: self.uses_left,
             bound_cidrs: &self.bound_cidrs,
+            token_bound_cidrs: &self.token_bound_cidrs,
             metadata: &self.metadata,
         }
     }
@@ -202,6 +213,8 @@ pub struct SecretIdState<'a> {
     pub uses_left: Option<u32>,
     /// Ranges of its own that logins must come from.
     pub bound_cidrs: &'a [Cidr],
+    /// Ranges that the tokens of its logins can be used from.
+    pub token_bound_cidrs: &'a [Cidr],
     /// What its maker wanted to remember.
     pub metadata: &'a BTreeMap<String, String>,
 }
@@ -239,7 +252,7 @@ mod tests {
         assert_eq!(SecretIdRecord::decode(&record.encode().unwrap()).unwrap(), record);
         assert_eq!(
             SecretIdRecord::decode(br#"{"format":9}"#).unwrap_err().to_string(),
-            "the stored secret-id has format 9, this release knows formats up to 1"
+            "the stored secret-id has format 9, this release knows formats up to 2"
         );
     }
 
@@ -255,6 +268,7 @@ mod tests {
                 "expires": "2027-01-15T09:00:00.000Z",
                 "uses-left": 2,
                 "bound-cidrs": [],
+                "token-bound-cidrs": [],
                 "metadata": {},
             })
         );

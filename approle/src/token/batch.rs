@@ -1,5 +1,6 @@
 //! Batch tokens: what would be stored is sealed into the token itself.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -12,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::record::Said;
 use super::{MAX_TOKEN_LENGTH, Subject, Token, TokenRecord};
 use crate::record::Format;
-use crate::{Accessor, Pepper, StorageKey};
+use crate::{Accessor, Pepper, StorageKey, metadata};
 
 /// What every batch token starts with.
 const PREFIX: &str = "kwb.";
@@ -25,11 +27,13 @@ const NONCE: usize = 24;
 /// The most bytes that the lists of a role may add to its batch tokens. With the longest SPIFFE ID and the most ancestors such a
 /// token has less than [`MAX_TOKEN_LENGTH`].
 pub(crate) const MAX_LISTS: usize = 2048;
+/// The most bytes of metadata in a batch token.
+pub(crate) const MAX_METADATA: usize = 1024;
 
 /// What is in a batch token. Short names: it travels with every request.
 #[derive(Serialize, Deserialize)]
 struct Claims {
-    f: Format<1>,
+    f: Format<2>,
     a: Accessor,
     t: Name,
     s: Subject,
@@ -43,6 +47,12 @@ struct Claims {
     h: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n: Option<Vec<StorageKey>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    m: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    w: Vec<Cidr>,
+    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    d: Said,
 }
 
 /// The bytes that these lists take in a batch token.
@@ -67,6 +77,10 @@ impl TokenRecord {
     /// The token that the record is sealed into, and the record as it comes out of it again, but for the
     /// SVIDs that come with the login.
     pub(super) fn sealed(mut self, pepper: &Pepper, rng: &mut impl CryptoRng) -> (Token, Self) {
+        // A role that was made one of batch tokens after the secret-id was made. A variable without a value allows nothing.
+        if metadata::length(self.metadata()) > MAX_METADATA {
+            self = self.without_metadata();
+        }
         let (created, ends) = (milliseconds(self.creation_time()), milliseconds(self.expires()));
         let claims = Claims {
             f: Format,
@@ -79,6 +93,9 @@ impl TokenRecord {
             b: self.bound_cidrs().to_vec(),
             h: self.bound_host(),
             n: (self.is_made()).then(|| self.ancestors().to_vec()),
+            m: self.metadata().clone(),
+            w: self.own_cidrs().to_vec(),
+            d: self.said().clone(),
         };
         let mut nonce = [0; NONCE];
         rng.fill_bytes(&mut nonce);
@@ -113,7 +130,8 @@ pub fn open_batch(presented: &str, pepper: &Pepper) -> Option<TokenRecord> {
         pepper.token_key(presented),
         (claims.a, claims.t, claims.s, claims.p),
         (moment(claims.c)?, moment(claims.e)?),
-        (claims.b, claims.h),
+        (claims.b, claims.w, claims.h),
         claims.n,
+        (claims.m, claims.d),
     ))
 }

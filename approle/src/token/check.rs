@@ -117,13 +117,19 @@ fn alive(
 
 fn usable_from(record: &TokenRecord, source: IpAddr) -> bool {
     address::allowed(record.bound_cidrs(), source)
+        && address::allowed(record.own_cidrs(), source)
         && record.bound_host().is_none_or(|host| host == source.to_canonical())
 }
 
 /// Whether who has the policies `held` can give another token the policy. An administrator can do all
 /// that any policy of the tenant allows.
 pub(super) fn may_give(held: &[Name], policy: &Name) -> bool {
-    held.contains(policy) || held.iter().any(|held| held.as_str() == ADMINISTRATOR_POLICY)
+    held.contains(policy) || is_administrator(held)
+}
+
+/// Whether these are the policies of an administrator.
+pub(super) fn is_administrator(held: &[Name]) -> bool {
+    held.iter().any(|held| held.as_str() == ADMINISTRATOR_POLICY)
 }
 
 impl Authenticated {

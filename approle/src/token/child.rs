@@ -1,19 +1,24 @@
 //! Tokens made from tokens.
 
+use std::collections::BTreeMap;
+
 use keyward_config_values::{Duration, Name};
 use rand_core::CryptoRng;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::check::may_give;
-use super::{Authenticated, MAX_LISTS, Token, TokenParameters, TokenRecord, TokenType, lists_length};
+use super::check::{is_administrator, may_give};
+use super::record::Said;
+use super::{Authenticated, MAX_LISTS, MAX_METADATA, Token, TokenParameters, TokenRecord, TokenType, lists_length};
 use crate::error::{FieldError, Invalid, Limit, Problem};
 use crate::role::longer;
-use crate::{DEFAULT_POLICY, Error, Limits, Pepper};
+use crate::{DEFAULT_POLICY, Error, Limits, Pepper, metadata};
 
 /// The most ancestors of a token. Each is one look-up at every use of the token, which is what lets a
 /// revocation delete one record whatever was made from it.
 pub const MAX_ANCESTORS: usize = 8;
+/// The longest name to be shown, in bytes.
+const MAX_NAME: usize = 256;
 
 /// What a caller may ask of a token that it makes from its own. A field that is not known is refused: a
 /// limit that is misspelt must not be left out.
@@ -40,6 +45,11 @@ pub struct ChildRequest {
     /// `num-uses`, and is no orphan: nothing would end it.
     #[serde(rename = "type")]
     pub kind: TokenType,
+    /// Texts to be kept with it. They are shown and prove nothing: its `metadata`, which policies may ask for, is the
+    /// caller's own, unless that is an administrator.
+    pub metadata: BTreeMap<String, String>,
+    /// A name to be shown with it.
+    pub display_name: Option<String>,
 }
 
 impl ChildRequest {
@@ -61,10 +71,21 @@ impl ChildRequest {
             for (field, _) in unfit.into_iter().filter(|(_, set)| *set) {
                 problems.push(FieldError::new(field, Problem::Excludes { other: "type: batch" }));
             }
-            let found = lists_length(&self.policies(parent.policies()), parent.bound_cidrs());
+            let lists = lists_length(&self.policies(parent.policies()), parent.bound_cidrs());
+            let texts = metadata::length(&self.metadata) + self.display_name.as_ref().map_or(0, String::len);
+            let found = lists + lists_length(&[], parent.own_cidrs()) + texts;
             if found > MAX_LISTS {
                 problems.push(FieldError::new("policies", Problem::TooMuchForBatch { found, maximum: MAX_LISTS }));
             }
+            let found = metadata::length(&self.proven(parent));
+            if found > MAX_METADATA {
+                problems.push(FieldError::new("metadata", Problem::TooMuchForBatch { found, maximum: MAX_METADATA }));
+            }
+        }
+        problems.extend(metadata::check("metadata", &self.metadata));
+        let unfit = |name: &String| name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control);
+        if self.display_name.as_ref().is_some_and(unfit) {
+            problems.push(FieldError::new("display-name", Problem::Text { maximum: MAX_NAME }));
         }
         let held = parent.policies();
         let unheld = self.policies.iter().flatten().find(|policy| !may_give(held, policy));
@@ -72,6 +93,16 @@ impl ChildRequest {
             problems.push(FieldError::new("policies", Problem::NotHeld { policy: policy.clone() }));
         }
         Invalid::check(problems)
+    }
+
+    /// The metadata of the new token: the caller's, unless that could do everything whatever it were.
+    fn proven(&self, parent: &TokenRecord) -> BTreeMap<String, String> {
+        let said = is_administrator(parent.policies()).then_some(&self.metadata).filter(|said| !said.is_empty());
+        said.unwrap_or(parent.metadata()).clone()
+    }
+
+    fn said(&self) -> Said {
+        Said { name: self.display_name.clone(), notes: self.metadata.clone() }
     }
 
     /// What the new token has: what was asked, and `default` where the caller has it.
@@ -118,7 +149,7 @@ impl Authenticated {
             return Err(Error::Ancestors { maximum: MAX_ANCESTORS });
         }
         let draft = self.draft(request, limits, rng, now)?;
-        Ok(draft.made(ancestors, Some(parent.expires())).finish(pepper, rng))
+        Ok(draft.made(ancestors, request.said(), Some(parent.expires())).finish(pepper, rng))
     }
 
     /// Makes a token that outlives the one that was presented: as [`make_child`](Self::make_child), but no
@@ -140,7 +171,7 @@ impl Authenticated {
         if request.kind == TokenType::Batch {
             return Err(Error::Orphan);
         }
-        Ok(self.draft(request, limits, rng, now)?.made(Vec::new(), None).finish(pepper, rng))
+        Ok(self.draft(request, limits, rng, now)?.made(Vec::new(), request.said(), None).finish(pepper, rng))
     }
 
     fn draft(
@@ -169,8 +200,10 @@ impl Authenticated {
             explicit_max_ttl: request.explicit_max_ttl,
             num_uses: (request.num_uses > 0).then_some(request.num_uses),
             bound_cidrs: parent.bound_cidrs().to_vec(),
+            own_cidrs: parent.own_cidrs().to_vec(),
             bound_host: parent.bound_host(),
             renewable: request.renewable.unwrap_or(true),
+            metadata: request.proven(parent),
             jwt_audiences: Vec::new(),
             x509_svid: false,
             svid_ttl: None,

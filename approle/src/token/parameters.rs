@@ -1,6 +1,7 @@
 //! What a token is issued with.
 
 use core::fmt;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use keyward_config_values::{Bindings, Cidr, Duration, Name};
@@ -125,10 +126,14 @@ pub struct TokenParameters {
     pub num_uses: Option<u32>,
     /// It can be used from these ranges only; empty means anywhere.
     pub bound_cidrs: Vec<Cidr>,
+    /// Beside those, it can be used from these ranges only: those of the secret-id.
+    pub own_cidrs: Vec<Cidr>,
     /// It can be used from this address only.
     pub bound_host: Option<IpAddr>,
     /// Whether it can be refreshed.
     pub renewable: bool,
+    /// What is proven of whoever has it beside whom it was issued to: the metadata of the secret-id.
+    pub metadata: BTreeMap<String, String>,
     /// The recipients of the JWT-SVIDs that come with it; empty means that none do.
     pub jwt_audiences: Vec<String>,
     /// Whether X.509-SVIDs come with it.
@@ -154,8 +159,10 @@ impl TokenParameters {
             explicit_max_ttl: config.token_explicit_max_ttl,
             num_uses: (config.token_num_uses > 0).then_some(config.token_num_uses),
             bound_cidrs: config.token_bound_cidrs.clone(),
+            own_cidrs: Vec::new(),
             bound_host: config.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
             renewable: config.token_renewable,
+            metadata: BTreeMap::new(),
             jwt_audiences: config.token_spiffe_jwt.as_ref().map(|jwt| jwt.jwt_audiences.clone()).unwrap_or_default(),
             x509_svid: config.token_spiffe_x509.is_some(),
             svid_ttl,
@@ -177,8 +184,10 @@ impl TokenParameters {
             explicit_max_ttl: Some(rule.explicit_max_ttl()),
             num_uses: (rule.token_num_uses > 0).then_some(rule.token_num_uses),
             bound_cidrs: rule.token_bound_cidrs.clone(),
+            own_cidrs: Vec::new(),
             bound_host: rule.token_auto_bound_cidrs.map(|AutoBound::Host| source.to_canonical()),
             renewable: rule.token_renewable,
+            metadata: BTreeMap::new(),
             jwt_audiences: Vec::new(),
             x509_svid: false,
             svid_ttl,
@@ -199,8 +208,10 @@ impl TokenParameters {
             explicit_max_ttl: None,
             num_uses: None,
             bound_cidrs: Vec::new(),
+            own_cidrs: Vec::new(),
             bound_host: None,
             renewable: true,
+            metadata: BTreeMap::new(),
             jwt_audiences: Vec::new(),
             x509_svid: false,
             svid_ttl: None,

@@ -1,5 +1,6 @@
 //! What is stored of a token.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use keyward_config_values::{Cidr, Name};
@@ -12,8 +13,9 @@ use crate::record::{self, Format};
 use crate::{Accessor, Error, Limits, Pepper, StorageKey, instant};
 
 const RECORD: &str = "token";
-/// 2 since there are tokens made from tokens: a release that does not look at their ancestors must not read them.
-const FORMAT: u32 = 2;
+/// 2 since there are tokens made from tokens: a release that does not look at their ancestors must not read them. 3 since they
+/// carry metadata and ranges of a secret-id, which one that does not know them would lose with the next use.
+const FORMAT: u32 = 3;
 
 /// What is stored of a token, under its [`StorageKey`]. The token itself is not in it. To revoke a
 /// token is to delete its record.
@@ -51,6 +53,28 @@ pub struct TokenRecord {
     /// The keys of the tokens that it ends with, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ancestors: Vec<StorageKey>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+    /// Those of the secret-id, which no refresh changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    own_cidrs: Vec<Cidr>,
+    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    said: Said,
+}
+
+/// What the maker of a token said of it, which proves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+impl Said {
+    pub(super) fn is_empty(&self) -> bool {
+        self.name.is_none() && self.notes.is_empty()
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -104,6 +128,9 @@ impl TokenRecord {
             x509_svid: parameters.x509_svid,
             made: false,
             ancestors: Vec::new(),
+            metadata: parameters.metadata,
+            own_cidrs: parameters.own_cidrs,
+            said: Said::default(),
         }
     }
 
@@ -118,8 +145,8 @@ impl TokenRecord {
     }
 
     /// The same record as that of a token made from another one, ending no later than `end`.
-    pub(super) fn made(self, ancestors: Vec<StorageKey>, end: Option<OffsetDateTime>) -> Self {
-        Self { made: true, ancestors, ..self }.ending(end)
+    pub(super) fn made(self, ancestors: Vec<StorageKey>, said: Said, end: Option<OffsetDateTime>) -> Self {
+        Self { made: true, ancestors, said, ..self }.ending(end)
     }
 
     /// The same record, ending no later than `end`.
@@ -213,6 +240,36 @@ impl TokenRecord {
         &self.bound_cidrs
     }
 
+    /// Ranges of the secret-id that it was logged in with, beside [`Self::bound_cidrs`]; empty means none.
+    #[must_use]
+    pub fn own_cidrs(&self) -> &[Cidr] {
+        &self.own_cidrs
+    }
+
+    /// What is proven of whoever has it: the metadata of the secret-id that it was logged in with, which policies name as
+    /// `${metadata.<key>}`. A token that was made from another has that one's, so that nobody can give themselves another
+    /// value; an administrator, who may do everything anyway, gives what it likes.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// What the maker of a token that was made from another noted with it. It proves nothing.
+    #[must_use]
+    pub fn notes(&self) -> &BTreeMap<String, String> {
+        &self.said.notes
+    }
+
+    /// The name that its maker gave it.
+    #[must_use]
+    pub fn display_name(&self) -> Option<&str> {
+        self.said.name.as_deref()
+    }
+
+    pub(super) fn said(&self) -> &Said {
+        &self.said
+    }
+
     /// The one address that it can be used from.
     #[must_use]
     pub fn bound_host(&self) -> Option<IpAddr> {
@@ -299,8 +356,9 @@ impl TokenRecord {
         key: StorageKey,
         (accessor, tenant, subject, policies): (Accessor, Name, Subject, Vec<Name>),
         (creation_time, expires): (OffsetDateTime, OffsetDateTime),
-        (bound_cidrs, bound_host): (Vec<Cidr>, Option<IpAddr>),
+        (bound_cidrs, own_cidrs, bound_host): (Vec<Cidr>, Vec<Cidr>, Option<IpAddr>),
         ancestors: Option<Vec<StorageKey>>,
+        (metadata, said): (BTreeMap<String, String>, Said),
     ) -> Self {
         Self {
             format: Format,
@@ -323,7 +381,15 @@ impl TokenRecord {
             x509_svid: false,
             made: ancestors.is_some(),
             ancestors: ancestors.unwrap_or_default(),
+            metadata,
+            own_cidrs,
+            said,
         }
+    }
+
+    /// The same record without its metadata.
+    pub(super) fn without_metadata(self) -> Self {
+        Self { metadata: BTreeMap::new(), ..self }
     }
 
     /// What a batch token has when it is sealed.
@@ -420,6 +486,15 @@ mod tests {
     }
 
     #[test]
+    fn a_record_from_before_tokens_carried_metadata_has_none() {
+        let (_, record) = issue(r#"{"name":"a"}"#);
+        let text = String::from_utf8(record.encode().unwrap()).unwrap();
+        assert!(!text.contains("metadata") && !text.contains("own-cidrs") && !text.contains("said"));
+        assert_eq!(TokenRecord::decode(text.replacen('3', "2", 1).as_bytes()).unwrap(), record);
+        assert!(record.metadata().is_empty());
+    }
+
+    #[test]
     fn an_explicit_end_holds_from_the_start() {
         let (_, record) = issue(r#"{"name":"a","token-explicit-max-ttl":"10m"}"#);
         assert_eq!(record.explicit_end(), Some(at(600)));
@@ -436,10 +511,10 @@ mod tests {
         assert_eq!(TokenRecord::decode(&bytes).unwrap(), record);
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.contains(token.expose()) && !format!("{record:?}").contains(token.expose()));
-        assert!(text.starts_with(r#"{"format":2,"#));
+        assert!(text.starts_with(r#"{"format":3,"#));
         assert_eq!(
-            TokenRecord::decode(text.replacen('2', "3", 1).as_bytes()).unwrap_err().to_string(),
-            "the stored token has format 3, this release knows formats up to 2"
+            TokenRecord::decode(text.replacen('3', "4", 1).as_bytes()).unwrap_err().to_string(),
+            "the stored token has format 4, this release knows formats up to 3"
         );
         let user = TokenParameters::for_user(name("default"), "joe", vec![name("administrator")]);
         let (_, record) = TokenRecord::issue(user, &Limits::default(), &pepper(), &mut rng(1), at(0));

@@ -1,6 +1,7 @@
 //! What a login, a refresh and a look-up answer.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use keyward_config_values::Name;
 use serde::Serialize;
@@ -39,6 +40,15 @@ pub struct TokenView<'a> {
     /// Whom it was issued to, where that was proven by an SVID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spiffe_id: Option<&'a str>,
+    /// What is proven of whoever has it: the metadata of the secret-id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: &'a BTreeMap<String, String>,
+    /// The name that its maker gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<&'a str>,
+    /// What its maker noted with it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: &'a BTreeMap<String, String>,
     /// The JWT-SVID that comes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt_svid: Option<&'a str>,
@@ -88,6 +98,9 @@ impl<'a> TokenView<'a> {
             kind: record.kind(),
             policies: record.policies(),
             spiffe_id: record.subject().spiffe_id().map(keyward_spiffe_id::SpiffeId::as_str),
+            metadata: record.metadata(),
+            display_name: record.display_name(),
+            notes: record.notes(),
             jwt_svid: None,
             x509_svid: None,
         }
