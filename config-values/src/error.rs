@@ -149,6 +149,53 @@ pub enum Error {
         /// The text.
         input: String,
     },
+    /// A document that gives a value to a variable that says who asks.
+    #[error("{}: built in, and not for a document to set: names that begin with `tenant`, `approle`, `user`, `site`, `spiffe-id` or `metadata` say who asks; choose another one", Quoted(.input))]
+    VariableBuiltIn {
+        /// What was written.
+        input: String,
+    },
+    /// A document that gives a value to one item of a list.
+    #[error("{}: an index is for using an item of a list; write the name without it, and a list as the value", Quoted(.input))]
+    VariableIndexed {
+        /// What was written.
+        input: String,
+    },
+    /// Not the name of a label.
+    #[error("{}: not the name of a label, which has at most 200 characters; write one such as `region` or `location.city`", Quoted(.input))]
+    LabelName {
+        /// What was written.
+        input: String,
+    },
+    /// Not the text that a variable can have as its value.
+    #[error("{}: a value has 1 to 1024 bytes and no control characters; leave out what has no value", Quoted(.input))]
+    ValueText {
+        /// What was written.
+        input: String,
+    },
+    /// A list of no items, or of too many.
+    #[error("a list has 1 to 1000 items; leave out what has no value")]
+    ValueList,
+    /// A list in a list.
+    #[error("a list in a list; write one list of texts")]
+    ValueNested,
+    /// Not the id of a host, which is not shown: it is a secret of the host's.
+    #[error("a host-id is 1 to 255 visible ASCII characters")]
+    HostId,
+    /// A host-id that is listed twice.
+    #[error("the host-id at `host-ids[{index}]` is listed before; remove one")]
+    HostIdTwice {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// More entries than one field of a document may have.
+    #[error("`{field}` has {found} entries; write at most 10000")]
+    Entries {
+        /// The field.
+        field: &'static str,
+        /// How many it has.
+        found: usize,
+    },
     /// A text with variables that is too long.
     #[error("{}: {length} bytes; write at most 4096", Quoted(.input))]
     TemplateTooLong {

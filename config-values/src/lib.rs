@@ -26,6 +26,9 @@
 //! # Ok::<(), keyward_config_values::Error>(())
 //! ```
 //!
+//! With the feature `config` there are the documents that give variables their values too: those of a tenant
+//! and of its sites.
+//!
 //! # What this crate does not do
 //!
 //! It reads no clock, no file and no network. It does not know documents, paths or YAML: that is
@@ -36,6 +39,8 @@
 
 mod bindings;
 mod cidr;
+#[cfg(feature = "config")]
+pub mod config;
 mod distribute;
 mod duration;
 mod error;

@@ -42,6 +42,13 @@ impl VariableName {
         self.split().1.and_then(|index| index.parse().ok())
     }
 
+    /// Whether it says who asks, or where: its first word is `tenant`, `approle`, `user`, `site`, `spiffe-id` or `metadata`. Such
+    /// a variable gets its value from whoever asks and never from a document.
+    pub fn is_built_in(&self) -> bool {
+        let first = self.base().split('.').next().unwrap_or_default();
+        matches!(first, "tenant" | "approle" | "user" | "site" | "spiffe-id" | "metadata")
+    }
+
     fn split(&self) -> (&str, Option<&str>) {
         split(&self.0)
     }
