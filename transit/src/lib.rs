@@ -44,8 +44,12 @@ mod cipher;
 mod config;
 mod error;
 mod issuing;
+mod keyring;
 pub mod operation;
+#[cfg(feature = "passphrase")]
+mod passphrase;
 mod phase;
+mod rewrap;
 mod ring;
 mod schedule;
 mod seal;
@@ -56,12 +60,16 @@ pub use cipher::{Cipher, CipherError};
 pub use config::{AutoRotate, OptionError, RingConfig};
 pub use error::Error;
 pub use issuing::Issuing;
+pub use keyring::{Argon2id, Keyring, SealKey, SealKind};
 pub use keyward_keys::{ErrorKind, HashFunction};
 pub use operation::{Marshaling, SignOptions};
+#[cfg(feature = "passphrase")]
+pub use passphrase::{Passphrase, WeakPassphrase};
 pub use phase::{Phase, Transitions};
+pub use rewrap::{Rewrap, RewrapStage, RewrapStep};
 pub use ring::{
     Command, Compromised, Export, Exported, ExportedKey, FirstActivation, Material, Published, Replaced, Ring,
     RingSigner, RingView, VersionView,
 };
 pub use schedule::{CLOCK_SKEW, DISTRIBUTION_DELAY, Overlap, Schedule, ScheduleError, Timeline};
-pub use seal::{Kek, KekSet, RecordError, check_format, open, seal};
+pub use seal::{Kek, KekSet, RecordError, check_format, open, reseal, seal, sealed_under};

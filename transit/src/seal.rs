@@ -93,12 +93,61 @@ impl KekSet {
         &self.current
     }
 
+    /// The versions of the keys, ascending; the current one is not always the highest.
+    pub fn versions(&self) -> Vec<u32> {
+        let mut versions: Vec<u32> = self.iter().map(Kek::version).collect();
+        versions.sort_unstable();
+        versions
+    }
+
+    /// Whether there are keys beside the current one.
+    pub fn has_former(&self) -> bool {
+        !self.former.is_empty()
+    }
+
+    /// Makes a fresh key the current one, under a version that none of the keys had; the one that was becomes a former one.
+    ///
+    /// # Errors
+    /// [`RecordError::Keys`] when the backend refuses the key.
+    pub fn rotate(&mut self, rng: &mut impl CryptoRng) -> Result<(), RecordError> {
+        let highest = self.iter().map(Kek::version).max().unwrap_or(0);
+        let fresh = Kek::generate(highest.saturating_add(1), rng)?;
+        let former = std::mem::replace(&mut self.current, fresh);
+        self.add_former(former);
+        Ok(())
+    }
+
+    /// Destroys the former keys. **What is sealed under them is lost**: see [`Rewrap`](crate::Rewrap).
+    pub fn drop_former(&mut self) {
+        self.former.clear();
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kek> {
+        self.former.values().chain([&self.current])
+    }
+
     fn get(&self, version: u32) -> Option<&Kek> {
         if self.current.version == version {
             return Some(&self.current);
         }
         self.former.get(&version)
     }
+}
+
+/// The version of the key-encryption key that a record says it is sealed under; `None` where it is no record. Nothing of it is
+/// proved by that.
+pub fn sealed_under(record: &[u8]) -> Option<u32> {
+    let (head, rest) = record.split_first_chunk::<VERSION_END>()?;
+    let [format, version @ ..] = head;
+    (*format == FORMAT && rest.len() >= WRAPPED_END - VERSION_END + TAG).then(|| u32::from_be_bytes(*version))
+}
+
+/// The record at `path` sealed anew, under the current key and with a fresh record key.
+///
+/// # Errors
+/// Those of [`open`] and [`seal`].
+pub fn reseal(keks: &KekSet, path: &str, record: &[u8], rng: &mut impl CryptoRng) -> Result<Vec<u8>, RecordError> {
+    seal(keks.current(), path, &open(keks, path, record)?, rng)
 }
 
 /// Seals `plaintext` as the record at `path`.
