@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use keyward_config_values::{Cidr, Duration, ErrorKind, Name};
+use keyward_config_values::{Cidr, Duration, ErrorKind, Name, VariableName};
 
 use crate::policy::PatternProblem;
 
@@ -48,6 +48,11 @@ pub enum Error {
         /// What is wrong with it.
         problem: PatternProblem,
     },
+    /// The name of a field that is to be hidden cannot be accepted.
+    #[error(
+        "a hidden field is named by words of letters, digits, `-` and `_`, joined by dots, at most 8; write one such as `data` or `auto-rotate.rotate-after`"
+    )]
+    HiddenField,
     /// The path of a request is not in the canonical form that policies are written for.
     #[error("a path to be authorized starts with `/`, has no empty, `.` or `..` segment and no escapes")]
     RequestPath,
@@ -202,6 +207,14 @@ pub enum Problem {
         range: Cidr,
         /// Where the allowed ones are.
         of: Limit,
+    },
+    /// A variable that is built in by its first word, and that nobody ever has.
+    #[error(
+        "has `${{{variable}}}`, which never has a value: built in are `tenant`, `approle`, `user`, `site`, `site.label.<name>`, `metadata.<key>`, `spiffe-id`, `spiffe-id.trust-domain` and `spiffe-id.path[0]`"
+    )]
+    NeverBound {
+        /// The variable.
+        variable: VariableName,
     },
     /// A list has too few or too many entries.
     #[error("has {found} entries, {minimum} to {maximum} are allowed")]

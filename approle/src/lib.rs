@@ -78,8 +78,9 @@ pub use crate::limits::Limits;
 pub use crate::login::{Attempt, Grant, LoginDecision, RecordChange, login};
 pub use crate::pepper::{Pepper, StorageKey};
 pub use crate::policy::{
-    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Decision, Effect, Operation, Operations, PathPattern, PatternProblem,
-    PolicyConfig, PolicySet, Request, RestApi, RuleConfig, RuleRef, Scope, Why, decide,
+    ADMINISTRATOR_POLICY, Asker, Because, DEFAULT_POLICY, Decision, Effect, Explanation, HiddenField, Operation,
+    Operations, PathPattern, PatternProblem, PolicyConfig, PolicySet, Request, RestApi, RuleConfig, RuleRef, Scope,
+    Side, VariableWarning, Visibility, Weighed, Why, decide, explain, visibility,
 };
 pub use crate::reason::{LOGIN_REFUSED, Reason, TOKEN_REFUSED};
 pub use crate::role::{

@@ -21,9 +21,15 @@
 //!
 //! `${name}` in a path stands for the value of a variable, as a segment or as part of one. The value is bound as literal
 //! text and compared, never read as a pattern: whatever it holds, a rule cannot become wider. A rule whose variable has
-//! no value counts as one that denies, and the decision says so.
+//! no value counts as one that denies, and the decision says so. Where variables get their values: [`Asker`].
+//!
+//! A rule may hide fields of the answers to what it allows ([`RuleConfig::hide_fields`], [`visibility`]); [`explain`] says why a
+//! decision is what it is.
 
+mod binding;
 mod decide;
+mod explain;
+mod hidden;
 mod rule;
 mod set;
 mod template;
@@ -33,7 +39,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{FieldError, Invalid, Problem};
 
+pub use binding::{Asker, VariableWarning};
 pub use decide::{Decision, Request, RuleRef, Scope, Why, decide};
+pub use explain::{Because, Explanation, Side, Weighed, explain};
+pub use hidden::{HiddenField, Visibility, visibility};
 pub use rule::{PathPattern, PatternProblem};
 pub use set::PolicySet;
 
@@ -46,6 +55,8 @@ pub const ADMINISTRATOR_POLICY: &str = "administrator";
 
 /// The most rules of one policy.
 const MAX_RULES: usize = 100_000;
+/// The most hidden fields of one rule.
+const MAX_HIDDEN: usize = 64;
 
 /// A policy as it is configured; see the crate's README for the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +85,8 @@ impl PolicyConfig {
     ///
     /// # Errors
     ///
-    /// A built-in name, more than 100,000 rules, or a rule without an operation.
+    /// A built-in name, more than 100,000 rules, a rule without an operation, with more than 64 hidden fields, or with a variable
+    /// that is built in and never has a value.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut problems = Vec::new();
         if [DEFAULT_POLICY, ADMINISTRATOR_POLICY].contains(&self.name.as_str()) {
@@ -87,6 +99,14 @@ impl PolicyConfig {
             problems.push(FieldError::new("rest-api.rules", problem));
         }
         for (index, rule) in rules.iter().enumerate() {
+            if let Some(variable) = rule.path.variables().find(|name| !binding::can_have_a_value(name)) {
+                problems
+                    .push(FieldError::new(format!("rest-api.rules[{index}].path"), Problem::NeverBound { variable }));
+            }
+            if rule.hide_fields.len() > MAX_HIDDEN {
+                let problem = Problem::Entries { found: rule.hide_fields.len(), minimum: 0, maximum: MAX_HIDDEN };
+                problems.push(FieldError::new(format!("rest-api.rules[{index}].hide-fields"), problem));
+            }
             if rule.operations == Operations::default() {
                 problems.push(FieldError::new(
                     format!("rest-api.rules[{index}].operations"),
@@ -117,17 +137,27 @@ pub struct RuleConfig {
     pub path: PathPattern,
     /// What it says. An operation that is not mentioned is left to less specific rules.
     pub operations: Operations,
+    /// Fields that are left out of the answers to what it allows, and kept from being written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hide_fields: Vec<HiddenField>,
 }
 
 impl RuleConfig {
     /// A rule that says the same of some operations.
     #[must_use]
     pub fn new(path: PathPattern, effect: Effect, operations: impl IntoIterator<Item = Operation>) -> Self {
-        let mut rule = Self { path, operations: Operations::default() };
+        let mut rule = Self { path, operations: Operations::default(), hide_fields: Vec::new() };
         for operation in operations {
             *rule.operations.get_mut(operation) = Some(effect);
         }
         rule
+    }
+
+    /// The same rule, hiding these fields.
+    #[must_use]
+    pub fn hiding(mut self, fields: Vec<HiddenField>) -> Self {
+        self.hide_fields = fields;
+        self
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt;
 
 use keyward_config_values::{Bindings, Name};
 
+use super::set::Rule;
 use super::template::{Candidate, Says};
 use super::{Operation, PathPattern, PolicySet};
 use crate::Error;
@@ -99,8 +100,8 @@ impl<'a> Scope<'a> {
         let mut denied = None;
         for name in self.names {
             let Some((policy, rules)) = self.policies.get(name) else { continue };
-            let Some(Candidate { pattern, says }) = rules.effect(request) else { continue };
-            let rule = RuleRef { policy, pattern };
+            let Some(Candidate { rule, says }) = rules.effect(request) else { continue };
+            let rule = RuleRef::new(policy, rule, request.operation());
             if says == Says::Allow {
                 return Some((rule, says));
             }
@@ -175,8 +176,16 @@ pub enum Why {
 pub struct RuleRef<'a> {
     /// Name of the policy.
     pub policy: &'a Name,
+    /// Which of the policy's rules, from 0: of several with one path the one that says most of the operation.
+    pub number: usize,
     /// The rule's path.
     pub pattern: &'a PathPattern,
+}
+
+impl<'a> RuleRef<'a> {
+    pub(super) fn new(policy: &'a Name, rule: &'a Rule, operation: Operation) -> Self {
+        Self { policy, number: rule.number(operation), pattern: &rule.pattern }
+    }
 }
 
 impl fmt::Display for RuleRef<'_> {
@@ -337,6 +346,10 @@ mod tests {
             ("/v1/auth/token/lookup-self", Operation::Read, true),
             ("/v1/auth/token/renew-self", Operation::Execute, true),
             ("/v1/auth/token/revoke-self", Operation::Execute, true),
+            ("/v1/state/strongbox/policies/capabilities", Operation::Execute, true),
+            ("/v1/sys/capabilities-self", Operation::Execute, true),
+            ("/v1/state/strongbox/policies/explain", Operation::Execute, false),
+            ("/v1/sys/capabilities", Operation::Execute, false),
             ("/v1/auth/token/lookup", Operation::Execute, false),
             ("/v1/auth/token/create", Operation::Execute, false),
             ("/v1/state/strongbox/token/other", Operation::Execute, false),

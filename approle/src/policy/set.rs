@@ -1,13 +1,14 @@
 //! Policies made ready for decisions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use keyward_config_values::Name;
+use keyward_config_values::{Name, VariableName};
 use keyward_spiffe_id::SegmentTrie;
 
 use super::template::{Candidate, Templates};
 use super::{
-    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Effect, Operation, Operations, PathPattern, PolicyConfig, Request, RuleConfig,
+    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Effect, HiddenField, Operation, Operations, PathPattern, PolicyConfig,
+    Request, RuleConfig,
 };
 use crate::error::Invalid;
 
@@ -54,6 +55,18 @@ impl PolicySet {
         self.policies.contains_key(name)
     }
 
+    /// Whether one of these policies hides fields, so that an answer has to be looked at.
+    #[must_use]
+    pub fn hides_fields(&self, names: &[Name]) -> bool {
+        names.iter().filter_map(|name| self.policies.get(name)).any(|policy| policy.hides)
+    }
+
+    /// The variables in a policy, in order; none where there is no such policy.
+    #[must_use]
+    pub fn variables(&self, name: &Name) -> BTreeSet<&VariableName> {
+        self.policies.get(name).map(|policy| policy.templates.variables().collect()).unwrap_or_default()
+    }
+
     /// Whether one of these policies has variables, so that a decision needs their values.
     #[must_use]
     pub fn has_variables(&self, names: &[Name]) -> bool {
@@ -82,24 +95,67 @@ impl Default for PolicySet {
 pub(super) struct Policy {
     rules: SegmentTrie<Rule>,
     templates: Templates,
+    /// Whether one of them hides fields.
+    hides: bool,
 }
 
-/// What a rule says, under which path.
+/// What the rules of one path say together.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) pattern: PathPattern,
     pub(super) operations: Operations,
+    /// Which rule of the document says so, for each operation; that of the path's first rule where none says anything.
+    numbers: [u32; Operation::ALL.len()],
+    /// What each rule that allows an operation hides; nothing where one of them hides nothing.
+    hidden: Option<Box<[Vec<Vec<HiddenField>>; Operation::ALL.len()]>>,
+}
+
+impl Rule {
+    fn new(pattern: &PathPattern, rules: &[(usize, &RuleConfig)]) -> Self {
+        let mut operations = Operations::default();
+        let first = rules.first().map_or(0, |(number, _)| *number);
+        let mut numbers = [u32::try_from(first).unwrap_or(u32::MAX); Operation::ALL.len()];
+        for (number, rule) in rules {
+            for (operation, slot) in Operation::ALL.into_iter().zip(&mut numbers) {
+                if rule.operations.get(operation) > operations.get(operation) {
+                    *slot = u32::try_from(*number).unwrap_or(u32::MAX);
+                }
+            }
+            operations.merge(&rule.operations);
+        }
+        let hidden = rules.iter().any(|(_, rule)| !rule.hide_fields.is_empty()).then(|| {
+            Box::new(Operation::ALL.map(|operation| {
+                let allowing = rules.iter().filter(|(_, rule)| rule.operations.get(operation) == Some(Effect::Allow));
+                let lists: Vec<_> = allowing.map(|(_, rule)| rule.hide_fields.clone()).collect();
+                if lists.iter().any(Vec::is_empty) { Vec::new() } else { lists }
+            }))
+        });
+        Self { pattern: pattern.clone(), operations, numbers, hidden }
+    }
+
+    /// The number of the document's rule that says something of the operation, from 0.
+    pub(super) fn number(&self, operation: Operation) -> usize {
+        let found = Operation::ALL.into_iter().zip(self.numbers).find(|(other, _)| *other == operation);
+        found.map_or(0, |(_, number)| number as usize)
+    }
+
+    /// Lists of fields, of which each hides what is hidden.
+    pub(super) fn hidden(&self, operation: Operation) -> &[Vec<HiddenField>] {
+        let lists = self.hidden.iter().flat_map(|hidden| Operation::ALL.into_iter().zip(hidden.iter()));
+        lists.into_iter().find(|(other, _)| *other == operation).map_or(&[], |(_, lists)| lists)
+    }
 }
 
 impl Policy {
     fn new(configured: &[RuleConfig]) -> Self {
-        let mut merged: BTreeMap<&PathPattern, Operations> = BTreeMap::new();
-        for rule in configured {
-            merged.entry(&rule.path).or_default().merge(&rule.operations);
+        let mut by_path: BTreeMap<&PathPattern, Vec<(usize, &RuleConfig)>> = BTreeMap::new();
+        for (number, rule) in configured.iter().enumerate() {
+            by_path.entry(&rule.path).or_default().push((number, rule));
         }
-        let mut policy = Self { rules: SegmentTrie::new(), templates: Templates::default() };
-        for (pattern, operations) in merged {
-            let rule = Rule { pattern: pattern.clone(), operations };
+        let mut policy = Self { rules: SegmentTrie::new(), templates: Templates::default(), hides: false };
+        for (pattern, rules) in by_path {
+            let rule = Rule::new(pattern, &rules);
+            policy.hides |= rule.hidden.is_some();
             if pattern.has_variables() {
                 policy.templates.insert(rule);
             } else {
@@ -114,6 +170,17 @@ impl Policy {
         let fixed = self.rules.matches(request.path()).find_map(|rule| Candidate::new(rule, request.operation()));
         if self.templates.is_empty() { fixed } else { self.templates.effect(request, fixed) }
     }
+
+    /// Every rule that is about the path, whatever the operation, or may be: with the variable that has no value.
+    pub(super) fn about(&self, request: &Request<'_>) -> Vec<(&Rule, Option<&VariableName>)> {
+        let fixed = self.rules.matches(request.path()).map(|rule| (rule, None));
+        fixed.chain(self.templates.all(request)).collect()
+    }
+
+    /// All rules.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values().chain(self.templates.rules())
+    }
 }
 
 impl core::fmt::Debug for Policy {
@@ -122,16 +189,18 @@ impl core::fmt::Debug for Policy {
     }
 }
 
-/// What every token may do with itself.
+/// What every token may do with itself, and may know of itself.
 fn default_rules() -> Vec<RuleConfig> {
     rules(&[
         ("/v1/state/strongbox/token", &[Operation::Read]),
         ("/v1/state/strongbox/token/refresh", &[Operation::Execute]),
         ("/v1/state/strongbox/token/revoke", &[Operation::Execute]),
+        ("/v1/state/strongbox/policies/capabilities", &[Operation::Execute]),
         // The same by the paths of Vault's clients.
         ("/v1/auth/token/lookup-self", &[Operation::Read]),
         ("/v1/auth/token/renew-self", &[Operation::Execute]),
         ("/v1/auth/token/revoke-self", &[Operation::Execute]),
+        ("/v1/sys/capabilities-self", &[Operation::Execute]),
     ])
 }
 
@@ -158,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_built_in_policies_are_whole_and_stay() {
-        assert_eq!(default_rules().len(), 6);
+        assert_eq!(default_rules().len(), 8);
         assert_eq!(administrator_rules().len(), 1);
         let mut set = PolicySet::new();
         let names: Vec<&str> = set.names().map(Name::as_str).collect();

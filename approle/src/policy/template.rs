@@ -1,17 +1,20 @@
 //! Rules whose paths have variables.
 
+mod shape;
+
 use core::cmp::Ordering;
 
-use keyward_config_values::Template;
+use keyward_config_values::{Template, VariableName};
 use keyward_spiffe_id::{PatternSegment, SegmentTrie};
 
 use super::set::Rule;
-use super::{Effect, Operation, PathPattern, Request};
+use super::{Effect, Operation, Request};
+use shape::Shape;
 
 /// What one policy says of a request, and by which rule.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
-    pub(super) pattern: &'a PathPattern,
+    pub(super) rule: &'a Rule,
     pub(super) says: Says,
 }
 
@@ -31,59 +34,63 @@ impl<'a> Candidate<'a> {
             Effect::Allow => Says::Allow,
             Effect::Deny => Says::Deny,
         };
-        Some(Self { pattern: &rule.pattern, says })
+        Some(Self { rule, says })
     }
 
-    /// The more specific of the two; where they are equally specific the one that allows.
+    /// Which of the two is more specific.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        specificity(self.rule.pattern.as_str()).cmp(specificity(other.rule.pattern.as_str()))
+    }
+
+    /// The more specific of the two; where they are equally specific the one that allows, and of two that say the same the one that
+    /// stands first.
     fn or(self, other: Self) -> Self {
-        match specificity(self.pattern).cmp(specificity(other.pattern)) {
+        let first = |candidate: &Self| core::cmp::Reverse(candidate.rule.pattern.as_str());
+        match self.compare(&other).then((self.says == Says::Allow).cmp(&(other.says == Says::Allow))) {
             Ordering::Greater => self,
-            Ordering::Equal if self.says == Says::Allow => self,
+            Ordering::Equal if first(&self) > first(&other) => self,
             _ => other,
         }
     }
 }
 
 /// The kinds of the segments; the greater, the more specific. A segment with variables is a literal once it is bound.
-fn specificity(pattern: &PathPattern) -> impl Iterator<Item = u8> {
-    PatternSegment::split(pattern.as_str()).map(|segment| match segment {
+fn specificity(pattern: &str) -> impl Iterator<Item = u8> {
+    PatternSegment::split(pattern).map(|segment| match segment {
         PatternSegment::Rest => 0,
         PatternSegment::One => 1,
         PatternSegment::Literal(_) => 2,
     })
 }
 
-/// Rules with variables, found by their paths with `*` in the places of segments that have some.
+/// Rules with variables, found by their paths with `*` in the places of segments that have some, and then by what is literal in
+/// these segments.
 #[derive(Clone, Default)]
 pub(super) struct Templates {
-    rules: SegmentTrie<Vec<Bindable>>,
+    shapes: SegmentTrie<Vec<Shape>>,
     count: usize,
 }
 
 /// A rule with variables.
 #[derive(Clone)]
-struct Bindable {
-    rule: Rule,
+pub(super) struct Bindable {
+    pub(super) rule: Rule,
     /// The segments that have variables, with their places.
     segments: Vec<(usize, Template)>,
 }
 
 impl Templates {
     pub(super) fn insert(&mut self, rule: Rule) {
-        let segments: Vec<(usize, Template)> = PatternSegment::split(rule.pattern.as_str())
-            .enumerate()
-            .filter_map(|(place, segment)| {
-                let PatternSegment::Literal(text) = segment else { return None };
-                // What a pattern was parsed of parses.
-                text.parse::<Template>().ok().filter(Template::has_variables).map(|template| (place, template))
-            })
-            .collect();
-        let pattern = rule.pattern.clone();
+        let bindable = Bindable::new(rule);
+        let pattern = bindable.rule.pattern.clone();
         let open = PatternSegment::split(pattern.as_str()).enumerate().map(|(place, segment)| {
-            if segments.iter().any(|(bound, _)| *bound == place) { PatternSegment::One } else { segment }
+            if bindable.segments.iter().any(|(bound, _)| *bound == place) { PatternSegment::One } else { segment }
         });
-        let rules = self.rules.get_or_insert_with(open, Vec::new);
-        rules.push(Bindable { rule, segments: segments.clone() });
+        let shapes = self.shapes.get_or_insert_with(open, Vec::new);
+        match shapes.iter_mut().find(|shape| shape.is_of(&bindable)) {
+            Some(shape) => shape.insert(bindable),
+            None => shapes.push(Shape::of(bindable)),
+        }
         self.count += 1;
     }
 
@@ -95,35 +102,73 @@ impl Templates {
         self.count == 0
     }
 
+    /// The variables, one that is used twice twice.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &VariableName> {
+        self.shapes.values().flatten().flat_map(Shape::variables)
+    }
+
+    /// All rules.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.shapes.values().flatten().flat_map(Shape::rules)
+    }
+
     /// The most specific rule among these and `fixed`, the most specific one without variables. A rule that may be about
     /// the request and cannot be bound is the answer: had it a value, it might deny.
     pub(super) fn effect<'a>(&'a self, request: &Request<'_>, fixed: Option<Candidate<'a>>) -> Option<Candidate<'a>> {
         let mut best = fixed;
-        for bindable in self.rules.matches(request.path()).flatten() {
-            let Some(candidate) = Candidate::new(&bindable.rule, request.operation()) else { continue };
-            match bindable.is_about(request) {
-                None => return Some(Candidate { says: Says::Undefined, ..candidate }),
-                Some(true) => best = Some(best.map_or(candidate, |best| candidate.or(best))),
-                Some(false) => {}
+        for shape in self.shapes.matches(request.path()).flatten() {
+            let found = shape.each(request, |rule| {
+                if let Some(candidate) = Candidate::new(rule, request.operation()) {
+                    best = Some(best.map_or(candidate, |best| candidate.or(best)));
+                }
+            });
+            if let Err(shape::Unbound { rule: Some(rule), .. }) = found {
+                return Some(Candidate { rule, says: Says::Undefined });
             }
         }
         best
     }
+
+    /// Every rule that is about the path, or may be; the latter with the variable that has no value.
+    pub(super) fn all<'a>(&'a self, request: &Request<'_>) -> Vec<(&'a Rule, Option<&'a VariableName>)> {
+        let mut all: Vec<(&Rule, Option<&VariableName>)> = Vec::new();
+        for shape in self.shapes.matches(request.path()).flatten() {
+            let mut add = |rule: &'a Rule| {
+                if !all.iter().any(|(known, _)| core::ptr::eq::<Rule>(*known, rule)) {
+                    all.push((rule, None));
+                }
+            };
+            if let Err(unbound) = shape.each(request, &mut add) {
+                all.extend(shape.rules().map(|rule| (rule, Some(unbound.variable))));
+            }
+        }
+        all
+    }
 }
 
 impl Bindable {
-    /// Whether the segments with variables, once bound, are those of the path; `None` when a variable has no value.
-    fn is_about(&self, request: &Request<'_>) -> Option<bool> {
+    fn new(rule: Rule) -> Self {
+        let segments = PatternSegment::split(rule.pattern.as_str())
+            .enumerate()
+            .filter_map(|(place, segment)| {
+                let PatternSegment::Literal(text) = segment else { return None };
+                // What a pattern was parsed of parses.
+                text.parse::<Template>().ok().filter(Template::has_variables).map(|template| (place, template))
+            })
+            .collect();
+        Self { rule, segments }
+    }
+
+    /// Whether the segments with variables, once bound, are those of the path.
+    fn is_about(&self, request: &Request<'_>) -> bool {
         let value = |name: &_| request.bindings().and_then(|bindings| bindings.get(name));
-        let mut segments = request.path().strip_prefix('/').unwrap_or_default().split('/');
+        let mut segments = shape::segments(request.path());
         let mut next = 0;
-        let mut about = true;
-        for (place, template) in &self.segments {
+        self.segments.iter().all(|(place, template)| {
             let segment = segments.nth(place - next).unwrap_or_default();
             next = place + 1;
-            about &= template.matches(segment, value).ok()?;
-        }
-        Some(about)
+            template.matches(segment, value).unwrap_or_default()
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use keyward_config_values::{Bindings, Cidr, Duration, Name};
-use keyward_spiffe_id::SpiffeId;
+use keyward_spiffe_id::{SpiffeId, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 use super::{Lifetime, TokenType};
@@ -55,6 +55,32 @@ impl Subject {
 }
 
 impl Subject {
+    /// The name of the site that it is at, as far as its identity says so: one of the tenant's own trust domain whose path begins with
+    /// `/site/<name>`. What another trust domain calls its identities says nothing of the tenant's sites.
+    ///
+    /// ```
+    /// use keyward_approle::Subject;
+    ///
+    /// let subject = Subject::Spiffe {
+    ///     name: "hosts".parse()?,
+    ///     instance: "00000000000000000000000000000000".parse()?,
+    ///     id: "spiffe://acme.example/site/north/host/7".parse()?,
+    /// };
+    /// assert_eq!(subject.site(Some(&"acme.example".parse()?)).unwrap().as_str(), "north");
+    /// assert_eq!(subject.site(Some(&"other.example".parse()?)), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn site(&self, own: Option<&TrustDomain>) -> Option<Name> {
+        let own = own?;
+        let id = self.spiffe_id().filter(|id| id.trust_domain().as_str() == own.as_str())?;
+        let mut segments = id.segments();
+        if segments.next() != Some("site") {
+            return None;
+        }
+        segments.next()?.parse().ok()
+    }
+
     /// The variables of policies that say who it is: `approle`, `user`, or `spiffe-id` with its
     /// `spiffe-id.trust-domain` and the segments `spiffe-id.path[0]` and so on.
     ///
