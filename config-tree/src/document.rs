@@ -99,6 +99,10 @@ impl Document {
         self.0.insert(name.to_owned(), value);
     }
 
+    pub(crate) fn fields_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.0
+    }
+
     pub(crate) fn from_fields(fields: Map<String, Value>) -> Self {
         Self(fields)
     }

@@ -122,6 +122,10 @@ pub enum Reason {
         /// Who needs it, and in which field.
         by: Vec<(Path, Field)>,
     },
+    /// A field that whoever wrote the document cannot see.
+    Hidden,
+    /// A value with fields in it that whoever wrote the document cannot see, and that would be lost.
+    HiddenInside,
     /// The documents that are there could not be read.
     Unavailable {
         /// Why, in words.
@@ -184,9 +188,12 @@ impl Error {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self.0.reason {
-            Reason::Exists | Reason::NotFound { .. } | Reason::MissingReference { .. } | Reason::Referred { .. } => {
-                ErrorKind::Refused
-            }
+            Reason::Exists
+            | Reason::NotFound { .. }
+            | Reason::MissingReference { .. }
+            | Reason::Referred { .. }
+            | Reason::Hidden
+            | Reason::HiddenInside => ErrorKind::Refused,
             Reason::Unavailable { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Malformed,
         }
@@ -211,6 +218,8 @@ impl Reason {
             Self::NotFound { .. } => "not-found",
             Self::MissingReference { .. } => "missing-reference",
             Self::Referred { .. } => "referred",
+            Self::Hidden => "hidden",
+            Self::HiddenInside => "hidden-inside",
             Self::Unavailable { .. } => "unavailable",
         }
     }
@@ -243,6 +252,8 @@ impl Reason {
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 format!("needed by {}{more}", who.join(", "))
             }
+            Self::Hidden => "is hidden from you, and not for you to write".to_owned(),
+            Self::HiddenInside => "has fields that are hidden from you, which would be lost".to_owned(),
             Self::Unavailable { message } => message.clone(),
         }
     }
@@ -274,6 +285,8 @@ impl Reason {
             }
             Self::MissingReference { .. } => "create it first or in the same bulk, or correct the name".to_owned(),
             Self::Referred { .. } => "change or delete those first or in the same bulk".to_owned(),
+            Self::Hidden => "leave it out: it stays as it is".to_owned(),
+            Self::HiddenInside => "leave it as it is, or ask somebody who sees them".to_owned(),
             Self::Unavailable { .. } => return None,
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::diff::{FieldChange, diff};
 use crate::error::{Error, Place, Reason};
+use crate::hidden::refuse_hidden;
 use crate::view::View;
 use crate::{Bulk, Document, Field, Item, Operation, Path, Reference, Schema, Source};
 use serde::{Serialize, Serializer};
@@ -93,7 +94,54 @@ pub struct Warning {
 /// # Errors
 /// [`Error`] for the first operation that cannot be done, with document, line, path and field.
 pub fn plan(current: &impl Source, bulk: &Bulk, schema: &Schema) -> Result<Plan, Error> {
-    let mut draft = Draft { source: current, schema, states: BTreeMap::new() };
+    plan_hiding(current, bulk, schema, &|_, _| false)
+}
+
+/// As [`plan`], for somebody who does not see all fields: `hides` answers of a path and the way to a field in its document (without
+/// the numbers of items of lists) whether it is hidden.
+///
+/// What is hidden stays as it is, whatever is written around it; a document that names a hidden field is refused, and so is one that
+/// would lose it. Deletion is of the whole document, what is hidden in it included.
+///
+/// ```
+/// use keyward_config_tree::{Bulk, Document, Path, Schema, collection, plan_hiding};
+/// use std::collections::BTreeMap;
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     name: String,
+///     phone: Option<String>,
+///     pin: Option<u32>,
+/// }
+///
+/// let schema = Schema::new().with(collection::<User>("users/<name>"))?;
+/// let mut documents: BTreeMap<Path, Document> = BTreeMap::new();
+/// documents.insert("users/anna".parse().unwrap(), Document::from_yaml(b"{name: anna, phone: '1', pin: 7}").unwrap());
+///
+/// let hides = |_: &Path, way: &[&str]| way == ["pin"];
+/// let bulk = Bulk::parse("{x-path: users/anna, x-operation: replace, phone: '2'}").unwrap();
+/// let planned = plan_hiding(&documents, &bulk, &schema, &hides).unwrap();
+/// let after = planned.changes()[0].after().unwrap();
+/// assert_eq!(*after, Document::from_yaml(b"{name: anna, phone: '2', pin: 7}").unwrap());
+///
+/// let bulk = Bulk::parse("{x-path: users/anna, x-operation: merge, pin: 8}").unwrap();
+/// assert_eq!(
+///     plan_hiding(&documents, &bulk, &schema, &hides).unwrap_err().to_string(),
+///     "document 1, line 1, `users/anna`: field `pin`: is hidden from you, and not for you to write; \
+///      leave it out: it stays as it is",
+/// );
+/// # Ok::<(), keyward_config_tree::SchemaError>(())
+/// ```
+///
+/// # Errors
+/// As [`plan`], and those of hidden fields ([`Reason::Hidden`], [`Reason::HiddenInside`]).
+pub fn plan_hiding(
+    current: &impl Source,
+    bulk: &Bulk,
+    schema: &Schema,
+    hides: &dyn Fn(&Path, &[&str]) -> bool,
+) -> Result<Plan, Error> {
+    let mut draft = Draft { source: current, schema, hides, states: BTreeMap::new() };
     let mut outcomes = Vec::new();
     for (index, item) in bulk.items().iter().enumerate() {
         outcomes.push(draft.apply(index, item)?);
@@ -120,6 +168,7 @@ pub fn plan(current: &impl Source, bulk: &Bulk, schema: &Schema) -> Result<Plan,
 struct Draft<'a> {
     source: &'a dyn Source,
     schema: &'a Schema,
+    hides: &'a dyn Fn(&Path, &[&str]) -> bool,
     states: BTreeMap<Path, State>,
 }
 
@@ -163,7 +212,16 @@ impl Draft<'_> {
         };
         let (after, references) = match after {
             None => (None, Vec::new()),
-            Some(mut document) => {
+            Some(document) => {
+                let hides = |way: &[&str]| (self.hides)(path, way);
+                let kept = match &now {
+                    Some(now) => now.keeping_hidden(body, document, &hides),
+                    None => refuse_hidden(body, &hides).map(|()| document),
+                };
+                let mut document = kept.map_err(|error| {
+                    let (field, reason) = error.into_parts();
+                    Error::new(item.place(field), reason)
+                })?;
                 let references = collection.accept(path, &mut document).map_err(|error| {
                     let (field, reason) = error.into_parts();
                     Error::new(item.place(field), reason)

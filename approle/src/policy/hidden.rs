@@ -80,13 +80,13 @@ impl fmt::Display for HiddenField {
 
 /// Which fields are hidden from somebody who may do something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Visibility<'a> {
+pub struct Visibility {
     /// Those of the tenant and those of the token: what one of the two hides is hidden. On each side, lists of which all must hide a
     /// field.
-    sides: Vec<Vec<&'a [HiddenField]>>,
+    sides: Vec<Vec<Vec<HiddenField>>>,
 }
 
-impl Visibility<'_> {
+impl Visibility {
     /// Whether nothing is hidden.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -131,13 +131,13 @@ impl Visibility<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn visibility<'a>(tenant: Option<&Scope<'a>>, token: &Scope<'a>, request: &Request<'_>) -> Visibility<'a> {
+pub fn visibility(tenant: Option<&Scope<'_>>, token: &Scope<'_>, request: &Request<'_>) -> Visibility {
     let sides = tenant.into_iter().chain([token]).map(|scope| hidden(scope, request));
     Visibility { sides: sides.filter(|lists| !lists.is_empty()).collect() }
 }
 
 /// The lists of all rules that allow the request; none where one of them hides nothing.
-fn hidden<'a>(scope: &Scope<'a>, request: &Request<'_>) -> Vec<&'a [HiddenField]> {
+fn hidden(scope: &Scope<'_>, request: &Request<'_>) -> Vec<Vec<HiddenField>> {
     let mut lists = Vec::new();
     for name in scope.names {
         let Some((_, policy)) = scope.policies.get(name) else { continue };
@@ -150,7 +150,7 @@ fn hidden<'a>(scope: &Scope<'a>, request: &Request<'_>) -> Vec<&'a [HiddenField]
             if own.is_empty() {
                 return Vec::new();
             }
-            lists.extend(own.iter().map(Vec::as_slice));
+            lists.extend_from_slice(own);
         }
     }
     lists
