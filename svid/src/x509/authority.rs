@@ -39,6 +39,7 @@ mod intermediate;
 mod issuer;
 mod leaf;
 mod request;
+mod revocation_list;
 #[cfg(feature = "transit")]
 mod ring;
 mod root;
@@ -56,8 +57,9 @@ pub use intermediate::{IntermediateRequest, LONGEST_DELEGATION};
 pub use issuer::{Issuer, subject_der};
 pub use leaf::{DEFAULT_LONGEST_TTL, IssuedSvid, KeyedSvid, LeafRequest, UnsignedSvid};
 pub use request::CertificateRequest;
+pub use revocation_list::{RevocationList, RevokedSerial};
 #[cfg(feature = "transit")]
-pub use ring::{AuthorityRing, AuthorityVersion, IssuingAuthorities};
+pub use ring::{AuthorityRing, AuthorityVersion, IssuingAuthorities, LONGEST_CLIENT_TTL, MIN_CLIENT_AUTHORITY_TTL};
 pub use root::AuthorityRequest;
 pub use signing::Authority;
 pub use subject::{Subject, SubjectField, SubjectProblem};

@@ -8,6 +8,7 @@ use keyward_keys::PublicKey;
 use keyward_spiffe_id::SpiffeIdRef;
 use time::OffsetDateTime;
 
+pub(crate) use self::extensions::ExtendedKeyUsage;
 use self::extensions::Extensions;
 use super::der::{NotDer, Reader, tag};
 use super::error::{CertificateProblem, Error};

@@ -77,6 +77,11 @@ pub enum LeafProblem {
     DigitalSignature,
     /// ExtendedKeyUsage is there without both `id-kp-serverAuth` and `id-kp-clientAuth` (X509-SVID §4.4; strict mode).
     ExtendedKeyUsage,
+    /// ExtendedKeyUsage is not `id-kp-clientAuth` alone, where certificates of clients are asked for (RFC 5280 §4.2.1.12).
+    Purpose,
+    /// It lacks an identifier of its own key or of its issuer's (RFC 5280 §4.2.1.1, §4.2.1.2), where certificates of
+    /// clients are asked for.
+    KeyIdentifiers,
     /// The subject is empty and SubjectAltName not critical (X509-SVID §3.1, RFC 5280 §4.2.1.6; strict mode).
     SubjectAltName,
     /// It has a critical extension that is not known here (RFC 5280 §4.2).
@@ -92,6 +97,8 @@ impl fmt::Display for LeafProblem {
             Self::KeyUsage => "it has no critical KeyUsage",
             Self::DigitalSignature => "its KeyUsage lacks digitalSignature",
             Self::ExtendedKeyUsage => "its ExtendedKeyUsage lacks serverAuth or clientAuth",
+            Self::Purpose => "its ExtendedKeyUsage is not clientAuth alone",
+            Self::KeyIdentifiers => "it does not identify its own key and its issuer's",
             Self::SubjectAltName => "its subject is empty and its SubjectAltName is not critical",
             Self::UnknownExtension => "it has an unknown critical extension",
         })

@@ -18,6 +18,9 @@ pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 pub(crate) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
 pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 
+// Extensions of revocation lists (RFC 5280 §5.2).
+pub(crate) const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
+
 // Purposes (RFC 5280 §4.2.1.12).
 pub(crate) const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 pub(crate) const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];

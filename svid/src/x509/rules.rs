@@ -2,16 +2,18 @@
 
 use keyward_spiffe_id::{SpiffeIdRef, TrustDomainRef};
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, ExtendedKeyUsage};
 use super::error::{Error, LeafProblem, SignerProblem};
+use super::purpose::Purpose;
 use super::verify::X509Mode;
 use super::{constraints, delegation};
 
 /// Whether the certificate authenticates (X509-SVID §3.1, §4, §5.2).
-pub(super) fn check_leaf(leaf: &Certificate<'_>, mode: X509Mode) -> Result<(), Error> {
+pub(super) fn check_leaf(leaf: &Certificate<'_>, mode: X509Mode, purpose: Purpose) -> Result<(), Error> {
     let extensions = &leaf.extensions;
     let usage = extensions.key_usage;
     let strict = mode == X509Mode::Strict;
+    let client = purpose == Purpose::Client;
     let problem = if extensions.is_ca {
         LeafProblem::Ca
     } else if usage.is_some_and(|usage| usage.key_cert_sign()) {
@@ -24,7 +26,11 @@ pub(super) fn check_leaf(leaf: &Certificate<'_>, mode: X509Mode) -> Result<(), E
         LeafProblem::KeyUsage
     } else if strict && !usage.is_some_and(|usage| usage.digital_signature()) {
         LeafProblem::DigitalSignature
-    } else if strict && extensions.extended_key_usage.is_some_and(|usage| !(usage.server_auth && usage.client_auth)) {
+    } else if client && !extensions.extended_key_usage.is_some_and(ExtendedKeyUsage::is_client_alone) {
+        LeafProblem::Purpose
+    } else if client && !(extensions.key_identifier.is_some() && extensions.issuer_key_identified) {
+        LeafProblem::KeyIdentifiers
+    } else if strict && !client && extensions.extended_key_usage.is_some_and(|usage| !usage.is_both()) {
         LeafProblem::ExtendedKeyUsage
     } else if strict && leaf.subject_is_empty && !extensions.names_critical {
         LeafProblem::SubjectAltName

@@ -11,6 +11,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, Verifie
 use super::bundle::X509Bundle;
 use super::certificate::Certificate;
 use super::error::{CertificateProblem, Error, SignerProblem};
+use super::purpose::Purpose;
 use super::rules::{Role, check_below, check_leaf, check_signer};
 use super::signature::{self, Changed, Unmasked};
 use super::svid::X509Svid;
@@ -44,11 +45,13 @@ pub struct X509VerifyOptions {
     /// The longest chain that is read, in certificates; at most, and by default, [`MAX_CHAIN`]. The path in it, which may
     /// be shorter, has at most six intermediates.
     pub max_chain: usize,
+    /// What the leaf must be for.
+    pub purpose: Purpose,
 }
 
 impl Default for X509VerifyOptions {
     fn default() -> Self {
-        Self { mode: X509Mode::default(), max_chain: MAX_CHAIN }
+        Self { mode: X509Mode::default(), max_chain: MAX_CHAIN, purpose: Purpose::default() }
     }
 }
 
@@ -111,7 +114,7 @@ impl X509Verifier {
         let chain = self.read(chain)?;
         let (leaf, intermediates) = chain.split_first().ok_or(Error::Empty)?;
         let id = workload_id(leaf)?;
-        check_leaf(leaf, self.options.mode)?;
+        check_leaf(leaf, self.options.mode, self.options.purpose)?;
         let trust_domain = id.trust_domain();
         let bundle = find(trust_domain).ok_or_else(|| Error::NoBundle { trust_domain: trust_domain.to_owned() })?;
         if bundle.trust_domain().as_str() != trust_domain.as_str() {

@@ -2,6 +2,8 @@
 #![cfg(feature = "x509")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[cfg(feature = "transit")]
+mod clients;
 mod foreign;
 mod openssl;
 mod refusals;

@@ -117,3 +117,52 @@ fn openssl_makes_requests_that_we_read_and_reads_ours() {
         assert!(text.contains(&format!("URI:{ID}, DNS:a.example")), "{text}");
     }
 }
+
+#[test]
+#[ignore = "needs openssl: run by .ci/run"]
+fn openssl_reads_our_revocation_lists() {
+    use keyward_svid::x509::authority::{RevocationList, RevokedSerial};
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    for (key, algorithm) in algorithms() {
+        let root = root_with(key, algorithm);
+        let issue = || root.issue(&crate::support::leaf_request(KeyType::EcdsaP256), &mut rng(), NOW).unwrap();
+        let (revoked, valid) = (issue(), issue());
+        let list = RevocationList::new(
+            300,
+            [RevokedSerial::new(&revoked.serial(), NOW).unwrap(), RevokedSerial::new("80", NOW).unwrap()],
+            NOW + time::Duration::DAY,
+        );
+        write("crl.pem", &list.to_pem(&root, NOW).unwrap());
+        write("root.pem", &pem(std::slice::from_ref(root.certificate())));
+        let at = NOW.unix_timestamp().to_string();
+        let verify = |leaf: &str| {
+            write("leaf.pem", leaf);
+            let args = [
+                "verify",
+                "-x509_strict",
+                "-crl_check",
+                "-attime",
+                &at,
+                "-CAfile",
+                "root.pem",
+                "-CRLfile",
+                "crl.pem",
+                "leaf.pem",
+            ];
+            openssl(directory.path(), &args)
+        };
+        verify(&valid.chain_pem()).unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+        let error = verify(&revoked.chain_pem()).unwrap_err();
+        assert!(error.contains("certificate revoked"), "{algorithm}: {error}");
+        let text = openssl(directory.path(), &["crl", "-in", "crl.pem", "-noout", "-text"]).unwrap();
+        for part in
+            ["X509v3 CRL Number: \n                300\n", "X509v3 Authority Key Identifier:", "Serial Number: 80\n"]
+        {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        // A list without entries.
+        write("crl.pem", &RevocationList::new(301, [], NOW + time::Duration::DAY).to_pem(&root, NOW).unwrap());
+        verify(&revoked.chain_pem()).unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+    }
+}

@@ -48,6 +48,13 @@ impl Overlap {
         self.invalidate_after
     }
 
+    /// The same overlap with another time for which a version verifies when it signs no more: longer, for what lives
+    /// longer than a day.
+    #[must_use]
+    pub fn with_invalidate_after(self, invalidate_after: Duration) -> Self {
+        Self { invalidate_after, ..self }
+    }
+
     /// The `max-age` of a key set that holds versions with this overlap: `activate-after / 4`, at
     /// most an hour.
     ///

@@ -77,6 +77,15 @@ pub enum Error {
         /// The ID.
         id: SpiffeId,
     },
+    /// A serial number is none (RFC 5280 §4.1.2.2).
+    #[error("a serial number is 1 to 20 bytes in hexadecimal")]
+    Serial,
+    /// A time lies where no certificate and no revocation list can name it (RFC 5280 §4.1.2.5).
+    #[error("{what} lies outside the years 1950 to 9999")]
+    Time {
+        /// Which one.
+        what: &'static str,
+    },
     /// The authority's certificate allows no further authority below it (RFC 5280 §4.2.1.9).
     #[error("the authority may issue leaves only, its path length is 0")]
     NoDelegation,
@@ -152,9 +161,10 @@ impl Error {
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::DnsName { .. } | Self::Request { .. } => ErrorKind::Malformed,
+            Self::DnsName { .. } | Self::Request { .. } | Self::Serial => ErrorKind::Malformed,
             Self::Ttl { .. }
             | Self::Count { .. }
+            | Self::Time { .. }
             | Self::NoPath { .. }
             | Self::TrustDomain { .. }
             | Self::NotPermitted { .. }

@@ -93,6 +93,7 @@ impl Issuer {
             |der| request.subject.encode(der, Some(&tbs::hex(&serial))),
             |der| {
                 tbs::authority_extensions(der, Some(0));
+                tbs::authority_purpose(der, self.purpose());
                 tbs::issuer_key(der, self.key_identifier());
                 tbs::subject_key(der, &key_identifier);
                 let id = self.trust_domain().to_owned().signing_authority_id();

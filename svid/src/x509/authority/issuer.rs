@@ -8,9 +8,10 @@ use time::OffsetDateTime;
 use super::unsigned::identifier;
 use super::validity::Validity;
 use super::{Error, tbs};
-use crate::x509::certificate::Certificate;
+use crate::x509::certificate::{Certificate, ExtendedKeyUsage};
 use crate::x509::delegation;
 use crate::x509::der::{Writer, tag};
+use crate::x509::purpose::Purpose;
 
 /// The longest chain of an authority, and the longest that verifiers read.
 const MAX_CHAIN: usize = 15;
@@ -29,6 +30,7 @@ pub struct Issuer {
     subject: Vec<u8>,
     validity: Validity,
     path_len: Option<u8>,
+    purpose: Purpose,
     /// One list for each certificate of the chain that has one.
     permitted: Vec<Vec<Pattern>>,
     key_identifier: Vec<u8>,
@@ -64,6 +66,7 @@ impl Issuer {
         head.element(tag::SEQUENCE, identifier(algorithm)?).raw(certificate.subject);
         let key_identifier = certificate.extensions.key_identifier.unwrap_or_default();
         let lives = read.iter().map(Member::validity);
+        let purpose = purpose(&read);
         Ok(Self {
             is_root: own.is_root(),
             algorithm,
@@ -75,7 +78,8 @@ impl Issuer {
             permitted: read.iter().filter_map(|member| member.permitted.clone()).collect(),
             key_identifier: key_identifier.to_vec(),
             head: head.into_bytes(),
-            leaf_extensions: tbs::leaf_extensions(key_identifier),
+            leaf_extensions: tbs::leaf_extensions(purpose, key_identifier),
+            purpose,
             chain,
         })
     }
@@ -130,6 +134,11 @@ impl Issuer {
     /// The patterns that an ID must match, one of each list; no list for an authority that nobody delegated.
     pub fn permitted(&self) -> &[Vec<Pattern>] {
         &self.permitted
+    }
+
+    /// What it, and all that it issues, is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     pub(super) fn validity(&self) -> Validity {
@@ -236,6 +245,12 @@ fn check<'c, 'a>(chain: &'c [Member<'a>]) -> Result<&'c Member<'a>, Error> {
         return Err(problem("its chain holds the root, which verifiers have already"));
     }
     Ok(own)
+}
+
+/// For clients alone where one of the chain is.
+fn purpose(chain: &[Member<'_>]) -> Purpose {
+    let mut usages = chain.iter().filter_map(|member| member.certificate.extensions.extended_key_usage);
+    if usages.any(ExtendedKeyUsage::is_client_alone) { Purpose::Client } else { Purpose::Svid }
 }
 
 /// How many authorities may follow: the shortest of the chain's limits, each less what stands below it.

@@ -23,9 +23,16 @@ use super::issuer::Issuer;
 use super::root::AuthorityRequest;
 use super::signing::Authority;
 use super::subject::Subject;
+use crate::x509::purpose::Purpose;
 
 pub use issuing::IssuingAuthorities;
 pub use view::AuthorityVersion;
+
+/// The longest life of a leaf below an authority for clients.
+pub const LONGEST_CLIENT_TTL: Duration = Duration::DAY.saturating_mul(30);
+
+/// The shortest `ttl` of an authority for clients: its versions overlap for longer than a leaf lives.
+pub const MIN_CLIENT_AUTHORITY_TTL: Duration = Duration::DAY.saturating_mul(90);
 
 /// An authority that renews itself: a [`Ring`] of keys, which is nowhere reachable as one, and a self-signed certificate for
 /// each version.
@@ -67,6 +74,7 @@ pub struct AuthorityRing {
     /// `config.subject-…`, checked.
     subject: Subject,
     trust_domain: TrustDomain,
+    purpose: Purpose,
     ring: Ring,
     /// One for each version, in their order.
     issuers: Vec<Arc<Issuer>>,
@@ -84,9 +92,33 @@ impl AuthorityRing {
         first: FirstActivation,
         now: OffsetDateTime,
     ) -> Result<Self, Error> {
-        let subject = config.validate()?;
-        let ring = Ring::new(ring_config(&config), first, now)?;
-        Ok(Self { config, subject, trust_domain, ring, issuers: Vec::new() })
+        Self::with_purpose(config, trust_domain, Purpose::Svid, first, now)
+    }
+
+    /// An authority for clients alone ([`Purpose::Client`]), whose leaves live for up to [`LONGEST_CLIENT_TTL`]: versions
+    /// that were superseded stay published for so long.
+    ///
+    /// # Errors
+    /// Those of [`CaConfig::validate`]; [`Error::AuthorityTtl`] for a `ttl` below [`MIN_CLIENT_AUTHORITY_TTL`].
+    pub fn for_clients(
+        config: CaConfig,
+        trust_domain: TrustDomain,
+        first: FirstActivation,
+        now: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        Self::with_purpose(config, trust_domain, Purpose::Client, first, now)
+    }
+
+    fn with_purpose(
+        config: CaConfig,
+        trust_domain: TrustDomain,
+        purpose: Purpose,
+        first: FirstActivation,
+        now: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        let subject = validate(&config, purpose)?;
+        let ring = Ring::new(ring_config(&config, purpose), first, now)?;
+        Ok(Self { config, subject, trust_domain, purpose, ring, issuers: Vec::new() })
     }
 
     /// The configuration.
@@ -110,7 +142,7 @@ impl AuthorityRing {
     /// # Errors
     /// Those of [`CaConfig::validate`]; [`Error::Ring`] when the name or the key type would change.
     pub fn reconfigure(&mut self, config: CaConfig, now: OffsetDateTime) -> Result<bool, Error> {
-        let subject = config.validate()?;
+        let subject = validate(&config, self.purpose)?;
         if config.key_type != self.config.key_type {
             return Err(Error::Ring(keyward_transit::Error::Immutable {
                 field: "key-type",
@@ -118,7 +150,7 @@ impl AuthorityRing {
                 to: config.key_type.to_string(),
             }));
         }
-        self.ring.reconfigure(ring_config(&config), now)?;
+        self.ring.reconfigure(ring_config(&config, self.purpose), now)?;
         let changed = config != self.config;
         self.subject = subject;
         self.config = config;
@@ -221,7 +253,11 @@ impl AuthorityRing {
         let signer = self.ring.signer(now)?;
         let issuer = self.issuer(signer.version()).ok_or(Error::NoAuthority)?;
         let end = self.published_until(&signer, now).saturating_sub(CLOCK_SKEW.to_time());
-        Ok(Authority::with_issuer(Arc::clone(issuer), signer).with_end(end))
+        let authority = Authority::with_issuer(Arc::clone(issuer), signer).with_end(end);
+        Ok(match self.purpose {
+            Purpose::Svid => authority,
+            Purpose::Client => authority.with_longest_ttl(LONGEST_CLIENT_TTL.to_time()),
+        })
     }
 
     /// The certificates that verifiers need, oldest first: of prepared, active and retired versions.
@@ -245,7 +281,7 @@ impl AuthorityRing {
 
     /// When the newest certificate needs a successor, whatever `ttl`, by which the ring reckons, is now.
     fn renewal_due(&self) -> Option<OffsetDateTime> {
-        Some(self.issuers.last()?.not_after().saturating_sub(margin().to_time()))
+        Some(self.issuers.last()?.not_after().saturating_sub(margin(self.purpose).to_time()))
     }
 
     /// The certificate of a version that is created now with this key.
@@ -253,7 +289,11 @@ impl AuthorityRing {
         let at = self.ring.effective(now);
         let algorithm = Algorithm::default_for(key.key_type());
         let not_after = at.saturating_add(self.config.ttl.to_time());
-        let request = AuthorityRequest::new(self.trust_domain.clone(), self.subject.clone(), not_after);
+        let mut request = AuthorityRequest::new(self.trust_domain.clone(), self.subject.clone(), not_after);
+        request.purpose = self.purpose;
+        if self.purpose == Purpose::Client {
+            request.path_len = Some(0);
+        }
         let unsigned = request.prepare(key.public_key(), algorithm, rng, at)?;
         let signature = key.sign_asn1(algorithm, unsigned.as_bytes())?;
         Issuer::new(algorithm, [unsigned.attach_der(&signature)?])
@@ -273,11 +313,11 @@ impl AuthorityRing {
 
 /// A successor is made six days before the end of a certificate and signs a day later; the old version has then nothing
 /// to do for two more days, stays published for another two, and leaves a day before its end.
-fn ring_config(config: &CaConfig) -> RingConfig {
+fn ring_config(config: &CaConfig, purpose: Purpose) -> RingConfig {
     let mut ring = RingConfig::new(config.name.clone());
     ring.cipher = cipher(config.key_type);
-    let overlap = Overlap::default();
-    let rotate_after = Duration::from_secs(config.ttl.as_secs().saturating_sub(margin().as_secs()));
+    let overlap = overlap(purpose);
+    let rotate_after = Duration::from_secs(config.ttl.as_secs().saturating_sub(margin(purpose).as_secs()));
     let schedule = Schedule::new(
         rotate_after.unwrap_or(Duration::MIN),
         overlap.activate_after(),
@@ -291,8 +331,26 @@ fn ring_config(config: &CaConfig) -> RingConfig {
 }
 
 /// How long before the end of a certificate its successor is made.
-fn margin() -> Duration {
-    Overlap::default().total().saturating_add(Duration::DAY)
+fn margin(purpose: Purpose) -> Duration {
+    overlap(purpose).total().saturating_add(Duration::DAY)
+}
+
+/// How long versions overlap: what signs last is still published when the last leaf ends.
+fn overlap(purpose: Purpose) -> Overlap {
+    let overlap = Overlap::default();
+    match purpose {
+        Purpose::Svid => overlap,
+        Purpose::Client => overlap.with_invalidate_after(LONGEST_CLIENT_TTL.saturating_add(Duration::DAY)),
+    }
+}
+
+fn validate(config: &CaConfig, purpose: Purpose) -> Result<Subject, Error> {
+    let subject = config.validate()?;
+    if purpose == Purpose::Client && config.ttl < MIN_CLIENT_AUTHORITY_TTL {
+        let (least, most) = (MIN_CLIENT_AUTHORITY_TTL, CaConfig::MAX_TTL);
+        return Err(Error::AuthorityTtl { found: config.ttl, least, most });
+    }
+    Ok(subject)
 }
 
 fn cipher(key_type: KeyType) -> Cipher {

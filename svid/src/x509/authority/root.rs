@@ -11,6 +11,7 @@ use super::tbs::{self, Content};
 use super::unsigned::{UnsignedCertificate, identifier};
 use super::validity::{BACKDATE, Validity, whole_seconds};
 use crate::x509::der::{Writer, tag};
+use crate::x509::purpose::Purpose;
 
 /// What a self-signed authority shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +25,14 @@ pub struct AuthorityRequest {
     pub not_after: OffsetDateTime,
     /// How many authorities may stand between it and a leaf (RFC 5280 §4.2.1.9); one by default, for delegation.
     pub path_len: Option<u8>,
+    /// What it, and all that it issues, is for; X.509-SVIDs by default.
+    pub purpose: Purpose,
 }
 
 impl AuthorityRequest {
     /// An authority of this trust domain and life, with at most one authority below it.
     pub fn new(trust_domain: TrustDomain, subject: Subject, not_after: OffsetDateTime) -> Self {
-        Self { trust_domain, subject, not_after, path_len: Some(1) }
+        Self { trust_domain, subject, not_after, path_len: Some(1), purpose: Purpose::Svid }
     }
 
     /// The first of two steps: the certificate to sign, with the key that it names.
@@ -68,6 +71,7 @@ impl AuthorityRequest {
             },
             |der| {
                 tbs::authority_extensions(der, self.path_len);
+                tbs::authority_purpose(der, self.purpose);
                 tbs::subject_key(der, &key_identifier);
                 let id = self.trust_domain.signing_authority_id();
                 tbs::alternative_names(der, Some(id.borrowed()), &[], false);

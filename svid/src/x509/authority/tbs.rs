@@ -7,6 +7,7 @@ use rand_core::CryptoRng;
 use super::Error;
 use super::validity::Validity;
 use crate::x509::der::{NotDer, Writer, tag};
+use crate::x509::purpose::Purpose;
 use crate::x509::{delegation, oid, signature};
 
 /// A serial number: positive and of 16 bytes, 126 of its bits random (RFC 5280 §4.1.2.2).
@@ -66,7 +67,7 @@ impl Content<'_> {
             });
         });
         if !representable {
-            return Err(Error::Certificate { problem: "its life lies outside the years 1950 to 9999" });
+            return Err(Error::Time { what: "the life of the certificate" });
         }
         Ok(der.into_bytes())
     }
@@ -74,7 +75,7 @@ impl Content<'_> {
 
 /// The extensions that every leaf of an authority has: all but the key identifier and the names (X509-SVID §4, appendix
 /// A). KeyUsage is critical and says digitalSignature alone.
-pub(super) fn leaf_extensions(authority_key_identifier: &[u8]) -> Vec<u8> {
+pub(super) fn leaf_extensions(purpose: Purpose, authority_key_identifier: &[u8]) -> Vec<u8> {
     let mut der = Writer::default();
     der.extension(oid::KEY_USAGE, true, |value| {
         value.element(tag::BIT_STRING, &[7, 0b1000_0000]);
@@ -84,7 +85,10 @@ pub(super) fn leaf_extensions(authority_key_identifier: &[u8]) -> Vec<u8> {
     });
     der.extension(oid::EXTENDED_KEY_USAGE, false, |value| {
         value.sequence(|purposes| {
-            purposes.element(tag::OID, oid::SERVER_AUTH).element(tag::OID, oid::CLIENT_AUTH);
+            if purpose == Purpose::Svid {
+                purposes.element(tag::OID, oid::SERVER_AUTH);
+            }
+            purposes.element(tag::OID, oid::CLIENT_AUTH);
         });
     });
     issuer_key(&mut der, authority_key_identifier);
@@ -104,6 +108,17 @@ pub(super) fn authority_extensions(der: &mut Writer, path_len: Option<u8>) {
             }
         });
     });
+}
+
+/// What an authority is restricted to, which holds for all below it.
+pub(super) fn authority_purpose(der: &mut Writer, purpose: Purpose) {
+    if purpose == Purpose::Client {
+        der.extension(oid::EXTENDED_KEY_USAGE, false, |value| {
+            value.sequence(|purposes| {
+                purposes.element(tag::OID, oid::CLIENT_AUTH);
+            });
+        });
+    }
 }
 
 /// RFC 5280 §4.2.1.1. An issuer without key identifier has none to name.

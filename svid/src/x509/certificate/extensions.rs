@@ -20,6 +20,8 @@ pub(crate) struct Extensions<'a> {
     pub(crate) path_len: Option<u8>,
     /// The value of SubjectKeyIdentifier.
     pub(crate) key_identifier: Option<&'a [u8]>,
+    /// AuthorityKeyIdentifier names a key.
+    pub(crate) issuer_key_identified: bool,
     pub(crate) extended_key_usage: Option<ExtendedKeyUsage>,
     /// SubjectAltName is there and critical.
     pub(crate) names_critical: bool,
@@ -76,16 +78,27 @@ impl KeyUsage {
 /// The ExtendedKeyUsage extension (RFC 5280 §4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ExtendedKeyUsage {
-    pub(crate) server_auth: bool,
-    pub(crate) client_auth: bool,
+    server_auth: bool,
+    client_auth: bool,
+    others: bool,
 }
 
 impl ExtendedKeyUsage {
+    /// Both ends of TLS are among the purposes (X509-SVID §4.4).
+    pub(crate) fn is_both(self) -> bool {
+        self.server_auth && self.client_auth
+    }
+
+    /// A client of TLS, and nothing else: `anyExtendedKeyUsage` is something else.
+    pub(crate) fn is_client_alone(self) -> bool {
+        self.client_auth && !self.server_auth && !self.others
+    }
+
     fn read(value: &[u8]) -> Result<Self, NotDer> {
         let mut outer = Reader::new(value);
         let mut purposes = outer.inside(tag::SEQUENCE)?;
         outer.finish()?;
-        let mut found = Self { server_auth: false, client_auth: false };
+        let mut found = Self { server_auth: false, client_auth: false, others: false };
         if purposes.is_empty() {
             return Err(NotDer);
         }
@@ -93,6 +106,7 @@ impl ExtendedKeyUsage {
             let purpose = purposes.expect(tag::OID)?;
             found.server_auth |= purpose == oid::SERVER_AUTH;
             found.client_auth |= purpose == oid::CLIENT_AUTH;
+            found.others |= purpose != oid::SERVER_AUTH && purpose != oid::CLIENT_AUTH;
         }
         Ok(found)
     }
@@ -137,6 +151,12 @@ impl<'a> Extensions<'a> {
                 let mut reader = Reader::new(value);
                 self.key_identifier = Some(reader.expect(tag::OCTET_STRING)?);
                 reader.finish()?;
+            }
+            oid::AUTHORITY_KEY_IDENTIFIER => {
+                let mut reader = Reader::new(value);
+                let mut fields = reader.inside(tag::SEQUENCE)?;
+                reader.finish()?;
+                self.issuer_key_identified = fields.optional(tag::context(0))?.is_some();
             }
             oid::EXTENDED_KEY_USAGE => {
                 let read = ExtendedKeyUsage::read(value).map_err(|NotDer| CertificateProblem::ExtendedKeyUsage)?;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::AuthorityRing;
 use crate::x509::authority::CaConfig;
 use crate::x509::authority::issuer::Issuer;
+use crate::x509::purpose::Purpose;
 
 /// The format written.
 const FORMAT: u32 = 1;
@@ -24,6 +25,8 @@ struct Record {
     format: u32,
     config: CaConfig,
     trust_domain: String,
+    #[serde(default)]
+    purpose: Purpose,
     /// The sealed record of the ring, base64.
     ring: String,
     /// The certificate of each version, base64.
@@ -40,6 +43,7 @@ impl AuthorityRing {
             format: FORMAT,
             config: self.config.clone(),
             trust_domain: self.trust_domain.to_string(),
+            purpose: self.purpose,
             ring: STANDARD.encode(self.ring.to_sealed(kek, path, rng)?),
             certificates: self.issuers.iter().map(|issuer| STANDARD.encode(issuer.certificate())).collect(),
         };
@@ -68,7 +72,8 @@ impl AuthorityRing {
             issuer.map(Arc::new).map_err(|_| malformed("a certificate is no authority's"))
         });
         let issuers = issuers.collect::<Result<Vec<_>, _>>()?;
-        let read = Self { config: record.config, subject, trust_domain, ring, issuers };
+        let Record { config, purpose, .. } = record;
+        let read = Self { config, subject, trust_domain, purpose, ring, issuers };
         read.check()?;
         Ok(read)
     }
@@ -82,6 +87,7 @@ impl AuthorityRing {
             let kid = issuer.public_key().thumbprint();
             if self.ring.kid(number) != Some(kid.as_str())
                 || issuer.trust_domain().as_str() != self.trust_domain.as_str()
+                || issuer.purpose() != self.purpose
             {
                 return Err(malformed("a certificate is not that of its version"));
             }
