@@ -40,6 +40,9 @@ pub enum Error {
     /// A supplied secret-id holds a control character.
     #[error("a supplied secret-id must not hold control characters")]
     SecretIdControl,
+    /// A chosen token is too short, too long, or holds what none can hold.
+    #[error("a chosen token has 16 to 1024 visible ASCII characters, none of them a `.`")]
+    TokenId,
     /// A path pattern cannot be accepted.
     #[error("invalid path pattern `{pattern}`: {problem}")]
     Pattern {
@@ -216,6 +219,9 @@ pub enum Problem {
         /// The variable.
         variable: VariableName,
     },
+    /// It is for administrators.
+    #[error("can be chosen by an administrator alone")]
+    AdministratorOnly,
     /// A list has too few or too many entries.
     #[error("has {found} entries, {minimum} to {maximum} are allowed")]
     Entries {

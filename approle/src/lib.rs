@@ -89,10 +89,11 @@ pub use crate::role::{
 pub use crate::secret_id::{SecretId, SecretIdIssued, SecretIdRecord, SecretIdRequest, SecretIdState};
 pub use crate::spiffe::{SPIFFE_LOGIN_REFUSED, SpiffeAuth, SpiffeGrant, SpiffeRule, spiffe_login};
 pub use crate::token::{
-    Authenticated, ChildRequest, JwtSvidGrant, MAX_ANCESTORS, MAX_TOKEN_LENGTH, Owner, Subject, Token, TokenParameters,
-    TokenRecord, TokenType, TokenView, X509SvidGrant, X509SvidView, check, check_child, check_found, open_batch,
+    Authenticated, ChildRequest, JwtSvidGrant, MAX_ANCESTORS, MAX_TOKEN_LENGTH, Owner, Subject, Token, TokenId,
+    TokenParameters, TokenRecord, TokenType, TokenView, X509SvidGrant, X509SvidView, check, check_child, check_found,
+    open_batch,
 };
-pub use crate::wrapping::Wrapped;
+pub use crate::wrapping::{Wrapped, WrappedKind};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -3,6 +3,7 @@
 mod batch;
 mod check;
 mod child;
+mod id;
 mod lifetime;
 mod parameters;
 mod record;
@@ -22,6 +23,7 @@ pub use batch::open_batch;
 pub(crate) use batch::{MAX_LISTS, MAX_METADATA, lists_length};
 pub use check::{Authenticated, check, check_child, check_found};
 pub use child::{ChildRequest, MAX_ANCESTORS};
+pub use id::TokenId;
 pub(crate) use lifetime::Lifetime;
 pub use parameters::{Subject, TokenParameters};
 pub use record::{JwtSvidGrant, TokenRecord, X509SvidGrant};
@@ -51,8 +53,8 @@ impl Token {
         Self(text)
     }
 
-    /// A token that is not random but sealed.
-    fn sealed(text: Zeroizing<String>) -> Self {
+    /// A token that is not random but sealed, or chosen.
+    fn of(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 

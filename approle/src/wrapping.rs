@@ -12,7 +12,8 @@ use crate::record::{self, Format};
 use crate::{Accessor, Error, Limits, Pepper, Reason, StorageKey, Token, instant};
 
 const RECORD: &str = "wrapped answer";
-const FORMAT: u32 = 1;
+/// 2 since answers can be logins, which a release that does not know them would hand over as something else.
+const FORMAT: u32 = 2;
 
 /// An answer that waits for whoever presents its token. Take it by deleting the record guarded by the
 /// revision that it was read at: then one of any number of takers has it, and who finds it gone knows
@@ -32,6 +33,20 @@ pub struct Wrapped {
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
     answer: Secret,
+    #[serde(default)]
+    kind: WrappedKind,
+}
+
+/// What a wrapped answer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum WrappedKind {
+    /// Anything.
+    #[default]
+    Data,
+    /// A token, as a login answers it.
+    Login,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,7 +66,7 @@ impl Wrapped {
     pub fn wrap(
         tenant: Name,
         creation_path: &str,
-        answer: &Zeroizing<String>,
+        (kind, answer): (WrappedKind, &Zeroizing<String>),
         ttl: Duration,
         limits: &Limits,
         pepper: &Pepper,
@@ -68,6 +83,26 @@ impl Wrapped {
             creation_time: now,
             expires: instant::after(now, ttl.min(limits.max_ttl)),
             answer: Secret(answer.to_string()),
+            kind,
+        };
+        (token, record)
+    }
+
+    /// The same answer under a new token, for as long as it was to wait at first. The old record is to be deleted in the same
+    /// commit, guarded by its revision.
+    #[must_use]
+    pub fn rewrap(&self, pepper: &Pepper, rng: &mut impl CryptoRng, now: OffsetDateTime) -> (Token, Self) {
+        let token = Token::generate(rng);
+        let record = Self {
+            format: Format,
+            key: pepper.token_key(token.expose()),
+            accessor: Accessor::generate(rng),
+            tenant: self.tenant.clone(),
+            creation_path: self.creation_path.clone(),
+            creation_time: now,
+            expires: instant::after_span(now, self.expires - self.creation_time),
+            answer: Secret(self.answer.0.clone()),
+            kind: self.kind,
         };
         (token, record)
     }
@@ -89,6 +124,12 @@ impl Wrapped {
     #[must_use]
     pub fn answer(&self) -> &str {
         &self.answer.0
+    }
+
+    /// What the answer is.
+    #[must_use]
+    pub fn kind(&self) -> WrappedKind {
+        self.kind
     }
 
     /// The key that the record is stored under.
@@ -162,7 +203,16 @@ mod tests {
         let answer = Zeroizing::new("{\"secret\":1}".to_owned());
         let wrap = |ttl, seed| {
             let limits = Limits::default();
-            Wrapped::wrap(name("default"), "/a", &answer, duration(ttl), &limits, &pepper(), &mut rng(seed), at(0))
+            Wrapped::wrap(
+                name("default"),
+                "/a",
+                (WrappedKind::Login, &answer),
+                duration(ttl),
+                &limits,
+                &pepper(),
+                &mut rng(seed),
+                at(0),
+            )
         };
         let (token, record) = wrap("1m", 1);
         let key = pepper().token_key(token.expose());
@@ -176,5 +226,14 @@ mod tests {
         assert_eq!((read.accessor(), read.creation_time(), read.key()), (record.accessor(), at(0), &key));
         assert!(!String::from_utf8(bytes.to_vec()).unwrap().contains(token.expose()));
         assert!(!format!("{record:?}").contains("secret"));
+
+        let (again, new) = read.rewrap(&pepper(), &mut rng(3), at(50));
+        let again = pepper().token_key(again.expose());
+        assert_eq!((new.check(&again, at(109)), new.check(&again, at(110))), (Ok(()), Err(Reason::Expired)));
+        assert_eq!((new.answer(), new.kind(), new.creation_path()), (answer.as_str(), WrappedKind::Login, "/a"));
+        assert_ne!(new.accessor(), record.accessor());
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let old = text.replace(r#""format":2"#, r#""format":1"#).replace(r#","kind":"login""#, "");
+        assert_eq!(Wrapped::decode(old.as_bytes()).unwrap().kind(), WrappedKind::Data);
     }
 }

@@ -152,3 +152,17 @@ fn a_secret_id_can_bind_its_tokens_more_closely_than_the_role() {
         |last: u8| check_child(child.key(), Some(&child), &[Some(&renewed)], [192, 0, 2, last].into(), NOW).map(drop);
     assert_eq!((from(15), from(16)), (Ok(()), Err(Reason::WrongAddress)));
 }
+
+#[test]
+fn an_administrator_alone_chooses_a_token() {
+    let world = World::new(r#"{"name":"a"}"#);
+    let chosen = r#"{"id":"a-token-of-our-own"}"#;
+    let (_, parent) = world.token("{}");
+    assert_eq!(world.child(&good(&parent), chosen).unwrap_err(), "`id` can be chosen by an administrator alone");
+    let user = TokenParameters::for_user("default".parse().unwrap(), "joe", vec!["administrator".parse().unwrap()]);
+    let (_, user) = TokenRecord::issue(user, &Limits::default(), &world.pepper, &mut UnwrapErr(SysRng), NOW);
+    let (token, record) = world.child(&good(&user), chosen).unwrap();
+    assert_eq!((token.expose(), record.key()), ("a-token-of-our-own", &world.pepper.token_key("a-token-of-our-own")));
+    let batch = world.child(&good(&user), r#"{"id":"a-token-of-our-own","type":"batch"}"#);
+    assert_eq!(batch.unwrap_err(), "`id` cannot be set together with `type: batch`");
+}

@@ -108,7 +108,7 @@ impl TokenRecord {
         URL_SAFE_NO_PAD.encode_string([nonce.as_slice(), &sealed].concat(), &mut text);
         let times = moment(created).unwrap_or(self.creation_time()).min(self.creation_time());
         self.set(pepper.token_key(&text), times, moment(ends).unwrap_or(self.expires()));
-        (Token::sealed(text), self)
+        (Token::of(text), self)
     }
 }
 

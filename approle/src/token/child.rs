@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 
 use super::check::{is_administrator, may_give};
 use super::record::Said;
-use super::{Authenticated, MAX_LISTS, MAX_METADATA, Token, TokenParameters, TokenRecord, TokenType, lists_length};
+use super::{
+    Authenticated, MAX_LISTS, MAX_METADATA, Token, TokenId, TokenParameters, TokenRecord, TokenType, lists_length,
+};
 use crate::error::{FieldError, Invalid, Limit, Problem};
 use crate::role::longer;
 use crate::{DEFAULT_POLICY, Error, Limits, Pepper, metadata};
@@ -22,7 +24,7 @@ const MAX_NAME: usize = 256;
 
 /// What a caller may ask of a token that it makes from its own. A field that is not known is refused: a
 /// limit that is misspelt must not be left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ChildRequest {
@@ -48,6 +50,8 @@ pub struct ChildRequest {
     /// Texts to be kept with it. They are shown and prove nothing: its `metadata`, which policies may ask for, is the
     /// caller's own, unless that is an administrator.
     pub metadata: BTreeMap<String, String>,
+    /// The token itself, where an administrator chooses it. The store must refuse one that exists.
+    pub id: Option<TokenId>,
     /// A name to be shown with it.
     pub display_name: Option<String>,
 }
@@ -67,6 +71,7 @@ impl ChildRequest {
                 ("period", self.period.is_some()),
                 ("explicit-max-ttl", self.explicit_max_ttl.is_some()),
                 ("num-uses", self.num_uses > 0),
+                ("id", self.id.is_some()),
             ];
             for (field, _) in unfit.into_iter().filter(|(_, set)| *set) {
                 problems.push(FieldError::new(field, Problem::Excludes { other: "type: batch" }));
@@ -81,6 +86,9 @@ impl ChildRequest {
             if found > MAX_METADATA {
                 problems.push(FieldError::new("metadata", Problem::TooMuchForBatch { found, maximum: MAX_METADATA }));
             }
+        }
+        if self.id.is_some() && !is_administrator(parent.policies()) {
+            problems.push(FieldError::new("id", Problem::AdministratorOnly));
         }
         problems.extend(metadata::check("metadata", &self.metadata));
         let unfit = |name: &String| name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control);
@@ -99,6 +107,13 @@ impl ChildRequest {
     fn proven(&self, parent: &TokenRecord) -> BTreeMap<String, String> {
         let said = is_administrator(parent.policies()).then_some(&self.metadata).filter(|said| !said.is_empty());
         said.unwrap_or(parent.metadata()).clone()
+    }
+
+    fn finish(&self, record: TokenRecord, pepper: &Pepper, rng: &mut impl CryptoRng) -> (Token, TokenRecord) {
+        match &self.id {
+            Some(id) => record.named(Token::of(id.text()), pepper),
+            None => record.finish(pepper, rng),
+        }
     }
 
     fn said(&self) -> Said {
@@ -149,7 +164,7 @@ impl Authenticated {
             return Err(Error::Ancestors { maximum: MAX_ANCESTORS });
         }
         let draft = self.draft(request, limits, rng, now)?;
-        Ok(draft.made(ancestors, request.said(), Some(parent.expires())).finish(pepper, rng))
+        Ok(request.finish(draft.made(ancestors, request.said(), Some(parent.expires())), pepper, rng))
     }
 
     /// Makes a token that outlives the one that was presented: as [`make_child`](Self::make_child), but no
@@ -171,7 +186,7 @@ impl Authenticated {
         if request.kind == TokenType::Batch {
             return Err(Error::Orphan);
         }
-        Ok(self.draft(request, limits, rng, now)?.made(Vec::new(), request.said(), None).finish(pepper, rng))
+        Ok(request.finish(self.draft(request, limits, rng, now)?.made(Vec::new(), request.said(), None), pepper, rng))
     }
 
     fn draft(

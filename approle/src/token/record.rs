@@ -135,11 +135,16 @@ impl TokenRecord {
     }
 
     /// Makes the token of the record.
-    pub(super) fn finish(mut self, pepper: &Pepper, rng: &mut impl CryptoRng) -> (Token, Self) {
+    pub(super) fn finish(self, pepper: &Pepper, rng: &mut impl CryptoRng) -> (Token, Self) {
         if self.kind == TokenType::Batch {
             return self.sealed(pepper, rng);
         }
         let token = Token::generate(rng);
+        self.named(token, pepper)
+    }
+
+    /// The record with the token that it is of.
+    pub(super) fn named(mut self, token: Token, pepper: &Pepper) -> (Token, Self) {
         self.key = pepper.token_key(token.expose());
         (token, self)
     }

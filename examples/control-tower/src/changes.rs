@@ -127,6 +127,19 @@ pub async fn apply_as_asked(app: &App, caller: &Caller, bulk: &Bulk) -> Answer<A
     result.inspect_err(|error| note_refusal(app, caller, error))
 }
 
+/// As [`apply_as_asked`], where the client relies on what it has read.
+///
+/// # Errors
+/// 412 when that has changed; as [`apply`].
+pub async fn apply_as_asked_if(app: &App, caller: &Caller, bulk: &Bulk, precondition: Precondition) -> Answer<Applied> {
+    let result = try_apply(app, caller, bulk, Some(precondition), false, Permitted::Before).await;
+    result.inspect_err(|error| {
+        if error.status() != StatusCode::PRECONDITION_FAILED {
+            note_refusal(app, caller, error);
+        }
+    })
+}
+
 /// Where the policies decide on a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Permitted {

@@ -14,7 +14,7 @@ use crate::{
     http::{
         approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations,
         spiffe, spiffe_login, token, transit,
-        vault::{self, sys, transit as vault_transit},
+        vault::{self, role, sys, transit as vault_transit},
     },
 };
 
@@ -142,6 +142,14 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/transit/export/{kind}/{name}/{version}", Policy, "The key of one version.", get(vault_transit::export_version)),
         route("POST", "/v1/auth/approle/login", Public, "Logs a workload in with role-id and secret-id, as Vault says it.", post(vault::approle::log_in)),
         route("GET", "/v1/auth/approle/role", Policy, "The names of the AppRoles (`LIST`).", get(vault::approle::roles)),
+        route("GET", "/v1/auth/approle/role/{name}", Policy, "A role's fields.", get(role::read_all)),
+        route("POST", "/v1/auth/approle/role/{name}", Token, "Makes a role, or changes those of its fields that are given.", post(role::write)),
+        route("DELETE", "/v1/auth/approle/role/{name}", Policy, "Deletes a role.", delete(role::delete)),
+        route("GET", "/v1/auth/approle/role/{name}/{field}", Policy, "One field of a role.", get(role::read_part)),
+        route("POST", "/v1/auth/approle/role/{name}/{field}", Policy, "Sets one field of a role.", post(role::write_part)),
+        route("DELETE", "/v1/auth/approle/role/{name}/{field}", Policy, "Takes one field of a role back to what it is by itself.", delete(role::write_part)),
+        route("POST", "/v1/auth/approle/role/{name}/role-id", Policy, "Sets a role's role-id.", post(role::set_role_id)),
+        route("POST", "/v1/auth/approle/tidy/secret-id", Policy, "Nothing: what has expired goes by itself.", post(role::tidy)),
         route("GET", "/v1/auth/approle/role/{name}/role-id", Policy, "A role's role-id.", get(vault::approle::role_id)),
         route("GET", "/v1/auth/approle/role/{name}/secret-id", Policy, "The accessors of a role's secret-ids (`LIST`), at most a thousand at a time.", get(vault::approle::accessors)),
         route("POST", "/v1/auth/approle/role/{name}/secret-id", Policy, "Makes a secret-id.", post(vault::approle::make_secret_id)),
@@ -163,6 +171,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/auth/token/revoke-accessor", Policy, "Ends a token by its accessor, and all that were made from it.", post(vault::token::revoke_accessor)),
         route("POST", "/v1/sys/wrapping/wrap", Policy, "Keeps what it is sent for whoever has the token that it answers.", post(vault::wrapping::wrap)),
         route("POST", "/v1/sys/wrapping/unwrap", Public, "Takes a wrapped answer, once.", post(vault::wrapping::unwrap)),
+        route("POST", "/v1/sys/wrapping/rewrap", Policy, "Puts a wrapped answer under a new token.", post(vault::wrapping::rewrap)),
         route("POST", "/v1/sys/wrapping/lookup", Public, "What a wrapped answer is of.", post(vault::wrapping::lookup)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),

@@ -19,6 +19,7 @@ use super::{
     params::Path,
     peer::Peer,
     token,
+    vault::wrapping::{Beside, Kept},
 };
 use crate::{
     app::{Actor, App, Commit},
@@ -46,7 +47,7 @@ pub struct LoginBody {
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<LoginBody>) -> Answer {
     let attempt = Attempt::new(&body.role_id, &body.secret_id, &app.pepper);
     drop(body);
-    let Granted { token, record, svids, now } = grant(&app, &attempt, source).await?;
+    let Granted { token, record, svids, now, .. } = grant(&app, &attempt, source, &Beside::nothing()).await?;
     Ok(token::answer(&svids.show(TokenView::new(&record, now).with_token(&token))))
 }
 
@@ -60,13 +61,15 @@ pub struct Granted {
     pub svids: token::Svids,
     /// When.
     pub now: OffsetDateTime,
+    /// That the answer waits for somebody else.
+    pub kept: Option<Kept>,
 }
 
 /// Logs in with what was presented.
 ///
 /// # Errors
 /// 401 with one text for every reason.
-pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr) -> Answer<Granted> {
+pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside<'_, Granted>) -> Answer<Granted> {
     for _ in 0..TRIES {
         let now = app.clock.now();
         let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
@@ -105,9 +108,11 @@ pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr) -> Answer<Grant
             audit = audit.with("secret-id-accessor", accessor.to_string());
         }
         let svids = token::Svids::issue(app, &issued, &mut guards, &mut writes, &mut audit, now).await?;
+        let mut granted = Granted { token, record: issued, svids, now, kept: None };
+        granted.kept = beside.keep(app, &tenant, &granted, (&mut writes, &mut audit), now)?;
         if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
             app.metrics.login("approle", true);
-            return Ok(Granted { token, record: issued, svids, now });
+            return Ok(granted);
         }
     }
     Err(ApiError::unavailable("too many logins with this secret-id at once; try again"))
@@ -174,8 +179,17 @@ pub async fn generate_secret_id(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<Option<SecretIdRequest>>,
 ) -> Answer {
-    let (secret, record) = make_secret_id(&app, &caller, &name, body.unwrap_or_default()).await?;
+    let (MadeSecretId { secret, record }, _) =
+        make_secret_id(&app, &caller, &name, body.unwrap_or_default(), &Beside::nothing()).await?;
     Ok(token::answer(&SecretIdIssued::new(&secret, &record)))
+}
+
+/// A new secret-id.
+pub struct MadeSecretId {
+    /// To be handed over.
+    pub secret: SecretId,
+    /// Its record, which is stored.
+    pub record: SecretIdRecord,
 }
 
 /// Makes a secret-id for the role that is named, and stores it.
@@ -187,7 +201,8 @@ pub async fn make_secret_id(
     caller: &Caller,
     name: &str,
     request: SecretIdRequest,
-) -> Answer<(SecretId, SecretIdRecord)> {
+    beside: &Beside<'_, MadeSecretId>,
+) -> Answer<(MadeSecretId, Option<Kept>)> {
     let role = named(app, caller, name).await?;
     let now = app.clock.now();
     let (secret, record) = SecretIdRecord::issue(&role.value, request, &app.pepper, &mut random::rng(), now)
@@ -197,13 +212,15 @@ pub async fn make_secret_id(
     let index = layout::secret_id_accessor(caller.tenant(), name, accessor);
     let mut writes = vec![app.db.put(index, record.key().to_string().as_bytes())?];
     writes.extend(put_secret_id(app, place.clone(), &record)?);
-    let audit = caller
+    let mut audit = caller
         .actor()
         .did("generate-secret-id", now)
         .with("approle", name)
         .with("secret-id-accessor", accessor.to_string());
+    let made = MadeSecretId { secret, record };
+    let kept = beside.keep(app, caller.tenant(), &made, (&mut writes, &mut audit), now)?;
     match app.commit(vec![role.guard(), Guard::Absent(place)], writes, audit).await? {
-        Commit::Done(_) => Ok((secret, record)),
+        Commit::Done(_) => Ok((made, kept)),
         Commit::Conflict => {
             Err(ApiError::conflict("the AppRole was changed meanwhile, or this secret-id exists already"))
         }

@@ -80,6 +80,26 @@ impl Caller {
     /// # Errors
     /// 403, 400 for a path that cannot be authorized, or the store's.
     pub async fn permit(&self, app: &App, operation: Operation, path: &str) -> Answer<()> {
+        let Some(why) = self.denied(app, operation, path).await? else { return Ok(()) };
+        let now = app.clock.now();
+        // The longest path of a document has 1 KiB; what is longer is no path of ours and only fills the log.
+        let path: String = path.chars().take(1100).collect();
+        let record = self.actor().refused("denied", &why, now);
+        let message = format!("permission denied: `{operation}` on `{path}`");
+        app.refuse(record.with("path", path).with("operation", operation.as_str()));
+        Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, message))
+    }
+
+    /// Whether the policies allow the operation on the path, for who will ask for something else if they do not.
+    ///
+    /// # Errors
+    /// 400 for a path that cannot be authorized, or the store's.
+    pub async fn may(&self, app: &App, operation: Operation, path: &str) -> Answer<bool> {
+        Ok(self.denied(app, operation, path).await?.is_none())
+    }
+
+    /// Why the policies do not allow it, if they do not.
+    async fn denied(&self, app: &App, operation: Operation, path: &str) -> Answer<Option<String>> {
         let request =
             keyward_approle::Request::new(path, operation).map_err(|error| ApiError::invalid(error.to_string()))?;
         let set = policies::of(app, self.tenant()).await?;
@@ -92,16 +112,7 @@ impl Caller {
             None => request,
         };
         let decision = decide(None, &Scope::new(&set, self.token.policies()), &request);
-        if decision.is_allowed() {
-            return Ok(());
-        }
-        let now = app.clock.now();
-        // The longest path of a document has 1 KiB; what is longer is no path of ours and only fills the log.
-        let path: String = path.chars().take(1100).collect();
-        let record = self.actor().refused("denied", &decision.to_string(), now);
-        let message = format!("permission denied: `{operation}` on `{path}`");
-        app.refuse(record.with("path", path).with("operation", operation.as_str()));
-        Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, message))
+        Ok((!decision.is_allowed()).then(|| decision.to_string()))
     }
 }
 
@@ -139,8 +150,13 @@ pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut r
     if request.uri().path().to_ascii_lowercase().contains("%2f") {
         return Err(ApiError::invalid("an escaped slash (`%2f`) in a path can be understood in two ways; write `/`"));
     }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let asked = match vault::is_here(request.uri().path()) {
+        true => vault::wrapping::Handover::asked(request.headers(), request.uri().path())?,
+        false => None,
+    };
+    request.extensions_mut().insert(caller.clone());
+    request.extensions_mut().insert(asked.clone());
+    vault::wrapping::around(&app, &caller, asked, next.run(request).await).await
 }
 
 /// Lets in only requests that the caller's policies allow, by method and path.

@@ -15,10 +15,12 @@ use super::{
     lineage::Lineage,
     owner::Owned,
     token,
+    vault::wrapping::{Beside, Kept},
 };
 use crate::{
     app::{App, Commit},
-    random,
+    layout, random,
+    store::Guard,
 };
 
 /// Where orphans are made; what a policy must allow whoever asks for one elsewhere.
@@ -36,7 +38,7 @@ pub async fn create(
     caller: Caller,
     JsonBody(body): JsonBody<Option<ChildRequest>>,
 ) -> Answer {
-    let (token, record) = make(&app, &caller, &body.unwrap_or_default(), false).await?;
+    let (token, record, _) = make(&app, &caller, &body.unwrap_or_default(), false, &Beside::nothing()).await?;
     Ok(token::answer(&TokenView::new(&record, record.creation_time()).with_token(&token)))
 }
 
@@ -49,7 +51,7 @@ pub async fn create_orphan(
     caller: Caller,
     JsonBody(body): JsonBody<Option<ChildRequest>>,
 ) -> Answer {
-    let (token, record) = make(&app, &caller, &body.unwrap_or_default(), true).await?;
+    let (token, record, _) = make(&app, &caller, &body.unwrap_or_default(), true, &Beside::nothing()).await?;
     Ok(token::answer(&TokenView::new(&record, record.creation_time()).with_token(&token)))
 }
 
@@ -57,7 +59,13 @@ pub async fn create_orphan(
 ///
 /// # Errors
 /// Those of [`create`]; 403.
-pub async fn make(app: &App, caller: &Caller, request: &ChildRequest, orphan: bool) -> Answer<(Token, TokenRecord)> {
+pub async fn make(
+    app: &App,
+    caller: &Caller,
+    request: &ChildRequest,
+    orphan: bool,
+    beside: &Beside<'_, (Token, TokenRecord)>,
+) -> Answer<(Token, TokenRecord, Option<Kept>)> {
     if orphan {
         caller.permit(app, Operation::Execute, CREATE_ORPHAN).await?;
     }
@@ -69,15 +77,25 @@ pub async fn make(app: &App, caller: &Caller, request: &ChildRequest, orphan: bo
     };
     let refused = |error: keyward_approle::Error| ApiError::new(Status::from(error.kind()).0, error.to_string());
     let (token, record) = made.map_err(refused)?;
-    let audit = caller
+    let mut audit = caller
         .actor()
         .did("token-create", now)
         .with("accessor", record.accessor().to_string())
         .with("parent-accessor", caller.token.record().accessor().to_string())
         .with("orphan", orphan);
     // An orphan must not be made by a token that is revoked meanwhile; a child would be refused anyway.
-    match app.commit(vec![caller.stored.guard()], token::store(app, &record)?, audit).await? {
-        Commit::Done(_) => Ok((token, record)),
+    let mut guards = vec![caller.stored.guard()];
+    // One that was chosen may exist.
+    guards.extend(request.id.is_some().then(|| Guard::Absent(layout::token(record.key()))));
+    let mut writes = token::store(app, &record)?;
+    let made = (token, record);
+    let kept = beside.keep(app, caller.tenant(), &made, (&mut writes, &mut audit), now)?;
+    let (token, record) = made;
+    match app.commit(guards, writes, audit).await? {
+        Commit::Done(_) => Ok((token, record, kept)),
+        Commit::Conflict if request.id.is_some() => {
+            Err(ApiError::conflict("a token with this `id` exists, or the token that asks was changed meanwhile"))
+        }
         Commit::Conflict => Err(ApiError::conflict("the token that asks was changed meanwhile; ask again")),
     }
 }
@@ -126,11 +144,12 @@ pub async fn refresh_accessor(
     caller: Caller,
     JsonBody(body): JsonBody<RefreshBody>,
 ) -> Answer {
-    let (record, now) = refresh(&app, &caller, body.accessor, body.increment).await?;
+    let (record, _, now) = refresh(&app, &caller, body.accessor, body.increment, false).await?;
     Ok(Json(TokenView::new(&record, now)).into_response())
 }
 
-/// Refreshes a token of the caller's tenant; answers its record and when.
+/// Refreshes a token of the caller's tenant; answers its record, the SVIDs that come with it, if they are for whoever asks, and
+/// when.
 ///
 /// # Errors
 /// Those of [`refresh_accessor`].
@@ -139,7 +158,8 @@ pub async fn refresh(
     caller: &Caller,
     accessor: Accessor,
     increment: Option<Duration>,
-) -> Answer<(TokenRecord, time::OffsetDateTime)> {
+    with_svids: bool,
+) -> Answer<(TokenRecord, token::Svids, time::OffsetDateTime)> {
     for _ in 0..TRIES {
         let now = app.clock.now();
         let lineage = Lineage::by_accessor(app, caller.tenant(), accessor).await?;
@@ -149,10 +169,15 @@ pub async fn refresh(
             Reason::NotRenewable | Reason::Disabled => ApiError::inapplicable(reason.to_string()),
             _ => missing(),
         })?;
-        let guards = lineage.stored.iter().map(|stored| stored.guard()).chain(owned.guards()).collect();
-        let audit = caller.actor().did("token-refresh", now).with("accessor", accessor.to_string());
-        if let Commit::Done(_) = app.commit(guards, token::replace(app, &record)?.into(), audit).await? {
-            return Ok((record, now));
+        let mut guards = lineage.stored.iter().map(|stored| stored.guard()).chain(owned.guards()).collect();
+        let mut audit = caller.actor().did("token-refresh", now).with("accessor", accessor.to_string());
+        let mut writes = token::replace(app, &record)?.into();
+        let svids = match with_svids {
+            true => token::Svids::issue(app, &record, &mut guards, &mut writes, &mut audit, now).await?,
+            false => token::Svids::default(),
+        };
+        if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
+            return Ok((record, svids, now));
         }
     }
     Err(ApiError::conflict("the token, or whom it belongs to, was changed meanwhile; refresh it again"))

@@ -112,6 +112,12 @@ impl Svids {
         Ok(svids)
     }
 
+    /// As they are: the JWT-SVID, and of the X.509-SVID the certificates and the key.
+    pub fn parts(&self) -> (Option<&str>, Option<(&str, &str)>) {
+        let x509 = self.x509.as_ref().map(|(cert, key)| (cert.as_str(), key.as_str()));
+        (self.jwt.as_deref().map(String::as_str), x509)
+    }
+
     /// The answer with them.
     pub fn show<'a>(&'a self, view: TokenView<'a>) -> TokenView<'a> {
         let x509 = self.x509.as_ref().map(|(cert, key)| X509SvidView::new(cert, key));

@@ -1,12 +1,14 @@
 //! The surface for clients of Vault and OpenBao: their paths, names and shapes, thin over what the other routes do.
 //!
 //! Policies decide on the path as it is asked for (`/v1/transit/encrypt/orders`), as everywhere: `GET` and `LIST` are the operation
-//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. Whoever may use a key by one of its
+//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. Where a `POST` makes or changes a role
+//! or a policy, `create` and `update` let it do the one or the other, too. Whoever may use a key by one of its
 //! paths may not for that use it by the other.
 
 pub mod answer;
 pub mod approle;
 mod fields;
+pub mod role;
 pub mod sys;
 pub mod token;
 pub mod transit;
@@ -18,9 +20,13 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use keyward_approle::Operation;
 use keyward_config_values::Name;
 
-use super::error::{Answer, ApiError};
+use super::{
+    caller::Caller,
+    error::{Answer, ApiError},
+};
 use crate::{app::App, tenant::Tenant};
 
 /// Where the surface is.
@@ -28,6 +34,11 @@ const PREFIXES: [&str; 3] = ["/v1/sys/", "/v1/transit/", "/v1/auth/"];
 
 /// The header that names a tenant, by name or id.
 const NAMESPACE: &str = "x-vault-namespace";
+
+/// Whether a path is of this surface.
+pub fn is_here(path: &str) -> bool {
+    PREFIXES.iter().any(|prefix| path.starts_with(prefix))
+}
 
 /// A request for what is below a path: the method `LIST`, or `GET` with `?list=true`.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +58,15 @@ impl<S: Send + Sync> FromRequestParts<S> for List {
 
 /// Around everything: takes the methods of these clients for what they are, and gives refusals their shape.
 pub async fn surface(mut request: Request, next: Next) -> Response {
-    if !PREFIXES.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
-        return next.run(request).await;
-    }
+    let here = is_here(request.uri().path());
     // Whoever asks for it must not find a secret in the answer.
-    if request.headers().contains_key(wrapping::HEADER) && !wrapping::is_for(request.uri().path()) {
-        let refusal = ApiError::invalid("only secret-ids and `sys/wrapping/wrap` can be wrapped");
-        return answer::in_their_shape(axum::response::IntoResponse::into_response(refusal));
+    if request.headers().contains_key(wrapping::HEADER) && !(here && wrapping::is_for(request.uri().path())) {
+        let refusal = ApiError::invalid("the answers of this path cannot be wrapped");
+        let refusal = axum::response::IntoResponse::into_response(refusal);
+        return if here { answer::in_their_shape(refusal) } else { refusal };
+    }
+    if !here {
+        return next.run(request).await;
     }
     match request.method().as_str() {
         "LIST" => {
@@ -78,6 +91,19 @@ pub async fn namespace(app: &App, headers: &HeaderMap) -> Answer<Option<Name>> {
     }
     let tenant = Tenant::find(&app.db, name).await?.ok_or_else(elsewhere)?;
     Ok(Some(tenant.value.id.clone()))
+}
+
+/// Fails unless the policies allow what a `POST` on a path of a document does: they may allow `execute`, as for every `POST` here,
+/// or, as more careful ones of these clients do, `create` where there is none and `update` where there is one.
+///
+/// # Errors
+/// 403.
+pub async fn permit_write(app: &App, caller: &Caller, path: &str, exists: bool) -> Answer<()> {
+    let operation = if exists { Operation::Update } else { Operation::Create };
+    if caller.may(app, operation, path).await? {
+        return Ok(());
+    }
+    caller.permit(app, Operation::Execute, path).await
 }
 
 /// The refusal of a token in another tenant than its own. Whether that exists is not told.

@@ -46,6 +46,13 @@ pub fn names(names: Vec<String>) -> Answer {
     if names.is_empty() { Err(missing()) } else { Ok(data(json!({ "keys": names }))) }
 }
 
+/// 200 with `data`, and with what may surprise.
+pub(super) fn warned(data: Value, warnings: impl IntoIterator<Item = impl Into<String>>) -> Response {
+    let warnings: Vec<String> = warnings.into_iter().map(Into::into).collect();
+    let warnings = if warnings.is_empty() { Value::Null } else { warnings.into() };
+    envelope(StatusCode::OK, json!({ "data": data, "auth": null, "warnings": warnings }))
+}
+
 /// 204.
 pub fn nothing() -> Response {
     StatusCode::NO_CONTENT.into_response()

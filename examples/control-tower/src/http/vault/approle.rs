@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, StatusCode},
 };
-use keyward_approle::{Accessor, Attempt, SecretId, SecretIdRecord, SecretIdRequest};
+use keyward_approle::{Accessor, Attempt, SecretId, SecretIdRecord, SecretIdRequest, WrappedKind};
 use keyward_config_values::{Cidr, Duration};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        approle::{self, Granted},
+        approle::{self, Granted, MadeSecretId},
         body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
@@ -44,7 +45,12 @@ pub struct LoginBody {
 ///
 /// # Errors
 /// 400 with one text for every reason.
-pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<LoginBody>) -> Answer {
+pub async fn log_in(
+    State(app): State<Arc<App>>,
+    Peer(source): Peer,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<LoginBody>,
+) -> Answer {
     for (field, value) in [("role_id", &body.role_id), ("secret_id", &body.secret_id)] {
         if value.is_empty() {
             return Err(ApiError::invalid(format!("missing {field}")));
@@ -52,12 +58,20 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
     }
     let attempt = Attempt::new(&body.role_id, &body.secret_id, &app.pepper);
     drop(body);
-    let granted = approle::grant(&app, &attempt, source).await.map_err(|error| match error.status() {
+    let shape = |granted: &Granted| {
+        let Granted { token, record, svids, now, .. } = granted;
+        token::with_svids(token::auth(Some(token.expose()), record, *now), svids)
+    };
+    let asked = wrapping::Handover::asked(&headers, "/v1/auth/approle/login")?;
+    let beside = wrapping::Beside::asked(asked, WrappedKind::Login, &shape);
+    let mut granted = approle::grant(&app, &attempt, source, &beside).await.map_err(|error| match error.status() {
         StatusCode::UNAUTHORIZED => ApiError::invalid("invalid role or secret ID"),
         _ => error,
     })?;
-    let Granted { token, record, now, .. } = granted;
-    Ok(answer::auth(token::auth(Some(token.expose()), &record, now)))
+    Ok(match granted.kept.take() {
+        Some(kept) => kept.answer(),
+        None => answer::auth(shape(&granted)),
+    })
 }
 
 /// `LIST /v1/auth/approle/role`.
@@ -93,6 +107,8 @@ pub struct SecretIdBody {
     metadata: String,
     #[serde(deserialize_with = "fields::list")]
     cidr_list: Vec<Cidr>,
+    #[serde(deserialize_with = "fields::list")]
+    token_bound_cidrs: Vec<Cidr>,
     #[serde(deserialize_with = "fields::ttl")]
     ttl: Option<Duration>,
     num_uses: Option<u32>,
@@ -104,6 +120,7 @@ impl SecretIdBody {
         request.ttl = self.ttl;
         request.num_uses = self.num_uses;
         request.bound_cidrs.clone_from(&self.cidr_list);
+        request.token_bound_cidrs.clone_from(&self.token_bound_cidrs);
         if !self.metadata.is_empty() {
             let metadata: Result<BTreeMap<String, String>, _> = serde_json::from_str(&self.metadata);
             request.metadata = metadata
@@ -121,11 +138,10 @@ pub async fn make_secret_id(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(asked): Extension<Option<wrapping::Handover>>,
     JsonBody(body): JsonBody<Option<SecretIdBody>>,
 ) -> Answer {
-    let path = format!("/v1/auth/approle/role/{name}/secret-id");
-    make(&app, &caller, &name, body.unwrap_or_default().request()?, &headers, &path).await
+    make(&app, &caller, &name, body.unwrap_or_default().request()?, asked).await
 }
 
 /// `POST /v1/auth/approle/role/<name>/custom-secret-id`.
@@ -136,34 +152,37 @@ pub async fn make_custom_secret_id(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(asked): Extension<Option<wrapping::Handover>>,
     JsonBody(body): JsonBody<SecretIdBody>,
 ) -> Answer {
     let secret_id = body.secret_id.as_ref().ok_or_else(|| ApiError::invalid("missing secret_id"))?;
     let mut request = body.request()?;
     let secret_id = SecretId::supplied(secret_id.to_string());
     request.secret_id = Some(secret_id.map_err(|error| ApiError::invalid(error.to_string()))?);
-    let path = format!("/v1/auth/approle/role/{name}/custom-secret-id");
-    make(&app, &caller, &name, request, &headers, &path).await
+    make(&app, &caller, &name, request, asked).await
 }
 
-/// Where the answer is to be wrapped, the secret-id is made first; should that fail then, it stays unknown to all.
 async fn make(
     app: &App,
     caller: &Caller,
     name: &str,
     request: SecretIdRequest,
-    headers: &HeaderMap,
-    path: &str,
+    asked: Option<wrapping::Handover>,
 ) -> Answer {
-    let (secret, record) = approle::make_secret_id(app, caller, name, request).await?;
-    let data = json!({
-        "secret_id": secret.expose(),
-        "secret_id_accessor": record.accessor(),
-        "secret_id_ttl": life(&record),
-        "secret_id_num_uses": record.uses_left().unwrap_or(0),
-    });
-    wrapping::data(app, caller, headers, path, data).await
+    let shape = |MadeSecretId { secret, record }: &MadeSecretId| {
+        json!({
+            "secret_id": secret.expose(),
+            "secret_id_accessor": record.accessor(),
+            "secret_id_ttl": life(record),
+            "secret_id_num_uses": record.uses_left().unwrap_or(0),
+        })
+    };
+    let beside = wrapping::Beside::asked(asked, WrappedKind::Data, &shape);
+    let (made, kept) = approle::make_secret_id(app, caller, name, request, &beside).await?;
+    Ok(match kept {
+        Some(kept) => kept.answer(),
+        None => answer::data(shape(&made)),
+    })
 }
 
 fn life(record: &SecretIdRecord) -> i64 {
@@ -234,9 +253,9 @@ async fn found_by_accessor(
 fn properties(record: &SecretIdRecord) -> Answer {
     let text = |moment: OffsetDateTime| moment.format(&Rfc3339).map_err(ApiError::internal);
     let created = text(record.creation_time())?;
-    let cidrs: Vec<String> = record.bound_cidrs().iter().map(ToString::to_string).collect();
+    let texts = |ranges: &[Cidr]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>();
     Ok(answer::data(json!({
-        "cidr_list": cidrs,
+        "cidr_list": texts(record.bound_cidrs()),
         "creation_time": created,
         "expiration_time": record.expires().map_or_else(|| Ok(NEVER.to_owned()), text)?,
         "last_updated_time": created,
@@ -244,7 +263,7 @@ fn properties(record: &SecretIdRecord) -> Answer {
         "secret_id_accessor": record.accessor(),
         "secret_id_num_uses": record.uses_left().unwrap_or(0),
         "secret_id_ttl": life(record),
-        "token_bound_cidrs": [],
+        "token_bound_cidrs": texts(record.token_bound_cidrs()),
     })))
 }
 

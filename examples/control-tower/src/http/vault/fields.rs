@@ -1,5 +1,7 @@
 //! Values as these clients write them.
 
+use std::collections::BTreeMap;
+
 use keyward_config_values::Duration;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
@@ -51,6 +53,32 @@ where
     T::Err: std::fmt::Display,
 {
     list(deserializer).map(|list: Vec<T>| (!list.is_empty()).then_some(list))
+}
+
+/// Texts by their names; numbers and truth values are texts too.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let text = |(name, value): (String, Value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
+        _ => Err(de::Error::custom("its values are texts")),
+    };
+    let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
+    values.unwrap_or_default().into_iter().map(text).collect()
+}
+
+/// As [`ttl`], where leaving it out means something else than that it is not set.
+pub(super) fn some_ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Duration>>, D::Error> {
+    ttl(deserializer).map(Some)
+}
+
+/// As [`list`], where leaving it out means something else than an empty one, which this can be.
+pub(super) fn any_list<'de, D: Deserializer<'de>, T: std::str::FromStr>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error>
+where
+    T::Err: std::fmt::Display,
+{
+    list(deserializer).map(Some)
 }
 
 #[cfg(test)]

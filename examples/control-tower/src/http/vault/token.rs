@@ -1,9 +1,11 @@
 //! `/v1/auth/token`: the caller's token, those made from it, and those of others.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{extract::State, http::StatusCode};
-use keyward_approle::{Accessor, Authenticated, ChildRequest, Reason, Subject, TokenRecord, TokenType};
+use axum::{Extension, extract::State, http::StatusCode};
+use keyward_approle::{
+    Accessor, Authenticated, ChildRequest, Reason, Subject, Token, TokenId, TokenRecord, TokenType, WrappedKind,
+};
 use keyward_config_values::{Duration, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,8 +19,9 @@ use super::{
         error::{Answer, ApiError},
         lineage::Lineage,
         made,
+        token::Svids,
     },
-    answer, fields,
+    answer, fields, wrapping,
 };
 use crate::app::App;
 
@@ -42,20 +45,46 @@ pub struct CreateBody {
     num_uses: u32,
     #[serde(rename = "type")]
     kind: Option<TokenType>,
+    id: String,
+    #[serde(deserialize_with = "fields::texts")]
+    meta: BTreeMap<String, String>,
+    display_name: String,
+    role_name: String,
+    entity_alias: String,
 }
 
 impl CreateBody {
-    fn request(self) -> ChildRequest {
+    fn request(self) -> Answer<ChildRequest> {
+        for (field, value) in [("role_name", &self.role_name), ("entity_alias", &self.entity_alias)] {
+            if !value.is_empty() {
+                return Err(ApiError::invalid(format!(
+                    "`{field}` names what there is not here: say it all in the request"
+                )));
+            }
+        }
+        // There the shortest holds where several are given.
+        let shorter = |one: Option<Duration>, other: Option<Duration>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let end = self.explicit_max_ttl;
+        let ttl = self.ttl.or(self.lease);
         let mut request = ChildRequest::default();
         request.policies = self.policies;
         request.no_default_policy = self.no_default_policy;
         request.renewable = self.renewable;
-        request.ttl = self.ttl.or(self.lease);
-        request.period = self.period;
+        request.period = self.period.map(|period| end.map_or(period, |end| end.min(period)));
+        request.ttl = if self.period.is_some() { None } else { ttl.and(shorter(ttl, end)) };
         request.explicit_max_ttl = self.explicit_max_ttl;
         request.num_uses = self.num_uses;
         request.kind = self.kind.unwrap_or_default();
-        request
+        request.metadata = self.meta;
+        request.display_name = (!self.display_name.is_empty()).then_some(self.display_name);
+        if !self.id.is_empty() {
+            let id = TokenId::supplied(self.id).map_err(|error| ApiError::invalid(error.to_string()))?;
+            request.id = Some(id);
+        }
+        Ok(request)
     }
 }
 
@@ -66,11 +95,12 @@ impl CreateBody {
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(asked): Extension<Option<wrapping::Handover>>,
     JsonBody(body): JsonBody<Option<CreateBody>>,
 ) -> Answer {
     let body = body.unwrap_or_default();
     let orphan = body.no_parent;
-    make(&app, &caller, body, orphan).await
+    make(&app, &caller, body, orphan, asked).await
 }
 
 /// `POST /v1/auth/token/create-orphan`, for those alone who are allowed [`made::CREATE_ORPHAN`] as well.
@@ -80,14 +110,20 @@ pub async fn create(
 pub async fn create_orphan(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(asked): Extension<Option<wrapping::Handover>>,
     JsonBody(body): JsonBody<Option<CreateBody>>,
 ) -> Answer {
-    make(&app, &caller, body.unwrap_or_default(), true).await
+    make(&app, &caller, body.unwrap_or_default(), true, asked).await
 }
 
-async fn make(app: &App, caller: &Caller, body: CreateBody, orphan: bool) -> Answer {
-    let (token, record) = made::make(app, caller, &body.request(), orphan).await?;
-    Ok(answer::auth(auth(Some(token.expose()), &record, record.creation_time())))
+async fn make(app: &App, caller: &Caller, body: CreateBody, orphan: bool, asked: Option<wrapping::Handover>) -> Answer {
+    let shape = |(token, record): &(Token, TokenRecord)| auth(Some(token.expose()), record, record.creation_time());
+    let beside = wrapping::Beside::asked(asked, WrappedKind::Login, &shape);
+    let (token, record, kept) = made::make(app, caller, &body.request()?, orphan, &beside).await?;
+    Ok(match kept {
+        Some(kept) => kept.answer(),
+        None => answer::auth(shape(&(token, record))),
+    })
 }
 
 /// What a login, a renewal and a creation answer.
@@ -108,6 +144,21 @@ pub(super) fn auth(token: Option<&str>, record: &TokenRecord, now: OffsetDateTim
     })
 }
 
+/// With the SVIDs that come with it, which is more than they know of: fields beside the others, that a client which does not look
+/// for them reads over.
+pub(super) fn with_svids(mut auth: Value, svids: &Svids) -> Value {
+    let (jwt, x509) = svids.parts();
+    if let Some(fields) = auth.as_object_mut() {
+        if let Some(jwt) = jwt {
+            fields.insert("jwt_svid".to_owned(), jwt.into());
+        }
+        if let Some((cert, private_key)) = x509 {
+            fields.insert("x509_svid".to_owned(), json!({ "cert": cert, "private_key": private_key }));
+        }
+    }
+    auth
+}
+
 /// Batch tokens have none there, because nothing can be found by it.
 fn accessor(record: &TokenRecord) -> String {
     match record.kind() {
@@ -118,7 +169,13 @@ fn accessor(record: &TokenRecord) -> String {
 
 fn metadata(record: &TokenRecord) -> Value {
     match record.subject() {
-        Subject::Approle { name, .. } if !record.is_made() => json!({ "role_name": name }),
+        _ if record.is_made() && record.notes().is_empty() => Value::Null,
+        _ if record.is_made() => json!(record.notes()),
+        Subject::Approle { name, .. } => {
+            let mut all = record.metadata().clone();
+            all.insert("role_name".to_owned(), name.to_string());
+            json!(all)
+        }
         _ => Value::Null,
     }
 }
@@ -127,10 +184,17 @@ fn seconds_left(record: &TokenRecord, now: OffsetDateTime) -> i64 {
     (record.expires() - now).whole_seconds().max(0)
 }
 
+/// `token-` and what the maker said, with `-` for everything that is neither letter nor digit.
+fn display_name(said: Option<&str>) -> String {
+    let Some(said) = said else { return "token".to_owned() };
+    let said = said.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
+    format!("token-{said}").trim_end_matches('-').to_owned()
+}
+
 fn looked_up(token: &str, record: &TokenRecord, now: OffsetDateTime) -> Answer {
     let text = |moment: OffsetDateTime| moment.format(&Rfc3339).map_err(ApiError::internal);
     let (path, display_name) = match record.subject() {
-        _ if record.is_made() => ("auth/token/create".to_owned(), "token".to_owned()),
+        _ if record.is_made() => ("auth/token/create".to_owned(), display_name(record.display_name())),
         Subject::Approle { .. } => ("auth/approle/login".to_owned(), "approle".to_owned()),
         subject => (format!("auth/{subject}"), subject.to_string()),
     };
@@ -162,7 +226,9 @@ fn looked_up(token: &str, record: &TokenRecord, now: OffsetDateTime) -> Answer {
             fields.insert("last_renewal".to_owned(), text(record.renewal_time())?.into());
             fields.insert("last_renewal_time".to_owned(), record.renewal_time().unix_timestamp().into());
         }
-        let cidrs: Vec<String> = record.bound_cidrs().iter().map(ToString::to_string).collect();
+        // Those of the secret-id are inside those of the role.
+        let ranges = if record.own_cidrs().is_empty() { record.bound_cidrs() } else { record.own_cidrs() };
+        let cidrs: Vec<String> = ranges.iter().map(ToString::to_string).collect();
         if !cidrs.is_empty() {
             fields.insert("bound_cidrs".to_owned(), cidrs.into());
         }
@@ -260,8 +326,8 @@ pub async fn renew_self(
     let increment = body.unwrap_or_default().increment;
     let record = caller.token.record();
     renewable(record)?;
-    let (record, now) = made::refresh(&app, &caller, record.accessor(), increment).await?;
-    Ok(answer::auth(auth(Some(&caller.presented), &record, now)))
+    let (record, svids, now) = made::refresh(&app, &caller, record.accessor(), increment, true).await?;
+    Ok(answer::auth(with_svids(auth(Some(&caller.presented), &record, now), &svids)))
 }
 
 /// `POST /v1/auth/token/renew`.
@@ -271,8 +337,8 @@ pub async fn renew_self(
 pub async fn renew(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
     let found = presented(&app, &caller, &body.token, app.clock.now()).await?;
     renewable(found.record())?;
-    let (record, now) = made::refresh(&app, &caller, found.record().accessor(), body.increment).await?;
-    Ok(answer::auth(auth(Some(&body.token), &record, now)))
+    let (record, svids, now) = made::refresh(&app, &caller, found.record().accessor(), body.increment, true).await?;
+    Ok(answer::auth(with_svids(auth(Some(&body.token), &record, now), &svids)))
 }
 
 /// `POST /v1/auth/token/renew-accessor`.
@@ -284,8 +350,8 @@ pub async fn renew_accessor(
     caller: Caller,
     JsonBody(body): JsonBody<AccessorBody>,
 ) -> Answer {
-    let refreshed = made::refresh(&app, &caller, body.accessor()?, body.increment).await;
-    let (record, now) = refreshed.map_err(no_such)?;
+    let refreshed = made::refresh(&app, &caller, body.accessor()?, body.increment, false).await;
+    let (record, _, now) = refreshed.map_err(no_such)?;
     Ok(answer::auth(auth(None, &record, now)))
 }
 

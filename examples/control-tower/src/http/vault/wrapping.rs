@@ -7,11 +7,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use keyward_approle::Wrapped;
-use keyward_config_values::Duration;
+use keyward_approle::{Accessor, Token, Wrapped, WrappedKind};
+use keyward_config_values::{Duration, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::Zeroizing;
 
 use super::{
@@ -25,20 +25,22 @@ use super::{
 };
 use crate::{
     app::{Actor, App, Commit},
+    audit::AuditRecord,
     db::{DbError, Stored},
     layout, random,
     store::Write,
 };
 
 /// The header that asks for it, with how long the answer waits.
-pub(super) const HEADER: &str = "x-vault-wrap-ttl";
+pub const HEADER: &str = "x-vault-wrap-ttl";
 
 /// How long it waits where no time is asked for.
 const DEFAULT: Duration = Duration::HOUR;
 
-/// Whether the answers of a path can be wrapped.
+/// Whether the answers of a path can be wrapped: of those that anybody gets, a login's alone.
 pub(super) fn is_for(path: &str) -> bool {
-    path == "/v1/sys/wrapping/wrap" || path.ends_with("/secret-id") || path.ends_with("/custom-secret-id")
+    !["/v1/sys/health", "/v1/sys/init", "/v1/sys/seal-status", "/v1/sys/wrapping/lookup", "/v1/sys/wrapping/unwrap"]
+        .contains(&path)
 }
 
 fn ttl(headers: &HeaderMap) -> Answer<Option<Duration>> {
@@ -51,33 +53,155 @@ fn ttl(headers: &HeaderMap) -> Answer<Option<Duration>> {
     Ok(ttl)
 }
 
-/// The answer, or, where the request asks for that, what it waits under.
-///
-/// # Errors
-/// 400 for a time that is none; those of the store.
-pub(super) async fn data(app: &App, caller: &Caller, headers: &HeaderMap, path: &str, data: Value) -> Answer {
-    match ttl(headers)? {
-        Some(ttl) => wrapped(app, caller, path, data, ttl).await,
-        None => Ok(answer::data(data)),
+/// That an answer is asked for wrapped: it waits for whoever has the token that is answered instead. What makes a secret keeps it
+/// so in the commit that stores the secret.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    path: String,
+    ttl: Duration,
+}
+
+/// An answer that is to wait: what stores it, and what is answered instead.
+pub struct Kept {
+    writes: [Write; 2],
+    accessor: Accessor,
+    info: Value,
+}
+
+/// Beside a response that was wrapped already.
+#[derive(Clone, Copy)]
+struct Handed;
+
+impl Handover {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    /// 400 for a time that is none.
+    pub fn asked(headers: &HeaderMap, path: &str) -> Answer<Option<Self>> {
+        Ok(ttl(headers)?.map(|ttl| Self { path: path.to_owned(), ttl }))
+    }
+
+    /// Makes an answer wait.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(
+        &self,
+        app: &App,
+        tenant: &Name,
+        (kind, answer): (WrappedKind, &Value),
+        now: OffsetDateTime,
+    ) -> Answer<Kept> {
+        let text = Zeroizing::new(answer.to_string());
+        let (path, answer, rng) = (&self.path, (kind, &text), &mut random::rng());
+        let (token, record) = Wrapped::wrap(tenant.clone(), path, answer, self.ttl, &app.limits, &app.pepper, rng, now);
+        let of = if kind == WrappedKind::Login { serde_json::from_str::<Value>(&text).ok() } else { None };
+        let of = of.and_then(|login| login.get("accessor").cloned()).filter(|accessor| accessor.as_str() != Some(""));
+        kept(app, &token, &record, of, now)
     }
 }
 
-async fn wrapped(app: &App, caller: &Caller, path: &str, data: Value, ttl: Duration) -> Answer {
-    let now = app.clock.now();
-    let text = Zeroizing::new(data.to_string());
-    let tenant = caller.tenant().clone();
-    let (token, record) = Wrapped::wrap(tenant, path, &text, ttl, &app.limits, &app.pepper, &mut random::rng(), now);
+/// What is to be kept beside a commit, where that was asked for: an answer made of `T`.
+pub struct Beside<'a, T> {
+    asked: Option<(Handover, WrappedKind)>,
+    shape: &'a (dyn Fn(&T) -> Value + Sync),
+}
+
+impl<T> Beside<'_, T> {
+    /// Nothing is.
+    pub fn nothing() -> Self {
+        Self { asked: None, shape: &|_| Value::Null }
+    }
+
+    /// Keeps the answer, if that is asked for, in the commit that these writes are of.
+    ///
+    /// # Errors
+    /// Those of [`Handover::keep`].
+    pub fn keep(
+        &self,
+        app: &App,
+        tenant: &Name,
+        what: &T,
+        (writes, audit): (&mut Vec<Write>, &mut AuditRecord),
+        now: OffsetDateTime,
+    ) -> Answer<Option<Kept>> {
+        let Some((handover, kind)) = &self.asked else { return Ok(None) };
+        let kept = handover.keep(app, tenant, (*kind, &(self.shape)(what)), now)?;
+        kept.beside(writes, audit);
+        Ok(Some(kept))
+    }
+}
+
+impl<'a, T> Beside<'a, T> {
+    /// An answer of this shape, if it is asked for wrapped.
+    pub fn asked(asked: Option<Handover>, kind: WrappedKind, shape: &'a (dyn Fn(&T) -> Value + Sync)) -> Self {
+        Self { asked: asked.map(|handover| (handover, kind)), shape }
+    }
+}
+
+fn kept(app: &App, token: &Token, record: &Wrapped, of: Option<Value>, now: OffsetDateTime) -> Answer<Kept> {
     let bytes = record.encode().map_err(ApiError::internal)?;
     let writes = app.put_until(layout::wrapped(record.key()), &bytes, record.expires())?;
-    let audit = caller.actor().did("wrap", now).with("accessor", record.accessor().to_string()).with("path", path);
-    match app.commit(Vec::new(), writes.into(), audit).await? {
-        Commit::Done(_) => Ok(answer::wrap_info(json!({
-            "token": token.expose(),
-            "accessor": record.accessor(),
-            "ttl": (record.expires() - now).whole_seconds(),
-            "creation_time": now.format(&Rfc3339).map_err(ApiError::internal)?,
-            "creation_path": path.trim_start_matches("/v1/"),
-        }))),
+    let mut info = json!({
+        "token": token.expose(),
+        "accessor": record.accessor(),
+        "ttl": (record.expires() - now).whole_seconds(),
+        "creation_time": now.format(&Rfc3339).map_err(ApiError::internal)?,
+        "creation_path": record.creation_path().trim_start_matches("/v1/"),
+    });
+    if let (Some(of), Some(fields)) = (of, info.as_object_mut()) {
+        fields.insert("wrapped_accessor".to_owned(), of);
+    }
+    Ok(Kept { writes, accessor: record.accessor(), info })
+}
+
+impl Kept {
+    /// Adds what stores it to a commit, and its name to the record of that.
+    pub fn beside(&self, writes: &mut Vec<Write>, audit: &mut AuditRecord) {
+        writes.extend(self.writes.iter().cloned());
+        *audit = audit.clone().with("wrapped", self.accessor.to_string());
+    }
+
+    /// What is answered instead.
+    pub fn answer(self) -> Response {
+        let mut response = answer::wrap_info(self.info);
+        response.extensions_mut().insert(Handed);
+        response
+    }
+}
+
+/// The answer to a request that may have asked for it wrapped. What a handler did not keep itself is kept here, in a commit of its
+/// own: should that fail, the answer stays unknown to all.
+///
+/// # Errors
+/// Those of the store.
+pub async fn around(app: &App, caller: &Caller, asked: Option<Handover>, response: Response) -> Answer {
+    let (Some(handover), None) = (asked, response.extensions().get::<Handed>()) else { return Ok(response) };
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(ApiError::internal)?;
+    let bytes = Zeroizing::new(bytes.to_vec());
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let part = |name: &str| body.get(name).filter(|part| !part.is_null());
+    let answer = match (part("auth"), part("data")) {
+        (Some(login), _) => (WrappedKind::Login, login),
+        (None, Some(data)) => (WrappedKind::Data, data),
+        // A refusal, or nothing at all.
+        (None, None) => return Ok(Response::from_parts(parts, axum::body::Body::from(bytes.to_vec()))),
+    };
+    if !parts.status.is_success() {
+        return Err(ApiError::invalid("some of it failed, which is not answered wrapped: ask without wrapping"));
+    }
+    let now = app.clock.now();
+    let kept = handover.keep(app, caller.tenant(), answer, now)?;
+    commit(app, caller, &handover.path, kept, now).await
+}
+
+async fn commit(app: &App, caller: &Caller, path: &str, kept: Kept, now: OffsetDateTime) -> Answer {
+    let mut audit = caller.actor().did("wrap", now).with("path", path);
+    let mut writes = Vec::new();
+    kept.beside(&mut writes, &mut audit);
+    match app.commit(Vec::new(), writes, audit).await? {
+        Commit::Done(_) => Ok(kept.answer()),
         Commit::Conflict => Err(ApiError::internal("a commit without guards had a conflict")),
     }
 }
@@ -92,11 +216,14 @@ pub async fn wrap(
     headers: HeaderMap,
     JsonBody(body): JsonBody<Value>,
 ) -> Answer {
-    match ttl(&headers)? {
-        Some(ttl) => wrapped(&app, &caller, "/v1/sys/wrapping/wrap", body, ttl).await,
-        None if headers.contains_key(HEADER) => wrapped(&app, &caller, "/v1/sys/wrapping/wrap", body, DEFAULT).await,
-        None => Err(ApiError::invalid("endpoint requires response wrapping to be used")),
+    if !headers.contains_key(HEADER) {
+        return Err(ApiError::invalid("endpoint requires response wrapping to be used"));
     }
+    let path = "/v1/sys/wrapping/wrap".to_owned();
+    let handover = Handover { path, ttl: ttl(&headers)?.unwrap_or(DEFAULT) };
+    let now = app.clock.now();
+    let kept = handover.keep(&app, caller.tenant(), (WrappedKind::Data, &body), now)?;
+    commit(&app, &caller, &handover.path, kept, now).await
 }
 
 /// The token of an answer, where it is not the one that the request bears.
@@ -144,10 +271,40 @@ pub async fn unwrap(
     let audit = actor.did("unwrap", now).with("accessor", stored.value.accessor().to_string());
     match app.commit(vec![stored.guard()], vec![Write::Delete(stored.key.clone())], audit).await? {
         Commit::Done(_) => {
-            let data = serde_json::from_str(stored.value.answer()).map_err(ApiError::internal)?;
-            Ok(answer::data(data))
+            let answer = serde_json::from_str(stored.value.answer()).map_err(ApiError::internal)?;
+            match stored.value.kind() {
+                WrappedKind::Login => Ok(answer::auth(answer)),
+                _ => Ok(answer::data(answer)),
+            }
         }
         // Somebody else was first.
+        Commit::Conflict => Err(invalid()),
+    }
+}
+
+/// `POST /v1/sys/wrapping/rewrap`: puts an answer of the caller's tenant under a new token; the old one is good no longer.
+///
+/// # Errors
+/// As [`unwrap`].
+pub async fn rewrap(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<Option<TokenBody>>,
+) -> Answer {
+    let stored = found(&app, caller.source, &headers, body.unwrap_or_default()).await?;
+    if stored.value.tenant() != caller.tenant() {
+        return Err(invalid());
+    }
+    let now = app.clock.now();
+    let (token, record) = stored.value.rewrap(&app.pepper, &mut random::rng(), now);
+    let kept = kept(&app, &token, &record, None, now)?;
+    let mut audit = caller.actor().did("rewrap", now).with("accessor", stored.value.accessor().to_string());
+    let mut writes = vec![Write::Delete(stored.key.clone())];
+    kept.beside(&mut writes, &mut audit);
+    match app.commit(vec![stored.guard()], writes, audit).await? {
+        Commit::Done(_) => Ok(kept.answer()),
+        // Somebody took it.
         Commit::Conflict => Err(invalid()),
     }
 }
