@@ -47,6 +47,9 @@ pub struct RingConfig {
     /// Whether a backup may hold the keys unsealed, where they are `exportable`. Sticky: once true, it stays true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_plaintext_backup: bool,
+    /// Whether every key comes from elsewhere: none is made here, but for one that replaces a compromised one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported_only: bool,
     /// The sites that hold a replica of the ring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribute: Option<Distribute>,
@@ -64,6 +67,7 @@ impl RingConfig {
             derived: false,
             convergent_encryption: false,
             allow_plaintext_backup: false,
+            imported_only: false,
             distribute: None,
         }
     }
@@ -89,6 +93,9 @@ impl RingConfig {
         }
         if self.convergent_encryption && !self.derived {
             return Err(OptionError::ConvergentWithoutDerived);
+        }
+        if self.imported_only && self.auto_rotate.is_some() {
+            return Err(OptionError::ImportedOnlyWithSchedule);
         }
         Ok(())
     }
@@ -128,6 +135,9 @@ pub enum OptionError {
     /// Without a key of its own per context, equal plaintexts of all contexts would show.
     #[error("`convergent-encryption` needs `derived: true`")]
     ConvergentWithoutDerived,
+    /// A schedule makes keys.
+    #[error("`imported-only` takes no `auto-rotate`, which makes keys here")]
+    ImportedOnlyWithSchedule,
 }
 
 impl OptionError {
@@ -136,6 +146,7 @@ impl OptionError {
         match self {
             OptionError::Derived { .. } => "derived",
             OptionError::Convergent { .. } | OptionError::ConvergentWithoutDerived => "convergent-encryption",
+            OptionError::ImportedOnlyWithSchedule => "imported-only",
         }
     }
 

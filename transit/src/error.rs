@@ -148,6 +148,9 @@ pub enum Error {
         /// The cipher of the ring.
         cipher: Cipher,
     },
+    /// The ring makes no keys.
+    #[error("`imported-only` of the ring is true: import the next key instead of rotating")]
+    ImportedOnly,
     /// No version is active.
     #[error("no version of ring `{ring}` is active{}", after(.from))]
     NotActive {
@@ -218,6 +221,7 @@ impl Error {
             | Error::SignsJwts
             | Error::Version { .. }
             | Error::NotAllowed { .. }
+            | Error::ImportedOnly
             | Error::ImportRefused { .. }
             | Error::DecryptionFailed
             | Error::SignatureRefused

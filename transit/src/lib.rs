@@ -55,6 +55,7 @@ mod schedule;
 mod seal;
 #[cfg(test)]
 mod testing;
+mod wrapping;
 
 pub use cipher::{Cipher, CipherError};
 pub use config::{AutoRotate, OptionError, RingConfig};
@@ -73,3 +74,4 @@ pub use ring::{
 };
 pub use schedule::{CLOCK_SKEW, DISTRIBUTION_DELAY, Overlap, Schedule, ScheduleError, Timeline};
 pub use seal::{Kek, KekSet, RecordError, check_format, open, reseal, seal, sealed_under};
+pub use wrapping::WrappingKey;

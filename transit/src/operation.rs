@@ -118,6 +118,14 @@ impl Ring {
     }
 }
 
+/// Why a version that is chosen cannot do it.
+fn without_secret(ring: &Ring, version: &Version) -> Error {
+    if version.is_public_alone() {
+        return Error::Version { version: version.number, reason: "has a public key alone" };
+    }
+    ring.not_active()
+}
+
 /// The version that a text of a ring names: the 3 of `vault:v3:…`.
 ///
 /// ```

@@ -22,10 +22,12 @@ pub use export::{Export, Exported, ExportedKey};
 pub(crate) use material::Key;
 pub use material::Material;
 pub use published::Published;
+pub(crate) use record::encode;
 pub use rotation::Command;
 pub(crate) use settings::{LowestVersions, Promises};
 pub use signer::RingSigner;
 pub(crate) use version::Version;
+pub(crate) use view::pem;
 pub use view::{RingView, VersionView};
 
 /// Whether the first version of a ring may sign at once.

@@ -67,6 +67,8 @@ pub struct App {
     pub inbound_keys: crate::inbound::KeyCache,
     /// Whose X.509-SVIDs can log in.
     pub client_issuers: crate::inbound::ClientIssuers,
+    /// Held while a wrapping key is made.
+    pub making_wrapping_key: tokio::sync::Mutex<()>,
     /// What of federation is in this process alone.
     pub federation: crate::federation::Federation,
     hashing: Arc<Semaphore>,
@@ -170,6 +172,7 @@ impl App {
             schema: documents::schema(Limits::default())?,
             inbound_keys: crate::inbound::KeyCache::default(),
             client_issuers: crate::inbound::ClientIssuers::default(),
+            making_wrapping_key: tokio::sync::Mutex::default(),
             federation: crate::federation::Federation::default(),
             hashing: Arc::new(Semaphore::new(HASHES)),
             waiting_hashes: Semaphore::new(WAITING_HASHES),

@@ -88,9 +88,15 @@ impl Kept for AuthorityRing {
         Ok(())
     }
 
-    fn install_compromised(&mut self, version: u32, key: PrivateKey, now: OffsetDateTime) -> Answer<Replaced> {
+    fn install_compromised(
+        &mut self,
+        version: u32,
+        key: PrivateKey,
+        compromised: Compromised,
+        now: OffsetDateTime,
+    ) -> Answer<Replaced> {
         let rng = &mut random::rng();
-        Ok(AuthorityRing::install_compromised(self, version, key, Compromised::Active, rng, now)?)
+        Ok(AuthorityRing::install_compromised(self, version, key, compromised, rng, now)?)
     }
 
     fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()> {

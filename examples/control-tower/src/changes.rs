@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use keyward_approle::{Operation as Permission, RoleConfig};
-use keyward_config_tree::{Bulk, Document, Effect, IfMatch, Operation, Path, Plan, Revision, plan};
+use keyward_config_tree::{Bulk, Document, Effect, IfMatch, Item, Operation, Path, Plan, Revision, plan};
 use keyward_config_values::Name;
 use keyward_svid::relying_party::{RelyingParty, TokenShape, check};
-use keyward_transit::RingConfig;
+use keyward_transit::{Ring, RingConfig};
 use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -111,7 +111,8 @@ pub async fn apply(
     precondition: Option<Precondition>,
     dry_run: bool,
 ) -> Answer<Applied> {
-    let result = try_apply(app, caller, bulk, precondition, dry_run, Permitted::Here).await;
+    let asked = Asked { bulk, precondition, dry_run, permitted: Permitted::Here, brought: None };
+    let result = try_apply(app, caller, asked).await;
     if !dry_run && let Err(error) = &result {
         note_refusal(app, caller, error);
     }
@@ -123,7 +124,8 @@ pub async fn apply(
 /// # Errors
 /// As [`apply`].
 pub async fn apply_as_asked(app: &App, caller: &Caller, bulk: &Bulk) -> Answer<Applied> {
-    let result = try_apply(app, caller, bulk, None, false, Permitted::Before).await;
+    let asked = Asked { bulk, precondition: None, dry_run: false, permitted: Permitted::Before, brought: None };
+    let result = try_apply(app, caller, asked).await;
     result.inspect_err(|error| note_refusal(app, caller, error))
 }
 
@@ -132,7 +134,9 @@ pub async fn apply_as_asked(app: &App, caller: &Caller, bulk: &Bulk) -> Answer<A
 /// # Errors
 /// 412 when that has changed; as [`apply`].
 pub async fn apply_as_asked_if(app: &App, caller: &Caller, bulk: &Bulk, precondition: Precondition) -> Answer<Applied> {
-    let result = try_apply(app, caller, bulk, Some(precondition), false, Permitted::Before).await;
+    let permitted = Permitted::Before;
+    let asked = Asked { bulk, precondition: Some(precondition), dry_run: false, permitted, brought: None };
+    let result = try_apply(app, caller, asked).await;
     result.inspect_err(|error| {
         if error.status() != StatusCode::PRECONDITION_FAILED {
             note_refusal(app, caller, error);
@@ -140,9 +144,47 @@ pub async fn apply_as_asked_if(app: &App, caller: &Caller, bulk: &Bulk, precondi
     })
 }
 
+/// A ring that comes with its document, as from a backup, instead of being made for it.
+pub struct Brought {
+    /// As it is to be stored.
+    pub ring: Ring,
+    /// What the audit log calls it.
+    pub event: &'static str,
+    /// Whether it may stand in for one of its name.
+    pub replaces: bool,
+    /// Where the policies decide on its document.
+    pub permitted: Permitted,
+}
+
+/// Commits a ring and its document as one.
+///
+/// # Errors
+/// 409 where there is one of its name that it must not replace, or that verifiers still need; as [`apply`].
+pub async fn bring(app: &App, caller: &Caller, brought: &Brought) -> Answer<Applied> {
+    let path = format!("{KEYS}/{}", brought.ring.name());
+    let path: Path =
+        path.parse().map_err(|error: keyward_config_tree::PathError| ApiError::invalid(error.to_string()))?;
+    let document = serde_json::to_vec(brought.ring.config()).map_err(ApiError::internal)?;
+    let operation = if brought.replaces { Operation::Replace } else { Operation::Create };
+    let bulk = Bulk::from(Item::from_json(path, operation, &document)?);
+    let permitted = brought.permitted;
+    let asked = Asked { bulk: &bulk, precondition: None, dry_run: false, permitted, brought: Some(brought) };
+    let result = try_apply(app, caller, asked).await;
+    result.inspect_err(|error| note_refusal(app, caller, error))
+}
+
+/// What is asked for, and how.
+struct Asked<'a> {
+    bulk: &'a Bulk,
+    precondition: Option<Precondition>,
+    dry_run: bool,
+    permitted: Permitted,
+    brought: Option<&'a Brought>,
+}
+
 /// Where the policies decide on a change.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Permitted {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permitted {
     /// Here, document by document.
     Here,
     /// On the path that was asked for, before.
@@ -158,14 +200,8 @@ pub fn note_refusal(app: &App, caller: &Caller, error: &ApiError) {
     }
 }
 
-async fn try_apply(
-    app: &App,
-    caller: &Caller,
-    bulk: &Bulk,
-    precondition: Option<Precondition>,
-    dry_run: bool,
-    permitted: Permitted,
-) -> Answer<Applied> {
+async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Applied> {
+    let Asked { bulk, precondition, dry_run, permitted, brought } = asked;
     // Before the plan, whose errors tell what exists.
     for item in bulk.items().iter().filter(|_| permitted == Permitted::Here) {
         let path = format!("/v1/config/{}", item.path());
@@ -184,12 +220,13 @@ async fn try_apply(
             let needed = permission(outcome.operation(), outcome.effect());
             caller.permit(app, needed, &format!("/v1/config/{}", outcome.path())).await?;
         }
-        if plan.is_unchanged() {
+        if plan.is_unchanged() && brought.is_none() {
             return applied(app, caller, &plan, dry_run, None).await;
         }
         for change in plan.changes() {
             changes.document(change)?;
         }
+        changes.brought = brought;
         changes.effects(plan.changes(), dry_run).await?;
         if dry_run {
             return applied(app, caller, &plan, true, None).await;
@@ -199,7 +236,12 @@ async fn try_apply(
             .iter()
             .map(|outcome| json!({"path": outcome.path().as_str(), "effect": outcome.effect().as_str()}))
             .collect();
-        let audit = caller.actor().did("config", changes.now).with("documents", paths);
+        let event = brought.map_or("config", |brought| brought.event);
+        let mut audit = caller.actor().did(event, changes.now).with("documents", paths);
+        if let Some(Brought { ring, .. }) = brought {
+            let versions: Vec<u32> = ring.view(changes.now).versions.iter().map(|version| version.version).collect();
+            audit = audit.with("key", ring.name().as_str()).with("versions", versions);
+        }
         let Changes { guards, writes, .. } = changes;
         if let Commit::Done(revision) = app.commit(guards, writes, audit).await? {
             app.tasks.rings_changed();
@@ -241,6 +283,7 @@ struct Changes<'a> {
     now: OffsetDateTime,
     /// The documents of AppRoles as they were.
     roles: BTreeMap<Path, Document>,
+    brought: Option<&'a Brought>,
     guards: Vec<Guard>,
     writes: Vec<Write>,
 }
@@ -281,7 +324,7 @@ async fn prepare<'a>(
     let plan = plan(&current, bulk, &app.schema)?;
     let writes = vec![Write::Put(head_key, Vec::new())];
     current.retain(|path, _| name_in(path, ROLES).is_some());
-    Ok((Changes { app, bulk, tenant, now: app.clock.now(), roles: current, guards, writes }, plan))
+    Ok((Changes { app, bulk, tenant, now: app.clock.now(), roles: current, brought: None, guards, writes }, plan))
 }
 
 async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revision: Option<u64>) -> Answer<Applied> {

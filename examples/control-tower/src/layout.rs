@@ -55,6 +55,11 @@ pub fn ring(tenant: &Name, name: &str) -> String {
     format!("t/{tenant}/ring/{name}")
 }
 
+/// The key under which keys from elsewhere travel to a tenant.
+pub fn wrapping_key(tenant: &Name) -> String {
+    format!("t/{tenant}/wrapping-key")
+}
+
 /// Which rings sign and verify a tenant's SVIDs.
 pub fn issuing(tenant: &Name) -> String {
     format!("t/{tenant}/issuing")

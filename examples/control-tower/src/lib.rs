@@ -47,3 +47,4 @@ pub mod tenant;
 pub mod tls;
 pub mod user;
 pub mod variables;
+pub mod wrapping_keys;

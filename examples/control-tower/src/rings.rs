@@ -79,7 +79,13 @@ pub trait Kept: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// It refuses.
-    fn install_compromised(&mut self, version: u32, key: Self::Key, now: OffsetDateTime) -> Answer<Replaced>;
+    fn install_compromised(
+        &mut self,
+        version: u32,
+        key: Self::Key,
+        compromised: Compromised,
+        now: OffsetDateTime,
+    ) -> Answer<Replaced>;
 
     /// Destroys the key of a version that is over.
     ///
@@ -153,8 +159,14 @@ impl Kept for Ring {
         Ok(())
     }
 
-    fn install_compromised(&mut self, version: u32, key: Material, now: OffsetDateTime) -> Answer<Replaced> {
-        Ok(Ring::install_compromised(self, version, key, Compromised::Active, now)?)
+    fn install_compromised(
+        &mut self,
+        version: u32,
+        key: Material,
+        compromised: Compromised,
+        now: OffsetDateTime,
+    ) -> Answer<Replaced> {
+        Ok(Ring::install_compromised(self, version, key, compromised, now)?)
     }
 
     fn destroy(&mut self, version: u32, now: OffsetDateTime) -> Answer<()> {
@@ -212,8 +224,19 @@ pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
 pub enum Rotation {
     /// Add a version, which succeeds the active one as the schedule has it.
     Orderly,
-    /// End the active version at once, because its key became known.
-    Compromised,
+    /// End the active version, or all, at once, because its key became known.
+    Compromised(Compromised),
+}
+
+impl Rotation {
+    /// What the audit log says of it.
+    fn compromised(self) -> serde_json::Value {
+        match self {
+            Self::Orderly => false.into(),
+            Self::Compromised(Compromised::All) => "all".into(),
+            Self::Compromised(_) => true.into(),
+        }
+    }
 }
 
 /// What came of a rotation on request.
@@ -244,11 +267,11 @@ pub async fn rotate<K: Kept>(
                 perform(app, &mut kept, command).await?;
                 None
             }
-            Rotation::Compromised => Some(replace(app, &mut kept).await?),
+            Rotation::Compromised(which) => Some(replace(app, &mut kept, which).await?),
         };
         let mut audit = actor.did(K::ROTATE, app.clock.now());
         if let Some(replaced) = &replaced {
-            audit = audit.with("compromised", true).with("dropped", replaced.dropped.clone());
+            audit = audit.with("compromised", rotation.compromised()).with("dropped", replaced.dropped.clone());
         }
         if let Commit::Done(_) = commit(app, tenant, &stored, &kept, audit).await? {
             return Ok(Rotated { kept, replaced });
@@ -290,12 +313,12 @@ pub async fn change(
 }
 
 /// Replaces the key of the active version on a copy.
-async fn replace<K: Kept>(app: &App, kept: &mut K) -> Answer<Replaced> {
+async fn replace<K: Kept>(app: &App, kept: &mut K, which: Compromised) -> Answer<Replaced> {
     let Command::Generate { cipher, version } = kept.rotation_of_compromised() else {
         return Err(ApiError::internal("the end of a compromised key asks for no other"));
     };
     let key = app.compute(move || K::generate(cipher)).await??;
-    kept.install_compromised(version, key, app.clock.now())
+    kept.install_compromised(version, key, which, app.clock.now())
 }
 
 /// Does what time asks of a ring, if anything, and answers when to come again.

@@ -232,7 +232,7 @@ impl Ring {
                 }
                 key.open(nonce, what.associated_data, sealed).ok()
             }
-            Key::Hmac(_) => None,
+            Key::Hmac(_) | Key::Public(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
 use super::sealed::Sealed;
-use super::{Operation, prefixed, split};
+use super::{Operation, prefixed, split, without_secret};
 use crate::{Error, Phase, Ring};
 
 /// Makes the HMAC (RFC 2104) of an input with the active version's key for that, or that of an older one that is asked
@@ -46,7 +46,7 @@ impl Operation for Hmac<'_> {
             return Err(Error::SignsJwts);
         }
         let version = ring.producing(self.version, now)?;
-        let key = version.hmac.as_ref().ok_or_else(|| ring.not_active())?;
+        let key = version.hmac.as_ref().ok_or_else(|| without_secret(ring, version))?;
         let mut text = prefixed(version.number, 88);
         STANDARD.encode_string(key.sign(self.hash, self.input), &mut text);
         Ok(text)

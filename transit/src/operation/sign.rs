@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::derived::ed25519;
 use super::sealed::Sealed;
-use super::{Operation, prefixed, split};
+use super::{Operation, prefixed, split, without_secret};
 use crate::{Cipher, Error, Phase, Ring};
 
 /// The form of a signature behind `vault:vN:`.
@@ -217,7 +217,7 @@ impl<'a> Sign<'a> {
         }
         ring.check_context(self.context)?;
         let version = ring.producing(self.version, now)?;
-        let key = version.signing().ok_or_else(|| ring.not_active())?;
+        let key = version.signing().ok_or_else(|| without_secret(ring, version))?;
         let algorithm = self.options.algorithm.unwrap_or(key.algorithm);
         if let Some((hash, Some(found))) = self.options.other_salt(algorithm) {
             return Err(Error::SaltLength { found, possible: hash.length() });

@@ -56,6 +56,20 @@ impl Ring {
         Ok(Self::from_record(&open(keks, &path(binding), &decode(backup)?)?)?.renamed(name))
     }
 
+    /// The ring in a backup of either kind, under its own name or another.
+    ///
+    /// # Errors
+    /// Those of [`from_plaintext_backup`](Self::from_plaintext_backup) and [`from_sealed_backup`](Self::from_sealed_backup).
+    pub fn from_backup(keks: &KekSet, binding: &str, backup: &str, name: Option<Name>) -> Result<Self, RecordError> {
+        let bytes = decode(backup)?;
+        // A sealed record begins with the number of its format.
+        let ring = match bytes.first() {
+            Some(b'{') => Self::from_record(&bytes)?,
+            _ => Self::from_record(&open(keks, &path(binding), &bytes)?)?,
+        };
+        Ok(ring.renamed(name))
+    }
+
     fn renamed(mut self, name: Option<Name>) -> Self {
         if let Some(name) = name {
             self.config.name = name;

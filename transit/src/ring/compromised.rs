@@ -33,7 +33,7 @@ pub struct Replaced {
 }
 
 impl Ring {
-    /// Asks for the rotation that ends a compromised key: the command to generate the next version, whose
+    /// Asks for the rotation that ends a compromised key, even where every other one comes from elsewhere: the command to generate the next version, whose
     /// [`install_compromised`](Self::install_compromised) performs it. Unlike [`rotate`](Self::rotate) it is never in
     /// conflict with a pending version.
     pub fn rotate_compromised(&self) -> Command {
@@ -64,7 +64,7 @@ impl Ring {
         };
         let dropped: Vec<u32> = self.versions.iter().filter_map(|v| of(v.number, v.times.phase(at))).collect();
         let published = self.versions.iter().any(|v| dropped.contains(&v.number) && self.is_published(v, at));
-        self.add(version, material, Transitions::new(at, at), None)?;
+        self.add(version, material, false, Transitions::new(at, at), None)?;
         for number in &dropped {
             let keep = self.version(*number).is_some_and(|v| self.may_have_encrypted(v));
             if let Some(version) = self.versions.iter_mut().find(|v| v.number == *number) {
@@ -76,12 +76,15 @@ impl Ring {
         }
         self.highest = at;
         let overlap = self.overlap().unwrap_or_default();
-        let after = |duration: keyward_config_values::Duration| at.saturating_add(duration.to_time());
+        // What an earlier schedule promised counts where it lasts longer: who did not hear of the edit goes by it.
+        let after = |duration: keyward_config_values::Duration, promise: Option<OffsetDateTime>| {
+            at.saturating_add(duration.to_time()).max(promise.unwrap_or(at))
+        };
         Ok(Replaced {
             version,
             dropped,
-            cached_until: published.then(|| after(overlap.stale_copies())),
-            sites_sign_until: published.then(|| after(overlap.cut_off_allowance())),
+            cached_until: published.then(|| after(overlap.stale_copies(), self.promises.activates)),
+            sites_sign_until: published.then(|| after(overlap.cut_off_allowance(), self.promises.deprecated)),
         })
     }
 }

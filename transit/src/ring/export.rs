@@ -162,9 +162,13 @@ fn exported(version: &Version, export: Export) -> Result<Option<Exported>, Error
         (Export::PublicKey, _, Some(public), _) => ExportedKey::Public(public.key.clone()),
         (Export::HmacKey, _, _, Some(key)) => ExportedKey::Symmetric(Zeroizing::new(key.as_bytes().to_vec())),
         (Export::EncryptionKey | Export::SigningKey, Some(key @ Key::Signing(_)), ..) => {
-            ExportedKey::Private(key.secret()?)
+            let Some(secret) = key.secret()? else { return Ok(None) };
+            ExportedKey::Private(secret)
         }
-        (Export::EncryptionKey, Some(key), ..) => ExportedKey::Symmetric(key.secret()?),
+        (Export::EncryptionKey, Some(key), ..) => {
+            let Some(secret) = key.secret()? else { return Ok(None) };
+            ExportedKey::Symmetric(secret)
+        }
         _ => return Ok(None),
     };
     Ok(Some(Exported { version: version.number, key }))

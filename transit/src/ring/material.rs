@@ -22,24 +22,27 @@ pub(crate) enum Key {
     Signing(Arc<SigningKey>),
     Aead(Arc<AeadKey>),
     Hmac(Arc<HmacKey>),
+    /// From elsewhere, where the private half stayed.
+    Public(Arc<Public>),
 }
 
 impl Key {
-    /// The secret as it is stored: a PKCS#8 document or the bytes of a symmetric key.
-    pub(crate) fn secret(&self) -> Result<Zeroizing<Vec<u8>>, keyward_keys::Error> {
-        match self {
-            Key::Signing(key) => key.private.to_pkcs8_der(),
-            Key::Aead(key) => Ok(Zeroizing::new(key.as_bytes().to_vec())),
-            Key::Hmac(key) => Ok(Zeroizing::new(key.as_bytes().to_vec())),
-        }
+    /// The secret as it is stored: a PKCS#8 document or the bytes of a symmetric key; `None` of a public key alone.
+    pub(crate) fn secret(&self) -> Result<Option<Zeroizing<Vec<u8>>>, keyward_keys::Error> {
+        Ok(match self {
+            Key::Signing(key) => Some(key.private.to_pkcs8_der()?),
+            Key::Aead(key) => Some(Zeroizing::new(key.as_bytes().to_vec())),
+            Key::Hmac(key) => Some(Zeroizing::new(key.as_bytes().to_vec())),
+            Key::Public(_) => None,
+        })
     }
 
     /// The key that a version makes its HMACs with: in a ring of that cipher its own, elsewhere one made of its secret
-    /// when it is installed, and stored beside it.
-    pub(crate) fn hmac(&self) -> Result<Arc<HmacKey>, keyward_keys::Error> {
+    /// when it is installed, and stored beside it. `None` where there is no secret.
+    pub(crate) fn hmac(&self) -> Result<Option<Arc<HmacKey>>, keyward_keys::Error> {
         match self {
-            Key::Hmac(key) => Ok(Arc::clone(key)),
-            _ => hmac_from_secret(&self.secret()?).map(Arc::new),
+            Key::Hmac(key) => Ok(Some(Arc::clone(key))),
+            _ => self.secret()?.map(|secret| hmac_from_secret(&secret).map(Arc::new)).transpose(),
         }
     }
 }
@@ -127,6 +130,12 @@ impl Material {
         Self::from_bytes(cipher, &material).map_err(|_| refused)
     }
 
+    /// The same key, shared: no secret is copied. For a change that may have to be tried again.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// Material for a ring that signs.
     pub fn from_private_key(private: PrivateKey) -> Self {
         Self(Key::Signing(Arc::new(SigningKey {
@@ -146,8 +155,18 @@ impl Material {
         Self(Key::Hmac(Arc::new(key)))
     }
 
+    /// A public key whose private half stays elsewhere: its version verifies and, with RSA, encrypts.
+    ///
+    /// # Errors
+    /// [`Error::WrongMaterial`] when it is no key of this cipher.
+    pub fn from_public_key(cipher: Cipher, key: PublicKey) -> Result<Self, Error> {
+        let public = Public::new(key).filter(|public| public.key.key_type() == cipher.key_type());
+        Ok(Self(Key::Public(Arc::new(public.ok_or(Error::WrongMaterial { cipher })?))))
+    }
+
     pub(crate) fn fits(&self, cipher: Cipher) -> bool {
         match &self.0 {
+            Key::Public(public) => cipher.key_type().is_some() && public.key.key_type() == cipher.key_type(),
             Key::Signing(key) => cipher.key_type() == Some(key.private.key_type()),
             Key::Aead(key) => cipher.aead() == Some(key.algorithm()),
             Key::Hmac(_) => cipher == Cipher::Hmac,
@@ -159,6 +178,7 @@ impl Material {
             Key::Signing(key) => {
                 Some(Public { key: key.private.public_key().clone(), algorithm: key.algorithm, kid: key.kid.clone() })
             }
+            Key::Public(public) => Some(Public::clone(public)),
             Key::Aead(_) | Key::Hmac(_) => None,
         }
     }

@@ -59,12 +59,18 @@ struct VersionRecord<'a> {
     /// SubjectPublicKeyInfo, base64.
     #[serde(default)]
     public: Option<String>,
-    /// PKCS#8 document or symmetric key, base64; absent when destroyed. Borrowed, so that no copy of it stays behind.
+    /// PKCS#8 document or symmetric key, base64; absent when destroyed, and of a public key alone. Borrowed, so that no copy of it
+    /// stays behind.
     #[serde(borrow, default)]
     secret: Option<&'a str>,
     /// The key for HMACs, base64, where it is not `secret`.
     #[serde(borrow, default)]
     hmac: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    imported: bool,
+    /// Whether the private half is elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    public_alone: bool,
 }
 
 fn first() -> u32 {
@@ -100,6 +106,8 @@ impl Ring {
             public: version.public.as_ref().map(|public| STANDARD.encode(public.key.to_spki_der())),
             secret: secret.key.as_ref().map(|secret| secret.as_str()),
             hmac: secret.hmac.as_ref().map(|secret| secret.as_str()),
+            imported: version.imported,
+            public_alone: version.is_public_alone(),
         });
         let record = Record {
             format: FORMAT,
@@ -152,8 +160,13 @@ impl Ring {
 impl VersionRecord<'_> {
     fn decode(&self, number: u32, cipher: Cipher) -> Result<Version, RecordError> {
         let public = self.public.as_deref().map(decode_public).transpose()?;
-        let key = self.secret.map(|secret| decode_secret(secret, cipher)).transpose()?;
-        let hmac = key.as_ref().map(|key| self.decode_hmac(key)).transpose()?;
+        let key = match (self.secret, &public) {
+            (Some(secret), _) if !self.public_alone => Some(decode_secret(secret, cipher)?),
+            (None, Some(public)) if self.public_alone => Some(Material(Key::Public(Arc::new(public.clone())))),
+            (None, _) if !self.public_alone => None,
+            _ => return Err(malformed("a version has a secret too many or too few")),
+        };
+        let hmac = key.as_ref().map(|key| self.decode_hmac(key)).transpose()?.flatten();
         if public.is_some() != cipher.signs() {
             return Err(malformed("a public key is missing or too many"));
         }
@@ -169,13 +182,14 @@ impl VersionRecord<'_> {
             invalid: self.invalid,
             ..Transitions::new(self.created, self.activates)
         };
-        Ok(Version { number, times, public, key: key.map(|material| material.0), hmac })
+        let key = key.map(|material| material.0);
+        Ok(Version { number, times, public, key, hmac, imported: self.imported })
     }
 
     /// From format 1, the key that installing the version would have made.
-    fn decode_hmac(&self, key: &Material) -> Result<Arc<HmacKey>, RecordError> {
+    fn decode_hmac(&self, key: &Material) -> Result<Option<Arc<HmacKey>>, RecordError> {
         match self.hmac {
-            Some(text) => Ok(Arc::new(HmacKey::from_bytes(&decode(text)?))),
+            Some(text) => Ok(Some(Arc::new(HmacKey::from_bytes(&decode(text)?)))),
             None => Ok(key.0.hmac()?),
         }
     }
@@ -193,14 +207,14 @@ struct Secrets {
 
 impl Secrets {
     fn of(version: &Version) -> Result<Self, RecordError> {
-        let key = version.key.as_ref().map(Key::secret).transpose()?;
+        let key = version.key.as_ref().map(Key::secret).transpose()?.flatten();
         let hmac = version.hmac.as_ref().filter(|_| !matches!(version.key, Some(Key::Hmac(_))));
         Ok(Self { key: key.as_deref().map(|key| encode(key)), hmac: hmac.map(|key| encode(key.as_bytes())) })
     }
 }
 
 /// Base64 in memory that is cleared when dropped.
-pub(super) fn encode(secret: &[u8]) -> Zeroizing<String> {
+pub(crate) fn encode(secret: &[u8]) -> Zeroizing<String> {
     // The exact capacity, so that nothing is left behind by growing.
     let mut text = Zeroizing::new(String::with_capacity(secret.len().div_ceil(3).saturating_mul(4)));
     STANDARD.encode_string(secret, &mut text);

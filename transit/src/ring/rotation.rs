@@ -3,7 +3,7 @@
 use keyward_config_values::Duration;
 use time::OffsetDateTime;
 
-use super::{FirstActivation, Material, Ring, Version};
+use super::{FirstActivation, Key, Material, Ring, Version};
 use crate::{Cipher, Error, Phase, Transitions};
 
 /// What a ring asks its caller to do.
@@ -61,8 +61,11 @@ impl Ring {
     /// [`install`](Self::install) performs it.
     ///
     /// # Errors
-    /// [`Error::Pending`] while a version is pending.
+    /// [`Error::Pending`] while a version is pending, [`Error::ImportedOnly`] where every key comes from elsewhere.
     pub fn rotate(&self, now: OffsetDateTime) -> Result<Command, Error> {
+        if self.config.imported_only {
+            return Err(Error::ImportedOnly);
+        }
         self.refuse_pending(self.effective(now))?;
         Ok(self.generate())
     }
@@ -79,11 +82,21 @@ impl Ring {
     /// - [`Error::WrongMaterial`] when the key is not of the ring's cipher.
     /// - [`Error::KidReused`] when the ring has, or ever had, the key.
     pub fn install(&mut self, version: u32, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
+        self.install_from(version, material, false, now)
+    }
+
+    fn install_from(
+        &mut self,
+        version: u32,
+        material: Material,
+        imported: bool,
+        now: OffsetDateTime,
+    ) -> Result<Command, Error> {
         let at = self.effective(now);
         self.refuse_pending(at)?;
         let activates = self.activation(at);
         let superseded = self.versions.last().map(|predecessor| self.superseded_by(predecessor.times, at));
-        self.add(version, material, Transitions::new(at, activates), superseded)?;
+        self.add(version, material, imported, Transitions::new(at, activates), superseded)?;
         self.highest = at;
         Ok(Command::Publish { version })
     }
@@ -93,6 +106,7 @@ impl Ring {
         &mut self,
         version: u32,
         material: Material,
+        imported: bool,
         times: Transitions,
         predecessors: Option<Transitions>,
     ) -> Result<(), Error> {
@@ -114,16 +128,34 @@ impl Ring {
         if let Some((predecessor, times)) = self.versions.last_mut().zip(predecessors) {
             predecessor.times = times;
         }
-        self.versions.push(Version { number: version, times, public, key: Some(material.0), hmac: Some(hmac) });
+        self.versions.push(Version { number: version, times, public, key: Some(material.0), hmac, imported });
         Ok(())
     }
 
-    /// Adds a version with a key from elsewhere: a rotation on request with that key.
+    /// Adds a version with a key from elsewhere: a rotation on request with that key. The private half of a public key that
+    /// was imported alone completes its version instead.
     ///
     /// # Errors
-    /// Those of [`rotate`](Self::rotate) and [`install`](Self::install).
+    /// [`Error::Derived`] for a public key alone where the ring derives its keys, and those of [`rotate`](Self::rotate) and
+    /// [`install`](Self::install).
     pub fn import(&mut self, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
-        self.install(self.newest_version().saturating_add(1), material, now)
+        let at = self.effective(now);
+        match &material.0 {
+            Key::Public(_) if self.config.derived => return Err(Error::Derived { operation: "import a public key" }),
+            Key::Signing(key) => {
+                let is_half =
+                    |v: &&mut Version| v.is_public_alone() && v.public.as_ref().is_some_and(|p| p.kid == key.kid);
+                if let Some(half) = self.versions.iter_mut().find(is_half) {
+                    half.hmac = material.0.hmac()?;
+                    half.key = Some(material.0);
+                    let version = half.number;
+                    self.highest = at;
+                    return Ok(Command::Publish { version });
+                }
+            }
+            _ => {}
+        }
+        self.install_from(self.newest_version().saturating_add(1), material, true, now)
     }
 
     /// Destroys the key of an invalid version, as [`Command::Destroy`] asked. Its number, times
@@ -175,7 +207,7 @@ impl Ring {
     /// schedule, a third one is still published.
     pub(super) fn creation_due(&self) -> Option<OffsetDateTime> {
         let Some(newest) = self.versions.last() else {
-            return Some(self.highest);
+            return (!self.config.imported_only).then_some(self.highest);
         };
         let rotate_after = self.schedule?.rotate_after().to_time();
         let due = newest.times.created.saturating_add(rotate_after);

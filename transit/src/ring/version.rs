@@ -15,8 +15,10 @@ pub(crate) struct Version {
     pub(crate) times: Transitions,
     pub(crate) public: Option<Public>,
     pub(crate) key: Option<Key>,
-    /// The key for HMACs; there is one where there is a key.
+    /// The key for HMACs; there is one where there is a secret.
     pub(crate) hmac: Option<Arc<HmacKey>>,
+    /// Whether the key came from elsewhere.
+    pub(crate) imported: bool,
 }
 
 impl Version {
@@ -24,15 +26,20 @@ impl Version {
     pub(crate) fn signing(&self) -> Option<&Arc<SigningKey>> {
         match self.key.as_ref()? {
             Key::Signing(key) => Some(key),
-            Key::Aead(_) | Key::Hmac(_) => None,
+            Key::Aead(_) | Key::Hmac(_) | Key::Public(_) => None,
         }
+    }
+
+    /// Whether there is a public key alone, whose private half is elsewhere.
+    pub(crate) fn is_public_alone(&self) -> bool {
+        matches!(self.key, Some(Key::Public(_)))
     }
 
     /// The key for encrypting.
     pub(crate) fn aead(&self) -> Option<&AeadKey> {
         match self.key.as_ref()? {
             Key::Aead(key) => Some(key),
-            Key::Signing(_) | Key::Hmac(_) => None,
+            Key::Signing(_) | Key::Hmac(_) | Key::Public(_) => None,
         }
     }
 

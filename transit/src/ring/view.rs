@@ -32,6 +32,9 @@ pub struct RingView {
     /// Whether a backup may hold the keys unsealed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_plaintext_backup: bool,
+    /// Whether every key comes from elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imported_only: bool,
     /// The lowest version that decrypts and verifies; absent where that is the first.
     #[serde(skip_serializing_if = "is_first")]
     pub min_decryption_version: u32,
@@ -93,6 +96,12 @@ pub struct VersionView {
     pub planned: bool,
     /// Whether the secret has been destroyed.
     pub destroyed: bool,
+    /// Whether the key came from elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// Whether there is a public key alone, whose private half is elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub public_alone: bool,
 }
 
 impl Ring {
@@ -109,6 +118,7 @@ impl Ring {
             derived: self.config.derived,
             convergent_encryption: self.config.convergent_encryption,
             allow_plaintext_backup: self.config.allow_plaintext_backup,
+            imported_only: self.config.imported_only,
             min_decryption_version: self.lowest.decryption,
             min_encryption_version: self.lowest.encryption,
             signs_jwts: self.signs_jwts(),
@@ -145,6 +155,8 @@ impl Ring {
             invalid: times.invalid,
             planned: plan.is_some(),
             destroyed: version.key.is_none(),
+            imported: version.imported,
+            public_alone: version.is_public_alone(),
         }
     }
 }
@@ -154,7 +166,7 @@ fn is_first(version: &u32) -> bool {
 }
 
 /// A textual encoding (RFC 7468 §2), in memory that is cleared when dropped.
-pub(super) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+pub(crate) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let text = encode(der);
     let capacity = text.len() + text.len() / 64 + 2 * label.len() + 40;
     let mut pem = Zeroizing::new(String::with_capacity(capacity));

@@ -127,6 +127,108 @@ fn an_import_is_a_rotation_with_a_key_from_elsewhere() {
 }
 
 #[test]
+fn a_backup_of_either_kind_is_told_by_itself() {
+    let keks = KekSet::new(Kek::from_bytes(1, &[9; 32]).unwrap());
+    let ring = exportable(Cipher::Ed25519);
+    let plain = ring.to_plaintext_backup().unwrap();
+    let sealed = ring.to_sealed_backup(keks.current(), "tenant 1", &mut rng()).unwrap();
+    for text in [plain.as_str(), &sealed] {
+        let again = Ring::from_backup(&keks, "tenant 1", text, Some("other".parse().unwrap())).unwrap();
+        assert_eq!(again.view(START).versions, ring.view(START).versions);
+        assert_eq!(again.name().as_str(), "other");
+    }
+    assert_eq!(Ring::from_backup(&keks, "tenant 2", &sealed, None).unwrap_err(), RecordError::Refused);
+    for text in ["", "AA==", "e30="] {
+        assert!(Ring::from_backup(&keks, "tenant 1", text, None).is_err());
+    }
+}
+
+#[test]
+fn a_ring_of_imported_keys_makes_none_of_its_own() {
+    let mut options = config(Cipher::Aes256Gcm96);
+    options.imported_only = true;
+    let mut ring = Ring::new(options.clone(), FirstActivation::AtOnce, START).unwrap();
+    assert_eq!((ring.advance(START), ring.next_deadline(START)), (vec![], None));
+    let text = "`imported-only` of the ring is true: import the next key instead of rotating";
+    assert_eq!(ring.rotate(START).unwrap_err().to_string(), text);
+    let key = || Material::from_bytes(Cipher::Aes256Gcm96, &[7; 32]).unwrap();
+    ring.import(key(), START).unwrap();
+    assert_eq!(ring.rotate(START).unwrap_err(), Error::ImportedOnly);
+    assert!(ring.view(START).versions[0].imported && ring.view(START).imported_only);
+    let sealed = ring.encrypt(b"text", &[], &mut rng(), START).unwrap();
+
+    // What came from elsewhere stays known as that, also in a record, and a key that became known is replaced even so.
+    let keks = KekSet::new(Kek::from_bytes(1, &[9; 32]).unwrap());
+    let record = ring.to_sealed(keks.current(), "here", &mut rng()).unwrap();
+    let mut ring = Ring::from_sealed(&keks, "here", &record).unwrap();
+    assert!(ring.view(START).versions[0].imported);
+    ring.install_compromised(2, key_of_another(), Compromised::Active, START).unwrap();
+    assert!(!ring.view(START).versions[1].imported);
+    assert_eq!(ring.decrypt(&sealed, &[]).unwrap().as_slice(), b"text");
+
+    options.imported_only = false;
+    assert!(ring.reconfigure(options.clone(), START).unwrap());
+    rotate(&mut ring, START);
+    options.imported_only = true;
+    options.auto_rotate = usual();
+    let error = ring.reconfigure(options, START).unwrap_err();
+    assert_eq!(error.to_string(), "`imported-only` takes no `auto-rotate`, which makes keys here");
+}
+
+fn key_of_another() -> Material {
+    material(Cipher::Aes256Gcm96)
+}
+
+#[test]
+fn a_public_key_alone_verifies_and_encrypts_until_its_private_half_comes() {
+    let key = keyward_keys::PrivateKey::from_pkcs8_pem(include_str!("../../../keys/tests/data/rfc7515-a2-rs256.pem"));
+    let public = key.unwrap().public_key().clone();
+    let mut options = config(Cipher::Rsa2048);
+    (options.imported_only, options.exportable) = (true, true);
+    let mut ring = Ring::new(options, FirstActivation::AtOnce, START).unwrap();
+    let alone = || Material::from_public_key(Cipher::Rsa2048, public.clone()).unwrap();
+    ring.import(alone(), START).unwrap();
+    let keks = KekSet::new(Kek::from_bytes(1, &[9; 32]).unwrap());
+    let record = ring.to_sealed(keks.current(), "here", &mut rng()).unwrap();
+    let mut ring = Ring::from_sealed(&keks, "here", &record).unwrap();
+    let view = ring.view(START);
+    assert!(view.versions[0].public_alone && view.versions[0].imported && !view.versions[0].destroyed);
+
+    let options = SignOptions::default();
+    let whole = rsa_ring();
+    let signature = whole.sign(b"message", options, START).unwrap();
+    ring.verify(b"message", &signature, options, START).unwrap();
+    assert_eq!(ring.verify(b"other", &signature, options, START), Err(Error::SignatureRefused));
+    let sealed = ring.encrypt(b"text", &[], &mut rng(), START).unwrap();
+    assert_eq!(whole.decrypt(&sealed, &[]).unwrap().as_slice(), b"text");
+    assert_eq!(ring.decrypt(&sealed, &[]).unwrap_err(), Error::DecryptionFailed);
+    let without = "version 1 has a public key alone";
+    assert_eq!(ring.sign(b"message", options, START).unwrap_err().to_string(), without);
+    assert_eq!(ring.perform(&Hmac::new(b"m", SHA), &mut rng(), START).unwrap_err().to_string(), without);
+    assert!(ring.signer(START).is_err());
+    assert_eq!(ring.export(Export::PublicKey, None).unwrap().len(), 1);
+    assert_eq!(ring.export(Export::SigningKey, None).unwrap().len(), 0);
+    assert!(matches!(ring.import(alone(), START), Err(Error::KidReused { .. })));
+
+    assert_eq!(ring.import(rsa(), START), Ok(Command::Publish { version: 1 }));
+    assert!(!ring.view(START).versions[0].public_alone);
+    assert_eq!(ring.decrypt(&sealed, &[]).unwrap().as_slice(), b"text");
+    ring.perform(&Hmac::new(b"m", SHA), &mut rng(), START).unwrap();
+    assert!(matches!(ring.import(rsa(), START), Err(Error::KidReused { .. })));
+
+    let error = Material::from_public_key(Cipher::EcdsaP256, public.clone()).unwrap_err();
+    assert_eq!(error, Error::WrongMaterial { cipher: Cipher::EcdsaP256 });
+    assert_eq!(
+        Material::from_public_key(Cipher::Aes256Gcm96, public).unwrap_err(),
+        Error::WrongMaterial { cipher: Cipher::Aes256Gcm96 }
+    );
+    let ed = keyward_keys::PrivateKey::generate(keyward_keys::KeyType::Ed25519).unwrap();
+    let ed = Material::from_public_key(Cipher::Ed25519, ed.public_key().clone()).unwrap();
+    let error = derived(Cipher::Ed25519, false).import(ed, START).unwrap_err();
+    assert_eq!(error.to_string(), "a ring with `derived: true` cannot import a public key");
+}
+
+#[test]
 fn options_that_decide_over_ciphertexts_cannot_change() {
     let mut ring = derived(Cipher::Aes256Gcm96, true);
     for (field, edit) in [

@@ -71,6 +71,16 @@ fn a_compromised_key_is_dropped_and_its_successor_signs_in_one_commit() {
     assert_eq!(ring.view(now).next_rotation, Some(now + Duration::days(30)));
     let error = ring.install_compromised(3, material(), Compromised::Active, now).unwrap_err();
     assert_eq!(error, Error::UnexpectedVersion { given: 3, expected: 4 });
+
+    // Whoever did not hear of a shorter schedule goes by the one before.
+    let mut quick = ring.config().clone();
+    let text = r#"{"rotate-after": "1d", "activate-after": "1h", "deprecate-after": "1h", "invalidate-after": "1h"}"#;
+    quick.auto_rotate = Some(serde_json::from_str(text).unwrap());
+    let later = now + Duration::MINUTE;
+    ring.reconfigure(quick, later).unwrap();
+    let replaced = ring.install_compromised(4, material(), Compromised::All, later).unwrap();
+    assert_eq!(replaced.cached_until, Some(later + Duration::minutes(62)));
+    assert_eq!(replaced.sites_sign_until, Some(later + Duration::days(3)));
 }
 
 #[test]

@@ -53,9 +53,14 @@ impl Changes<'_> {
         let mut issuing = stored.as_ref().map_or_else(Issuing::default, |stored| Issuing::clone(&stored.value));
         let mut rings = Set::of_keys(self, &issuing, changes).await?;
         for change in changes {
-            if let Some(name) = name_in(change.path(), KEYS) {
+            if let Some(name) = name_in(change.path(), KEYS)
+                && self.brought.is_none_or(|brought| *brought.ring.name() != name)
+            {
                 rings.change(self, &issuing, name, change, dry_run).await?;
             }
+        }
+        if let Some(brought) = self.brought {
+            rings.bring(self, &issuing, brought)?;
         }
         for change in changes {
             if let Some(name) = name_in(change.path(), ROLES) {

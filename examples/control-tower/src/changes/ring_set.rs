@@ -11,7 +11,7 @@ use keyward_config_values::Name;
 use keyward_svid::SpiffeSettings;
 use keyward_transit::{Issuing, Ring, RingConfig};
 
-use super::{Changes, name_in};
+use super::{Brought, Changes, name_in};
 use crate::{
     db::Stored,
     documents::KEYS,
@@ -79,7 +79,8 @@ impl Set<Ring> {
             .filter(|change| change.path().as_str() == SETTINGS)
             .filter_map(|change| Some(change.after()?.to::<SpiffeSettings>().ok()?.jwt_signing_key));
         let touched = list.iter().filter_map(|change| name_in(change.path(), KEYS));
-        Self::load(changes, issuing.rings().cloned().chain(signing).chain(touched).collect()).await
+        let brought = changes.brought.map(|brought| brought.ring.name().clone());
+        Self::load(changes, issuing.rings().cloned().chain(signing).chain(touched).chain(brought).collect()).await
     }
 
     pub(super) async fn change(
@@ -118,6 +119,21 @@ impl Set<Ring> {
             }
         }
         self.changed.insert(name);
+        Ok(())
+    }
+
+    /// Takes in a ring that comes with its document.
+    pub(super) fn bring(&mut self, changes: &Changes<'_>, issuing: &Issuing, brought: &Brought) -> Answer<()> {
+        let name = brought.ring.name();
+        if issuing.needs(name, |name| self.now.get(name), changes.now) {
+            let message = format!("verifiers still need the key `{name}`: bring this one under another name");
+            return Err(ApiError::conflict(message));
+        }
+        if self.now.contains_key(name) && !brought.replaces {
+            return Err(ApiError::conflict(format!("the key `{name}` exists")));
+        }
+        self.now.insert(name.clone(), brought.ring.clone());
+        self.changed.insert(name.clone());
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! Rotations on request, of keys and of authorities: what they are asked for, and what they answer.
 
 use axum::{Json, response::IntoResponse as _};
+use keyward_transit::Compromised;
 use serde::{Deserialize, Deserializer, de};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::error::{Answer, ApiError};
@@ -12,38 +13,48 @@ use crate::rings::{Kept, Rotated, Rotation};
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RotateBody {
+    /// Which versions became known, if any: `true` and `"active"` are one.
     #[serde(deserialize_with = "compromised")]
-    compromised: bool,
+    compromised: Option<Compromised>,
 }
 
-fn compromised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    bool::deserialize(deserializer).map_err(|_| de::Error::custom("`compromised` is `true` or `false`"))
+fn compromised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Compromised>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Bool(false) => Ok(None),
+        Value::Bool(true) => Ok(Some(Compromised::Active)),
+        Value::String(which) if which == "active" => Ok(Some(Compromised::Active)),
+        Value::String(which) if which == "all" => Ok(Some(Compromised::All)),
+        _ => Err(de::Error::custom("`compromised` is `true` (the active version), `all` or `false`")),
+    }
 }
 
 impl RotateBody {
     /// What is asked for.
     pub fn rotation(&self) -> Rotation {
-        if self.compromised { Rotation::Compromised } else { Rotation::Orderly }
+        self.compromised.map_or(Rotation::Orderly, Rotation::Compromised)
     }
 }
 
 /// The state after it, and in `replaced` what became of compromised versions: `cached-until` and `cached-for` (seconds) say how
-/// long verifiers may go on accepting them, because they hold keys that they fetched before.
+/// long verifiers may go on accepting them, because they hold keys that they fetched before; `sites-sign-until` says until when a
+/// site that hears nothing of this may sign with them, if one has a copy. Who fetches the keys refuses what it signs.
 ///
 /// # Errors
 /// A time that cannot be written.
 pub fn answer<K: Kept>(mut state: Value, rotated: &Rotated<K>, now: OffsetDateTime) -> Answer {
     if let (Some(replaced), Some(fields)) = (&rotated.replaced, state.as_object_mut()) {
         // Of a key that the tower publishes nowhere nobody has a copy.
-        let note = match replaced.cached_until.filter(|_| rotated.kept.is_published()) {
-            Some(until) => json!({
-                "version": replaced.version, "dropped": replaced.dropped,
-                "cached-until": until.format(&Rfc3339).map_err(ApiError::internal)?,
-                "cached-for": (until - now).whole_seconds().max(0),
-            }),
-            None => json!({ "version": replaced.version, "dropped": replaced.dropped }),
-        };
-        fields.insert("replaced".to_owned(), note);
+        let mut note = Map::new();
+        note.insert("version".to_owned(), replaced.version.into());
+        note.insert("dropped".to_owned(), replaced.dropped.clone().into());
+        let times = [("cached", replaced.cached_until), ("sites-sign", replaced.sites_sign_until)];
+        for (what, until) in times.into_iter().filter(|_| rotated.kept.is_published()) {
+            let Some(until) = until else { continue };
+            let text = until.format(&Rfc3339).map_err(ApiError::internal)?;
+            note.insert(format!("{what}-until"), text.into());
+            note.insert(format!("{what}-for"), (until - now).whole_seconds().max(0).into());
+        }
+        fields.insert("replaced".to_owned(), note.into());
     }
     Ok(Json(state).into_response())
 }

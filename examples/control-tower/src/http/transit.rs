@@ -1,6 +1,8 @@
 //! Key rings: state and operations.
 
+pub mod backup;
 pub mod call;
+pub mod import;
 pub mod versions;
 
 use std::sync::Arc;
@@ -184,8 +186,8 @@ pub async fn datakey(
     call(&app, &caller, &name, Call::DataKey, body).await
 }
 
-/// `POST …/<name>/rotate {compromised?}`. With `compromised` the active version ends by the commit that makes its successor,
-/// which signs at once; the answer says until when verifiers may still hold what was dropped.
+/// `POST …/<name>/rotate {compromised?}`. With `compromised`, `true` or `"all"`, the active version or all end by the commit that
+/// makes a successor, which signs at once; the answer says until when verifiers may still hold what was dropped, and sites sign with it.
 ///
 /// # Errors
 /// 404; 409 while a version is pending, unless the active one is compromised.

@@ -82,6 +82,9 @@ async fn what_a_compromised_key_signed_is_refused_by_the_next_key_set() {
     assert_eq!((&answer["replaced"]["version"], &answer["replaced"]["dropped"]), (&json!(2), &json!([1])));
     // An hour in caches, and the time for distribution and for clocks that differ.
     assert_eq!(answer["replaced"]["cached-for"], 3720, "{answer}");
+    // A day before the next version signs and two after it: who has a copy and hears nothing goes on.
+    assert_eq!(answer["replaced"]["sites-sign-for"], 3 * 86_400, "{answer}");
+    assert!(answer["replaced"]["sites-sign-until"].is_string(), "{answer}");
     assert_eq!((&answer["active-version"], &answer["versions"][0]["phase"]), (&json!(2), &json!("invalid")));
 
     let new = fetch(&tower).await;
@@ -108,6 +111,25 @@ async fn what_a_compromised_key_signed_is_refused_by_the_next_key_set() {
     assert_eq!(rotate(&tower, &admin, KEY).await.ok()["replaced"]["dropped"], json!([2, 3]));
     assert_eq!(fetch(&tower).await.jwt().keys().keys().len(), 1);
     assert!(!jwt_verifies(&after, &fetch(&tower).await, now));
+}
+
+#[tokio::test]
+async fn all_versions_end_at_once_if_all_became_known() {
+    let (tower, admin) = both().await;
+    let before = log_in(&tower, &admin).await.ok();
+    tower.post(&format!("{KEY}/rotate"), &admin, json!({})).await.ok();
+    tower.pass(Duration::days(1)).await;
+    let admin = tower.administrator().await;
+    let now = tower.app.clock.now();
+    // The first one verifies still; that the active one became known would not end it.
+    assert!(jwt_verifies(&before, &fetch(&tower).await, now));
+    let answer = tower.post(&format!("{KEY}/rotate"), &admin, json!({"compromised": "all"})).await.ok();
+    assert_eq!(answer["replaced"]["dropped"], json!([1, 2]), "{answer}");
+    assert!(!jwt_verifies(&before, &fetch(&tower).await, now));
+    assert_eq!(fetch(&tower).await.jwt().keys().keys().len(), 1);
+    assert_eq!(last_record(&tower, &admin, "key-rotate").await["compromised"], "all");
+    let answer = tower.post(&format!("{CA}/rotate"), &admin, json!({"compromised": "all"})).await.ok();
+    assert_eq!(answer["replaced"]["dropped"], json!([1]), "{answer}");
 }
 
 #[tokio::test]
@@ -159,7 +181,7 @@ async fn only_who_may_rotates_and_only_what_is_there() {
     for path in ["/v1/state/system/ca/missing", "/v1/state/system/ca/N_o", "/v1/state/strongbox/transit-keys/missing"] {
         rotate(&tower, &admin, path).await.refused(404);
     }
-    for body in [json!({"compromised": "all"}), json!({"compromized": true}), json!([])] {
+    for body in [json!({"compromised": "both"}), json!({"compromized": true}), json!([])] {
         tower.post(&format!("{CA}/rotate"), &admin, body).await.refused(400);
     }
     assert_eq!(tower.app.db.store().revision(), before);

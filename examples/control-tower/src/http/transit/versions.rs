@@ -1,13 +1,11 @@
-//! Versions of a key on request: shut out, destroyed, brought in, taken out.
+//! Versions of a key on request: shut out, destroyed, taken out.
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use keyward_transit::{Export, Material, Ring};
+use keyward_transit::{Export, Ring};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::{
     super::{
@@ -93,34 +91,6 @@ pub async fn commit_trim(app: &App, caller: &Caller, stored: Stored<Arc<Ring>>, 
     rings::change(app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await
 }
 
-/// A key from elsewhere.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ImportBody {
-    key: Zeroizing<String>,
-}
-
-/// `POST …/<name>/import {key}`: base64 of the bytes of a symmetric key, or of a PKCS #8 document, of the key's cipher. It becomes the
-/// next version.
-///
-/// # Errors
-/// 404; 409 while a version is pending; 400 and 422 for what is no such key.
-pub async fn import(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(name): Path<String>,
-    JsonBody(body): JsonBody<ImportBody>,
-) -> Answer {
-    let bytes = STANDARD.decode(body.key.as_bytes()).map(Zeroizing::new);
-    let bytes = bytes.map_err(|_| ApiError::invalid("`key` is not base64 (RFC 4648 §4)"))?;
-    let stored = named(&app, &caller, &name).await?;
-    let cipher = stored.value.cipher();
-    let audit = caller.actor().did("key-import", app.clock.now());
-    let change = move |ring: &mut Ring, now| ring.import(Material::from_bytes(cipher, &bytes)?, now).map(drop);
-    rings::change(&app, caller.tenant(), stored, audit, change).await?;
-    view(&app, &caller, &name).await
-}
-
 /// What goes out.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -159,14 +129,23 @@ pub async fn record_export(app: &App, caller: &Caller, kind: Export, name: &str,
         Export::HmacKey => "hmac-key",
         _ => "encryption-key",
     };
-    let record: AuditRecord = caller.actor().did("key-export", app.clock.now()).with("key", name).with("kind", what);
-    app.audit.append(record.with("versions", versions.to_vec())).await.map(drop).map_err(|error| {
+    let audit = caller.actor().did("key-export", app.clock.now()).with("key", name).with("kind", what);
+    record(app, audit.with("versions", versions.to_vec())).await
+}
+
+/// Records that something goes out, before it does.
+///
+/// # Errors
+/// The log takes no records.
+pub(super) async fn record(app: &App, audit: AuditRecord) -> Answer<()> {
+    app.audit.append(audit).await.map(drop).map_err(|error| {
         tracing::error!(%error, "audit");
         ApiError::unavailable("the audit log takes no records now; nothing was exported")
     })
 }
 
-async fn view(app: &App, caller: &Caller, name: &str) -> Answer {
+/// What became of a key.
+pub(super) async fn view(app: &App, caller: &Caller, name: &str) -> Answer {
     let ring = named(app, caller, name).await?;
     Ok(Json(ring.value.view(app.clock.now())).into_response())
 }

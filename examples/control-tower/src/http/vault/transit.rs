@@ -1,6 +1,8 @@
 //! `/v1/transit`: the tenant's keys by Vault's names. What a key is asked to do is done where the other routes have it done;
 //! what a key is, is its configuration document.
 
+mod backup;
+mod import;
 mod key;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -32,6 +34,8 @@ use super::{
 };
 use crate::{app::App, db::Stored, random};
 
+pub use backup::{backup, restore, restore_as};
+pub use import::{import, import_version, wrapping_key};
 pub use key::{configure, create, delete, list, read, rotate, trim};
 
 /// A key that is to be used: that it is not there is the caller's mistake.

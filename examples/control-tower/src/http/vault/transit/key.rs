@@ -63,12 +63,7 @@ pub async fn create(
 ) -> Answer {
     let body = body.unwrap_or_default();
     refuse_period(body.auto_rotate_period.as_ref())?;
-    let cipher: Cipher = match &body.cipher {
-        Some(name) => {
-            name.parse().map_err(|error: keyward_transit::CipherError| ApiError::invalid(error.to_string()))?
-        }
-        None => Cipher::default(),
-    };
+    let cipher = cipher(body.cipher.as_deref())?;
     if named(&app, &caller, &name).await.is_err() {
         let document = json!({
             "name": name,
@@ -209,7 +204,14 @@ pub async fn trim(
     shown(&app, &caller, &name).await
 }
 
-fn refuse_period(period: Option<&Value>) -> Answer<()> {
+/// What a key is made of.
+pub(super) fn cipher(name: Option<&str>) -> Answer<Cipher> {
+    let parsed = name.map(str::parse).transpose();
+    let parsed = parsed.map_err(|error: keyward_transit::CipherError| ApiError::invalid(error.to_string()))?;
+    Ok(parsed.unwrap_or_default())
+}
+
+pub(super) fn refuse_period(period: Option<&Value>) -> Answer<()> {
     match period {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Number(number)) if number.as_u64() == Some(0) => Ok(()),
@@ -255,6 +257,7 @@ fn fields(view: &RingView) -> Answer<Value> {
         };
         keys.insert(version.version.to_string(), shown);
     }
+    let is_imported = view.versions.iter().any(|version| version.version == latest && version.imported);
     let trimmed = view.versions.iter().find(|version| !version.destroyed).map_or(0, |version| version.version);
     let mut fields = json!({
         "name": view.name,
@@ -269,13 +272,16 @@ fn fields(view: &RingView) -> Answer<Value> {
         "deletion_allowed": view.deletion_allowed,
         "derived": view.derived,
         "exportable": view.exportable,
-        "imported_key": false,
+        "imported_key": is_imported,
         "soft_deleted": false,
         "supports_encryption": view.cipher.encrypts(),
         "supports_decryption": view.cipher.encrypts(),
         "supports_signing": view.cipher.signs(),
         "supports_derivation": view.cipher.derives(),
     });
+    if let (true, Some(fields)) = (is_imported, fields.as_object_mut()) {
+        fields.insert("imported_key_allow_rotation".to_owned(), (!view.imported_only).into());
+    }
     if let (true, Some(fields)) = (view.derived, fields.as_object_mut()) {
         fields.insert("kdf".to_owned(), "hkdf_sha256".into());
         fields.insert("convergent_encryption".to_owned(), view.convergent_encryption.into());

@@ -1,0 +1,134 @@
+//! `/v1/transit/wrapping_key` and keys from elsewhere.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use keyward_keys::HashFunction;
+use keyward_transit::{Cipher, FirstActivation, Ring, RingConfig};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        super::{
+            body::JsonBody,
+            caller::Caller,
+            error::{Answer, ApiError},
+            params::Path,
+            transit::{
+                import::{Incoming, commit_import},
+                named,
+            },
+        },
+        answer,
+    },
+    key,
+};
+use crate::{
+    app::App,
+    changes::{self, Brought, Permitted},
+    wrapping_keys,
+};
+
+/// `GET /v1/transit/wrapping_key`.
+///
+/// # Errors
+/// Those of the store.
+pub async fn wrapping_key(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    let key = wrapping_keys::of(&app, caller.tenant(), &caller.actor()).await?;
+    Ok(answer::data(json!({ "public_key": key.public_key_pem() })))
+}
+
+/// A key from elsewhere.
+#[derive(Deserialize)]
+pub struct ImportVersionBody {
+    ciphertext: Option<String>,
+    hash_function: Option<String>,
+    public_key: Option<String>,
+}
+
+impl ImportVersionBody {
+    fn incoming(&self) -> Answer<Incoming<'_>> {
+        let hash = match self.hash_function.as_deref().unwrap_or("SHA256").to_ascii_uppercase().as_str() {
+            "SHA256" => HashFunction::Sha2_256,
+            "SHA384" => HashFunction::Sha2_384,
+            "SHA512" => HashFunction::Sha2_512,
+            _ => return Err(ApiError::invalid("`hash_function` is one of `SHA256`, `SHA384` and `SHA512`")),
+        };
+        match (&self.ciphertext, &self.public_key) {
+            (Some(wrapped), None) => Ok(Incoming::Wrapped(wrapped, hash)),
+            (None, Some(pem)) => Ok(Incoming::Public(pem)),
+            _ => Err(ApiError::invalid("one of `ciphertext` and `public_key` is needed")),
+        }
+    }
+}
+
+/// A key from elsewhere, and what it is to be.
+#[derive(Deserialize)]
+pub struct ImportBody {
+    #[serde(rename = "type")]
+    cipher: Option<String>,
+    #[serde(default)]
+    allow_rotation: bool,
+    #[serde(default)]
+    derived: bool,
+    #[serde(default)]
+    exportable: bool,
+    #[serde(default)]
+    allow_plaintext_backup: bool,
+    convergent_encryption: Option<Value>,
+    auto_rotate_period: Option<Value>,
+    #[serde(flatten)]
+    key: ImportVersionBody,
+}
+
+/// `POST /v1/transit/keys/<name>/import`: makes a key whose first version comes from elsewhere.
+///
+/// # Errors
+/// 400.
+pub async fn import(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<ImportBody>,
+) -> Answer {
+    key::refuse_period(body.auto_rotate_period.as_ref())?;
+    if body.convergent_encryption.is_some() {
+        return Err(ApiError::invalid("import cannot be used on keys with convergent encryption enabled"));
+    }
+    if named(&app, &caller, &name).await.is_ok() {
+        return Err(ApiError::invalid("the key exists: import a version of it at `import_version`"));
+    }
+    let name = name.parse().map_err(|error: keyward_config_values::Error| ApiError::invalid(error.to_string()))?;
+    let cipher: Cipher = key::cipher(body.cipher.as_deref())?;
+    let mut config = RingConfig::new(name);
+    config.cipher = cipher;
+    config.derived = body.derived;
+    config.exportable = body.exportable;
+    config.allow_plaintext_backup = body.allow_plaintext_backup;
+    config.imported_only = !body.allow_rotation;
+    let material = body.key.incoming()?.material(&app, &caller, cipher).await?;
+    let now = app.clock.now();
+    // Without a schedule nothing depends on what was published before.
+    let mut ring = Ring::new(config, FirstActivation::AtOnce, now)?;
+    ring.import(material, now)?;
+    let brought = Brought { ring, event: "key-import", replaces: false, permitted: Permitted::Before };
+    changes::bring(&app, &caller, &brought).await?;
+    Ok(answer::nothing())
+}
+
+/// `POST /v1/transit/keys/<name>/import_version`.
+///
+/// # Errors
+/// 400.
+pub async fn import_version(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<ImportVersionBody>,
+) -> Answer {
+    let stored = super::used(&app, &caller, &name).await?;
+    let material = body.incoming()?.material(&app, &caller, stored.value.cipher()).await?;
+    commit_import(&app, &caller, stored, &material).await?;
+    Ok(answer::nothing())
+}
