@@ -100,6 +100,11 @@ impl KekSet {
         versions
     }
 
+    /// Whether there is a key of this version.
+    pub fn has(&self, version: u32) -> bool {
+        self.get(version).is_some()
+    }
+
     /// Whether there are keys beside the current one.
     pub fn has_former(&self) -> bool {
         !self.former.is_empty()

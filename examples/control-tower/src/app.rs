@@ -18,6 +18,7 @@ use crate::{
     documents,
     http::error::{Answer, ApiError},
     identity::Identity,
+    keyring::Keyring,
     layout,
     metrics::Metrics,
     random,
@@ -80,10 +81,8 @@ pub struct App {
 pub struct Parts {
     /// The only now.
     pub clock: Clock,
-    /// Where records are kept.
-    pub store: SharedStore,
-    /// The keys that seal them.
-    pub keks: keyward_transit::KekSet,
+    /// The keys that seal records, and the store that these are in.
+    pub keyring: Arc<Keyring>,
     /// What happened.
     pub audit: Audit,
     /// How others reach the tower.
@@ -152,7 +151,8 @@ impl App {
     /// # Errors
     /// The store is not readable, or not with these keys.
     pub async fn start(parts: Parts) -> anyhow::Result<(Arc<Self>, Option<Credentials>)> {
-        let db = Db::new(parts.store, parts.keks);
+        let db = Db::new(parts.keyring);
+        crate::keyring::rewrap::resume(&db).await?;
         let credentials = bootstrap::prepare(&db, &parts.audit, parts.clock.now()).await?;
         let pepper = bootstrap::pepper(&db).await?;
         let operators = Tenant::by_name(&db, &tenant::DEFAULT.parse()?).await?;

@@ -1,7 +1,10 @@
 //! Backup and restore: one sealed file with the store, the audit log and, if it is sealed under a passphrase, the key file.
 //!
-//! - Sealed under the tower's key (without a passphrase): a restore needs the key file, so keep a copy of it elsewhere.
-//! - Sealed under a passphrase: a restore needs the passphrase alone.
+//! - Sealed under the key of the tower's seal (without a passphrase): a restore needs that key, so keep a copy of it elsewhere.
+//! - Sealed under a passphrase: a restore needs the passphrase alone, for the key is inside. Where the tower's seal is itself a
+//!   passphrase, which is kept nowhere, the restored tower asks for that one as before.
+//!
+//! The key-encryption keys are in the store, so a backup opens what was sealed when it was made, whatever is rotated later.
 //!
 //! The store is copied in one read transaction, so a running tower goes on. The log is copied after it: what the copied store
 //! holds is in the copied log.
@@ -22,7 +25,10 @@ use std::{
 
 use time::OffsetDateTime;
 
-pub use self::envelope::Passphrase;
+use keyward_transit::{Argon2id, WeakPassphrase};
+
+pub use keyward_transit::Passphrase;
+
 use self::{
     envelope::Head,
     stream::{SealedReader, SealedWriter},
@@ -32,7 +38,7 @@ use crate::{
     config::{Config, SealChoice, StoreChoice},
     data_dir::{self, DataDirError},
     random,
-    seal::{Seal, SealError},
+    seal::{KeptKey, SealError},
     store::{StoreError, sqlite},
 };
 
@@ -93,13 +99,16 @@ pub enum BackupError {
         problem: &'static str,
     },
     /// Too easy to guess.
-    #[error("the passphrase has {length} characters, at least {least} are needed")]
-    WeakPassphrase {
-        /// What was given.
-        length: usize,
-        /// What is needed.
-        least: usize,
-    },
+    #[error(transparent)]
+    WeakPassphrase(#[from] WeakPassphrase),
+    /// The tower has no key that the backup could be sealed under.
+    #[error(
+        "the tower is sealed by a passphrase, so the backup needs one, too: give it with --passphrase-file (it may be the same)"
+    )]
+    NoKey,
+    /// What a passphrase is to become a key by.
+    #[error("the passphrase: {0}")]
+    Derivation(#[from] keyward_transit::RecordError),
     /// There is something already.
     #[error("`{path}` is not empty: restore into a new directory")]
     NotEmpty {
@@ -168,14 +177,20 @@ pub fn write(
     sqlite::copy(store, &copy.path)?;
     sqlite::check(&copy.path)?;
 
-    let keks = Seal::open(&config.seal, true, &mut random::rng())?.into_keks();
-    let (head, content_key) = Head::new(keks.current(), passphrase, now)?;
+    let kept = KeptKey::read(&config.seal)?;
+    let (head, content_key) = match (passphrase, &kept) {
+        (Some(passphrase), _) => {
+            let parameters = Argon2id::generate(&mut random::rng());
+            Head::new(&passphrase.derive(&parameters)?, Some(parameters), now)?
+        }
+        (None, Some(kept)) => Head::new(kept.key(), None, now)?,
+        (None, None) => return Err(missing(&config.seal)),
+    };
     let mut output = SealedWriter::new(BufWriter::new(output), content_key, &head).map_err(at(&partial.path))?;
-    let mut report = Report { bytes: 0, files: 0, created: now, has_key: passphrase.is_some() };
+    let mut report = Report { bytes: 0, files: 0, created: now, has_key: passphrase.is_some() && kept.is_some() };
     add(&mut output, &mut report, STORE, &copy.path)?;
-    if passphrase.is_some() {
-        let SealChoice::KeyFile(key_file) = &config.seal;
-        add(&mut output, &mut report, KEY_FILE, key_file)?;
+    if let Some(kept) = kept.filter(|_| passphrase.is_some()) {
+        add_bytes(&mut output, &mut report, KEY_FILE, kept.text())?;
     }
     let log = config.data_dir.join(audit::DIRECTORY);
     for name in audit::file_names(&log).map_err(at(&log))? {
@@ -190,18 +205,32 @@ pub fn write(
     Ok(report)
 }
 
+fn missing(seal: &SealChoice) -> BackupError {
+    match seal {
+        SealChoice::KeyFile(path) => SealError::Missing { path: path.clone() }.into(),
+        _ => BackupError::NoKey,
+    }
+}
+
 /// Adds a file as long as it is now; the last one of the log may grow meanwhile.
 fn add(output: &mut SealedWriter, report: &mut Report, name: &str, path: &Path) -> Result<(), BackupError> {
     let file = File::open(path).map_err(at(path))?;
     let size = file.metadata().map_err(at(path))?.len();
+    add_from(output, report, name, size, file).map_err(at(path))
+}
+
+fn add_bytes(output: &mut SealedWriter, report: &mut Report, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
+    add_from(output, report, name, bytes.len() as u64, bytes).map_err(at(Path::new(name)))
+}
+
+fn add_from(output: &mut SealedWriter, report: &mut Report, name: &str, size: u64, from: impl Read) -> io::Result<()> {
     let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
     output
         .write_all(&length.to_be_bytes())
         .and_then(|()| output.write_all(name.as_bytes()))
         .and_then(|()| output.write_all(&size.to_be_bytes()))
-        .and_then(|()| io::copy(&mut file.take(size), output))
-        .and_then(|copied| if copied == size { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) })
-        .map_err(at(path))?;
+        .and_then(|()| io::copy(&mut from.take(size), output))
+        .and_then(|copied| if copied == size { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) })?;
     report.bytes += size;
     report.files += 1;
     Ok(())
@@ -224,11 +253,8 @@ pub fn restore(config: &Config, file: &Path, passphrase: Option<&Passphrase>) ->
         (true, Some(passphrase)) => head.open_with_passphrase(passphrase)?,
         (true, None) => return Err(BackupError::NeedsPassphrase),
         (false, _) => {
-            let SealChoice::KeyFile(key_file) = &config.seal;
-            if !fs::exists(key_file).map_err(at(key_file))? {
-                return Err(BackupError::NeedsKey);
-            }
-            head.open_with_keys(Seal::open(&config.seal, true, &mut random::rng())?.keks())?
+            let kept = KeptKey::read(&config.seal)?.ok_or(BackupError::NeedsKey)?;
+            head.open_with_key(kept.key())?
         }
     };
 
@@ -242,7 +268,7 @@ pub fn restore(config: &Config, file: &Path, passphrase: Option<&Passphrase>) ->
     fs::DirBuilder::new().mode(0o700).create(&staging.path).map_err(at(&staging.path))?;
     staging.made = true;
     let mut input = SealedReader::new(rest, content_key, &head);
-    let mut report = Report { bytes: 0, files: 0, created: head.created(), has_key: head.needs_passphrase() };
+    let mut report = Report { bytes: 0, files: 0, created: head.created(), has_key: false };
     while extract(&mut input, &mut report, &staging.path)? {}
     input.finish()?;
     let store = staging.path.join(STORE);
@@ -273,6 +299,7 @@ fn extract(input: &mut SealedReader, report: &mut Report, directory: &Path) -> R
     let name = String::from_utf8(name).ok().filter(|name| is_expected(name));
     let name = name.ok_or(BackupError::Damaged { problem: "a file of an unknown name" })?;
 
+    report.has_key |= name == KEY_FILE;
     let path = directory.join(name);
     if let Some(parent) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at(parent))?;

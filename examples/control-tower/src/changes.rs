@@ -316,7 +316,7 @@ async fn prepare<'a>(
     let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
     let mut current: BTreeMap<Path, Document> = BTreeMap::new();
     for entry in entries {
-        let opened = app.db.open(entry)?;
+        let opened = app.db.open(entry).await?;
         let path = opened.key.strip_prefix(&prefix).and_then(|path| path.parse().ok());
         let path = path.ok_or_else(|| ApiError::internal(format!("a document stands at `{}`", opened.key)))?;
         current.insert(path, Document::from_json(&opened.value)?);

@@ -11,7 +11,7 @@ mod choice;
 mod external_url;
 
 pub use self::{
-    choice::{SealChoice, StoreChoice},
+    choice::{PassphraseSource, SealChoice, StoreChoice},
     external_url::{ExternalUrl, ExternalUrlError},
 };
 
@@ -35,6 +35,11 @@ Examples:
   control-tower backup tower.backup --passphrase-file phrase.txt
       The same with the key inside, sealed under the passphrase: the backup and the phrase are all that a restore needs.
   control-tower restore tower.backup --data-dir new-data --seal key-file:kek.key
+  control-tower init --seal passphrase:file:-
+      Reads a passphrase from standard input and makes the data; control-tower --seal passphrase then starts sealed, and
+      `supctl unseal` asks for the passphrase.
+  control-tower reseal --to systemd-credential:keyward-seal
+      Puts the keys under another seal, here from the key file to a credential of systemd. Start with that --seal then.
   control-tower reset-admin
       Gives the administrator a new one-time password; the tower must be stopped.
 
@@ -71,7 +76,9 @@ struct Settings {
     /// `sqlite:PATH`, or `memory:` which forgets everything at the end [default: sqlite:DATA_DIR/tower.db]
     #[arg(long, env = "KEYWARD_STORE", value_name = "STORE", global = true)]
     store: Option<StoreChoice>,
-    /// Where the key that seals secrets at rest comes from: `key-file:PATH` [default: key-file:DATA_DIR/kek.key]
+    /// What protects secrets at rest: `key-file:PATH`, `systemd-credential[:NAME]`, or `passphrase`, which somebody sends to the
+    /// tower after each start unless it comes from `passphrase:file:PATH` or `passphrase:systemd-credential[:NAME]`
+    /// [default: key-file:DATA_DIR/kek.key]
     #[arg(long, env = "KEYWARD_SEAL", value_name = "SEAL", global = true)]
     seal: Option<SealChoice>,
     /// How to log, to standard error [default: text]
@@ -122,6 +129,14 @@ pub enum Command {
     },
     /// Give the administrator a new one-time password and print it; the tower must be stopped
     ResetAdmin,
+    /// Make the data directory and print how to log in, without serving: where a passphrase is chosen that is sent later
+    Init,
+    /// Put the keys under another seal than that of --seal; the tower must be stopped
+    Reseal {
+        /// What protects them from now on, as --seal says it; a key file that does not exist is made
+        #[arg(long, value_name = "SEAL")]
+        to: SealChoice,
+    },
 }
 
 /// How log lines look.
@@ -251,7 +266,14 @@ impl Config {
             }
             None => Settings::default(),
         };
-        Ok((command.unwrap_or_default(), settings.or(file).complete()?))
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let command = match command.unwrap_or_default() {
+            Command::Reseal { to } => Command::Reseal { to: to.with_credentials(credentials.as_deref()) },
+            command => command,
+        };
+        let mut config = settings.or(file).complete()?;
+        config.seal = config.seal.with_credentials(credentials.as_deref());
+        Ok((command, config))
     }
 
     /// The URL by which others reach the tower, once the port is known.

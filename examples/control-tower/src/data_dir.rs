@@ -140,10 +140,29 @@ pub fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirEr
     if mode & !0o600 != 0 {
         return Err(DataDirError::Exposed { path: path.to_owned(), mode });
     }
+    read_whole(&mut file, path).map(Some)
+}
+
+/// Reads a credential that systemd gave the service; `None` where there is none. Who may read it is systemd's affair: where it
+/// grants that by access control lists, the mode says something else.
+///
+/// # Errors
+/// The system refuses.
+pub fn read_credential(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(path)(error)),
+    };
+    read_whole(&mut file, path).map(Some)
+}
+
+fn read_whole(file: &mut File, path: &Path) -> Result<Zeroizing<Vec<u8>>, DataDirError> {
+    let length = file.metadata().map_err(at(path))?.len();
     // As large as the file from the start: a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1)));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1)));
     file.read_to_end(&mut bytes).map_err(at(path))?;
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// Writes a new private file, mode 0600, synced with its directory; an existing one is left alone. A crash leaves it whole or

@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use keyward_transit::{self as transit, KekSet, RecordError};
+use keyward_transit::{self as transit, KekSet, RecordError, sealed_under};
 use zeroize::Zeroizing;
 
 use crate::{
+    keyring::{Fenced, Keyring, KeyringError, Opened},
     random,
     store::{Entry, Guard, Revision, SharedStore, StoreError, Write},
 };
@@ -24,6 +25,12 @@ pub enum DbError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The tower is sealed.
+    #[error("the tower is sealed")]
+    Locked,
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keyring(KeyringError),
     /// The record does not open: another key, or damage.
     #[error("the record `{key}` does not open: {source}")]
     Sealed {
@@ -40,6 +47,16 @@ pub enum DbError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<KeyringError> for DbError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Locked => Self::Locked,
+            KeyringError::Store(error) => Self::Store(error),
+            error => Self::Keyring(error),
+        }
+    }
 }
 
 /// A record with the revision at which it was read.
@@ -66,24 +83,24 @@ type Cached = (Revision, Arc<dyn Any + Send + Sync>);
 /// The store, the keys that seal it, and what was decoded last.
 pub struct Db {
     store: SharedStore,
-    keks: KekSet,
+    keyring: Arc<Keyring>,
     cache: Mutex<HashMap<String, Cached>>,
 }
 
 impl Db {
-    /// Over a store.
-    pub fn new(store: SharedStore, keks: KekSet) -> Self {
-        Self { store, keks, cache: Mutex::default() }
+    /// Over the store of a keyring.
+    pub fn new(keyring: Arc<Keyring>) -> Self {
+        Self { store: Arc::new(Fenced::new(Arc::clone(&keyring))), keyring, cache: Mutex::default() }
     }
 
-    /// The store itself.
+    /// The store itself. What is committed there is sealed under the current key, or it is refused.
     pub fn store(&self) -> &SharedStore {
         &self.store
     }
 
     /// The keys that seal records.
-    pub fn keks(&self) -> &KekSet {
-        &self.keks
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The opened bytes of a record.
@@ -92,7 +109,7 @@ impl Db {
     /// [`DbError::Store`] and [`DbError::Sealed`].
     pub async fn get(&self, key: &str) -> Result<Option<Stored<Zeroizing<Vec<u8>>>>, DbError> {
         match self.store.get(key).await? {
-            Some(entry) => self.open(entry).map(Some),
+            Some(entry) => self.open(entry).await.map(Some),
             None => Ok(None),
         }
     }
@@ -111,7 +128,8 @@ impl Db {
         E: std::fmt::Display,
     {
         let damaged = |error: E| DbError::Damaged { key: key.to_owned(), reason: error.to_string() };
-        self.load_with(key, |db, entry| decode(&db.open(entry)?.value).map_err(damaged)).await
+        let opened = |keks: &KekSet, entry: Entry| decode(&open(keks, entry)?.value).map_err(damaged);
+        self.load_with(key, opened).await
     }
 
     /// As [`load`](Self::load), for a record that opens itself.
@@ -124,13 +142,13 @@ impl Db {
         open: impl FnOnce(&KekSet, &str, &[u8]) -> Result<T, RecordError>,
     ) -> Result<Option<Stored<Arc<T>>>, DbError> {
         let sealed = |source| DbError::Sealed { key: key.to_owned(), source };
-        self.load_with(key, |db, entry| open(&db.keks, &entry.key, &entry.value).map_err(sealed)).await
+        self.load_with(key, |keks, entry| open(keks, &entry.key, &entry.value).map_err(sealed)).await
     }
 
     async fn load_with<T: Send + Sync + 'static>(
         &self,
         key: &str,
-        decode: impl FnOnce(&Self, Entry) -> Result<T, DbError>,
+        decode: impl FnOnce(&KekSet, Entry) -> Result<T, DbError>,
     ) -> Result<Option<Stored<Arc<T>>>, DbError> {
         let Some(entry) = self.store.get(key).await? else {
             return Ok(None);
@@ -140,7 +158,8 @@ impl Db {
         if let Some(value) = self.cached::<T>(key, revision) {
             return Ok(stored(value));
         }
-        let value = Arc::new(decode(self, entry)?);
+        let keys = self.keys_for(&entry.value).await?;
+        let value = Arc::new(decode(keys.keks(), entry)?);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHED {
             cache.clear();
@@ -154,7 +173,7 @@ impl Db {
     /// # Errors
     /// [`DbError::Sealed`] when the backend fails.
     pub fn put(&self, key: String, bytes: &[u8]) -> Result<Write, DbError> {
-        match transit::seal(self.keks.current(), &key, bytes, &mut random::rng()) {
+        match transit::seal(self.keyring.opened()?.keks().current(), &key, bytes, &mut random::rng()) {
             Ok(sealed) => Ok(Write::Put(key, sealed)),
             Err(source) => Err(DbError::Sealed { key, source }),
         }
@@ -164,10 +183,16 @@ impl Db {
     ///
     /// # Errors
     /// [`DbError::Sealed`].
-    pub fn open(&self, entry: Entry) -> Result<Stored<Zeroizing<Vec<u8>>>, DbError> {
-        match transit::open(&self.keks, &entry.key, &entry.value) {
-            Ok(value) => Ok(Stored { value, key: entry.key, revision: entry.revision }),
-            Err(source) => Err(DbError::Sealed { key: entry.key, source }),
+    pub async fn open(&self, entry: Entry) -> Result<Stored<Zeroizing<Vec<u8>>>, DbError> {
+        open(self.keys_for(&entry.value).await?.keks(), entry)
+    }
+
+    /// The keys, with the one of a record that another process may have made a moment ago.
+    async fn keys_for(&self, record: &[u8]) -> Result<Arc<Opened>, DbError> {
+        let keys = self.keyring.opened()?;
+        match sealed_under(record) {
+            Some(version) if !keys.keks().has(version) => Ok(self.keyring.refresh().await?),
+            _ => Ok(keys),
         }
     }
 
@@ -175,5 +200,12 @@ impl Db {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let (kept, value) = cache.get(key)?;
         (*kept == revision).then(|| Arc::clone(value)).and_then(|value| value.downcast().ok())
+    }
+}
+
+fn open(keks: &KekSet, entry: Entry) -> Result<Stored<Zeroizing<Vec<u8>>>, DbError> {
+    match transit::open(keks, &entry.key, &entry.value) {
+        Ok(value) => Ok(Stored { value, key: entry.key, revision: entry.revision }),
+        Err(source) => Err(DbError::Sealed { key: entry.key, source }),
     }
 }

@@ -19,6 +19,7 @@ pub mod owner;
 pub mod params;
 pub mod peer;
 pub mod rotation;
+pub mod seal;
 pub mod spiffe;
 pub mod spiffe_login;
 pub mod token;

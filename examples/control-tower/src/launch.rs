@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use keyward_transit::KekSet;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -11,12 +10,13 @@ use crate::{
     audit::{self, Audit, AuditOptions},
     backup,
     clock::Clock,
-    config::{Config, ExternalUrl, StoreChoice},
+    config::{Config, ExternalUrl, SealChoice, StoreChoice},
     data_dir::DataDir,
     db::Db,
     federation::{self, Endpoint, Serving},
-    random, router,
-    seal::Seal,
+    keyring::Keyring,
+    router,
+    seal::{self, Unsealing},
     server::{self, Drain, Limits, TlsSource},
     store::{Memory, SharedStore, Sqlite},
     tasks,
@@ -27,7 +27,7 @@ use crate::{
 pub struct Opened {
     clock: Clock,
     store: SharedStore,
-    keks: KekSet,
+    keyring: Arc<Keyring>,
     audit: Audit,
     directory: DataDir,
 }
@@ -54,15 +54,16 @@ pub struct Tower {
 ///
 /// # Errors
 /// What is there is damaged, newer, somebody else's, or in use.
-pub fn open(config: &Config) -> anyhow::Result<Opened> {
+pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let clock = clock(config)?;
     let directory = DataDir::open(&config.data_dir)?;
     let store: SharedStore = match &config.store {
         StoreChoice::Sqlite(path) => Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?),
         StoreChoice::Memory => Arc::new(Memory::new()),
     };
-    let seal = Seal::open(&config.seal, store.revision() > 0, &mut random::rng())?;
-    if seal.created() {
+    let keyring = Arc::new(Keyring::new(Arc::clone(&store)));
+    let unsealing = seal::open(&keyring, &config.seal, store.revision() > 0).await?;
+    if unsealing == Unsealing::Created {
         tracing::warn!(
             seal = %config.seal,
             "made the key that seals all secrets: whoever reads this file and the store has them, and without a copy of it a \
@@ -70,7 +71,7 @@ pub fn open(config: &Config) -> anyhow::Result<Opened> {
         );
     }
     let audit = Audit::open(&config.data_dir.join(audit::DIRECTORY), AuditOptions::default())?;
-    Ok(Opened { clock, store, keks: seal.into_keks(), audit, directory })
+    Ok(Opened { clock, store, keyring, audit, directory })
 }
 
 #[cfg(feature = "test-clock")]
@@ -96,7 +97,7 @@ impl Opened {
     /// # Errors
     /// The port is taken, or the store does not open with this key.
     pub async fn start(self, config: &Config) -> anyhow::Result<Tower> {
-        let Self { clock, store, keks, audit, directory } = self;
+        let Self { clock, store, keyring, audit, directory } = self;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let url = config.url(listener.local_addr()?);
@@ -111,14 +112,17 @@ impl Opened {
         let now = Clock::system().now();
         let tls = match &config.tls {
             Some(files) => Tls::from_files(files.clone())?,
-            None => Tls::from_authority(Authority::load_or_create(&*store, &keks, now).await?, url.clone(), now)?,
+            None => {
+                let keys = keyring.opened()?;
+                Tls::from_authority(Authority::load_or_create(&*store, keys.keks(), now).await?, url.clone(), now)?
+            }
         };
         let ca_cert = match tls.ca_pem() {
             // Absolute: whoever reads it may stand elsewhere.
             Some(pem) => Some(std::path::absolute(directory.write_public("ca.pem", pem.as_bytes())?)?),
             None => None,
         };
-        let parts = Parts { clock, store, keks, audit, external_url: url.clone() };
+        let parts = Parts { clock, keyring, audit, external_url: url.clone() };
         let (app, credentials) = App::start(parts).await?;
         let mut federation_url = None;
         if let Some((listener, serving)) = &federation {
@@ -146,13 +150,31 @@ impl Opened {
         })
     }
 
+    /// Makes what the first start makes, without serving.
+    ///
+    /// # Errors
+    /// It was made already.
+    pub async fn init(self, config: &Config) -> anyhow::Result<Credentials> {
+        let now = Clock::system().now();
+        if config.tls.is_none() {
+            let keys = self.keyring.opened()?;
+            let authority = Authority::load_or_create(&*self.store, keys.keks(), now).await?;
+            self.directory.write_public("ca.pem", authority.certificate_pem().as_bytes())?;
+        }
+        let external_url = config.url(config.listen);
+        let parts = Parts { clock: self.clock, keyring: self.keyring, audit: self.audit, external_url };
+        let (app, credentials) = App::start(parts).await?;
+        app.audit.flush().await?;
+        credentials.with_context(|| format!("`{}` has everything already", config.data_dir.display()))
+    }
+
     /// Gives the administrator a new one-time password.
     ///
     /// # Errors
     /// The tower was never started.
     pub async fn reset_admin(self) -> anyhow::Result<Credentials> {
         let now = self.clock.now();
-        reset_administrator(&Db::new(self.store, self.keks), &self.audit, now).await
+        reset_administrator(&Db::new(self.keyring), &self.audit, now).await
     }
 }
 
@@ -196,14 +218,31 @@ impl Tower {
     }
 }
 
+/// Puts the keys under another seal, and says how to start then.
+///
+/// # Errors
+/// The store does not open with the present seal, or the other one cannot be used.
+pub async fn reseal(config: &Config, to: &SealChoice) -> anyhow::Result<String> {
+    let opened = open(config).await?;
+    seal::change(&opened.keyring, to).await?;
+    Ok(format!(
+        "{}: sealed by {to}; start it with --seal {to}, and keep what sealed it before as long as backups from then matter",
+        config.data_dir.display()
+    ))
+}
+
 /// Writes a backup and says what is needed to restore it.
 ///
 /// # Errors
 /// See [`backup::write`].
 pub fn backup(config: &Config, file: &std::path::Path, passphrase: Option<&std::path::Path>) -> anyhow::Result<String> {
-    let passphrase = passphrase.map(backup::Passphrase::read).transpose()?;
+    let passphrase = passphrase.map(seal::read_passphrase).transpose()?;
     let report = backup::write(config, file, passphrase.as_ref(), clock(config)?.now())?;
-    let needed = if report.has_key { "the passphrase".to_owned() } else { format!("the key of {}", config.seal) };
+    let needed = match (passphrase, report.has_key) {
+        (Some(_), true) => "the passphrase".to_owned(),
+        (Some(_), false) => "the passphrase, and the restored tower that of its seal".to_owned(),
+        (None, _) => format!("the key of {}", config.seal),
+    };
     Ok(format!("{}: {} files, {} bytes; a restore needs {needed}", file.display(), report.files, report.bytes))
 }
 
@@ -216,7 +255,7 @@ pub fn restore(
     file: &std::path::Path,
     passphrase: Option<&std::path::Path>,
 ) -> anyhow::Result<String> {
-    let passphrase = passphrase.map(backup::Passphrase::read).transpose()?;
+    let passphrase = passphrase.map(seal::read_passphrase).transpose()?;
     let report = backup::restore(config, file, passphrase.as_ref())?;
     let directory = config.data_dir.display();
     let key = if report.has_key { String::new() } else { format!(" --seal {}", config.seal) };

@@ -9,6 +9,10 @@ use time::OffsetDateTime;
 
 /// The pepper that every stored secret is hashed under.
 pub const PEPPER: &str = "meta/pepper";
+/// The key-encryption keys, under the key of the seal.
+pub const KEYRING: &str = "meta/keyring";
+/// How far sealing every record under the current key is.
+pub const REWRAP: &str = "meta/rewrap";
 /// Of all audit records that were answered for but are not yet known to be in the log.
 pub const OUTBOX: &str = "outbox/";
 /// Of all keys that are to be removed at a time.
@@ -17,8 +21,16 @@ pub const EXPIRY: &str = "expiry/";
 pub const ROLE_IDS: &str = "role-id/";
 /// Of all answers that wait for their tokens.
 pub const WRAPPED: &str = "wrapped/";
+/// Of all leases.
+pub const LEASES: &str = "lease/";
 /// Of all tenants.
 pub const TENANTS: &str = "tenant/";
+
+/// Whether what stands at a key is a sealed record. All is, but for what holds nothing, leases, and what has to be read before
+/// records are.
+pub fn is_sealed(key: &str, value: &[u8]) -> bool {
+    !value.is_empty() && key != KEYRING && key != REWRAP && !key.starts_with(LEASES)
+}
 
 /// The tenant of a name.
 pub fn tenant(name: &Name) -> String {

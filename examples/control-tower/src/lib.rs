@@ -26,6 +26,7 @@ pub mod http;
 pub mod identity;
 pub mod inbound;
 pub mod issuer_check;
+pub mod keyring;
 pub mod launch;
 pub mod layout;
 pub mod logging;

@@ -35,14 +35,22 @@ fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
         Command::Restore { file, passphrase_file } => {
             output::done(&launch::restore(config, file, passphrase_file.as_deref())?)
         }
-        Command::ResetAdmin => output::reset(&runtime.block_on(launch::open(config)?.reset_admin())?, config.output),
+        Command::ResetAdmin => {
+            let credentials = runtime.block_on(async { launch::open(config).await?.reset_admin().await })?;
+            output::reset(&credentials, config.output)
+        }
+        Command::Init => {
+            let credentials = runtime.block_on(async { launch::open(config).await?.init(config).await })?;
+            output::reset(&credentials, config.output)
+        }
+        Command::Reseal { to } => output::done(&runtime.block_on(launch::reseal(config, to))?),
     }
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     // From here on a signal ends the tower in order, even while it starts.
     let shutdown = server::shutdown_signal()?;
-    let tower = launch::open(config)?.start(config).await?;
+    let tower = launch::open(config).await?.start(config).await?;
     output::started(&tower, config.output)?;
     match tower.serve(config, shutdown).await? {
         Drain::Complete => tracing::info!("stopped"),

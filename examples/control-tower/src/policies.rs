@@ -37,7 +37,7 @@ pub async fn of(app: &App, tenant: &Name) -> Result<Arc<PolicySet>, DbError> {
     let (_, entries) = snapshot(&**app.db.store(), &layout::document(tenant, "strongbox/policies/")).await?;
     for entry in entries {
         let key = entry.key.clone();
-        let opened = app.db.open(entry)?;
+        let opened = app.db.open(entry).await?;
         let damaged = |reason: String| DbError::Damaged { key: key.clone(), reason };
         let policy: PolicyConfig = serde_json::from_slice(&opened.value).map_err(|error| damaged(error.to_string()))?;
         set.insert(&policy).map_err(|error| damaged(error.to_string()))?;

@@ -215,7 +215,7 @@ pub async fn names<K: Kept>(db: &Db, tenant: &Name) -> Result<Vec<Name>, DbError
 /// It cannot be sealed.
 pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
     let key = place::<K>(tenant, kept.name());
-    let sealed = kept.seal(app.db.keks().current(), &key).map_err(ApiError::internal)?;
+    let sealed = kept.seal(app.db.keyring().opened()?.keks().current(), &key).map_err(ApiError::internal)?;
     Ok(Write::Put(key, sealed))
 }
 

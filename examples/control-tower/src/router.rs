@@ -12,7 +12,7 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations,
+        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations, seal,
         spiffe, spiffe_login, token, transit,
         vault::{self, role, sys, transit as vault_transit},
     },
@@ -184,6 +184,8 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/sys/wrapping/lookup", Public, "What a wrapped answer is of.", post(vault::wrapping::lookup)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
+        route("GET", "/v1/state/system/seal", Policy, "What the key-encryption keys are sealed by, their versions, and how far sealing every record under the latest is.", get(seal::state)),
+        route("POST", "/v1/state/system/seal/rotate", Policy, "Makes a fresh key-encryption key the current one; every record comes under it in the background.", post(seal::rotate)),
         route("GET", "/v1/state/system/tasks", Policy, "How the background tasks fare.", get(operations::tasks)),
         route("GET", "/live", Public, "The process answers.", get(operations::live)),
         route("GET", "/ready", Public, "The tower takes changes.", get(operations::ready)),

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,23 +15,25 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
-use crate::app::App;
+use crate::{app::App, store::Revision};
 
 mod compact;
 mod expire;
 mod federate;
+mod rewrap;
 mod rotate;
 
 type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Name, period, and what is done. A task that is late loses nothing: each looks at what is due by now.
-const TABLE: [(&str, Duration, Run); 5] = [
+const TABLE: [(&str, Duration, Run); 6] = [
     ("rotate", Duration::from_secs(1), |app| Box::pin(rotate::run(app))),
     ("expire", Duration::from_secs(1), |app| Box::pin(expire::run(app))),
     ("federate", Duration::from_secs(1), |app| Box::pin(federate::run(app))),
     // Changes made here are seen at once; this finds those of other towers, and what time changes.
     ("client-issuers", Duration::from_secs(10), |app| Box::pin(client_issuers(app))),
     ("compact", Duration::from_secs(60), |app| Box::pin(compact::run(app))),
+    ("rewrap", Duration::from_secs(1), |app| Box::pin(rewrap::run(app))),
 ];
 
 /// How a task fared last.
@@ -57,12 +59,22 @@ pub struct Tasks {
     /// When to look at the rings again, beyond the regular look.
     next_rotation: Mutex<Option<OffsetDateTime>>,
     rings_seen: AtomicBool,
+    /// No state of the store before this revision can be read.
+    oldest_history: AtomicU64,
 }
 
 impl Tasks {
     /// Says that a ring was made or changed, so that its deadline is found out anew.
     pub fn rings_changed(&self) {
         self.rings_seen.store(false, Ordering::Release);
+    }
+
+    fn history_begins(&self, oldest: Revision) {
+        self.oldest_history.fetch_max(oldest, Ordering::AcqRel);
+    }
+
+    fn oldest_history(&self) -> Revision {
+        self.oldest_history.load(Ordering::Acquire)
     }
 
     /// How every task fared last.

@@ -87,7 +87,7 @@ impl Tenant {
         let mut tenants = Vec::with_capacity(entries.len());
         for entry in entries {
             let key = entry.key.clone();
-            let opened = db.open(entry)?;
+            let opened = db.open(entry).await?;
             let tenant = Self::decode(&opened.value).map_err(|reason| DbError::Damaged { key, reason })?;
             tenants.push(tenant);
         }

@@ -9,8 +9,8 @@ use control_tower::{
     backup::{self, BackupError, Passphrase},
     config::{Config, SealChoice, StoreChoice},
     data_dir::DataDir,
-    random,
-    seal::Seal,
+    keyring::Keyring,
+    seal::{self, SealError},
     store::{Sqlite, Store, Write},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -39,11 +39,12 @@ struct Running {
     _directory: DataDir,
 }
 
-fn open(config: &Config) -> Running {
+async fn open(config: &Config) -> Running {
     let directory = DataDir::open(&config.data_dir).unwrap();
     let StoreChoice::Sqlite(path) = &config.store else { panic!("no file") };
     let store = Sqlite::open(path).unwrap();
-    Seal::open(&config.seal, store.revision() > 0, &mut random::rng()).unwrap();
+    let keyring = Keyring::new(std::sync::Arc::new(store.clone()));
+    seal::open(&keyring, &config.seal, store.revision() > 0).await.unwrap();
     let audit = Audit::open(&directory.path().join(audit::DIRECTORY), AuditOptions::default()).unwrap();
     Running { store, audit, _directory: directory }
 }
@@ -66,7 +67,7 @@ impl Running {
 async fn a_running_tower_is_backed_up_whole() {
     let root = tempfile::tempdir().unwrap();
     let config_one = config(&root.path().join("one"));
-    let tower = open(&config_one);
+    let tower = open(&config_one).await;
     for n in 0..300 {
         tower.change(n).await;
     }
@@ -95,7 +96,7 @@ async fn a_running_tower_is_backed_up_whole() {
     let two = with_key(two, &key);
     let restored = backup::restore(&two, &file, None).unwrap();
     assert_eq!(restored, written);
-    let tower = open(&two);
+    let tower = open(&two).await;
     let (store, log) = tower.count().await;
     assert!(store >= 300 && log >= store, "{store} in the store, {log} in the log");
     tower.change(1_000_000).await;
@@ -112,7 +113,7 @@ async fn a_running_tower_is_backed_up_whole() {
 async fn a_passphrase_is_enough() {
     let root = tempfile::tempdir().unwrap();
     let one = config(&root.path().join("one"));
-    let tower = open(&one);
+    let tower = open(&one).await;
     tower.change(1).await;
     let file = root.path().join("tower.backup");
     assert!(backup::write(&one, &file, Some(&phrase("correct horse battery")), NOW).unwrap().has_key);
@@ -129,7 +130,7 @@ async fn a_passphrase_is_enough() {
     assert_eq!(error.to_string(), "the backup does not open: another passphrase, or the file was changed");
     backup::restore(&two, &file, Some(&phrase("correct horse battery"))).unwrap();
     assert_eq!(fs::read(root.path().join("two/kek.key")).unwrap(), key);
-    assert_eq!(open(&two).count().await, (1, 1));
+    assert_eq!(open(&two).await.count().await, (1, 1));
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3, "nothing is left over");
 }
 
@@ -137,7 +138,7 @@ async fn a_passphrase_is_enough() {
 async fn no_changed_backup_is_restored() {
     let root = tempfile::tempdir().unwrap();
     let one = config(&root.path().join("one"));
-    let tower = open(&one);
+    let tower = open(&one).await;
     for n in 0..400 {
         tower.change(n).await;
     }
@@ -176,7 +177,7 @@ async fn no_changed_backup_is_restored() {
     assert_eq!(refused(b"PK\x03\x04"), format!("`{}` is not a backup of a control tower", changed.display()));
 
     let other = config(&root.path().join("other"));
-    drop(open(&other));
+    drop(open(&other).await);
     let wrong = with_key(config(&root.path().join("two")), &root.path().join("other/kek.key"));
     let error = backup::restore(&wrong, &file, None).unwrap_err();
     assert_eq!(error.to_string(), "the backup does not open: another key, or the file was changed");
@@ -198,7 +199,7 @@ fn what_cannot_be_backed_up_says_so() {
     assert_eq!(error.to_string(), "the passphrase has 5 characters, at least 12 are needed");
     let path = root.path().join("phrase");
     fs::write(&path, "a good passphrase\r\nand a second line\n").unwrap();
-    assert!(matches!(Passphrase::read(&path), Err(BackupError::File(_))), "readable by others");
+    assert!(matches!(seal::read_passphrase(&path), Err(SealError::File(_))), "readable by others");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(format!("{:?}", Passphrase::read(&path).unwrap()), "Passphrase(…)");
+    assert_eq!(format!("{:?}", seal::read_passphrase(&path).unwrap()), "Passphrase(…)");
 }

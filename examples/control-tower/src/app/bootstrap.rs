@@ -93,7 +93,7 @@ async fn tokens(db: &Db, tenant: &Name, username: &str) -> anyhow::Result<Vec<Wr
     let (_, accessors) = snapshot(&**db.store(), &layout::token_accessors(tenant)).await?;
     let mut writes = Vec::new();
     for accessor in accessors {
-        let accessor = db.open(accessor)?;
+        let accessor = db.open(accessor).await?;
         let key: StorageKey = std::str::from_utf8(&accessor.value)?.parse()?;
         let place = layout::token(&key);
         let Some(token) = db.get(&place).await? else { continue };

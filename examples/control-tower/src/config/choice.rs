@@ -14,12 +14,57 @@ pub enum StoreChoice {
     Memory,
 }
 
-/// Where the key that seals secrets at rest comes from.
+/// What protects the keys that seal secrets at rest.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum SealChoice {
-    /// A file of mode 0600.
+    /// A key in a file of mode 0600.
     KeyFile(PathBuf),
+    /// A key that systemd hands to the service.
+    SystemdCredential {
+        /// The credential's name.
+        name: String,
+        /// Where systemd puts credentials; not part of the setting.
+        directory: Option<PathBuf>,
+    },
+    /// A passphrase.
+    Passphrase(PassphraseSource),
+}
+
+/// Where a passphrase comes from. Which of them may change from start to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PassphraseSource {
+    /// Somebody sends it to the tower, which is sealed until then.
+    Call,
+    /// A file of mode 0600, `-` for standard input.
+    File(PathBuf),
+    /// systemd hands it to the service.
+    SystemdCredential {
+        /// The credential's name.
+        name: String,
+        /// Where systemd puts credentials; not part of the setting.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// The credential with the key, where none is named.
+const KEY_CREDENTIAL: &str = "keyward-seal";
+/// The credential with the passphrase, where none is named.
+const PASSPHRASE_CREDENTIAL: &str = "keyward-passphrase";
+
+impl SealChoice {
+    /// The same, with the directory that systemd puts credentials in.
+    #[must_use]
+    pub fn with_credentials(mut self, from: Option<&std::path::Path>) -> Self {
+        match &mut self {
+            Self::SystemdCredential { directory, .. }
+            | Self::Passphrase(PassphraseSource::SystemdCredential { directory, .. }) => {
+                *directory = from.map(std::path::Path::to_owned);
+            }
+            Self::KeyFile(_) | Self::Passphrase(_) => {}
+        }
+        self
+    }
 }
 
 /// Why a choice is none.
@@ -30,6 +75,9 @@ pub struct ChoiceError {
     problem: &'static str,
     choices: &'static str,
 }
+
+const SEALS: &str = "key-file:PATH, systemd-credential[:NAME], passphrase, passphrase:file:PATH or \
+                     passphrase:systemd-credential[:NAME]";
 
 impl FromStr for StoreChoice {
     type Err = ChoiceError;
@@ -50,11 +98,33 @@ impl FromStr for SealChoice {
     type Err = ChoiceError;
 
     fn from_str(text: &str) -> Result<Self, ChoiceError> {
-        let refuse = |problem| ChoiceError { given: text.to_owned(), problem, choices: "key-file:PATH" };
-        match text.split_once(':').unwrap_or((text, "")) {
-            ("key-file", "") => Err(refuse("without a path")),
-            ("key-file", path) => Ok(Self::KeyFile(path.into())),
-            ("passphrase" | "systemd-credential", _) => Err(refuse("not built in")),
+        let refuse = |problem| ChoiceError { given: text.to_owned(), problem, choices: SEALS };
+        // A name is a file's name, too (systemd.exec(5)).
+        let name = |name: &str| match name {
+            "." | ".." => Err(refuse("without a name")),
+            name if name.contains('/') => Err(refuse("with a path for a name")),
+            name => Ok(name.to_owned()),
+        };
+        let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+        match (kind, rest) {
+            ("key-file", None | Some("")) => Err(refuse("without a path")),
+            ("key-file", Some(path)) => Ok(Self::KeyFile(path.into())),
+            ("systemd-credential", None | Some("")) => {
+                Ok(Self::SystemdCredential { name: KEY_CREDENTIAL.to_owned(), directory: None })
+            }
+            ("systemd-credential", Some(given)) => Ok(Self::SystemdCredential { name: name(given)?, directory: None }),
+            ("passphrase", None) => Ok(Self::Passphrase(PassphraseSource::Call)),
+            ("passphrase", Some(source)) => match source.split_once(':').unwrap_or((source, "")) {
+                ("file", "") => Err(refuse("without a path")),
+                ("file", path) => Ok(Self::Passphrase(PassphraseSource::File(path.into()))),
+                ("systemd-credential", given) => {
+                    let given = if given.is_empty() { PASSPHRASE_CREDENTIAL } else { given };
+                    let (name, directory) = (name(given)?, None);
+                    Ok(Self::Passphrase(PassphraseSource::SystemdCredential { name, directory }))
+                }
+                // Perhaps the passphrase itself, which belongs into no list of processes and no message.
+                _ => Err(ChoiceError { given: "passphrase:…".to_owned(), problem: "not a source", choices: SEALS }),
+            },
             _ => Err(refuse("not a seal")),
         }
     }
@@ -73,6 +143,12 @@ impl fmt::Display for SealChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyFile(path) => write!(f, "key-file:{}", path.display()),
+            Self::SystemdCredential { name, .. } => write!(f, "systemd-credential:{name}"),
+            Self::Passphrase(PassphraseSource::Call) => f.write_str("passphrase"),
+            Self::Passphrase(PassphraseSource::File(path)) => write!(f, "passphrase:file:{}", path.display()),
+            Self::Passphrase(PassphraseSource::SystemdCredential { name, .. }) => {
+                write!(f, "passphrase:systemd-credential:{name}")
+            }
         }
     }
 }
@@ -102,7 +178,18 @@ mod tests {
         for text in ["sqlite:/var/lib/tower.db", "memory:"] {
             assert_eq!(text.parse::<StoreChoice>().unwrap().to_string(), text);
         }
-        assert_eq!("key-file:kek.key".parse::<SealChoice>().unwrap().to_string(), "key-file:kek.key");
+        for text in [
+            "key-file:kek.key",
+            "systemd-credential:seal",
+            "passphrase",
+            "passphrase:file:phrase.txt",
+            "passphrase:systemd-credential:phrase",
+        ] {
+            assert_eq!(text.parse::<SealChoice>().unwrap().to_string(), text);
+        }
+        let named = |text: &str| text.parse::<SealChoice>().unwrap().to_string();
+        assert_eq!(named("systemd-credential"), "systemd-credential:keyward-seal");
+        assert_eq!(named("passphrase:systemd-credential"), "passphrase:systemd-credential:keyward-passphrase");
     }
 
     #[test]
@@ -112,7 +199,15 @@ mod tests {
         assert_eq!(store("tower.db"), "`tower.db` is not a store: use sqlite:PATH or memory:");
         assert_eq!(store("sqlite:"), "`sqlite:` is without a path: use sqlite:PATH or memory:");
         let seal = |text: &str| text.parse::<SealChoice>().unwrap_err().to_string();
-        assert_eq!(seal("passphrase"), "`passphrase` is not built in: use key-file:PATH");
-        assert_eq!(seal("kek.key"), "`kek.key` is not a seal: use key-file:PATH");
+        assert_eq!(
+            seal("kek.key"),
+            "`kek.key` is not a seal: use key-file:PATH, systemd-credential[:NAME], passphrase, passphrase:file:PATH or \
+             passphrase:systemd-credential[:NAME]"
+        );
+        assert!(seal("key-file").starts_with("`key-file` is without a path: "));
+        assert!(seal("passphrase:file:").starts_with("`passphrase:file:` is without a path: "));
+        assert!(seal("systemd-credential:a/b").starts_with("`systemd-credential:a/b` is with a path for a name: "));
+        // What may be the passphrase itself is not repeated.
+        assert!(seal("passphrase:hunter2").starts_with("`passphrase:…` is not a source: "));
     }
 }

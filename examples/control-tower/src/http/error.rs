@@ -7,7 +7,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{db::DbError, store::StoreError};
+use crate::{db::DbError, keyring::KeyringError, store::StoreError};
+
+/// What a sealed tower answers.
+pub const SEALED: &str = "the tower is sealed: unseal it with `supctl unseal` or `POST /v1/sys/unseal`";
 
 /// A refusal as a client sees it. It never holds a secret, nor more about a failed login than that it failed.
 #[derive(Debug)]
@@ -121,13 +124,26 @@ impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Store(error) => error.into(),
+            DbError::Locked => Self::unavailable(SEALED),
             error => Self::internal(error),
+        }
+    }
+}
+
+impl From<KeyringError> for ApiError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Overtaken | KeyringError::TooMany { .. } => Self::conflict(error.to_string()),
+            error => DbError::from(error).into(),
         }
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Sealed) {
+            return Self::unavailable(SEALED);
+        }
         tracing::error!(%error, "store");
         Self::unavailable("the store does not take changes now; nothing was changed")
     }

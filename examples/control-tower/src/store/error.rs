@@ -31,6 +31,9 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+    /// The tower was sealed: no record can be sealed any more.
+    #[error("the tower is sealed")]
+    Sealed,
     /// Written by a newer version of the program.
     #[error("the store has format {found}, this program knows formats up to {known}: start the newer program")]
     NewerFormat {

@@ -28,7 +28,7 @@ impl Lease {
 }
 
 fn key(name: &str) -> String {
-    format!("lease/{name}")
+    format!("{}{name}", crate::layout::LEASES)
 }
 
 /// The end of a stored lease; one that cannot be read is over.

@@ -3,5 +3,7 @@
 use crate::app::App;
 
 pub(super) async fn run(app: &App) -> Result<(), String> {
-    app.db.store().compact(app.clock.now()).await.map(drop).map_err(|error| error.to_string())
+    let oldest = app.db.store().compact(app.clock.now()).await.map_err(|error| error.to_string())?;
+    app.tasks.history_begins(oldest);
+    Ok(())
 }

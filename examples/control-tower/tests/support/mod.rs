@@ -14,11 +14,12 @@ use control_tower::{
     audit::{Audit, AuditOptions},
     clock::Clock,
     config::ExternalUrl,
+    keyring::{Keyring, KeyringError},
     router::router,
     store::{Memory, SharedStore},
     tasks,
 };
-use keyward_transit::{Kek, KekSet};
+use keyward_transit::{Kek, KekSet, SealKey, SealKind};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, macros::datetime};
 use tower::ServiceExt as _;
@@ -72,6 +73,18 @@ pub fn keks() -> KekSet {
     KekSet::new(Kek::from_bytes(1, &[9; 32]).unwrap())
 }
 
+/// The keyring of a store, opened, or made.
+pub async fn keyring(store: SharedStore) -> Arc<Keyring> {
+    let keyring = Arc::new(Keyring::new(store));
+    let seal = || SealKey::from_secret(&[8; 32]).unwrap();
+    if matches!(keyring.unlock(seal()).await, Err(KeyringError::Absent)) {
+        // Of two towers that begin at once one makes it.
+        let _ = keyring.create(&keks(), seal(), SealKind::Key).await;
+        keyring.unlock(seal()).await.unwrap();
+    }
+    keyring
+}
+
 impl Tower {
     /// A fresh tower over memory, at [`START`].
     pub async fn fresh() -> Self {
@@ -92,7 +105,8 @@ impl Tower {
     ) -> Self {
         let audit = Audit::open(&directory.path().join(audit), AuditOptions::default()).unwrap();
         let external_url: ExternalUrl = url.parse().unwrap();
-        let (app, credentials) = App::start(Parts { clock, store, keks: keks(), audit, external_url }).await.unwrap();
+        let keyring = keyring(store).await;
+        let (app, credentials) = App::start(Parts { clock, keyring, audit, external_url }).await.unwrap();
         Self { router: router(Arc::clone(&app)), app, credentials, directory }
     }
 

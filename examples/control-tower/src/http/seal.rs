@@ -1,0 +1,94 @@
+//! The seal and the key-encryption keys behind it, for the administrators of the tenant `default`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse as _};
+use keyward_transit::{Rewrap, SealKind};
+use serde_json::{Value, json};
+
+use super::{
+    caller::Caller,
+    error::{Answer, ApiError},
+};
+use crate::{
+    app::{App, Commit},
+    keyring::{Change, KeyringError, Opened, rewrap},
+};
+
+/// `GET /v1/state/system/seal`: what the keys are sealed by, which there are, and how far sealing every record under the latest is.
+///
+/// # Errors
+/// 403 for other tenants; those of the store.
+pub async fn state(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    only_operators(&app, &caller)?;
+    Ok(Json(view(&app).await?).into_response())
+}
+
+/// `POST /v1/state/system/seal/rotate`: makes a fresh key the current one. Sealing every record under it begins by itself.
+///
+/// # Errors
+/// 403 for other tenants, 409 when another process was faster or too many keys wait for their end; those of the store.
+pub async fn rotate(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    rotated(&app, &caller).await?;
+    Ok(Json(view(&app).await?).into_response())
+}
+
+/// Rotates; answers the version of the fresh key.
+///
+/// # Errors
+/// As [`rotate`].
+pub async fn rotated(app: &App, caller: &Caller) -> Answer<u32> {
+    only_operators(app, caller)?;
+    let Change { guards, writes, version, .. } = app.db.keyring().rotation().await?;
+    let record = caller.actor().did("kek-rotate", app.clock.now()).with("version", version);
+    match app.commit(guards, writes, record).await? {
+        Commit::Done(_) => {
+            app.db.keyring().refresh().await?;
+            Ok(version)
+        }
+        Commit::Conflict => Err(KeyringError::Overtaken.into()),
+    }
+}
+
+/// The keys are everybody's, so whose they are to change is the tenant's that runs the tower.
+pub(super) fn only_operators(app: &App, caller: &Caller) -> Answer<()> {
+    if *caller.tenant() == app.operators {
+        return Ok(());
+    }
+    app.refuse(caller.actor().refused("denied", "not of the tenant `default`", app.clock.now()));
+    Err(ApiError::new(StatusCode::FORBIDDEN, "permission denied: the seal is for the tenant `default`"))
+}
+
+async fn view(app: &App) -> Answer<Value> {
+    let keys = app.db.keyring().opened()?;
+    let work = rewrap::progress(&app.db).await?;
+    Ok(json!({
+        "sealed": false,
+        "kind": kind(&keys),
+        "current-version": keys.keks().current().version(),
+        "versions": keys.keks().versions(),
+        "rewrap": work.map(|(work, _)| progress(&work)),
+    }))
+}
+
+fn kind(keys: &Opened) -> &'static str {
+    match keys.kind() {
+        SealKind::Passphrase(_) => "passphrase",
+        _ => "key",
+    }
+}
+
+fn progress(work: &Rewrap) -> Value {
+    let (done, of) = work.done();
+    let mut progress = json!({
+        "stage": work.stage().as_str(),
+        "target-version": work.target(),
+        "done": done,
+        "of": of,
+        "records": work.total(),
+    });
+    if let (Some((records, first)), Some(progress)) = (work.unreadable(), progress.as_object_mut()) {
+        progress.insert("unreadable".to_owned(), json!({"records": records, "first": first}));
+    }
+    progress
+}
