@@ -254,6 +254,7 @@ impl Config {
     ///
     /// # Errors
     /// As there.
+    #[expect(clippy::disallowed_methods, reason = "this is the only reader of the environment")]
     pub fn from_args(
         args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<(Command, Self), ConfigError> {
