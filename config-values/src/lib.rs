@@ -55,7 +55,7 @@ pub use distribute::Distribute;
 pub use duration::Duration;
 pub use error::{Error, ErrorKind};
 pub use name::Name;
-pub use template::{Template, TemplatePart, Undefined};
+pub use template::{Piece, Template, TemplatePart, Undefined};
 pub use variable::VariableName;
 
 #[cfg(doctest)]

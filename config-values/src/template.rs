@@ -60,6 +60,27 @@ pub enum TemplatePart<'a> {
     },
 }
 
+/// One piece of a text in which something stands between `${` and `}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Text outside; it is not empty.
+    Literal {
+        /// The text.
+        text: &'a str,
+        /// Where it begins, in bytes from 0.
+        offset: usize,
+    },
+    /// What stands between `${` and the next `}`, or the end.
+    Braces {
+        /// The text between the braces.
+        inner: &'a str,
+        /// Whether there is a `}`.
+        closed: bool,
+        /// Where the `$` stands, in bytes from 0.
+        offset: usize,
+    },
+}
+
 /// A variable that has no value where one is needed, or an empty one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the variable `{name}` has no value here")]
@@ -69,6 +90,31 @@ pub struct Undefined {
 }
 
 impl Template {
+    /// Cuts a text where a template would be cut, whatever stands between the braces: for texts in which more than the name
+    /// of a variable may stand there.
+    ///
+    /// ```
+    /// use keyward_config_values::{Piece, Template};
+    ///
+    /// let pieces: Vec<_> = Template::pieces("10.${n + 1}").collect();
+    /// assert_eq!(pieces[1], Piece::Braces { inner: "n + 1", closed: true, offset: 3 });
+    /// ```
+    pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
+            let offset = at;
+            let Some(behind) = rest.strip_prefix("${") else {
+                let text = rest.split_once("${").map_or(rest, |(literal, _)| literal);
+                at += text.len();
+                return Some(Piece::Literal { text, offset });
+            };
+            let (inner, closed) = behind.split_once('}').map_or((behind, false), |(inner, _)| (inner, true));
+            at += "${".len() + inner.len() + usize::from(closed);
+            Some(Piece::Braces { inner, closed, offset })
+        })
+    }
+
     /// The text as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -148,24 +194,19 @@ impl FromStr for Template {
             return Err(Error::TemplateTooLong { input: excerpt(text), length: text.len() });
         }
         let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((literal, behind)) = rest.split_once("${") {
-            let offset = text.len() - rest.len() + literal.len();
-            let error = |found: &str| Error::TemplateVariable {
-                input: excerpt(text),
-                found: excerpt(found),
-                position: text.get(..offset).map_or(0, |before| before.chars().count()) + 1,
-            };
-            let Some((name, after)) = behind.split_once('}') else { return Err(error(behind)) };
-            let name = name.parse::<VariableName>().map_err(|_| error(name))?;
-            if !literal.is_empty() {
-                parts.push(Part::Literal(literal.to_owned()));
-            }
-            parts.push(Part::Variable(name, offset));
-            rest = after;
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Literal(rest.to_owned()));
+        for piece in Self::pieces(text) {
+            parts.push(match piece {
+                Piece::Literal { text, .. } => Part::Literal(text.to_owned()),
+                Piece::Braces { inner, closed, offset } => {
+                    let name = inner.parse::<VariableName>().ok().filter(|_| closed);
+                    let name = name.ok_or_else(|| Error::TemplateVariable {
+                        input: excerpt(text),
+                        found: excerpt(inner),
+                        position: text.get(..offset).map_or(0, |before| before.chars().count()) + 1,
+                    })?;
+                    Part::Variable(name, offset)
+                }
+            });
         }
         let template = Self { text: text.to_owned(), parts };
         if template.variables().count() > MAX_VARIABLES {

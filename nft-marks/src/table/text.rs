@@ -1,0 +1,76 @@
+//! The table as nft lists it.
+
+use std::fmt;
+
+use super::{FAMILY, NAME, Table};
+use crate::Range;
+use crate::address::Addresses;
+
+/// Whether the host's nft knows the names of protocols: it does where there is a file `/etc/protocols`. Without it nft lists
+/// numbers, and does not load every name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ProtocolNames {
+    /// `tcp`.
+    #[default]
+    Known,
+    /// `6`.
+    Unknown,
+}
+
+/// An element of a set.
+pub(crate) struct Element<'a>(pub(crate) &'a Range, pub(crate) ProtocolNames);
+
+impl fmt::Display for Element<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(range, names) = self;
+        match names {
+            ProtocolNames::Known => range.fmt(f),
+            ProtocolNames::Unknown => {
+                let protocol = range.protocol().number(range.is_ipv6());
+                write!(f, "{} . {protocol} . {}", Addresses(range.first(), range.last()), range.ports())
+            }
+        }
+    }
+}
+
+pub(super) struct Listing<'a> {
+    pub(super) table: &'a Table,
+    pub(super) names: ProtocolNames,
+}
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Table { sets, chains, foreign } = self.table;
+        writeln!(f, "table {FAMILY} {NAME} {{")?;
+        let mut separator = "";
+        for text in foreign {
+            writeln!(f, "{separator}\t{text}")?;
+            separator = "\n";
+        }
+        for set in sets {
+            f.write_str(separator)?;
+            separator = "\n";
+            writeln!(f, "\tset {} {{", set.name.as_str())?;
+            writeln!(f, "\t\ttype {} . inet_proto . inet_service", set.name.addresses())?;
+            writeln!(f, "\t\tflags interval")?;
+            for (place, range) in set.elements.iter().enumerate() {
+                f.write_str(if place == 0 { "\t\telements = { " } else { ",\n\t\t\t     " })?;
+                Element(range, self.names).fmt(f)?;
+            }
+            f.write_str(if set.elements.is_empty() { "\t}\n" } else { " }\n\t}\n" })?;
+        }
+        for chain in chains {
+            f.write_str(separator)?;
+            separator = "\n";
+            writeln!(f, "\tchain {} {{", chain.name.as_str())?;
+            if let Some(base) = &chain.base {
+                writeln!(f, "\t\t{base}")?;
+            }
+            for rule in &chain.rules {
+                writeln!(f, "\t\t{rule}")?;
+            }
+            f.write_str("\t}\n")?;
+        }
+        f.write_str("}\n")
+    }
+}

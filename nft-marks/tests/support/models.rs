@@ -1,0 +1,113 @@
+//! Random firewalls.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use keyward_nft_marks::{
+    Egress, Firewall, Interface, MarkMatch, Marks, Mask, PortRange, Protocol, Range, RangeSet, Rest,
+};
+use proptest::prelude::*;
+
+/// Addresses with many edges: few bits, all bits, prefixes, neighbours.
+fn bits() -> impl Strategy<Value = u128> {
+    prop_oneof![
+        any::<u128>(),
+        (0..64u128, 0..120u32).prop_map(|(low, shift)| low << shift),
+        (0..64u128).prop_map(|low| (0x2001_0db8_u128 << 96) + low),
+        (0..64u128).prop_map(|low| low + 0x0a00_0000),
+        (0..=128u32).prop_map(|ones| u128::MAX.checked_shr(ones).unwrap_or(0)),
+    ]
+}
+
+fn address(bits: u128, v6: bool) -> IpAddr {
+    if v6 { IpAddr::V6(Ipv6Addr::from(bits)) } else { IpAddr::V4(Ipv4Addr::from(bits as u32)) }
+}
+
+/// Any range that is valid: single addresses, prefixes, and from anywhere to anywhere.
+pub fn range() -> impl Strategy<Value = Range> {
+    (any::<bool>(), bits(), bits(), 0..=32u32, 0..4u8, prop::sample::select(Protocol::ALL.to_vec()), ports())
+        .prop_filter_map("no range", |(v6, one, other, low, shape, protocol, ports)| {
+            let mask = (1u128 << low) - 1;
+            let (first, last) = match shape {
+                0 => (one, one),
+                1 => (one & !mask, one | mask),
+                2 => (one, one.wrapping_add(other % 40)),
+                _ => (one, other),
+            };
+            let (first, last) = (address(first, v6), address(last, v6));
+            let ports = if protocol.has_ports() { ports } else { PortRange::ALL };
+            Range::new(first.min(last), first.max(last), protocol, ports).ok()
+        })
+}
+
+fn ports() -> impl Strategy<Value = PortRange> {
+    prop_oneof![
+        any::<u16>().prop_map(PortRange::from),
+        (0..200u16, 0..100u16).prop_map(|(first, more)| PortRange::new(first, first + more).unwrap()),
+        (any::<u16>(), any::<u16>()).prop_map(|(a, b)| PortRange::new(a.min(b), a.max(b)).unwrap()),
+        Just(PortRange::ALL),
+    ]
+}
+
+/// Some of these that do not overlap.
+pub fn set(most: usize) -> impl Strategy<Value = RangeSet> {
+    prop::collection::vec(range(), 0..=most).prop_map(|ranges| {
+        let mut kept: Vec<Range> = Vec::new();
+        for range in ranges {
+            kept.push(range);
+            if RangeSet::new(kept.clone()).is_err() {
+                kept.pop();
+            }
+        }
+        RangeSet::new(kept).unwrap()
+    })
+}
+
+fn marks() -> impl Strategy<Value = Marks> {
+    prop_oneof![
+        Just(Marks::default()),
+        any::<u32>().prop_filter_map("no mask", |bits| Mask::try_from(bits).ok().map(Marks::new)),
+        (0..28u32, 2..5u32).prop_map(|(shift, width)| Marks::new(Mask::try_from(((1 << width) - 1) << shift).unwrap())),
+        (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>()).prop_filter_map("no values", |(mask, a, b, c)| {
+            Marks::with_values(Mask::try_from(mask).ok()?, a & mask, b & mask, c & mask).ok()
+        }),
+    ]
+}
+
+fn interface() -> impl Strategy<Value = Interface> {
+    "[a-zA-Z0-9_.-]{1,14}\\*?|kw[0-3]?\\*?".prop_filter_map("no name", |name| name.parse().ok())
+}
+
+/// Any firewall that works.
+pub fn firewall(most: usize) -> impl Strategy<Value = Firewall> {
+    let network = (any::<bool>(), bits(), 0..=128u32).prop_map(|(v6, bits, length)| {
+        let length = length % if v6 { 129 } else { 33 };
+        let low = if v6 { u128::MAX } else { u128::from(u32::MAX) }.checked_shr(length).unwrap_or(0);
+        let address = address(bits & !low, v6);
+        format!("{address}/{length}").parse().ok()
+    });
+    let networks = prop::collection::vec(network, 0..5).prop_map(|all| all.into_iter().flatten().collect::<Vec<_>>());
+    let egress = prop_oneof![Just(Egress::All), set(most).prop_map(Egress::Only)];
+    let rest = prop::sample::select(vec![Rest::Pass, Rest::DropWorkloads, Rest::DropAll]);
+    let accept = prop::option::of((any::<u32>(), any::<u32>()));
+    let ranges = (set(most), set(most / 2), set(most / 2));
+    (marks(), accept, prop::collection::vec(interface(), 0..4), networks, egress, ranges, rest).prop_map(
+        |(marks, accept, interfaces, networks, egress, (ingress, inbound, outbound), rest)| {
+            let mut firewall = Firewall::default();
+            firewall.marks = marks;
+            let free = !marks.mask().bits();
+            firewall.accept_mark =
+                accept.and_then(|(value, mask)| MarkMatch::new(value & mask & free, mask & free).ok());
+            firewall.ingress = ingress;
+            firewall.control_inbound = inbound;
+            firewall.control_outbound = outbound;
+            if !interfaces.is_empty() {
+                firewall.networks = networks;
+                firewall.egress = egress;
+            }
+            firewall.rest = if interfaces.is_empty() && rest == Rest::DropWorkloads { Rest::Pass } else { rest };
+            firewall.interfaces = interfaces;
+            firewall.check(usize::MAX).unwrap();
+            firewall
+        },
+    )
+}
