@@ -13,6 +13,8 @@ pub const PEPPER: &str = "meta/pepper";
 pub const KEYRING: &str = "meta/keyring";
 /// How far sealing every record under the current key is.
 pub const REWRAP: &str = "meta/rewrap";
+/// The key under which rings are backed up as text.
+pub const BACKUP_KEY: &str = "meta/backup-key";
 /// Of all audit records that were answered for but are not yet known to be in the log.
 pub const OUTBOX: &str = "outbox/";
 /// Of all keys that are to be removed at a time.

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod authorities;
 pub mod aws_trust;
 pub mod backup;
+pub mod backup_key;
 mod batch;
 pub mod bundle;
 pub mod changes;

@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{app::App, store::Revision};
 
@@ -33,8 +33,10 @@ const TABLE: [(&str, Duration, Run); 6] = [
     // Changes made here are seen at once; this finds those of other towers, and what time changes.
     ("client-issuers", Duration::from_secs(10), |app| Box::pin(client_issuers(app))),
     ("compact", Duration::from_secs(60), |app| Box::pin(compact::run(app))),
-    ("rewrap", Duration::from_secs(1), |app| Box::pin(rewrap::run(app))),
+    (REWRAP, Duration::from_secs(1), |app| Box::pin(rewrap::run(app))),
 ];
+
+const REWRAP: &str = "rewrap";
 
 /// How a task fared last.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +61,8 @@ pub struct Tasks {
     /// When to look at the rings again, beyond the regular look.
     next_rotation: Mutex<Option<OffsetDateTime>>,
     rings_seen: AtomicBool,
+    /// There is a new key-encryption key.
+    rotated: Notify,
     /// No state of the store before this revision can be read.
     oldest_history: AtomicU64,
 }
@@ -67,6 +71,11 @@ impl Tasks {
     /// Says that a ring was made or changed, so that its deadline is found out anew.
     pub fn rings_changed(&self) {
         self.rings_seen.store(false, Ordering::Release);
+    }
+
+    /// Says that the key-encryption key was rotated, so that the records follow at once.
+    pub fn kek_rotated(&self) {
+        self.rotated.notify_one();
     }
 
     fn history_begins(&self, oldest: Revision) {
@@ -113,7 +122,10 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
             let mut interval = tokio::time::interval(period);
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
-                interval.tick().await;
+                tokio::select! {
+                    _ = interval.tick() => {}
+                    () = app.tasks.rotated.notified(), if name == REWRAP => {}
+                }
                 let app_of_run = Arc::clone(&app);
                 let result = contained(async move { run(&app_of_run).await }).await;
                 finish(&app, name, result);

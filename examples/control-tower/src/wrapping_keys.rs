@@ -29,7 +29,9 @@ pub async fn of(app: &App, tenant: &Name, actor: &Actor) -> Answer<Arc<WrappingK
         }
         let key = app.compute(WrappingKey::generate).await??;
         let place = layout::wrapping_key(tenant);
-        let sealed = key.to_sealed(app.db.keks().current(), &place, &mut random::rng()).map_err(ApiError::internal)?;
+        let sealed = key
+            .to_sealed(app.db.keyring().opened()?.keks().current(), &place, &mut random::rng())
+            .map_err(ApiError::internal)?;
         let audit = actor.did("wrapping-key-make", app.clock.now());
         // Another tower may have been faster.
         let _: Commit = app.commit(vec![Guard::Absent(place.clone())], vec![Write::Put(place, sealed)], audit).await?;

@@ -44,6 +44,7 @@ pub async fn rotated(app: &App, caller: &Caller) -> Answer<u32> {
     match app.commit(guards, writes, record).await? {
         Commit::Done(_) => {
             app.db.keyring().refresh().await?;
+            app.tasks.kek_rotated();
             Ok(version)
         }
         Commit::Conflict => Err(KeyringError::Overtaken.into()),

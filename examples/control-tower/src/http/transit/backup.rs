@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::App,
+    backup_key,
     changes::{self, Brought, Permitted},
     random,
 };
@@ -42,7 +43,7 @@ pub struct BackupBody {
 }
 
 /// `POST …/<name>/backup {plaintext?}`: the key with all of its versions as text. Unless `plaintext`, which the key has to allow,
-/// it opens at this tower for this tenant alone, as long as the tower has the key-encryption key of now.
+/// it opens at this tower for this tenant alone, whichever key-encryption keys are rotated meanwhile.
 ///
 /// # Errors
 /// 404; 422 unless the key is `exportable` and has `allow-plaintext-backup`, where it is to be plain.
@@ -66,8 +67,8 @@ pub async fn made(app: &App, caller: &Caller, ring: &Ring, form: Form) -> Answer
     let text = match form {
         Form::Plaintext => ring.to_plaintext_backup()?,
         Form::Sealed => {
-            let kek = app.db.keks().current();
-            let text = ring.to_sealed_backup(kek, caller.tenant().as_str(), &mut random::rng());
+            let key = backup_key::of(app, &caller.actor()).await?;
+            let text = ring.to_sealed_backup(key.current(), caller.tenant().as_str(), &mut random::rng());
             Zeroizing::new(text.map_err(ApiError::internal)?)
         }
     };
@@ -98,7 +99,7 @@ pub async fn restore(
     JsonBody(body): JsonBody<RestoreBody>,
 ) -> Answer {
     let parsed = name.parse().map_err(|error: keyward_config_values::Error| ApiError::invalid(error.to_string()))?;
-    let ring = read(&app, &caller, &body.backup, Some(parsed))?;
+    let ring = read(&app, &caller, &body.backup, Some(parsed)).await?;
     commit_restore(&app, &caller, ring, body.force, Permitted::Here).await?;
     let ring = named(&app, &caller, &name).await?;
     Ok(Json(ring.value.view(app.clock.now())).into_response())
@@ -108,8 +109,9 @@ pub async fn restore(
 ///
 /// # Errors
 /// It is none, or not of this tenant.
-pub fn read(app: &App, caller: &Caller, backup: &str, name: Option<Name>) -> Answer<Ring> {
-    Ring::from_backup(app.db.keks(), caller.tenant().as_str(), backup, name)
+pub async fn read(app: &App, caller: &Caller, backup: &str, name: Option<Name>) -> Answer<Ring> {
+    let key = backup_key::of(app, &caller.actor()).await?;
+    Ring::from_backup(&key, caller.tenant().as_str(), backup, name)
         .map_err(|error| ApiError::new(Status::from(error.kind()).0, format!("`backup`: {error}")))
 }
 

@@ -61,7 +61,7 @@ pub async fn restore_as(
 async fn restored(app: &App, caller: &Caller, name: Option<&str>, body: &RestoreBody) -> Answer {
     let name = name.map(str::parse).transpose();
     let name = name.map_err(|error: keyward_config_values::Error| ApiError::invalid(error.to_string()))?;
-    let ring = read(app, caller, &body.backup, name)?;
+    let ring = read(app, caller, &body.backup, name).await?;
     commit_restore(app, caller, ring, body.force, Permitted::Before).await?;
     Ok(answer::nothing())
 }
