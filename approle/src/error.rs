@@ -6,7 +6,7 @@ use core::fmt;
 
 use keyward_config_values::{Cidr, Duration, ErrorKind, Name, VariableName};
 
-use crate::policy::PatternProblem;
+use crate::policy::{PatternProblem, VaultPolicyError};
 
 /// An error of this crate. No text contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -222,6 +222,15 @@ pub enum Problem {
     /// It is for administrators.
     #[error("can be chosen by an administrator alone")]
     AdministratorOnly,
+    /// A policy of Vault or OpenBao that cannot be said in rules.
+    #[error("cannot be understood: {error}")]
+    VaultPolicy {
+        /// Why not.
+        error: VaultPolicyError,
+    },
+    /// The text and the rules of a policy differ.
+    #[error("comes to other rules than those of `rest-api.rules`: leave it out, or write what it comes to")]
+    OtherRules,
     /// A list has too few or too many entries.
     #[error("has {found} entries, {minimum} to {maximum} are allowed")]
     Entries {

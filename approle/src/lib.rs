@@ -80,7 +80,8 @@ pub use crate::pepper::{Pepper, StorageKey};
 pub use crate::policy::{
     ADMINISTRATOR_POLICY, Asker, Because, DEFAULT_POLICY, Decision, Effect, Explanation, HiddenField, Operation,
     Operations, PathPattern, PatternProblem, PolicyConfig, PolicySet, Request, RestApi, RuleConfig, RuleRef, Scope,
-    Side, VariableWarning, Visibility, Weighed, Why, decide, explain, visibility,
+    Side, VariableWarning, VaultPathProblem, VaultPolicyError, Visibility, Weighed, Why, decide, explain, vault_rules,
+    visibility,
 };
 pub use crate::reason::{LOGIN_REFUSED, Reason, TOKEN_REFUSED};
 pub use crate::role::{

@@ -33,6 +33,7 @@ mod hidden;
 mod rule;
 mod set;
 mod template;
+mod vault;
 
 use keyward_config_values::{Distribute, Name};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,7 @@ pub use explain::{Because, Explanation, Side, Weighed, explain};
 pub use hidden::{HiddenField, Visibility, visibility};
 pub use rule::{PathPattern, PatternProblem};
 pub use set::PolicySet;
+pub use vault::{VaultPathProblem, VaultPolicyError, vault_rules};
 
 /// Name of the built-in policy that lets a token look up, refresh and revoke itself. Every token of
 /// an AppRole has it unless `token-no-default-policy` is set.
@@ -69,6 +71,10 @@ pub struct PolicyConfig {
     /// What it says about the API.
     #[serde(default)]
     pub rest_api: RestApi,
+    /// The text of Vault or OpenBao that the rules were made of, for its clients to read it back; see [`vault_rules`]. Rules that are
+    /// changed do without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_policy: Option<String>,
     /// Where the policy is available; what it names need not exist yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribute: Option<Distribute>,
@@ -78,7 +84,18 @@ impl PolicyConfig {
     /// A policy with these rules.
     #[must_use]
     pub fn new(name: Name, rules: Vec<RuleConfig>) -> Self {
-        Self { name, rest_api: RestApi { rules }, distribute: None }
+        Self { name, rest_api: RestApi { rules }, vault_policy: None, distribute: None }
+    }
+
+    /// The policy that a text of Vault or OpenBao comes to, with that text.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`vault_rules`].
+    pub fn from_vault(name: Name, text: impl Into<String>) -> Result<Self, VaultPolicyError> {
+        let text = text.into();
+        let rules = vault_rules(&text)?;
+        Ok(Self { vault_policy: Some(text), ..Self::new(name, rules) })
     }
 
     /// Checks what the types of the fields do not.
@@ -86,8 +103,22 @@ impl PolicyConfig {
     /// # Errors
     ///
     /// A built-in name, more than 100,000 rules, a rule without an operation, with more than 64 hidden fields, or with a variable
-    /// that is built in and never has a value.
+    /// that is built in and never has a value; a `vault-policy` that comes to other rules.
     pub fn validate(&self) -> Result<(), Invalid> {
+        let mut problems = self.problems();
+        match self.vault_policy.as_deref().map(vault_rules) {
+            None => {}
+            Some(Err(error)) => problems.push(FieldError::new("vault-policy", Problem::VaultPolicy { error })),
+            Some(Ok(rules)) if rules != self.rest_api.rules => {
+                problems.push(FieldError::new("vault-policy", Problem::OtherRules));
+            }
+            Some(Ok(_)) => {}
+        }
+        Invalid::check(problems)
+    }
+
+    /// What is wrong with what decides. A text that another release read otherwise is not.
+    fn problems(&self) -> Vec<FieldError> {
         let mut problems = Vec::new();
         if [DEFAULT_POLICY, ADMINISTRATOR_POLICY].contains(&self.name.as_str()) {
             let name = self.name.clone();
@@ -114,7 +145,7 @@ impl PolicyConfig {
                 ));
             }
         }
-        Invalid::check(problems)
+        problems
     }
 }
 
@@ -307,6 +338,27 @@ mod tests {
         assert_eq!(
             error(r#"{"name":"a","rest-api":{"rules":[{"path":"/a","operations":{}}]}}"#),
             "`rest-api.rules[0].operations` has 0 entries, 1 to 5 are allowed"
+        );
+        let rules = r#"[{"path":"/v1/a","operations":{"create":"deny","read":"allow","update":"deny","delete":"deny","execute":"deny"}}]"#;
+        let with = |text: &str, rules: &str| {
+            let text = serde_json::Value::from(text);
+            serde_json::from_str::<PolicyConfig>(&format!(
+                r#"{{"name":"a","vault-policy":{text},"rest-api":{{"rules":{rules}}}}}"#
+            ))
+            .unwrap()
+        };
+        let text = "path \"a\" { policy = \"read\" }";
+        assert_eq!(with(text, rules), PolicyConfig::from_vault("a".parse().unwrap(), text).unwrap());
+        with(text, rules).validate().unwrap();
+        let other = with(text, "[]");
+        assert_eq!(
+            other.validate().unwrap_err().to_string(),
+            "`vault-policy` comes to other rules than those of `rest-api.rules`: leave it out, or write what it comes to"
+        );
+        PolicySet::new().insert(&other).unwrap();
+        assert_eq!(
+            with("path", "[]").validate().unwrap_err().to_string(),
+            "`vault-policy` cannot be understood: line 1: expected a name"
         );
         let variable = r#"{"name":"a","rest-api":{"rules":[{"path":"/v1/${tenant","operations":{"read":"allow"}}]}}"#;
         let refused = serde_json::from_str::<PolicyConfig>(variable).unwrap_err().to_string();

@@ -36,9 +36,9 @@ impl PolicySet {
     ///
     /// # Errors
     ///
-    /// The problems of [`PolicyConfig::validate`].
+    /// The problems of [`PolicyConfig::validate`], but for those of its `vault-policy`, which decides nothing.
     pub fn insert(&mut self, policy: &PolicyConfig) -> Result<(), Invalid> {
-        policy.validate()?;
+        Invalid::check(policy.problems())?;
         self.policies.insert(policy.name.clone(), Policy::new(&policy.rest_api.rules));
         Ok(())
     }

@@ -2,8 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, response::IntoResponse as _};
-use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::IntoResponse as _,
+};
+use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, PolicyConfig};
+use keyward_config_tree::{Bulk, Item, Operation, Path as DocumentPath, Revision};
+use keyward_config_values::Name;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +23,13 @@ use super::{
     },
     List, answer,
 };
-use crate::{app::App, documents::POLICIES, layout, store::snapshot};
+use crate::{
+    app::App,
+    changes::{self, Condition, Precondition},
+    documents::POLICIES,
+    layout,
+    store::snapshot,
+};
 
 /// What there is of secrets engines: path, type, description.
 const MOUNTS: [(&str, &str, &str); 2] = [
@@ -125,27 +138,133 @@ pub async fn enable_login(Path(path): Path<String>, JsonBody(body): JsonBody<Ena
 /// # Errors
 /// Those of the store.
 pub async fn policies(State(app): State<Arc<App>>, caller: Caller, _: List) -> Answer {
+    answer::names(names(&app, &caller).await?)
+}
+
+/// `LIST` and `GET /v1/sys/policy`, from before there were kinds of policies.
+///
+/// # Errors
+/// As [`policies`].
+pub async fn old_policies(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    let names: Value = names(&app, &caller).await?.into();
+    let fields = [("keys".to_owned(), names.clone()), ("policies".to_owned(), names)];
+    Ok(answer::data_twice(fields.into_iter().collect()))
+}
+
+async fn names(app: &App, caller: &Caller) -> Answer<Vec<String>> {
     let prefix = format!("{}/", layout::document(caller.tenant(), POLICIES));
     let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
     let own = entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)).map(str::to_owned);
     let mut names: Vec<String> = own.chain([ADMINISTRATOR_POLICY, DEFAULT_POLICY].map(str::to_owned)).collect();
     names.sort_unstable();
     names.dedup();
-    answer::names(names)
+    Ok(names)
 }
 
-/// `GET /v1/sys/policies/acl/<name>`: the document as text, which is JSON and not HCL.
+/// `GET /v1/sys/policies/acl/<name>`: the text that it was made of; of one that was made as a document that document, as JSON.
 ///
 /// # Errors
 /// 404.
 pub async fn policy(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
-    let key = layout::document(caller.tenant(), &format!("{POLICIES}/{name}"));
-    let text = match app.db.get(&key).await? {
-        Some(stored) => String::from_utf8(stored.value.to_vec()).map_err(ApiError::internal)?,
-        None if [ADMINISTRATOR_POLICY, DEFAULT_POLICY].contains(&name.as_str()) => String::new(),
-        None => return Err(answer::missing()),
-    };
+    let text = text(&app, &caller, &name).await?;
     Ok(answer::data(json!({ "name": name, "policy": text })))
+}
+
+/// `GET /v1/sys/policy/<name>`.
+///
+/// # Errors
+/// As [`policy`].
+pub async fn old_policy(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let text: Value = text(&app, &caller, &name).await?.into();
+    let fields = [("name".to_owned(), name.into()), ("rules".to_owned(), text)];
+    Ok(answer::data_twice(fields.into_iter().collect()))
+}
+
+async fn text(app: &App, caller: &Caller, name: &str) -> Answer<String> {
+    let name = name.to_ascii_lowercase();
+    match app.db.get(&layout::document(caller.tenant(), &format!("{POLICIES}/{name}"))).await? {
+        Some(stored) => {
+            let policy: PolicyConfig = serde_json::from_slice(&stored.value).map_err(ApiError::internal)?;
+            let document = || String::from_utf8(stored.value.to_vec()).map_err(ApiError::internal);
+            policy.vault_policy.map_or_else(document, Ok)
+        }
+        None if is_built_in(&name) => Ok(String::new()),
+        None => Err(answer::missing()),
+    }
+}
+
+fn is_built_in(name: &str) -> bool {
+    [ADMINISTRATOR_POLICY, DEFAULT_POLICY].contains(&name)
+}
+
+/// A policy as these clients write it; `rules` is what the older path calls it. More that they send is for what there is not.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct PolicyBody {
+    #[serde(alias = "rules")]
+    policy: String,
+}
+
+/// `POST /v1/sys/policies/acl/<name>`: puts the policy in place that the text comes to.
+///
+/// # Errors
+/// 400 for a text that cannot be said in rules, with the reason.
+pub async fn write_policy(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    uri: Uri,
+    JsonBody(body): JsonBody<PolicyBody>,
+) -> Answer {
+    let (name, path) = policy_path(&name)?;
+    let key = layout::document(caller.tenant(), path.as_str());
+    let condition = match app.db.get(&key).await? {
+        Some(stored) => {
+            let tag = Revision::new(stored.revision).to_string();
+            Condition::Match(tag.parse().map_err(ApiError::internal)?)
+        }
+        None => Condition::Absent,
+    };
+    // What the policies decide on is what is written.
+    super::permit_write(&app, &caller, uri.path(), matches!(condition, Condition::Match(_))).await?;
+    if body.policy.is_empty() {
+        return Err(ApiError::invalid("'policy' parameter not supplied or empty"));
+    }
+    let policy = PolicyConfig::from_vault(name, body.policy)
+        .map_err(|error| ApiError::invalid(format!("failed to parse policy: {error}")))?;
+    let document = serde_json::to_vec(&policy).map_err(ApiError::internal)?;
+    let bulk = Bulk::from(Item::from_json(path, Operation::Replace, &document)?);
+    changes::apply_as_asked_if(&app, &caller, &bulk, Precondition { key, condition }).await?;
+    Ok(answer::nothing())
+}
+
+/// `DELETE /v1/sys/policies/acl/<name>`. What is not there is as good as deleted.
+///
+/// # Errors
+/// 400 for one that is built in.
+pub async fn delete_policy(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    if is_built_in(&name.to_ascii_lowercase()) {
+        return Err(ApiError::invalid(format!("cannot delete {name:?} policy")));
+    }
+    if let Ok((_, path)) = policy_path(&name) {
+        let deleted = changes::apply_as_asked(&app, &caller, &Bulk::from(Item::delete(path))).await;
+        if let Err(error) = deleted
+            && error.status() != StatusCode::NOT_FOUND
+        {
+            return Err(error);
+        }
+    }
+    Ok(answer::nothing())
+}
+
+/// Their names know no upper case.
+fn policy_path(name: &str) -> Answer<(Name, DocumentPath)> {
+    let name: Name = name.to_ascii_lowercase().parse().map_err(|_| {
+        ApiError::invalid("the name of a policy has lower-case letters, digits and `-` between them, and nothing else")
+    })?;
+    let path = format!("{POLICIES}/{name}");
+    let path = path.parse().map_err(|error: keyward_config_tree::PathError| ApiError::invalid(error.to_string()))?;
+    Ok((name, path))
 }
 
 /// They have it twice: beside the envelope's fields, and in `data`.

@@ -1,0 +1,111 @@
+//! Policies in the words of Vault: what they allow its clients, and what is kept of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use axum::{body::Body, http::Request};
+use serde_json::{Value, json};
+use support::{Reply, Tower};
+
+async fn call(tower: &Tower, token: &str, method: &str, path: &str, body: Value) -> Reply {
+    let request = Request::builder().method(method).uri(path).header("x-vault-token", token);
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    tower.send(request.body(body).unwrap()).await
+}
+
+const SERVICE: &str = r#"
+# What a service needs.
+path "transit/encrypt/orders" { capabilities = ["update"] }
+path "transit/keys/*"         { capabilities = ["read", "list"] }
+path "transit/keys/secret"    { capabilities = ["deny"] }
+path "auth/approle/role/+/secret-id" { capabilities = ["create", "update"] }
+"#;
+
+#[tokio::test]
+async fn a_policy_allows_what_its_text_says_and_is_read_back_as_it_was_written() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let place = "/v1/sys/policies/acl/service";
+    assert_eq!(call(&tower, &admin, "GET", place, Value::Null).await.status, 404);
+    let before = tower.app.db.store().revision();
+    assert_eq!(call(&tower, &admin, "PUT", place, json!({"policy": SERVICE})).await.status, 204);
+    assert_eq!(tower.app.db.store().revision(), before + 1);
+    let read = call(&tower, &admin, "GET", place, Value::Null).await.ok();
+    assert_eq!(read["data"], json!({"name": "service", "policy": SERVICE}));
+    let old = call(&tower, &admin, "GET", "/v1/sys/policy/service", Value::Null).await.ok();
+    assert_eq!((&old["rules"], &old["data"]["rules"]), (&json!(SERVICE), &json!(SERVICE)));
+    let names = call(&tower, &admin, "GET", "/v1/sys/policy", Value::Null).await.ok();
+    assert_eq!(names["policies"], json!(["administrator", "default", "service"]));
+    // It is the document of that name, with the rules that decide.
+    let document = tower.get("/v1/config/strongbox/policies/service", &admin).await.ok();
+    assert_eq!(document["vault-policy"], SERVICE);
+    assert_eq!(document["rest-api"]["rules"][0]["path"], "/v1/transit/encrypt/orders");
+
+    let role = json!({"token_policies": ["service"]});
+    call(&tower, &admin, "POST", "/v1/auth/approle/role/service", role).await;
+    let (role_id, secret_id) = tower.secret(&admin, "service", json!({})).await;
+    let token = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
+    for key in ["orders", "secret", "other"] {
+        call(&tower, &admin, "POST", &format!("/v1/transit/keys/{key}"), json!({})).await.ok();
+    }
+    let plain = json!({"plaintext": "aGVsbG8="});
+    for (method, path, body, status) in [
+        ("POST", "/v1/transit/encrypt/orders", plain.clone(), 200),
+        ("POST", "/v1/transit/encrypt/other", plain, 403),
+        ("LIST", "/v1/transit/keys", Value::Null, 200),
+        ("GET", "/v1/transit/keys/orders", Value::Null, 200),
+        ("GET", "/v1/transit/keys/secret", Value::Null, 403),
+        ("POST", "/v1/transit/keys/new", json!({}), 403),
+        ("DELETE", "/v1/transit/keys/orders", Value::Null, 403),
+        ("POST", "/v1/auth/approle/role/service/secret-id", json!({}), 200),
+        ("LIST", "/v1/auth/approle/role/service/secret-id", Value::Null, 403),
+        ("GET", "/v1/config/strongbox/transit-keys/orders", Value::Null, 403),
+    ] {
+        assert_eq!(call(&tower, &token, method, path, body).await.status, status, "{method} {path}");
+    }
+
+    // Replaced, by its JSON; then deleted.
+    let json_text = json!({"path": {"*": {"capabilities": ["deny"]}}}).to_string();
+    assert_eq!(call(&tower, &admin, "POST", place, json!({ "policy": json_text })).await.status, 204);
+    assert_eq!(call(&tower, &token, "LIST", "/v1/transit/keys", Value::Null).await.status, 403);
+    let before = tower.app.db.store().revision();
+    for body in
+        [json!({"policy": "path \"a*\" { capabilities = [\"read\"] }"}), json!({}), json!({"policy": "nonsense"})]
+    {
+        assert_eq!(call(&tower, &admin, "POST", place, body).await.status, 400);
+    }
+    assert_eq!(tower.app.db.store().revision(), before);
+    let refused = call(&tower, &admin, "POST", place, json!({"policy": "path \"a\" { capabilities = [\"x\"] }"})).await;
+    assert_eq!(refused.refused(400), "failed to parse policy: path `a`: there is no capability `x`");
+    let merged = tower.call(
+        "PATCH",
+        "/v1/config/strongbox/policies/service",
+        Some(&admin),
+        Some(json!({"rest-api": {"rules": []}})),
+    );
+    assert!(merged.await.refused(400).contains("`vault-policy`: comes to other rules than those of `rest-api.rules`"));
+    assert_eq!(call(&tower, &admin, "DELETE", place, Value::Null).await.status, 204);
+    assert_eq!(call(&tower, &admin, "DELETE", place, Value::Null).await.status, 204);
+    for built_in in ["default", "administrator"] {
+        let place = format!("/v1/sys/policies/acl/{built_in}");
+        assert_eq!(call(&tower, &admin, "DELETE", &place, Value::Null).await.status, 400);
+        assert_eq!(call(&tower, &admin, "POST", &place, json!({"policy": SERVICE})).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn who_may_make_policies_may_not_change_them() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let text = r#"path "sys/policies/acl/*" { capabilities = ["create", "list"] }"#;
+    call(&tower, &admin, "PUT", "/v1/sys/policies/acl/maker", json!({ "policy": text })).await;
+    call(&tower, &admin, "POST", "/v1/auth/approle/role/maker", json!({"token_policies": "maker"})).await;
+    let (role_id, secret_id) = tower.secret(&admin, "maker", json!({})).await;
+    let token = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
+    let put = || call(&tower, &token, "PUT", "/v1/sys/policies/acl/new", json!({ "policy": text }));
+    assert_eq!(put().await.status, 204);
+    assert_eq!(put().await.status, 403);
+    assert_eq!(call(&tower, &token, "PUT", "/v1/sys/policies/acl/maker", json!({"policy": text})).await.status, 403);
+    assert_eq!(call(&tower, &token, "LIST", "/v1/sys/policies/acl", Value::Null).await.status, 200);
+    assert_eq!(call(&tower, &token, "GET", "/v1/sys/policies/acl/new", Value::Null).await.status, 403);
+}
