@@ -1,6 +1,7 @@
 //! What a policy of Vault allows, its rules here allow, and nothing else: against an evaluator that follows OpenBao's documentation
 //! (`concepts/policies`, "policy syntax") and what its server does with `LIST`, which asks with a `/` at the end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "a test may be told to be thorough")]
 
 use std::{cell::Cell, cmp::Reverse};
 

@@ -128,7 +128,7 @@ pub fn routes() -> Vec<Route> {
         route("DELETE", "/v1/sys/policy/{name}", Policy, "Deletes a policy, as older clients do.", delete(sys::delete_policy)),
         route("GET", "/v1/transit/keys", Policy, "The names of the keys (`LIST`).", get(vault_transit::list)),
         route("GET", "/v1/transit/keys/{name}", Policy, "A key's options and versions.", get(vault_transit::read)),
-        route("POST", "/v1/transit/keys/{name}", Policy, "Makes a key.", post(vault_transit::create)),
+        route("POST", "/v1/transit/keys/{name}", Token, "Makes a key.", post(vault_transit::create)),
         route("DELETE", "/v1/transit/keys/{name}", Policy, "Deletes a key.", delete(vault_transit::delete)),
         route("POST", "/v1/transit/keys/{name}/config", Policy, "Changes a key's options and lowest versions.", post(vault_transit::configure)),
         route("POST", "/v1/transit/keys/{name}/rotate", Policy, "Adds a version.", post(vault_transit::rotate)),

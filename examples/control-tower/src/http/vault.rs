@@ -1,8 +1,8 @@
 //! The surface for clients of Vault and OpenBao: their paths, names and shapes, thin over what the other routes do.
 //!
 //! Policies decide on the path as it is asked for (`/v1/transit/encrypt/orders`), as everywhere: `GET` and `LIST` are the operation
-//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. Where a `POST` makes or changes a role
-//! or a policy, `create` and `update` let it do the one or the other, too. Whoever may use a key by one of its
+//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. Where a `POST` makes or changes a role,
+//! a policy or a key, `create` and `update` let it do the one or the other, too. Whoever may use a key by one of its
 //! paths may not for that use it by the other.
 
 pub mod answer;

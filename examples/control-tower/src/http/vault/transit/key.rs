@@ -18,7 +18,7 @@ use super::{
             params::Path,
             transit::{named, versions},
         },
-        List, answer,
+        List, answer, permit_write,
     },
     Number,
 };
@@ -62,9 +62,11 @@ pub async fn create(
     JsonBody(body): JsonBody<Option<CreateBody>>,
 ) -> Answer {
     let body = body.unwrap_or_default();
+    let exists = named(&app, &caller, &name).await.is_ok();
+    permit_write(&app, &caller, &format!("/v1/transit/keys/{name}"), exists).await?;
     refuse_period(body.auto_rotate_period.as_ref())?;
     let cipher = cipher(body.cipher.as_deref())?;
-    if named(&app, &caller, &name).await.is_err() {
+    if !exists {
         let document = json!({
             "name": name,
             "cipher": cipher,
