@@ -25,6 +25,7 @@ pub use check::{Authenticated, check, check_child, check_found};
 pub use child::{ChildRequest, MAX_ANCESTORS};
 pub use id::TokenId;
 pub(crate) use lifetime::Lifetime;
+pub(crate) use parameters::policies;
 pub use parameters::{Subject, TokenParameters};
 pub use record::{JwtSvidGrant, TokenRecord, X509SvidGrant};
 pub use refresh::Owner;

@@ -80,6 +80,12 @@ pub struct SpiffeRule {
 }
 
 impl SpiffeRule {
+    /// The policies of its tokens, `default` among them unless it is left out.
+    #[must_use]
+    pub fn policies(&self) -> Vec<Name> {
+        crate::token::policies(&self.token_policies, self.token_no_default_policy)
+    }
+
     /// A rule with nothing but its pattern: tokens with the policy `default`, the system's default life,
     /// and an end after a day.
     #[must_use]

@@ -250,7 +250,7 @@ impl TokenParameters {
 }
 
 /// The policy `default`, unless it is left out, and each of the others once.
-fn policies(named: &[Name], no_default: bool) -> Vec<Name> {
+pub(crate) fn policies(named: &[Name], no_default: bool) -> Vec<Name> {
     let mut policies = Vec::with_capacity(named.len() + 1);
     if !no_default {
         policies.extend(DEFAULT_POLICY.parse());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use keyward_approle::{Operation as Permission, RoleConfig};
-use keyward_config_tree::{Bulk, Document, Effect, IfMatch, Item, Operation, Path, Plan, Revision, plan};
+use keyward_config_tree::{Bulk, Document, Effect, IfMatch, Item, Operation, Path, Plan, Revision, plan_hiding};
 use keyward_config_values::Name;
 use keyward_svid::relying_party::{RelyingParty, TokenShape, check};
 use keyward_transit::{Ring, RingConfig};
@@ -29,7 +29,11 @@ use crate::{
 
 mod authority_set;
 mod effects;
+mod hidden;
 mod ring_set;
+mod variables;
+
+use hidden::Masks;
 
 /// How often a change is planned again because another one came first.
 const TRIES: usize = 16;
@@ -215,21 +219,25 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
         }
     }
     for _ in 0..TRIES {
-        let (mut changes, plan) = prepare(app, caller, bulk, precondition.as_ref()).await?;
+        let masks = match permitted {
+            Permitted::Here => Masks::of(app, caller, bulk).await?,
+            Permitted::Before => Masks::default(),
+        };
+        let (mut changes, plan) = prepare(app, caller, bulk, precondition.as_ref(), &masks).await?;
         for outcome in plan.outcomes().iter().filter(|_| permitted == Permitted::Here) {
             let needed = permission(outcome.operation(), outcome.effect());
             caller.permit(app, needed, &format!("/v1/config/{}", outcome.path())).await?;
         }
         if plan.is_unchanged() && brought.is_none() {
-            return applied(app, caller, &plan, dry_run, None).await;
+            return applied(app, caller, &plan, &masks, dry_run, None).await;
         }
         for change in plan.changes() {
             changes.document(change)?;
         }
         changes.brought = brought;
-        changes.effects(plan.changes(), dry_run).await?;
+        changes.effects(plan.changes(), dry_run).await.map_err(|error| masks.veil_effect(error))?;
         if dry_run {
-            return applied(app, caller, &plan, true, None).await;
+            return applied(app, caller, &plan, &masks, true, None).await;
         }
         let paths: Vec<Value> = plan
             .outcomes()
@@ -246,7 +254,7 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
         if let Commit::Done(revision) = app.commit(guards, writes, audit).await? {
             app.tasks.rings_changed();
             after_change(app, &plan).await;
-            return applied(app, caller, &plan, false, Some(revision)).await;
+            return applied(app, caller, &plan, &masks, false, Some(revision)).await;
         }
     }
     Err(ApiError::unavailable("the configuration is being changed by others all the time; try again"))
@@ -293,6 +301,7 @@ async fn prepare<'a>(
     caller: &Caller,
     bulk: &'a Bulk,
     precondition: Option<&Precondition>,
+    masks: &Masks,
 ) -> Answer<(Changes<'a>, Plan)> {
     let tenant = caller.tenant().clone();
     // The head is read first: a change between the two makes the commit fail, not slip through.
@@ -321,13 +330,21 @@ async fn prepare<'a>(
         let path = path.ok_or_else(|| ApiError::internal(format!("a document stands at `{}`", opened.key)))?;
         current.insert(path, Document::from_json(&opened.value)?);
     }
-    let plan = plan(&current, bulk, &app.schema)?;
+    let plan = plan_hiding(&current, bulk, &app.schema, &|path, way| masks.hides(path, way))
+        .map_err(|error| masks.veil(error, bulk, &app.schema))?;
     let writes = vec![Write::Put(head_key, Vec::new())];
     current.retain(|path, _| name_in(path, ROLES).is_some());
     Ok((Changes { app, bulk, tenant, now: app.clock.now(), roles: current, brought: None, guards, writes }, plan))
 }
 
-async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revision: Option<u64>) -> Answer<Applied> {
+async fn applied(
+    app: &App,
+    caller: &Caller,
+    plan: &Plan,
+    masks: &Masks,
+    dry_run: bool,
+    revision: Option<u64>,
+) -> Answer<Applied> {
     let mut warnings: Vec<Value> = plan
         .warnings()
         .iter()
@@ -336,6 +353,9 @@ async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revisio
     // The change is made: a store that fails at this moment costs warnings, not the answer.
     warnings.extend(relying_parties(app, caller, plan).await.unwrap_or_default());
     warnings.extend(logins(app, caller, plan).await.unwrap_or_default());
+    warnings.extend(variables::warnings(app, caller, plan).await.unwrap_or_default());
+    // What is made of fields that are hidden is hidden.
+    warnings.retain(|warning| !masks.is_about(warning["path"].as_str().unwrap_or_default()));
     let documents = plan
         .outcomes()
         .iter()
@@ -344,7 +364,8 @@ async fn applied(app: &App, caller: &Caller, plan: &Plan, dry_run: bool, revisio
             path: outcome.path().to_string(),
             operation: outcome.operation().to_string(),
             effect: outcome.effect().as_str(),
-            timeline: timeline(outcome.path(), outcome.change().after()),
+            timeline: timeline(outcome.path(), outcome.change().after())
+                .filter(|_| !masks.is_about(outcome.path().as_str())),
         })
         .collect();
     Ok(Applied { dry_run, changed: !plan.is_unchanged(), summary: plan.to_string(), documents, warnings, revision })

@@ -2,7 +2,10 @@
 
 use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, Invalid, Limits, PolicyConfig, RoleConfig};
 use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema, SchemaError, View, collection};
-use keyward_config_values::{Duration, Name};
+use keyward_config_values::{
+    Duration, Name,
+    config::{SiteConfig, VariableConfig},
+};
 use keyward_keys::Algorithm;
 use keyward_svid::{SpiffeSettings, federation::FederationConfig, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
 use keyward_transit::{RingConfig, ScheduleError};
@@ -22,6 +25,11 @@ pub const AUTHORITIES: &str = "system/ca";
 pub const ROLES: &str = "strongbox/authentication/approles";
 /// Policies.
 pub const POLICIES: &str = "strongbox/policies";
+
+/// Variables of the tenant.
+pub const VARIABLES: &str = "variables";
+/// Sites.
+pub const SITES: &str = "system/sites";
 
 /// The table of collections.
 ///
@@ -64,6 +72,11 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
                     };
                     other.map(reference).into_iter().collect()
                 }),
+        )?
+        .with(collection::<VariableConfig>(format!("{VARIABLES}/<name>")))?
+        .with(
+            collection::<SiteConfig>(format!("{SITES}/<name>"))
+                .validate(|site: &SiteConfig| site.validate().map_err(|error| site_error(&error))),
         )?
         .with(
             collection::<PolicyConfig>(format!("{POLICIES}/<name>"))
@@ -112,6 +125,18 @@ pub fn authority_error(error: &keyward_svid::x509::authority::Error) -> FieldErr
             FieldError::new(field, problem.unwrap_or(text))
         }
         None => FieldError::new(Field::root(), text),
+    }
+}
+
+/// A site's error at its field.
+fn site_error(error: &keyward_config_values::Error) -> FieldError {
+    use keyward_config_values::Error;
+    match error {
+        Error::Entries { field, .. } => FieldError::new(*field, error.to_string()),
+        Error::HostIdTwice { index } => {
+            FieldError::new(Field::root().key("host-ids").index(*index), "is listed before; remove one")
+        }
+        error => FieldError::new(Field::root(), error.to_string()),
     }
 }
 

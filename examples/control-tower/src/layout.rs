@@ -104,6 +104,16 @@ pub fn trust_domain_owner(trust_domain: &str) -> String {
     format!("trust-domain/{trust_domain}")
 }
 
+/// Of all AppRoles of a tenant.
+pub fn roles(tenant: &Name) -> String {
+    format!("t/{tenant}/role/")
+}
+
+/// Of all users of a tenant.
+pub fn users(tenant: &Name) -> String {
+    format!("t/{tenant}/user/")
+}
+
 /// An AppRole.
 pub fn role(tenant: &Name, name: &str) -> String {
     format!("t/{tenant}/role/{name}")

@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations, seal,
-        spiffe, spiffe_login, token, transit,
+        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations,
+        policy, seal, spiffe, spiffe_login, token, transit,
         vault::{self, role, sys, transit as vault_transit},
     },
 };
@@ -78,6 +78,10 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/strongbox/token/lookup-accessor", Policy, "A token of the tenant by its accessor.", post(made::lookup_accessor)),
         route("POST", "/v1/state/strongbox/token/refresh-accessor", Policy, "Resets the life of a token by its accessor; answers neither token nor SVIDs.", post(made::refresh_accessor)),
         route("POST", "/v1/state/strongbox/token/revoke-accessor", Policy, "Ends a token by its accessor, and all that were made from it.", post(made::revoke_accessor)),
+        // Policies.
+        route("POST", "/v1/state/strongbox/policies/capabilities", Policy, "What the caller, or for whoever may explain somebody else, may do on paths.", post(policy::capabilities)),
+        route("POST", "/v1/state/strongbox/policies/explain", Policy, "Whether somebody may do something, the rule that decides, and those that nearly do.", post(policy::explain)),
+        route("POST", "/v1/state/strongbox/policies/who-may", Policy, "The policies, AppRoles, logins by SVID and users that may do something, page by page.", post(policy::who_may::who_may)),
         // Key rings.
         route("GET", "/v1/state/strongbox/transit-keys/{name}", Policy, "A key's versions with phases, public keys and the time of every transition.", get(transit::state)),
         route("POST", "/v1/state/strongbox/transit-keys/{name}/encrypt", Policy, "Encrypts base64 under the active version.", post(transit::encrypt)),
@@ -118,6 +122,9 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/sys/mounts/{path}", Policy, "Always 400: what there is is enabled.", post(sys::enable_mount)),
         route("GET", "/v1/sys/auth", Policy, "Which of Vault's logins there are.", get(sys::logins)),
         route("POST", "/v1/sys/auth/{path}", Policy, "Always 400: what there is is enabled.", post(sys::enable_login)),
+        route("POST", "/v1/sys/capabilities-self", Policy, "What the caller may do on paths, as Vault says it.", post(vault::capabilities::of_self)),
+        route("POST", "/v1/sys/capabilities", Policy, "What a token may do on paths.", post(vault::capabilities::of_token)),
+        route("POST", "/v1/sys/capabilities-accessor", Policy, "What a token may do on paths, by its accessor.", post(vault::capabilities::of_accessor)),
         route("GET", "/v1/sys/policies/acl", Policy, "The names of the policies (`LIST`).", get(sys::policies)),
         route("GET", "/v1/sys/policies/acl/{name}", Policy, "A policy's document, as text.", get(sys::policy)),
         route("POST", "/v1/sys/policies/acl/{name}", Token, "Puts a policy in place, from its text as Vault has it.", post(sys::write_policy)),

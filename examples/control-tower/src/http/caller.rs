@@ -7,13 +7,12 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
 };
-use keyward_approle::{
-    Authenticated, MAX_TOKEN_LENGTH, Operation, Reason, RecordChange, Scope, TOKEN_REFUSED, TokenRecord, decide,
-};
+use keyward_approle::{Authenticated, MAX_TOKEN_LENGTH, Operation, Reason, RecordChange, TOKEN_REFUSED, TokenRecord};
 use keyward_config_values::Name;
 
 use super::{
     error::{Answer, ApiError},
+    hidden,
     lineage::Lineage,
     owner::Owned,
     peer::Peer,
@@ -22,7 +21,8 @@ use super::{
 use crate::{
     app::{Actor, App, Commit},
     db::Stored,
-    layout, policies, variables,
+    layout,
+    standing::{Standing, Who},
 };
 
 /// Somebody with a valid token.
@@ -75,6 +75,14 @@ impl Caller {
         })
     }
 
+    /// What the caller may do.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn standing(&self, app: &App) -> Answer<Standing<'_>> {
+        Who::has(self.token.record()).standing(app).await
+    }
+
     /// Fails unless the policies allow the operation on the path.
     ///
     /// # Errors
@@ -100,18 +108,8 @@ impl Caller {
 
     /// Why the policies do not allow it, if they do not.
     async fn denied(&self, app: &App, operation: Operation, path: &str) -> Answer<Option<String>> {
-        let request =
-            keyward_approle::Request::new(path, operation).map_err(|error| ApiError::invalid(error.to_string()))?;
-        let set = policies::of(app, self.tenant()).await?;
-        let bindings = match set.has_variables(self.token.policies()) {
-            true => Some(variables::of(app, self.tenant(), self.token.subject()).await?),
-            false => None,
-        };
-        let request = match &bindings {
-            Some(bindings) => request.with_bindings(bindings),
-            None => request,
-        };
-        let decision = decide(None, &Scope::new(&set, self.token.policies()), &request);
+        let standing = self.standing(app).await?;
+        let decision = standing.decide(operation, path)?;
         Ok((!decision.is_allowed()).then(|| decision.to_string()))
     }
 }
@@ -159,13 +157,23 @@ pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut r
     vault::wrapping::around(&app, &caller, asked, next.run(request).await).await
 }
 
-/// Lets in only requests that the caller's policies allow, by method and path.
+/// Lets in only requests that the caller's policies allow, by method and path, and leaves out of the answer what they hide.
 ///
 /// # Errors
 /// 403.
 pub async fn authorize(State(app): State<Arc<App>>, caller: Caller, request: Request, next: Next) -> Answer {
-    caller.permit(&app, operation(request.method()), request.uri().path()).await?;
-    Ok(next.run(request).await)
+    let (operation, path) = (operation(request.method()), request.uri().path().to_owned());
+    caller.permit(&app, operation, &path).await?;
+    let hidden = caller.standing(&app).await?.hidden(operation, &path)?;
+    if hidden.is_some() && request.headers().contains_key(vault::wrapping::HEADER) {
+        let text = "fields of the answer are hidden from you: it cannot be wrapped, which would keep them";
+        return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, text));
+    }
+    let answer = next.run(request).await;
+    match hidden {
+        Some(hidden) => hidden::in_answer(answer, &hidden).await,
+        None => Ok(answer),
+    }
 }
 
 async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller> {

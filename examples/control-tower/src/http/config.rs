@@ -16,6 +16,7 @@ use super::{
     body,
     caller::Caller,
     error::{Answer, ApiError, Status},
+    hidden,
     params::{Path as UrlPath, Query},
 };
 use crate::{
@@ -32,6 +33,7 @@ impl From<keyward_config_tree::Error> for ApiError {
             Reason::Exists | Reason::Referred { .. } => StatusCode::CONFLICT,
             Reason::NotFound { .. } => StatusCode::NOT_FOUND,
             Reason::MissingReference { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Reason::Hidden | Reason::HiddenInside => StatusCode::FORBIDDEN,
             _ => match Status::from(error.kind()).0 {
                 StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
                 status => status,
@@ -101,7 +103,11 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, UrlPath(path): Ur
     }
     let key = layout::document(caller.tenant(), path.as_str());
     let stored = app.db.get(&key).await?.ok_or_else(|| ApiError::not_found(format_args!("`{path}`")))?;
-    let value: Value = serde_json::from_slice(&stored.value).map_err(ApiError::internal)?;
+    let mut value: Value = serde_json::from_slice(&stored.value).map_err(ApiError::internal)?;
+    let standing = caller.standing(&app).await?;
+    if let Some(hidden) = standing.hidden(keyward_approle::Operation::Read, &format!("/v1/config/{path}"))? {
+        value = hidden::leave_out(value, &hidden);
+    }
     Ok((entity_tag(stored.revision), Json(value)).into_response())
 }
 

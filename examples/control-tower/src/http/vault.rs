@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod approle;
+pub mod capabilities;
 mod fields;
 pub mod role;
 pub mod sys;
