@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use support::{Reply, Tower, WALK};
 
 const TOKEN: &str = "/v1/state/strongbox/token";
+const CAPABILITIES: &str = "/v1/state/strongbox/policies/capabilities";
 const KEY: &str = "/v1/state/strongbox/transit-keys";
 const ROLE: &str = "/v1/state/strongbox/authentication/approles";
 
@@ -165,10 +166,14 @@ async fn the_default_policy_is_for_the_token_itself() {
         if path == format!("{TOKEN}/revoke") {
             continue;
         }
-        let body = if path == "/v1/bulk" { "{x-path: strongbox/policies/mine, x-operation: delete}" } else { "{}" };
+        let body = match path.as_str() {
+            "/v1/bulk" => "{x-path: strongbox/policies/mine, x-operation: delete}",
+            CAPABILITIES => r#"{"path": "/v1/bulk"}"#,
+            _ => "{}",
+        };
         let header = format!("Bearer {workload}");
         let answer = send(&tower, route.method, &path, &[("authorization", &header)], body).await;
-        match path == TOKEN || path == format!("{TOKEN}/refresh") {
+        match path == TOKEN || path == CAPABILITIES || path == format!("{TOKEN}/refresh") {
             true => assert!(answer.status.is_success(), "{} {path}: {answer:?}", route.method),
             false => assert!(answer.refused(403).starts_with("permission denied: "), "{} {path}", route.method),
         }
