@@ -105,6 +105,7 @@ impl Numbers {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a long test is asked for from outside")]
 fn random_pairs_are_decided_as_by_the_reference() {
     let full = std::env::var("KEYWARD_FULL").is_ok_and(|value| value == "1");
     let sets: u64 = if full { 500_000 } else { 2_000 };
