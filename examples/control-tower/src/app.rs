@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use crate::{
-    audit::{Audit, AuditOutcome, AuditRecord},
+    audit::{Audit, AuditError, AuditOutcome, AuditRecord},
     clock::Clock,
     config::ExternalUrl,
     db::{Db, DbError},
@@ -179,6 +179,10 @@ impl App {
             computing: Arc::new(Semaphore::new(COMPUTATIONS)),
         };
         app.warn_of_moved_trust_domain().await?;
+        // What the last run committed and did not bring to the log.
+        if let Err(error) = app.relay_audit().await {
+            tracing::error!(%error, "nothing is changed until the audit log takes records again");
+        }
         Ok((Arc::new(app), credentials))
     }
 
@@ -197,21 +201,52 @@ impl App {
         Ok(())
     }
 
-    /// Makes a change durable. Its record goes to the audit log first, so that nothing changes unrecorded; a change that
-    /// then does not come about is recorded as aborted. Once begun it goes on when its caller is dropped, as happens when a client
-    /// goes away: else the record would stand for a change that was never tried.
+    /// Makes a change durable, and its record with it. It may still come about when its caller is dropped, as happens when a
+    /// client goes away; then its record does too.
     ///
     /// # Errors
     /// The log or the store does not take it; nothing was changed, or (said in the text) it is not known.
-    pub async fn commit(&self, guards: Vec<Guard>, writes: Vec<Write>, record: AuditRecord) -> Answer<Commit> {
-        let (store, audit) = (Arc::clone(self.db.store()), self.audit.clone());
-        tokio::spawn(commit(store, audit, guards, writes, record)).await.map_err(ApiError::internal)?
+    pub async fn commit(&self, guards: Vec<Guard>, mut writes: Vec<Write>, record: AuditRecord) -> Answer<Commit> {
+        let store = self.db.store();
+        store.health()?;
+        let note = self.audit.health().and_then(|()| self.audit.note(&record)).map_err(|error| {
+            tracing::error!(%error, "audit");
+            ApiError::unavailable("the audit log takes no records now; nothing was changed")
+        })?;
+        writes.push(note);
+        match store.commit(guards, writes).await? {
+            Outcome::Committed(revision) => Ok(Commit::Done(revision)),
+            Outcome::Conflict { key } => {
+                tracing::debug!(key, "conflict");
+                Ok(Commit::Conflict)
+            }
+            Outcome::Unknown => Err(ApiError::unavailable(
+                "the store's answer was lost; the change may have happened, look before you repeat it",
+            )),
+        }
+    }
+
+    /// Makes a record durable, of something that is permitted and changes nothing in the store.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn record(&self, record: AuditRecord) -> Answer<()> {
+        // Without guards there is no conflict.
+        self.commit(Vec::new(), Vec::new(), record).await.map(drop)
+    }
+
+    /// Brings the audit log up to date.
+    ///
+    /// # Errors
+    /// Those of [`Audit::relay`].
+    pub async fn relay_audit(&self) -> Result<(), AuditError> {
+        self.audit.relay(&**self.db.store()).await
     }
 
     /// Records a refusal, without waiting.
     pub fn refuse(&self, record: AuditRecord) {
         self.metrics.refusals.inc();
-        self.audit.append_refusal(record);
+        self.audit.append_refusal(record, self.db.store().revision());
     }
 
     /// Runs work that takes a processor for long, such as making a key, outside the request loop and a few at a time.
@@ -260,37 +295,4 @@ async fn few_at_a_time<T: Send + 'static>(
         work()
     };
     tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
-}
-
-async fn commit(
-    store: SharedStore,
-    audit: Audit,
-    guards: Vec<Guard>,
-    writes: Vec<Write>,
-    record: AuditRecord,
-) -> Answer<Commit> {
-    store.health()?;
-    let undo = AuditRecord { outcome: AuditOutcome::Failed, ..record.clone() };
-    let seq = audit.append(record).await.map_err(|error| {
-        tracing::error!(%error, "audit");
-        ApiError::unavailable("the audit log takes no records now; nothing was changed")
-    })?;
-    let abort = |reason: &str| {
-        audit.append_refusal(undo.with("aborts", seq).with("reason", reason));
-    };
-    match store.commit(guards, writes).await {
-        Ok(Outcome::Committed(revision)) => Ok(Commit::Done(revision)),
-        Ok(Outcome::Conflict { key }) => {
-            tracing::debug!(key, "conflict");
-            abort("conflict");
-            Ok(Commit::Conflict)
-        }
-        Ok(Outcome::Unknown) => Err(ApiError::unavailable(
-            "the store's answer was lost; the change may have happened, look before you repeat it",
-        )),
-        Err(error) => {
-            abort("store");
-            Err(error.into())
-        }
-    }
 }

@@ -1,11 +1,14 @@
 //! The audit log: every login, issue, change and refusal, as append-only files of JSON lines with a versioned schema.
 //!
-//! [`Audit::append`] resolves once the record is on the disk. Callers append first, then commit, then answer: nothing
-//! happens without its record. (A crash between the two leaves the record of a change that did not happen; the other order
-//! would leave a change without a record.) One thread writes, so that many records share one sync.
+//! The record of a change is part of its commit: a [`note`](Audit::note) in the store's outbox, durable with the change or not
+//! there at all, so that no change is without its record, no record without its change, and both share one sync.
+//! [`Audit::relay`] then appends what is in the outbox to the files, in the order of the commits and each exactly once, wherever
+//! the program was killed: a note leaves the outbox only after the files are synced, and what is in both is found by the revision
+//! and content of its line. It runs every second, before the log is read, at the start and at the end.
 //!
-//! [`Audit::append_refusal`] never waits: what an attacker can cause in any number must not cost a sync each. A refusal is
-//! synced within a second, and one that finds the buffer full is counted and the count is logged.
+//! [`Audit::append_refusal`] never waits: what an attacker can cause in any number must not cost a sync each. A refusal goes to the
+//! files with the next relay, behind what was committed before it, and one that finds the buffer full is counted and the count is
+//! logged.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,6 +21,8 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+
+use crate::store::{Note, Revision, Store, StoreError, Write};
 
 pub use self::record::{AuditOutcome, AuditRecord, ParseSinceError, Since, StoredRecord};
 use self::{
@@ -53,15 +58,26 @@ pub enum AuditError {
         /// The newest known one.
         known: u64,
     },
+    /// The last relay failed; there may be space again later.
+    #[error("the audit log has fallen behind")]
+    Behind,
+    /// The store does not say what is to be recorded.
+    #[error("cannot read what is to be recorded: {0}")]
+    Outbox(Arc<StoreError>),
     /// The log is being closed.
     #[error("the audit log is closed")]
     Closed,
 }
 
+/// Notes that are read at a time.
+const PAGE: usize = 256;
+
 /// Sizes of the log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuditOptions {
+    /// The store's outbox that this log empties. Towers that share a store have a log and an outbox each.
+    pub outbox: String,
     /// A file that would grow beyond so many bytes is followed by the next.
     pub file_bytes: u64,
     /// Refusals that may wait to be written.
@@ -70,7 +86,7 @@ pub struct AuditOptions {
 
 impl Default for AuditOptions {
     fn default() -> Self {
-        Self { file_bytes: 8 << 20, refusal_buffer: 4096 }
+        Self { outbox: DIRECTORY.to_owned(), file_bytes: 8 << 20, refusal_buffer: 4096 }
     }
 }
 
@@ -97,7 +113,10 @@ struct Handle {
     /// Present until dropped.
     queue: Option<mpsc::Sender<Message>>,
     thread: Option<thread::JoinHandle<()>>,
+    outbox: String,
     refusal_buffer: usize,
+    /// Held by the one who relays; says whether what the last run left was looked at.
+    recovered: tokio::sync::Mutex<bool>,
     counts: Arc<Counts>,
 }
 
@@ -108,6 +127,10 @@ struct Counts {
     dropped: AtomicU64,
     torn: AtomicU64,
     waiting_refusals: AtomicUsize,
+    /// The last commit whose note was written by this run.
+    relayed: AtomicU64,
+    unsynced: AtomicBool,
+    behind: AtomicBool,
     broken: AtomicBool,
 }
 
@@ -126,6 +149,7 @@ impl Audit {
             tracing::warn!(lines = segments.torn, "cut off the end of the audit log, which was not wholly written");
         }
         let (queue, messages) = mpsc::channel();
+        let AuditOptions { outbox, refusal_buffer, .. } = options.clone();
         let writer = Writer::open(segments, messages, options, Arc::clone(&counts))?;
         let thread = thread::Builder::new()
             .name("audit-writer".to_owned())
@@ -135,60 +159,97 @@ impl Audit {
             directory: directory.to_owned(),
             queue: Some(queue),
             thread: Some(thread),
-            refusal_buffer: options.refusal_buffer,
+            outbox,
+            refusal_buffer,
+            recovered: tokio::sync::Mutex::new(false),
             counts,
         })))
     }
 
-    /// Records and answers the record's number once it is on the disk.
+    /// What records a change as part of its commit.
     ///
     /// # Errors
-    /// The record is not in the log, and what it is about must not happen.
-    pub async fn append(&self, record: AuditRecord) -> Result<u64, AuditError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(Message::Append { record, reply })?;
-        answer.await.unwrap_or(Err(AuditError::Closed))
+    /// The record cannot be written, and what it is about must not happen.
+    pub fn note(&self, record: &AuditRecord) -> Result<Write, AuditError> {
+        let bytes = record.rest().map_err(|error| AuditError::Write(Arc::new(error.into())))?;
+        Ok(Write::Note { outbox: self.0.outbox.clone(), bytes })
     }
 
-    /// Records a refusal soon, without waiting, or counts it as dropped.
-    pub fn append_refusal(&self, record: AuditRecord) {
+    /// Appends to the files what the store's outbox holds, and the refusals until now, and syncs.
+    ///
+    /// # Errors
+    /// Those of the files and the store. Nothing is lost but refusals, which are counted; [`health`](Self::health) fails until it
+    /// succeeds.
+    pub async fn relay(&self, store: &dyn Store) -> Result<(), AuditError> {
+        let result = self.relay_all(store).await;
+        self.0.counts.behind.store(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    async fn relay_all(&self, store: &dyn Store) -> Result<(), AuditError> {
+        let outbox_failed = |error| AuditError::Outbox(Arc::new(error));
+        let Handle { outbox, counts, .. } = &*self.0;
+        let mut recovered = self.0.recovered.lock().await;
+        let mut after = counts.relayed.load(Ordering::Acquire);
+        loop {
+            let latest = store.revision();
+            let mut notes = store.notes(outbox, after, PAGE).await.map_err(outbox_failed)?;
+            let more = notes.len() == PAGE;
+            let last = notes.last().map(|note| note.revision);
+            if !*recovered {
+                notes = self.missing(notes).await?;
+            }
+            // Of a refusal behind later commits it is not known yet where it stands.
+            let through = if more { last.unwrap_or(latest) } else { last.unwrap_or(0).max(latest) };
+            let idle = last.is_none()
+                && counts.waiting_refusals.load(Ordering::Acquire) == 0
+                && !counts.unsynced.load(Ordering::Relaxed);
+            if !idle {
+                let (reply, answer) = oneshot::channel();
+                self.0.send(Message::Relay { notes, through, reply })?;
+                answer.await.unwrap_or(Err(AuditError::Closed))?;
+            }
+            if let Some(last) = last {
+                store.forget_notes(outbox, last).await.map_err(outbox_failed)?;
+                after = last;
+            }
+            if !more {
+                *recovered = true;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Leaves of the notes those that the last run did not write.
+    async fn missing(&self, notes: Vec<Note>) -> Result<Vec<Note>, AuditError> {
+        let directory = self.0.directory.clone();
+        blocking(move || segments::missing(&directory, notes)).await
+    }
+
+    /// Records a refusal soon, without waiting, behind what the store has committed; or counts it as dropped.
+    pub fn append_refusal(&self, record: AuditRecord, committed: Revision) {
         let counts = &self.0.counts;
         let took_place = counts.waiting_refusals.fetch_update(Ordering::AcqRel, Ordering::Acquire, |waiting| {
             (waiting < self.0.refusal_buffer).then_some(waiting + 1)
         });
-        if took_place.is_err() || self.0.send(Message::Refusal(record)).is_err() {
+        if took_place.is_err() || self.0.send(Message::Refusal { record, after: committed }).is_err() {
             counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// At most `limit` records since a number or a time, oldest first: those of one tenant, or of all. Includes everything
-    /// that was appended, or refused without being dropped, before the call.
+    /// At most `limit` records of the files since a number or a time, oldest first: those of one tenant, or of all. What was just
+    /// committed or refused is in them after a [`relay`](Self::relay).
     ///
     /// # Errors
-    /// [`AuditError::Read`], or what the queue's flush meets.
+    /// [`AuditError::Read`].
     pub async fn read(
         &self,
         since: Since,
         tenant: Option<String>,
         limit: usize,
     ) -> Result<Vec<StoredRecord>, AuditError> {
-        self.flush().await?;
         let directory = self.0.directory.clone();
-        // Reads up to a whole file: not for a worker of the runtime.
-        tokio::task::spawn_blocking(move || segments::read(&directory, since, tenant.as_deref(), limit))
-            .await
-            .map_err(|error| AuditError::Read(Arc::new(std::io::Error::other(error))))?
-            .map_err(|error| AuditError::Read(Arc::new(error)))
-    }
-
-    /// Resolves once everything handed over before is on the disk, refusals too.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append).
-    pub async fn flush(&self) -> Result<(), AuditError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(Message::Flush { reply })?;
-        answer.await.unwrap_or(Err(AuditError::Closed))
+        blocking(move || segments::read(&directory, since, tenant.as_deref(), limit)).await
     }
 
     /// What the log counts.
@@ -206,10 +267,24 @@ impl Audit {
     /// Why records are refused, if they are: for readiness.
     ///
     /// # Errors
-    /// [`AuditError::Broken`] after a sync failed.
+    /// [`AuditError::Broken`] after a sync failed, [`AuditError::Behind`] after a relay failed.
     pub fn health(&self) -> Result<(), AuditError> {
-        if self.0.counts.broken.load(Ordering::Relaxed) { Err(AuditError::Broken) } else { Ok(()) }
+        let counts = &self.0.counts;
+        if counts.broken.load(Ordering::Relaxed) {
+            return Err(AuditError::Broken);
+        }
+        if counts.behind.load(Ordering::Relaxed) { Err(AuditError::Behind) } else { Ok(()) }
     }
+}
+
+/// Reads up to a whole file and more: not for a worker of the runtime.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, AuditError> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| AuditError::Read(Arc::new(std::io::Error::other(error))))?
+        .map_err(|error| AuditError::Read(Arc::new(error)))
 }
 
 /// The names of the log's files, oldest first.

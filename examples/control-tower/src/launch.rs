@@ -164,7 +164,7 @@ impl Opened {
         let external_url = config.url(config.listen);
         let parts = Parts { clock: self.clock, keyring: self.keyring, audit: self.audit, external_url };
         let (app, credentials) = App::start(parts).await?;
-        app.audit.flush().await?;
+        app.relay_audit().await?;
         credentials.with_context(|| format!("`{}` has everything already", config.data_dir.display()))
     }
 
@@ -213,7 +213,7 @@ impl Tower {
             (Drain::CutOff(some), _) | (_, Drain::CutOff(some)) => Drain::CutOff(some),
         };
         tasks.shutdown().await;
-        self.app.audit.flush().await?;
+        self.app.relay_audit().await?;
         Ok(drain)
     }
 }

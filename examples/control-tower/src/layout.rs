@@ -15,8 +15,6 @@ pub const KEYRING: &str = "meta/keyring";
 pub const REWRAP: &str = "meta/rewrap";
 /// The key under which rings are backed up as text.
 pub const BACKUP_KEY: &str = "meta/backup-key";
-/// Of all audit records that were answered for but are not yet known to be in the log.
-pub const OUTBOX: &str = "outbox/";
 /// Of all keys that are to be removed at a time.
 pub const EXPIRY: &str = "expiry/";
 /// Of all role-ids, by their HMACs.
@@ -189,11 +187,6 @@ pub fn parse_expiry(entry: &str) -> Option<(OffsetDateTime, &str)> {
     let (seconds, key) = entry.strip_prefix(EXPIRY)?.split_once('/')?;
     let at = OffsetDateTime::from_unix_timestamp(i64::from_str_radix(seconds, 16).ok()?).ok()?;
     Some((at, key))
-}
-
-/// An audit record on its way to the log.
-pub fn outbox(id: &str) -> String {
-    format!("{OUTBOX}{id}")
 }
 
 #[cfg(test)]

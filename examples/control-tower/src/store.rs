@@ -5,6 +5,10 @@
 //! made of that: taking something once is a guarded delete, a lock is a guarded put, expiry is a time-ordered key swept in
 //! small steps. Secrets are sealed before they come here.
 //!
+//! A commit may leave a note in an outbox: durable with the commit or not there at all, numbered by its revision, and kept until
+//! whoever empties the outbox has put it elsewhere. So what has to follow a commit, such as its audit record, needs no sync of its
+//! own and is never lost.
+//!
 //! Keys are ordered by their UTF-8 bytes. A prefix is bytes too: `a` covers `a`, `a/b` and `ab`; end it with `/` for a folder.
 
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -83,6 +87,22 @@ pub enum Write {
     Put(String, Vec<u8>),
     /// Removes; nothing happens where there is nothing.
     Delete(String),
+    /// Leaves a note in an outbox. It has no key, no history, and no watch sees it.
+    Note {
+        /// The outbox. Each has one reader.
+        outbox: String,
+        /// The note.
+        bytes: Vec<u8>,
+    },
+}
+
+/// One note of an outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The commit that left it.
+    pub revision: Revision,
+    /// The note.
+    pub bytes: Vec<u8>,
 }
 
 /// How a commit ended.
@@ -133,6 +153,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// All of the writes if every guard holds, else nothing. An error means that nothing was changed.
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome>;
+
+    /// At most `limit` notes of an outbox that were left by commits after a revision, in the order of the commits.
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>>;
+
+    /// Drops the notes of an outbox up to a revision. It waits for no sync: after a crash they may be there again.
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()>;
 
     /// The changes under `prefix` from revision `from` (inclusive) on, past ones first, each exactly once and in order.
     fn watch(&self, prefix: &str, from: Revision) -> Watch;

@@ -28,6 +28,7 @@ type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<(), String>
 /// Name, period, and what is done. A task that is late loses nothing: each looks at what is due by now.
 const TABLE: [(&str, Duration, Run); 6] = [
     ("rotate", Duration::from_secs(1), |app| Box::pin(rotate::run(app))),
+    ("audit", Duration::from_secs(1), |app| Box::pin(relay_audit(app))),
     ("expire", Duration::from_secs(1), |app| Box::pin(expire::run(app))),
     ("federate", Duration::from_secs(1), |app| Box::pin(federate::run(app))),
     // Changes made here are seen at once; this finds those of other towers, and what time changes.
@@ -103,6 +104,10 @@ impl Tasks {
 
 async fn client_issuers(app: &App) -> Result<(), String> {
     app.client_issuers.refresh(app).await.map_err(|error| error.message().to_owned())
+}
+
+async fn relay_audit(app: &App) -> Result<(), String> {
+    app.relay_audit().await.map_err(|error| error.to_string())
 }
 
 /// Does everything that is due by now, each task once. What the running tower does by itself; tests that move the clock

@@ -4,7 +4,10 @@
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 
-use control_tower::audit::{Audit, AuditOptions, AuditOutcome, AuditRecord, Since};
+use control_tower::{
+    audit::{Audit, AuditOptions, AuditOutcome, AuditRecord, Since},
+    store::{Memory, Outcome, Revision, Sqlite, Store},
+};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
@@ -13,6 +16,21 @@ fn record(n: u32) -> AuditRecord {
     let tenant = if n.is_multiple_of(2) { "even" } else { "odd" };
     let now = START + Duration::minutes(n.into());
     AuditRecord::new(tenant, "login", AuditOutcome::Success, format!("user-{n}"), "192.0.2.1", now).with("n", n)
+}
+
+/// What a change of the store leaves.
+async fn commit(store: &dyn Store, audit: &Audit, record: AuditRecord) -> Revision {
+    let Outcome::Committed(revision) = store.commit(vec![], vec![audit.note(&record).unwrap()]).await.unwrap() else {
+        panic!("no guard")
+    };
+    revision
+}
+
+/// Commits, relays, and answers the number of the last record.
+async fn append(store: &dyn Store, audit: &Audit, record: AuditRecord) -> u64 {
+    commit(store, audit, record).await;
+    audit.relay(store).await.unwrap();
+    audit.stats().last_seq
 }
 
 fn small_files() -> AuditOptions {
@@ -36,13 +54,14 @@ fn files(dir: &Path) -> Vec<std::path::PathBuf> {
 async fn records_are_read_back_across_files_and_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit");
+    let store = Memory::new();
     let audit = Audit::open(&path, small_files()).unwrap();
     for n in 1..=30 {
-        assert_eq!(audit.append(record(n)).await.unwrap(), u64::from(n));
+        assert_eq!(append(&store, &audit, record(n)).await, u64::from(n));
     }
     drop(audit);
     let audit = Audit::open(&path, small_files()).unwrap();
-    assert_eq!(audit.append(record(31)).await.unwrap(), 31);
+    assert_eq!(append(&store, &audit, record(31)).await, 31);
     assert!(files(&path).len() > 3);
     for file in files(&path) {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -63,9 +82,10 @@ async fn records_are_read_back_across_files_and_restarts() {
 async fn a_torn_last_line_is_cut_off_and_counted() {
     for tail in [&b"{\"v\":1,\"seq\":3,\"time\":\"2026-"[..], &[0; 4096], b"{\"v\":1,\"seq\":3,\"ti\0\0\0\n\0\0"] {
         let dir = tempfile::tempdir().unwrap();
+        let store = Memory::new();
         let audit = Audit::open(dir.path(), AuditOptions::default()).unwrap();
-        audit.append(record(1)).await.unwrap();
-        audit.append(record(2)).await.unwrap();
+        append(&store, &audit, record(1)).await;
+        append(&store, &audit, record(2)).await;
         drop(audit);
         let file = files(dir.path()).pop().unwrap();
         let whole = fs::read(&file).unwrap();
@@ -74,7 +94,7 @@ async fn a_torn_last_line_is_cut_off_and_counted() {
         assert!(audit.stats().torn_lines >= 1);
         assert_eq!(audit.stats().last_seq, 2);
         assert_eq!(fs::read(&file).unwrap(), whole);
-        assert_eq!(audit.append(record(3)).await.unwrap(), 3);
+        assert_eq!(append(&store, &audit, record(3)).await, 3);
         assert_eq!(numbers(&audit, Since::Start, None, 100).await, [1, 2, 3]);
     }
 }
@@ -83,8 +103,9 @@ async fn a_torn_last_line_is_cut_off_and_counted() {
 async fn a_file_cut_anywhere_keeps_its_whole_lines() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::open(dir.path(), AuditOptions::default()).unwrap();
+    let store = Memory::new();
     for n in 1..=4 {
-        audit.append(record(n)).await.unwrap();
+        append(&store, &audit, record(n)).await;
     }
     drop(audit);
     let file = files(dir.path()).pop().unwrap();
@@ -94,7 +115,7 @@ async fn a_file_cut_anywhere_keeps_its_whole_lines() {
         let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count() as u64;
         let audit = Audit::open(dir.path(), AuditOptions::default()).unwrap();
         assert_eq!(audit.stats().last_seq, lines);
-        assert_eq!(audit.append(record(9)).await.unwrap(), lines + 1);
+        assert_eq!(append(&Memory::new(), &audit, record(9)).await, lines + 1);
     }
 }
 
@@ -117,9 +138,9 @@ async fn refusals_never_wait_and_what_is_lost_is_told() {
     let audit = Audit::open(dir.path(), options).unwrap();
     // Faster than any disk: more than fit.
     for n in 0..20_000 {
-        audit.append_refusal(record(n));
+        audit.append_refusal(record(n), 0);
     }
-    let last = audit.append(record(1)).await.unwrap();
+    let last = append(&Memory::new(), &audit, record(1)).await;
     let records = audit.read(Since::Start, None, usize::MAX).await.unwrap();
     let dropped = audit.stats().refusals_dropped;
     assert!(dropped > 0);
@@ -138,18 +159,136 @@ async fn refusals_never_wait_and_what_is_lost_is_told() {
 async fn many_share_a_sync() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::open(dir.path(), AuditOptions::default()).unwrap();
+    let store = Memory::new();
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..64 {
-        let audit = audit.clone();
+        let (audit, store) = (audit.clone(), store.clone());
         callers.spawn(async move {
             for n in 0..10 {
-                audit.append(record(caller * 10 + n)).await.unwrap();
+                commit(&store, &audit, record(caller * 10 + n)).await;
+                // Whoever reads relays, several at once.
+                if n == 5 {
+                    audit.relay(&store).await.unwrap();
+                }
             }
         });
     }
     callers.join_all().await;
+    audit.relay(&store).await.unwrap();
     let stats = audit.stats();
     assert_eq!(stats.last_seq, 640);
-    assert!(stats.syncs * 4 <= 640, "{} syncs for 640 records", stats.syncs);
-    assert_eq!(numbers(&audit, Since::Start, None, 1000).await, (1..=640).collect::<Vec<_>>());
+    assert!(stats.syncs <= 66, "{} syncs for 640 records", stats.syncs);
+    let records = audit.read(Since::Start, None, 1000).await.unwrap();
+    let found: Vec<_> = records.iter().map(|record| (record.seq, record.revision)).collect();
+    assert_eq!(found, (1..=640).map(|n| (n, Some(n))).collect::<Vec<_>>());
+    assert!(store.notes("audit", 0, 1).await.unwrap().is_empty());
+}
+
+/// Everything that is on the disk, as a kill would leave it now.
+fn files_as_they_are(from: &Path, to: &Path) {
+    fs::create_dir_all(to.join("audit")).unwrap();
+    for name in ["tower.db", "tower.db-wal"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    for file in files(&from.join("audit")) {
+        fs::copy(&file, to.join("audit").join(file.file_name().unwrap())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_point_of_a_relay_neither_loses_nor_repeats_a_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let life = dir.path().join("life");
+    fs::create_dir(&life).unwrap();
+    let store = Sqlite::open(&life.join("tower.db")).unwrap();
+    let audit = Audit::open(&life.join("audit"), small_files()).unwrap();
+    // More than a page of notes, some in the files already, with files that ended in between.
+    for n in 1..=20 {
+        append(&store, &audit, record(n)).await;
+        audit.append_refusal(record(1000 + n), store.revision());
+    }
+    for n in 21..=600 {
+        commit(&store, &audit, record(n)).await;
+    }
+    let before = dir.path().join("before");
+    files_as_they_are(&life, &before);
+    audit.relay(&store).await.unwrap();
+    let after = dir.path().join("after");
+    // The notes are forgotten, and leave the disk with the next commit only.
+    files_as_they_are(&life, &after);
+    let total = audit.stats().last_seq;
+
+    let expected: Vec<_> = (1..=600).collect();
+    let found = async |audit: &Audit| {
+        let records = audit.read(Since::Start, None, usize::MAX).await.unwrap();
+        assert_eq!(
+            records.iter().map(|record| record.seq).collect::<Vec<_>>(),
+            (1..=records.len() as u64).collect::<Vec<_>>()
+        );
+        records.iter().filter_map(|record| record.revision).collect::<Vec<_>>()
+    };
+    // Killed before a byte was written, after so many bytes, or after the last: the files are appended to.
+    let whole: Vec<(String, Vec<u8>)> = files(&after.join("audit"))
+        .into_iter()
+        .map(|file| (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap()))
+        .collect();
+    let known: usize = files(&before.join("audit")).iter().map(|file| file.metadata().unwrap().len() as usize).sum();
+    let all: usize = whole.iter().map(|(_, bytes)| bytes.len()).sum();
+    let mut cut = known;
+    while cut <= all {
+        let killed = dir.path().join(format!("killed-{cut}"));
+        fs::create_dir_all(killed.join("audit")).unwrap();
+        for name in ["tower.db", "tower.db-wal"] {
+            fs::copy(after.join(name), killed.join(name)).unwrap();
+        }
+        let mut left = cut;
+        for (name, bytes) in &whole {
+            let mut kept = bytes.clone();
+            kept.truncate(left);
+            left -= kept.len();
+            fs::write(killed.join("audit").join(name), kept).unwrap();
+            if left == 0 {
+                break;
+            }
+        }
+        let store = Sqlite::open(&killed.join("tower.db")).unwrap();
+        let audit = Audit::open(&killed.join("audit"), small_files()).unwrap();
+        audit.relay(&store).await.unwrap();
+        assert_eq!(found(&audit).await, expected, "{cut} of {all} bytes");
+        cut += (all - known) / 24 + 1;
+    }
+    // And once more, with nothing left to do.
+    for _ in 0..2 {
+        let store = Sqlite::open(&after.join("tower.db")).unwrap();
+        let audit = Audit::open(&after.join("audit"), small_files()).unwrap();
+        audit.relay(&store).await.unwrap();
+        assert_eq!(found(&audit).await, expected);
+        assert_eq!(audit.stats().last_seq, total);
+    }
+    let note = audit.note(&record(601)).unwrap();
+    let _committed = store.commit(vec![], vec![note]).await.unwrap();
+    drop(store);
+    let left = Sqlite::open(&life.join("tower.db")).unwrap().notes("audit", 0, 9).await.unwrap();
+    assert_eq!(left.iter().map(|note| note.revision).collect::<Vec<_>>(), [601]);
+}
+
+#[tokio::test]
+async fn a_number_that_another_life_of_the_store_had_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::open(dir.path(), AuditOptions::default()).unwrap();
+    let life = Memory::new();
+    for n in 1..=3 {
+        append(&life, &audit, record(n)).await;
+    }
+    drop(audit);
+    // The store was restored from before; the log was not.
+    let restored = Memory::new();
+    let audit = Audit::open(dir.path(), AuditOptions::default()).unwrap();
+    commit(&restored, &audit, record(1)).await;
+    commit(&restored, &audit, record(7)).await;
+    audit.relay(&restored).await.unwrap();
+    let records = audit.read(Since::Start, None, 10).await.unwrap();
+    let found: Vec<_> = records.iter().map(|record| (record.revision, record.subject.as_str())).collect();
+    assert_eq!(found[..3], [(Some(1), "user-1"), (Some(2), "user-2"), (Some(3), "user-3")]);
+    assert_eq!(found[3..], [(Some(2), "user-7")]);
 }

@@ -52,12 +52,16 @@ async fn open(config: &Config) -> Running {
 impl Running {
     async fn change(&self, n: u64) {
         let record = AuditRecord::new("default", "put", AuditOutcome::Success, "someone", "", NOW);
-        self.audit.append(record).await.unwrap();
-        let _committed = self.store.commit(vec![], vec![Write::Put(format!("k/{n:06}"), vec![7; 500])]).await.unwrap();
+        let writes = vec![Write::Put(format!("k/{n:06}"), vec![7; 500]), self.audit.note(&record).unwrap()];
+        let _committed = self.store.commit(vec![], writes).await.unwrap();
+        if n.is_multiple_of(7) {
+            self.audit.relay(&self.store).await.unwrap();
+        }
     }
 
     /// How many changes there are in the store and in the log.
     async fn count(&self) -> (usize, usize) {
+        self.audit.relay(&self.store).await.unwrap();
         let store = self.store.range("k/", None, usize::MAX, None).await.unwrap().len();
         (store, self.audit.read(Since::Start, None, usize::MAX).await.unwrap().len())
     }

@@ -114,22 +114,15 @@ async fn two_towers_on_one_store_make_one_version() {
     assert_eq!(first, second);
     assert_eq!(first["versions"].as_array().unwrap().len(), versions_after(days));
     assert_eq!(world.signers.len(), versions_after(days - 1));
-    // Both logs together: the slower tower recorded its change as aborted, and each version was made once.
+    let store = world.polite.as_ref().unwrap();
+    assert!(store.conflicts.load(std::sync::atomic::Ordering::SeqCst) > 0, "the towers never met");
+    // Both logs together: each version was made once, and nothing is recorded that did not happen.
     let records = world.audit_records();
-    let changes: Vec<_> = records.iter().filter(|(_, record)| record["event"] == "key-advance").collect();
-    let aborted: Vec<_> = changes.iter().filter(|(_, record)| record["outcome"] == "failed").collect();
-    assert!(aborted.iter().all(|(_, record)| record["detail"]["reason"] == "conflict"));
-    assert!(!aborted.is_empty(), "the towers never met");
-    let happened = |log: usize, seq: &Value| {
-        !aborted.iter().any(|(other, record)| *other == log && record["detail"]["aborts"] == *seq)
-    };
-    let mut made: Vec<_> = changes
-        .iter()
-        .filter(|(log, record)| record["outcome"] == "success" && happened(*log, &record["seq"]))
-        .filter_map(|(_, record)| record["detail"]["version"].as_u64())
-        .collect();
+    let changes = records.iter().filter(|(_, record)| record["event"] == "key-advance");
+    let mut made: Vec<_> = changes.filter_map(|(_, record)| record["detail"]["version"].as_u64()).collect();
     made.sort_unstable();
     assert_eq!(made, (2..=versions_after(days) as u64).collect::<Vec<_>>());
+    assert!(records.iter().all(|(_, record)| record["outcome"] != "failed"));
 }
 
 #[tokio::test]

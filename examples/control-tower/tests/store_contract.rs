@@ -64,6 +64,8 @@ contract! {
     a_watch_keeps_commits_whole
     a_watch_that_is_too_late_is_told
     a_lease_has_one_holder
+    a_note_goes_with_its_commit
+    what_was_read_last_is_never_older_than_a_commit
 }
 
 fn put(key: &str, value: &str) -> Write {
@@ -447,6 +449,75 @@ async fn a_lease_has_one_holder(store: Engine) {
     assert!(store.lease("rotate", ttl, START + Duration::seconds(112)).await.unwrap().is_some());
 }
 
+fn note(outbox: &str, text: &str) -> Write {
+    Write::Note { outbox: outbox.to_owned(), bytes: text.into() }
+}
+
+async fn notes(store: &dyn Store, outbox: &str, after: Revision, limit: usize) -> Vec<(Revision, String)> {
+    let notes = store.notes(outbox, after, limit).await.unwrap();
+    notes.into_iter().map(|note| (note.revision, String::from_utf8(note.bytes).unwrap())).collect()
+}
+
+async fn a_note_goes_with_its_commit(store: Engine) {
+    let found = |notes: &[(Revision, &str)]| notes.iter().map(|(n, text)| (*n, (*text).to_owned())).collect::<Vec<_>>();
+    assert!(notes(&**store, "log", 0, 9).await.is_empty());
+    assert_eq!(must(&**store, vec![], vec![put("a", "1"), note("log", "one")]).await, 1);
+    let refused = store.commit(vec![absent("a")], vec![put("b", "1"), note("log", "never")]).await.unwrap();
+    assert!(matches!(refused, Outcome::Conflict { .. }));
+    // Alone it is a commit like another.
+    assert_eq!(must(&**store, vec![], vec![note("log", "two")]).await, 2);
+    must(&**store, vec![], vec![note("other", "theirs")]).await;
+    must(&**store, vec![], vec![put("a", "2")]).await;
+    must(&**store, vec![], vec![note("log", "former"), note("log", "five")]).await;
+    assert_eq!(notes(&**store, "log", 0, 9).await, found(&[(1, "one"), (2, "two"), (5, "five")]));
+    assert_eq!(notes(&**store, "log", 1, 1).await, found(&[(2, "two")]));
+    assert_eq!(notes(&**store, "other", 0, 9).await, found(&[(3, "theirs")]));
+    store.forget_notes("log", 2).await.unwrap();
+    store.forget_notes("log", 1).await.unwrap();
+    assert_eq!(notes(&**store, "log", 0, 9).await, found(&[(5, "five")]));
+    must(&**store, vec![], vec![put("a", "3")]).await;
+    assert_eq!(notes(&**store, "log", 0, 9).await, found(&[(5, "five")]));
+    assert_eq!(notes(&**store, "other", 0, 9).await, found(&[(3, "theirs")]));
+    // It is no key, and no watch sees it.
+    assert_eq!(keys(&**store, "", None, 9, None).await, ["a"]);
+    let mut watch = store.watch("", 1);
+    let seen: Vec<_> = watch.next().await.unwrap().into_iter().map(|event| event.revision).collect();
+    assert_eq!(seen, [1, 4, 6]);
+}
+
+async fn what_was_read_last_is_never_older_than_a_commit(store: Engine) {
+    let twins = ["twin/a", "twin/b"];
+    let write = |n: u64| twins.map(|key| put(key, &n.to_string())).to_vec();
+    must(&**store, vec![], write(1)).await;
+    let answered = Arc::new(std::sync::atomic::AtomicU64::new(1));
+    let mut readers = tokio::task::JoinSet::new();
+    for n in 0..4 {
+        let (store, answered) = (Arc::clone(&store), Arc::clone(&answered));
+        readers.spawn(async move {
+            let mut last = 0;
+            while last < 400 {
+                // As those do who read two records one after the other, in either order.
+                for key in [twins[n % 2], twins[1 - n % 2]] {
+                    let floor = answered.load(std::sync::atomic::Ordering::SeqCst);
+                    let entry = store.get(key).await.unwrap().unwrap();
+                    let found: u64 = String::from_utf8(entry.value).unwrap().parse().unwrap();
+                    assert!(found >= floor, "{found} was read after {floor} was answered");
+                    assert!(found >= last, "{found} was read after {last} was");
+                    assert!(store.revision() >= entry.revision);
+                    last = found;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    for n in 2..=400 {
+        must(&**store, vec![], write(n)).await;
+        answered.store(n, std::sync::atomic::Ordering::SeqCst);
+        tokio::task::yield_now().await;
+    }
+    readers.join_all().await;
+}
+
 /// One step of a random history.
 #[derive(Clone, Debug)]
 enum Step {
@@ -454,6 +525,8 @@ enum Step {
     Range(String, Option<String>, usize, Option<Revision>),
     Watch(String, Revision),
     Compact(i64),
+    Notes(Revision, usize),
+    Forget(Revision),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -465,6 +538,7 @@ fn step() -> impl Strategy<Value = Step> {
         (key(), revision()).prop_map(|(prefix, since)| Guard::Unchanged { prefix, since }),
     ];
     let write = prop_oneof![
+        1 => any::<u8>().prop_map(|byte| Write::Note { outbox: "o".to_owned(), bytes: vec![byte] }),
         3 => (key(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(key, value)| Write::Put(key, value)),
         1 => key().prop_map(Write::Delete),
     ];
@@ -474,6 +548,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(prefix, after, limit, at)| Step::Range(prefix, after, limit, at)),
         1 => (key(), revision()).prop_map(|(prefix, from)| Step::Watch(prefix, from)),
         1 => (0..20_i64).prop_map(Step::Compact),
+        1 => (revision(), 0..4_usize).prop_map(|(after, limit)| Step::Notes(after, limit)),
+        1 => revision().prop_map(Step::Forget),
     ]
 }
 
@@ -496,6 +572,11 @@ async fn answer(store: &dyn Store, step: Step, minutes: &mut i64) -> String {
                 }
             }
             seen.join(" ")
+        }
+        Step::Notes(after, limit) => format!("{:?}", store.notes("o", after, limit).await),
+        Step::Forget(to) => {
+            // Of what has not happened nothing is forgotten.
+            format!("{:?}", store.forget_notes("o", to.min(store.revision())).await)
         }
         Step::Compact(passed) => {
             *minutes += passed;

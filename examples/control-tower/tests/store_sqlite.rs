@@ -182,7 +182,8 @@ async fn compaction_gives_the_space_back() {
 async fn a_snapshot_is_never_older_than_what_was_read_before_it() {
     let (_directory, path) = file();
     let store = Sqlite::open(&path).unwrap();
-    let _committed = store.commit(vec![], vec![put("head".into(), 1), put("a/1".into(), 1)]).await.unwrap();
+    let writes = ["head", "gone", "a/1"].map(|key| put(key.into(), 1)).to_vec();
+    let _committed = store.commit(vec![], writes).await.unwrap();
     // The moment between the two, made to last: a commit that this process was not told of.
     let commit = |revision: u64, change: &str| {
         let connection = rusqlite::Connection::open(&path).unwrap();
@@ -195,8 +196,8 @@ async fn a_snapshot_is_never_older_than_what_was_read_before_it() {
     let (at, entries) = snapshot(&store, "a/").await.unwrap();
     assert_eq!((at, entries[0].value.as_slice()), (2, &[2][..]));
 
-    commit(3, "DELETE FROM entry WHERE key = CAST('head' AS BLOB);");
-    assert_eq!(store.get("head").await.unwrap(), None);
+    commit(3, "DELETE FROM entry WHERE key = CAST('gone' AS BLOB);");
+    assert_eq!(store.get("gone").await.unwrap(), None);
     assert_eq!(store.revision(), 3);
     commit(4, "DELETE FROM entry WHERE key = CAST('a/1' AS BLOB);");
     assert_eq!(store.range("a/", None, 9, None).await.unwrap(), []);

@@ -48,8 +48,8 @@ pub(super) async fn prepare(db: &Db, audit: &Audit, now: OffsetDateTime) -> anyh
         db.put(layout::tenant(&name), &tenant.encode()?)?,
         db.put(layout::tenant_id(id.as_str()), &tenant.encode()?)?,
         db.put(layout::user(&id, ADMINISTRATOR), &user.encode()?)?,
+        audit.note(&record(&id, "first-start", now))?,
     ];
-    audit.append(record(&id, "first-start", now)).await?;
     match db.store().commit(vec![Guard::Absent(layout::PEPPER.to_owned())], writes).await? {
         Outcome::Committed(_) => Ok(Some(credentials(&tenant, password))),
         // Another tower on the same store was first.
@@ -79,12 +79,13 @@ pub async fn reset_administrator(db: &Db, audit: &Audit, now: OffsetDateTime) ->
     let mut writes = tokens(db, &tenant.value.id, ADMINISTRATOR).await?;
     let ended = writes.len() / 2;
     writes.push(db.put(key, &user.encode()?)?);
-    audit.append(record(&tenant.value.id, "reset-admin", now).with("tokens-ended", ended)).await?;
+    writes.push(audit.note(&record(&tenant.value.id, "reset-admin", now).with("tokens-ended", ended))?);
     // Unguarded: no tower runs on this store now.
-    match db.store().commit(Vec::new(), writes).await? {
-        Outcome::Committed(_) => Ok(credentials(&tenant.value, password)),
-        _ => anyhow::bail!("the store did not take the change; try again"),
-    }
+    let Outcome::Committed(_) = db.store().commit(Vec::new(), writes).await? else {
+        anyhow::bail!("the store did not take the change; try again");
+    };
+    audit.relay(&**db.store()).await?;
+    Ok(credentials(&tenant.value, password))
 }
 
 /// What ends every token of a user.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::store::Revision;
+
 /// The schema that is written.
 pub(super) const SCHEMA: u64 = 1;
 
@@ -13,7 +15,7 @@ pub(super) const SCHEMA: u64 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
-    /// It was permitted and is done, or will be as soon as the record is written.
+    /// It was permitted and is done.
     Success,
     /// It was refused.
     Refused,
@@ -22,9 +24,10 @@ pub enum AuditOutcome {
 }
 
 /// What is to be recorded. Never a secret: what goes in here can be read by whoever may read the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct AuditRecord {
     /// When.
+    #[serde(with = "time::serde::rfc3339")]
     pub time: OffsetDateTime,
     /// The tenant it happened in.
     pub tenant: String,
@@ -69,12 +72,42 @@ impl AuditRecord {
         self
     }
 
-    /// The record as it is stored, without the end of the line.
-    pub(super) fn line(self, seq: u64) -> serde_json::Result<Vec<u8>> {
-        let Self { time, tenant, event, outcome, subject, source, detail } = self;
-        let event = event.into_owned();
-        serde_json::to_vec(&StoredRecord { v: SCHEMA, seq, time, tenant, event, outcome, subject, source, detail })
+    /// The rest of a line, from the time on: what does not depend on where in the log it stands. A time outside the years 0 to
+    /// 9999 has none (RFC 3339).
+    pub(super) fn rest(&self) -> serde_json::Result<Vec<u8>> {
+        let mut object = serde_json::to_vec(self)?;
+        object.remove(0);
+        Ok(object)
     }
+}
+
+/// The line of a record, with its end.
+pub(super) fn line(seq: u64, revision: Option<Revision>, rest: &[u8]) -> Vec<u8> {
+    let mut line = format!("{{\"v\":{SCHEMA},\"seq\":{seq},").into_bytes();
+    if let Some(revision) = revision {
+        line.extend_from_slice(format!("\"revision\":{revision},").as_bytes());
+    }
+    line.extend_from_slice(rest);
+    line.push(b'\n');
+    line
+}
+
+/// Schema, number, revision and rest of a line: the writer's order of fields is fixed.
+pub(super) fn parse(line: &[u8]) -> Option<(u64, u64, Option<Revision>, &[u8])> {
+    let (schema, after) = number(line, b"{\"v\":")?;
+    let (seq, after) = number(after, b"\"seq\":")?;
+    match number(after, b"\"revision\":") {
+        Some((revision, rest)) => Some((schema, seq, Some(revision), rest)),
+        None => Some((schema, seq, None, after)),
+    }
+}
+
+/// The number behind a field's name, and what follows its comma.
+fn number<'a>(text: &'a [u8], name: &[u8]) -> Option<(u64, &'a [u8])> {
+    let text = text.strip_prefix(name)?;
+    let end = text.iter().take(21).position(|byte| *byte == b',')?;
+    let (digits, rest) = text.split_at(end);
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest.get(1..)?))
 }
 
 /// One record of the log.
@@ -84,6 +117,9 @@ pub struct StoredRecord {
     pub v: u64,
     /// Its number: the first record's is 1, the next one's is one more.
     pub seq: u64,
+    /// The revision of the store that the change made; a refusal has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub time: OffsetDateTime,
@@ -151,13 +187,22 @@ mod tests {
         )
         .with("reason", "expired")
         .with("uses-left", 0);
-        let line = String::from_utf8(record.line(7).unwrap()).unwrap();
+        let rest = record.rest().unwrap();
+        let text = |line| String::from_utf8(line).unwrap();
+        let refusal = text(line(7, None, &rest));
         assert_eq!(
-            line,
-            r#"{"v":1,"seq":7,"time":"2026-03-01T12:00:00.5Z","tenant":"default","event":"approle-login","outcome":"refused","subject":"payments","source":"192.0.2.7","detail":{"reason":"expired","uses-left":0}}"#
+            refusal,
+            r#"{"v":1,"seq":7,"time":"2026-03-01T12:00:00.5Z","tenant":"default","event":"approle-login","outcome":"refused","subject":"payments","source":"192.0.2.7","detail":{"reason":"expired","uses-left":0}}"#.to_owned() + "\n"
         );
-        let read: StoredRecord = serde_json::from_str(&line).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), line);
+        let change = text(line(8, Some(12), &rest));
+        assert_eq!(change, refusal.replace(r#""seq":7,"#, r#""seq":8,"revision":12,"#));
+        for (line, seq, revision) in [(refusal, 7, None), (change, 8, Some(12))] {
+            let read: StoredRecord = serde_json::from_str(&line).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap() + "\n", line);
+            let end = [&rest, b"\n".as_slice()].concat();
+            assert_eq!(parse(line.as_bytes()), Some((1, seq, revision, end.as_slice())));
+        }
+        assert_eq!(parse(br#"{"v":1,"seq":7"#), None);
     }
 
     #[test]

@@ -8,7 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{AuditError, Since, StoredRecord, record::SCHEMA};
+use super::{
+    AuditError, Since, StoredRecord,
+    record::{self, SCHEMA},
+};
+use crate::store::Note;
+
+/// By so much a record may stand behind later ones.
+const LAG: time::Duration = time::Duration::MINUTE;
 
 /// What the directory holds, after the unfinished end was cut off.
 pub(super) struct Segments {
@@ -79,12 +86,12 @@ fn cut(file: &mut File, first: u64, torn: &mut u64) -> Result<(u64, u64), AuditE
         if read_bytes == 0 {
             break;
         }
-        match head(&line) {
-            Some((schema, _)) if schema > SCHEMA => {
+        match record::parse(&line) {
+            Some((schema, ..)) if schema > SCHEMA => {
                 return Err(AuditError::NewerSchema { found: schema, known: SCHEMA });
             }
             // What follows a damaged line was written later: only the damage at the very end is cut off.
-            Some((_, seq)) if line.ends_with(b"}\n") => {
+            Some((_, seq, ..)) if line.ends_with(b"}\n") => {
                 good = reader.stream_position().map_err(read)?;
                 next_seq = seq + 1;
                 bad = 0;
@@ -101,16 +108,29 @@ fn cut(file: &mut File, first: u64, torn: &mut u64) -> Result<(u64, u64), AuditE
     Ok((good, next_seq))
 }
 
-/// Schema and number of a line, from its first bytes: the writer's order of fields is fixed.
-fn head(line: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(line.get(..line.len().min(64))?).or_else(|error| {
-        // The cut may fall into a character.
-        std::str::from_utf8(line.get(..error.valid_up_to()).unwrap_or_default())
-    });
-    let rest = text.ok()?.strip_prefix("{\"v\":")?;
-    let (schema, rest) = rest.split_once(',')?;
-    let (seq, _) = rest.strip_prefix("\"seq\":")?.split_once(',')?;
-    Some((schema.parse().ok()?, seq.parse().ok()?))
+/// Leaves of the notes those that the log has not. Lines that belong to a change are in the order of the changes, so that reading
+/// ends where an older one stands.
+pub(super) fn missing(directory: &Path, mut notes: Vec<Note>) -> io::Result<Vec<Note>> {
+    let Some(first) = notes.first().map(|note| note.revision) else { return Ok(notes) };
+    for (_, path) in list(directory)?.into_iter().rev() {
+        let mut lines = BufReader::new(File::open(path)?);
+        let mut line = Vec::new();
+        let mut older = false;
+        while !notes.is_empty() {
+            line.clear();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            let Some((_, _, Some(revision), rest)) = record::parse(&line) else { continue };
+            older |= revision < first;
+            // A restored log may know another commit by this number.
+            notes.retain(|note| (note.revision, Some(note.bytes.as_slice())) != (revision, rest.strip_suffix(b"\n")));
+        }
+        if older || notes.is_empty() {
+            break;
+        }
+    }
+    Ok(notes)
 }
 
 /// The records since a number or time, of one tenant or all.
@@ -132,7 +152,7 @@ pub(super) fn read(
                 // The end, or a line that is just being written.
                 break;
             }
-            if let (Since::Seq(since), Some((_, seq))) = (since, head(&line))
+            if let (Since::Seq(since), Some((_, seq, ..))) = (since, record::parse(&line))
                 && seq < since
             {
                 continue;
@@ -162,7 +182,7 @@ fn start(files: &[(u64, PathBuf)], since: Since) -> io::Result<usize> {
         Since::Time(time) => {
             let mut index = 0;
             for (_, path) in next_files {
-                if first_time(path)?.is_none_or(|first| first >= time) {
+                if first_time(path)?.is_none_or(|first| first.saturating_add(LAG) >= time) {
                     break;
                 }
                 index += 1;

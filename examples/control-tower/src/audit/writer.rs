@@ -1,6 +1,7 @@
-//! The thread that writes: a batch of records is one write and one sync.
+//! The thread that writes: the notes of many commits, and the refusals between them, are one write and one sync.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -16,20 +17,21 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::{
-    AuditError, AuditOptions, AuditOutcome, AuditRecord, Counts,
+    AuditError, AuditOptions, AuditOutcome, AuditRecord, Counts, record,
     segments::{self, Segments},
 };
-use crate::batch::Gather;
+use crate::store::{Note, Revision};
 
 /// What is asked of the writer.
 pub(super) enum Message {
-    Append { record: AuditRecord, reply: oneshot::Sender<Result<u64, AuditError>> },
-    Refusal(AuditRecord),
-    Flush { reply: oneshot::Sender<Result<(), AuditError>> },
+    /// Write what commits left, and the refusals up to a revision of the store, and sync.
+    Relay { notes: Vec<Note>, through: Revision, reply: oneshot::Sender<Result<(), AuditError>> },
+    /// Write a refusal with what follows, behind what was committed before it.
+    Refusal { record: AuditRecord, after: Revision },
 }
 
-/// How long refusals may lie unsynced.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long refusals may lie here or unsynced, should nobody relay.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A file of the log, or what a test puts in its place.
 pub(super) trait LogFile: Send {
@@ -56,7 +58,8 @@ type Open = Box<dyn FnMut(&Path) -> io::Result<Box<dyn LogFile>> + Send>;
 
 pub(super) struct Writer {
     queue: Receiver<Message>,
-    gather: Gather,
+    /// Refusals, each with the revision that it came behind.
+    waiting: VecDeque<(Revision, AuditRecord)>,
     options: AuditOptions,
     counts: Arc<Counts>,
     directory: PathBuf,
@@ -76,14 +79,6 @@ fn open_durably(path: &Path) -> io::Result<Box<dyn LogFile>> {
         File::open(directory)?.sync_all()?;
     }
     Ok(Box::new(file))
-}
-
-/// What is to be answered once a batch is on the disk.
-#[derive(Default)]
-struct Replies {
-    appends: Vec<(u64, oneshot::Sender<Result<u64, AuditError>>)>,
-    flushes: Vec<oneshot::Sender<Result<(), AuditError>>>,
-    refusals: u64,
 }
 
 impl Writer {
@@ -108,7 +103,7 @@ impl Writer {
         let file = open(&path).map_err(|error| AuditError::Write(Arc::new(error)))?;
         Ok(Self {
             queue,
-            gather: Gather::default(),
+            waiting: VecDeque::new(),
             options,
             counts,
             directory,
@@ -116,7 +111,8 @@ impl Writer {
             file,
             length,
             next_seq,
-            unsynced: false,
+            // Nobody knows whether the last run came to it.
+            unsynced: true,
             told_dropped: 0,
         })
     }
@@ -124,68 +120,83 @@ impl Writer {
     /// Serves until the last handle is dropped.
     pub(super) fn run(mut self) {
         loop {
-            let first = if self.unsynced {
+            let message = if self.unsynced || !self.waiting.is_empty() {
                 self.queue.recv_timeout(LINGER)
             } else {
                 self.queue.recv().map_err(RecvTimeoutError::from)
             };
-            match first {
-                Ok(message) => {
-                    let mut batch = vec![message];
-                    self.gather.fill(&mut batch, &self.queue);
-                    self.serve(batch);
-                }
-                Err(RecvTimeoutError::Timeout) => drop(self.sync()),
+            match message {
+                Ok(message) => self.serve(message),
+                Err(RecvTimeoutError::Timeout) => drop(self.relay(Vec::new(), Revision::MAX)),
                 Err(RecvTimeoutError::Disconnected) => {
-                    drop(self.sync());
+                    drop(self.relay(Vec::new(), Revision::MAX));
                     return;
                 }
             }
         }
     }
 
-    fn serve(&mut self, batch: Vec<Message>) {
-        let mut bytes = Vec::new();
-        let mut replies = Replies::default();
-        let mut seq = self.next_seq;
-        let mut told_dropped = self.told_dropped;
-        for message in batch {
-            let (record, reply) = match message {
-                Message::Flush { reply } => {
-                    replies.flushes.push(reply);
-                    continue;
+    fn serve(&mut self, message: Message) {
+        match message {
+            Message::Relay { notes, through, reply } => {
+                // A caller that went away does not want its answer.
+                drop(reply.send(self.relay(notes, through)));
+            }
+            Message::Refusal { record, after } => {
+                self.waiting.push_back((after, record));
+                // Rather out of their order than not at all.
+                if self.waiting.len() * 2 > self.options.refusal_buffer {
+                    drop(self.append(Vec::new(), Revision::MAX));
                 }
-                Message::Append { record, reply } => (record, Some(reply)),
-                Message::Refusal(record) => {
-                    self.counts.waiting_refusals.fetch_sub(1, Ordering::AcqRel);
-                    (record, None)
-                }
-            };
+            }
+        }
+    }
+
+    fn relay(&mut self, notes: Vec<Note>, through: Revision) -> Result<(), AuditError> {
+        self.append(notes, through)?;
+        self.sync()
+    }
+
+    /// Writes notes and the refusals up to a revision in the order in which they happened; all of them or none. A note that was
+    /// written already, because whoever brought it did not wait for the answer, is left out.
+    fn append(&mut self, notes: Vec<Note>, through: Revision) -> Result<(), AuditError> {
+        let mut lines = Lines { bytes: Vec::new(), seq: self.next_seq, told_dropped: self.told_dropped, refusals: 0 };
+        let mut relayed = self.counts.relayed.load(Ordering::Acquire);
+        for note in notes {
+            if note.revision > relayed {
+                self.refusals_before(note.revision, &mut lines);
+                lines.add(Some(note.revision), &note.bytes);
+                relayed = note.revision;
+            }
+        }
+        self.refusals_before(through.saturating_add(1), &mut lines);
+        let result = self.write(&lines.bytes, lines.seq);
+        self.counts.waiting_refusals.fetch_sub(lines.refusals, Ordering::AcqRel);
+        match &result {
+            Ok(()) => {
+                self.told_dropped = lines.told_dropped;
+                self.counts.relayed.store(relayed, Ordering::Release);
+            }
+            Err(_) => drop(self.counts.dropped.fetch_add(lines.refusals as u64, Ordering::Relaxed)),
+        }
+        result
+    }
+
+    fn refusals_before(&mut self, revision: Revision, lines: &mut Lines) {
+        while self.waiting.front().is_some_and(|(after, _)| *after < revision || revision == Revision::MAX) {
+            let Some((_, record)) = self.waiting.pop_front() else { return };
+            lines.refusals += 1;
             let dropped = self.counts.dropped.load(Ordering::Relaxed);
-            if dropped > told_dropped && add(&mut bytes, &mut seq, drops(dropped - told_dropped, record.time)).is_ok() {
-                told_dropped = dropped;
+            if dropped > lines.told_dropped
+                && let Ok(rest) = drops(dropped - lines.told_dropped, record.time).rest()
+            {
+                lines.add(None, &rest);
+                lines.told_dropped = dropped;
             }
-            match (add(&mut bytes, &mut seq, record), reply) {
-                (Ok(number), Some(reply)) => replies.appends.push((number, reply)),
-                (Ok(_), None) => replies.refusals += 1,
-                (Err(error), Some(reply)) => drop(reply.send(Err(error))),
-                (Err(_), None) => drop(self.counts.dropped.fetch_add(1, Ordering::Relaxed)),
+            match record.rest() {
+                Ok(rest) => lines.add(None, &rest),
+                Err(_) => drop(self.counts.dropped.fetch_add(1, Ordering::Relaxed)),
             }
-        }
-        let result = self.write(&bytes, seq).and_then(|()| {
-            self.told_dropped = told_dropped;
-            let must_sync = !replies.appends.is_empty() || !replies.flushes.is_empty();
-            if must_sync { self.sync() } else { Ok(()) }
-        });
-        if result.is_err() {
-            self.counts.dropped.fetch_add(replies.refusals, Ordering::Relaxed);
-        }
-        for (number, reply) in replies.appends {
-            // A caller that went away does not want its answer.
-            drop(reply.send(result.clone().map(|()| number)));
-        }
-        for reply in replies.flushes {
-            drop(reply.send(result.clone()));
         }
     }
 
@@ -211,7 +222,7 @@ impl Writer {
         }
         self.length += added;
         self.next_seq = next_seq;
-        self.unsynced = true;
+        self.set_unsynced(true);
         self.counts.last_seq.store(next_seq - 1, Ordering::Relaxed);
         Ok(())
     }
@@ -230,10 +241,15 @@ impl Writer {
         }
         if self.unsynced {
             self.file.sync().map_err(|error| self.broken(&error))?;
-            self.unsynced = false;
+            self.set_unsynced(false);
             self.counts.syncs.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    fn set_unsynced(&mut self, unsynced: bool) {
+        self.unsynced = unsynced;
+        self.counts.unsynced.store(unsynced, Ordering::Relaxed);
     }
 
     /// After a failed sync the system may have forgotten what it did not write: the next sync would lie.
@@ -244,14 +260,21 @@ impl Writer {
     }
 }
 
-/// Adds the line of a record and answers its number. A time outside the years 0 to 9999 has no line (RFC 3339).
-fn add(bytes: &mut Vec<u8>, seq: &mut u64, record: AuditRecord) -> Result<u64, AuditError> {
-    let line = record.line(*seq).map_err(|error| AuditError::Write(Arc::new(error.into())))?;
-    bytes.extend(line);
-    bytes.push(b'\n');
-    let number = *seq;
-    *seq += 1;
-    Ok(number)
+/// Lines that are to be written.
+struct Lines {
+    bytes: Vec<u8>,
+    /// The number of the next.
+    seq: u64,
+    told_dropped: u64,
+    /// How many refusals are among them, or had no line.
+    refusals: usize,
+}
+
+impl Lines {
+    fn add(&mut self, revision: Option<Revision>, rest: &[u8]) {
+        self.bytes.extend(record::line(self.seq, revision, rest));
+        self.seq += 1;
+    }
 }
 
 fn drops(count: u64, now: OffsetDateTime) -> AuditRecord {
@@ -312,10 +335,21 @@ mod tests {
         AuditRecord::new("default", "login", AuditOutcome::Success, subject, "192.0.2.1", now)
     }
 
-    fn append(writer: &mut Writer, subject: &str) -> Result<u64, AuditError> {
-        let (reply, mut answer) = oneshot::channel();
-        writer.serve(vec![Message::Append { record: record(subject), reply }]);
-        answer.try_recv().unwrap()
+    fn note(revision: Revision, subject: &str) -> Note {
+        Note { revision, bytes: record(subject).rest().unwrap() }
+    }
+
+    fn refuse(writer: &mut Writer, subject: &str, after: Revision) {
+        writer.counts.waiting_refusals.fetch_add(1, Ordering::AcqRel);
+        writer.serve(Message::Refusal { record: record(subject), after });
+    }
+
+    /// Number, revision and subject of each line.
+    fn lines(disk: &Disk) -> Vec<(u64, Option<u64>, String)> {
+        let text = String::from_utf8(disk.0.lock().unwrap().bytes.clone()).unwrap();
+        assert!(text.is_empty() || text.ends_with("}\n"));
+        let read = text.lines().map(|line| serde_json::from_str::<crate::audit::StoredRecord>(line).unwrap());
+        read.map(|record| (record.seq, record.revision, record.subject)).collect()
     }
 
     #[test]
@@ -323,20 +357,21 @@ mod tests {
         let disk = Disk::default();
         disk.0.lock().unwrap().space = 400;
         let mut writer = writer(&disk);
-        assert_eq!(append(&mut writer, "first").unwrap(), 1);
-        assert_eq!(append(&mut writer, "second").unwrap(), 2);
-        let error = append(&mut writer, &"x".repeat(300)).unwrap_err();
+        writer.relay(vec![note(1, "first"), note(2, "second")], 2).unwrap();
+        let notes = vec![note(3, &"x".repeat(300))];
+        let error = writer.relay(notes.clone(), 3).unwrap_err();
         assert_eq!(error.to_string(), "cannot write the audit log: no storage space");
-        writer.serve(vec![Message::Refusal(record("refused"))]);
+        refuse(&mut writer, "refused", 3);
+        writer.relay(Vec::new(), 3).unwrap_err();
         assert_eq!(writer.counts.dropped.load(Ordering::Relaxed), 1);
         disk.0.lock().unwrap().space = 10_000;
-        // The drop is told before the next record.
-        assert_eq!(append(&mut writer, "third").unwrap(), 4);
-        let text = String::from_utf8(disk.0.lock().unwrap().bytes.clone()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 4);
-        assert!(lines[2].contains("audit-refusals-dropped") && lines[2].contains("\"count\":1"));
-        assert!(lines[3].contains("\"seq\":4") && lines[3].contains("third") && text.ends_with("}\n"));
+        // The note comes again, and the drop is told before the next refusal.
+        refuse(&mut writer, "another", 3);
+        writer.relay(notes, 3).unwrap();
+        let found = lines(&disk);
+        let numbers: Vec<_> = found.iter().map(|(seq, revision, _)| (*seq, *revision)).collect();
+        assert_eq!(numbers, [(1, Some(1)), (2, Some(2)), (3, Some(3)), (4, None), (5, None)]);
+        assert_eq!((found[3].2.as_str(), found[4].2.as_str()), ("audit", "another"));
     }
 
     #[test]
@@ -344,43 +379,51 @@ mod tests {
         let disk = Disk::default();
         disk.0.lock().unwrap().space = 10_000;
         let mut writer = writer(&disk);
-        append(&mut writer, "first").unwrap();
+        writer.relay(vec![note(1, "first")], 1).unwrap();
         disk.0.lock().unwrap().sync_fails = true;
-        assert!(matches!(append(&mut writer, "second"), Err(AuditError::Broken)));
+        assert!(matches!(writer.relay(vec![note(2, "second")], 2), Err(AuditError::Broken)));
         disk.0.lock().unwrap().sync_fails = false;
-        assert!(matches!(append(&mut writer, "third"), Err(AuditError::Broken)));
+        assert!(matches!(writer.relay(vec![note(3, "third")], 3), Err(AuditError::Broken)));
     }
 
     #[test]
-    fn a_batch_shares_one_sync_and_refusals_need_none() {
+    fn commits_and_refusals_stand_in_the_order_in_which_they_happened() {
         let disk = Disk::default();
         disk.0.lock().unwrap().space = 1 << 20;
         let mut writer = writer(&disk);
-        let mut answers = Vec::new();
-        let mut batch = vec![Message::Refusal(record("refused"))];
-        for _ in 0..64 {
-            let (reply, answer) = oneshot::channel();
-            batch.push(Message::Append { record: record("someone"), reply });
-            answers.push(answer);
-        }
-        writer.serve(batch);
+        refuse(&mut writer, "before", 0);
+        refuse(&mut writer, "between", 1);
+        refuse(&mut writer, "later", 3);
+        writer.relay(vec![note(1, "one"), note(2, "two")], 2).unwrap();
         assert_eq!(disk.0.lock().unwrap().syncs, 1);
-        for (n, answer) in answers.iter_mut().enumerate() {
-            assert_eq!(answer.try_recv().unwrap().unwrap(), n as u64 + 2);
-        }
-        writer.serve((0..64).map(|_| Message::Refusal(record("refused"))).collect());
-        assert_eq!(disk.0.lock().unwrap().syncs, 1);
+        // Brought again by somebody who did not wait for the answer.
+        writer.relay(vec![note(2, "two"), note(3, "three")], 3).unwrap();
+        let subjects: Vec<_> = lines(&disk).into_iter().map(|(_, _, subject)| subject).collect();
+        assert_eq!(subjects, ["before", "one", "between", "two", "three", "later"]);
+        assert_eq!(writer.counts.waiting_refusals.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn a_record_without_a_line_is_not_said_to_be_there() {
+    fn many_refusals_are_written_without_a_sync() {
+        let disk = Disk::default();
+        disk.0.lock().unwrap().space = 10 << 20;
+        let mut writer = writer(&disk);
+        (0..4096).for_each(|_| refuse(&mut writer, "refused", 7));
+        assert!(lines(&disk).len() > 2000);
+        assert_eq!(disk.0.lock().unwrap().syncs, 0);
+    }
+
+    #[test]
+    fn a_refusal_without_a_line_is_told() {
         let disk = Disk::default();
         disk.0.lock().unwrap().space = 10_000;
         let mut writer = writer(&disk);
-        let (reply, mut answer) = oneshot::channel();
         let late = AuditRecord { time: datetime!(2026-03-01 12:00 +0).replace_year(-5).unwrap(), ..record("someone") };
-        writer.serve(vec![Message::Append { record: late, reply }]);
-        assert!(matches!(answer.try_recv().unwrap(), Err(AuditError::Write(_))));
-        assert_eq!(append(&mut writer, "next").unwrap(), 1);
+        writer.counts.waiting_refusals.fetch_add(1, Ordering::AcqRel);
+        writer.serve(Message::Refusal { record: late, after: 0 });
+        refuse(&mut writer, "next", 0);
+        writer.relay(Vec::new(), 0).unwrap();
+        let subjects: Vec<_> = lines(&disk).into_iter().map(|(_, _, subject)| subject).collect();
+        assert_eq!(subjects, ["audit", "next"]);
     }
 }

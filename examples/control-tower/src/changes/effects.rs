@@ -242,7 +242,7 @@ impl Changes<'_> {
         const FEW: usize = 16;
         let mut indexes: BTreeMap<&str, Vec<&Write>> = BTreeMap::new();
         for write in &self.writes {
-            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            let (Write::Put(key, _) | Write::Delete(key)) = write else { continue };
             if let Some((prefix, _)) = key.rsplit_once('/').filter(|_| key.starts_with(layout::ROLE_IDS)) {
                 indexes.entry(prefix).or_default().push(write);
             }
@@ -258,6 +258,7 @@ impl Changes<'_> {
                         added = key.rsplit('/').next();
                     }
                     Write::Delete(key) => drop(roles.remove(key.as_str())),
+                    Write::Note { .. } => {}
                 }
             }
             if let Some(name) = added.filter(|_| roles.len() > 1) {

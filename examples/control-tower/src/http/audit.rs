@@ -11,7 +11,10 @@ use super::{
     error::{Answer, ApiError},
     params::Query,
 };
-use crate::{app::App, audit::Since};
+use crate::{
+    app::App,
+    audit::{AuditError, Since},
+};
 
 /// The most records of one answer, and how many there are when nothing is said.
 const MOST: usize = 1000;
@@ -35,10 +38,12 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Query(page): Quer
         None => Since::Start,
     };
     let limit = page.limit.unwrap_or(USUAL).clamp(1, MOST);
-    let records = app.audit.read(since, Some(caller.tenant().to_string()), limit).await.map_err(|error| {
+    let failed = |error: AuditError| {
         tracing::error!(%error, "audit");
         ApiError::unavailable("the audit log cannot be read now")
-    })?;
+    };
+    app.relay_audit().await.map_err(failed)?;
+    let records = app.audit.read(since, Some(caller.tenant().to_string()), limit).await.map_err(failed)?;
     let next = match (records.last(), since) {
         (Some(last), _) => Some(last.seq + 1),
         // Nothing yet: the same place again.

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{
-    Entry, Event, Fut, Guard, Outcome, Revision, Store, StoreError, Watch, Write, retention::Retention, watch::History,
+    Entry, Event, Fut, Guard, Note, Outcome, Revision, Store, StoreError, Watch, Write, retention::Retention,
+    watch::History,
 };
 
 /// A store in memory; clones are handles to the same store.
@@ -31,6 +32,8 @@ type Version = (Revision, Option<Vec<u8>>);
 struct State {
     versions: BTreeMap<String, Vec<Version>>,
     changes: BTreeMap<Revision, Vec<String>>,
+    /// By outbox.
+    notes: BTreeMap<String, BTreeMap<Revision, Vec<u8>>>,
     revision: Revision,
     compacted: Revision,
     retention: Retention,
@@ -91,6 +94,19 @@ impl Store for Memory {
             self.0.latest.send_replace(state.revision);
         }
         ready(Ok(Outcome::Committed(state.revision)))
+    }
+
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>> {
+        let state = self.0.state();
+        let notes = state.notes.get(outbox).into_iter().flat_map(|notes| notes.range(after.saturating_add(1)..));
+        ready(Ok(notes.take(limit).map(|(&revision, bytes)| Note { revision, bytes: bytes.clone() }).collect()))
+    }
+
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()> {
+        if let Some(notes) = self.0.state().notes.get_mut(outbox) {
+            *notes = notes.split_off(&to.saturating_add(1));
+        }
+        ready(Ok(()))
     }
 
     fn watch(&self, prefix: &str, from: Revision) -> Watch {
@@ -194,6 +210,10 @@ impl State {
                 Write::Put(key, value) => (key, Some(value)),
                 Write::Delete(key) if self.current(&key).is_some() => (key, None),
                 Write::Delete(_) => continue,
+                Write::Note { outbox, bytes } => {
+                    self.notes.entry(outbox).or_default().insert(self.revision, bytes);
+                    continue;
+                }
             };
             let versions = self.versions.entry(key.clone()).or_default();
             if versions.last().is_some_and(|(revision, _)| *revision == self.revision) {

@@ -5,12 +5,14 @@
 //!
 //! Reads run where they are called, on a connection taken from a small pool. In WAL mode a reader waits for nobody, and a read
 //! by key takes a few microseconds, mostly from the page cache: less than handing it to another thread and back would cost,
-//! and too short to matter to the other tasks of the worker that runs it. No connection is held across an `await`.
+//! and too short to matter to the other tasks of the worker that runs it. No connection is held across an `await`. What is read
+//! over and over comes from memory: this process is the only one that writes.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -21,11 +23,16 @@ use rusqlite::{Connection, OpenFlags};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use self::writer::{Job, Message, Writer};
+use self::{
+    cache::Cache,
+    writer::{Job, Message, Writer},
+};
 use super::{
-    Entry, Event, Fut, Guard, Outcome, Revision, Store, StoreError, Watch, Write, retention::Retention, watch::History,
+    Entry, Event, Fut, Guard, Note, Outcome, Revision, Store, StoreError, Watch, Write, retention::Retention,
+    watch::History,
 };
 
+mod cache;
 mod read;
 mod schema;
 mod writer;
@@ -67,10 +74,13 @@ struct Handle {
     status: Arc<Status>,
 }
 
-/// What the writer tells the others.
+/// What the writer and the others tell each other.
 #[derive(Debug)]
 struct Status {
     latest: watch::Sender<Revision>,
+    cache: Cache,
+    /// By outbox, up to where its notes were dropped, if perhaps not on the disk as yet.
+    forgotten: Mutex<BTreeMap<String, Revision>>,
     syncs: AtomicU64,
     broken: AtomicBool,
 }
@@ -92,6 +102,8 @@ impl Sqlite {
         let (connection, revision, compacted) = schema::open(path, options)?;
         let status = Arc::new(Status {
             latest: watch::Sender::new(revision),
+            cache: Cache::default(),
+            forgotten: Mutex::default(),
             syncs: AtomicU64::new(0),
             broken: AtomicBool::new(false),
         });
@@ -137,6 +149,12 @@ pub fn check(path: &Path) -> Result<(), StoreError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     schema::check(&connection, "integrity_check")
+}
+
+impl Status {
+    fn forgotten(&self) -> MutexGuard<'_, BTreeMap<String, Revision>> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Handle {
@@ -197,6 +215,11 @@ impl Drop for Handle {
 impl Store for Sqlite {
     fn get<'a>(&'a self, key: &'a str) -> Fut<'a, Option<Entry>> {
         Box::pin(async move {
+            let cache = &self.0.status.cache;
+            let ticket = match cache.get(key) {
+                Ok(entry) => return Ok(Some(entry)),
+                Err(ticket) => ticket,
+            };
             let (entry, revision) = self.0.read(|connection| {
                 let entry = read::get(connection, key)?;
                 // That it is not there was shown too: perhaps by the latest commit.
@@ -205,6 +228,9 @@ impl Store for Sqlite {
                 Ok((entry, revision))
             })?;
             self.0.shown(revision);
+            if let Some(entry) = &entry {
+                cache.put(ticket, entry);
+            }
             Ok(entry)
         })
     }
@@ -228,6 +254,27 @@ impl Store for Sqlite {
 
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
         Box::pin(self.0.commit(guards, writes))
+    }
+
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>> {
+        Box::pin(async move {
+            let after = self.0.status.forgotten().get(outbox).map_or(after, |forgotten| after.max(*forgotten));
+            let notes = self.0.read(|connection| read::notes(connection, outbox, after, limit))?;
+            if let Some(last) = notes.last() {
+                self.0.shown(last.revision);
+            }
+            Ok(notes)
+        })
+    }
+
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()> {
+        Box::pin(async move {
+            // They leave the disk with the next commit.
+            let mut forgotten = self.0.status.forgotten();
+            let place = forgotten.entry(outbox.to_owned()).or_default();
+            *place = to.max(*place);
+            Ok(())
+        })
     }
 
     fn watch(&self, prefix: &str, from: Revision) -> Watch {

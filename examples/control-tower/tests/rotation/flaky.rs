@@ -1,4 +1,4 @@
-//! A store that takes changes of key rings badly, and everything else well.
+//! A store that takes changes of key rings badly, and everything else well; or one that only lets others go first.
 
 use std::sync::{
     Arc, Mutex,
@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use control_tower::store::{
-    Entry, Fut, Guard, Memory, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write,
+    Entry, Fut, Guard, Memory, Note, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use time::OffsetDateTime;
@@ -15,29 +15,59 @@ use time::OffsetDateTime;
 pub(crate) struct Flaky {
     inner: SharedStore,
     rng: Mutex<StdRng>,
+    faulty: bool,
     /// How many went wrong.
     pub(crate) faults: AtomicU64,
+    /// Commits that were asked for.
+    pub(crate) begun: AtomicU64,
+    /// Commits that relied on what had changed.
+    pub(crate) conflicts: AtomicU64,
 }
 
 impl Flaky {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { inner: Arc::new(Memory::new()), rng: Mutex::new(StdRng::seed_from_u64(seed)), faults: AtomicU64::new(0) }
+        Self { faulty: true, ..Self::polite(seed) }
+    }
+
+    /// Without faults. Others have a turn before each commit.
+    pub(crate) fn polite(seed: u64) -> Self {
+        Self {
+            inner: Arc::new(Memory::new()),
+            rng: Mutex::new(StdRng::seed_from_u64(seed)),
+            faulty: false,
+            faults: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
+        }
     }
 }
 
 impl Store for Flaky {
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         // A ring that is made is made with its document; this is about those that change, and with them what is published.
-        let changes_ring = match writes.as_slice() {
-            [Write::Put(ring, _)] => ring.contains("/ring/"),
-            [Write::Put(ring, _), Write::Put(other, _)] => ring.contains("/ring/") && other.ends_with("/publication"),
+        let keys: Vec<&str> = writes
+            .iter()
+            .filter_map(|write| if let Write::Put(key, _) = write { Some(&**key) } else { None })
+            .collect();
+        let changes_ring = match keys.as_slice() {
+            [ring] => ring.contains("/ring/"),
+            [ring, other] => ring.contains("/ring/") && other.ends_with("/publication"),
             _ => false,
         };
-        let fault = if changes_ring { self.rng.lock().unwrap().random_range(0..4) } else { 0 };
+        let fault = if changes_ring && self.faulty { self.rng.lock().unwrap().random_range(0..4) } else { 0 };
         self.faults.fetch_add(u64::from(fault > 0), Ordering::Relaxed);
         Box::pin(async move {
+            if !self.faulty {
+                tokio::task::yield_now().await;
+            }
             match fault {
-                0 => self.inner.commit(guards, writes).await,
+                0 => {
+                    let outcome = self.inner.commit(guards, writes).await;
+                    self.conflicts
+                        .fetch_add(u64::from(matches!(outcome, Ok(Outcome::Conflict { .. }))), Ordering::SeqCst);
+                    outcome
+                }
                 1 => Err(StoreError::Closed),
                 2 => Ok(Outcome::Unknown),
                 _ => self.inner.commit(guards, writes).await.map(|_| Outcome::Unknown),
@@ -57,6 +87,14 @@ impl Store for Flaky {
         at: Option<Revision>,
     ) -> Fut<'a, Vec<Entry>> {
         self.inner.range(prefix, after, limit, at)
+    }
+
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>> {
+        self.inner.notes(outbox, after, limit)
+    }
+
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()> {
+        self.inner.forget_notes(outbox, to)
     }
 
     fn watch(&self, prefix: &str, from: Revision) -> Watch {

@@ -3,12 +3,15 @@
 //! Two times are told apart. *True* time passes; by it copies of the key set grow old. The *clock* is what towers and
 //! verifiers read; it is the true time until a test makes it jump.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use control_tower::{
     clock::Clock,
     identity,
-    store::{Memory, SharedStore, Sqlite},
+    store::{SharedStore, Sqlite},
     tasks,
 };
 use keyward_svid::{JwkSet, JwtBundle, KeyUse, UnverifiedJwtSvid, Verifier, VerifyOptions};
@@ -17,7 +20,10 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use tokio::task::{JoinSet, yield_now};
 
-use crate::support::{START, Tower, WALK};
+use crate::{
+    flaky::Flaky,
+    support::{START, Tower, WALK},
+};
 
 const AUDIENCE: &str = "sts.amazonaws.com";
 /// How old a copy of the key set may be: just under 23 hours.
@@ -102,6 +108,8 @@ pub(crate) struct World {
     /// Whether towers are restarted and their tasks cut off at random.
     pub(crate) unrest: bool,
     tasks_may_fail: bool,
+    /// The store, where it lets others go first.
+    pub(crate) polite: Option<Arc<Flaky>>,
     /// The keys that may sign.
     pub(crate) rings: Vec<&'static str>,
     /// The most keys that a key set may have.
@@ -130,7 +138,10 @@ pub(crate) struct World {
 impl World {
     /// Towers that share a store in memory, configured; a workload logs in every so often.
     pub(crate) async fn with_towers(count: usize, yaml: &str, every: Duration) -> Self {
-        Self::start(Storage::Memory(Arc::new(Memory::new())), count, yaml, every, 1).await
+        let store = Arc::new(Flaky::polite(1));
+        let mut world = Self::start(Storage::Memory(store.clone()), count, yaml, every, 1).await;
+        world.polite = Some(store);
+        world
     }
 
     /// Towers over a store of the test's own, whose key rings may be hard to change.
@@ -163,6 +174,7 @@ impl World {
             awake: true,
             unrest: false,
             tasks_may_fail: false,
+            polite: None,
             rings: vec!["spiffe-jwt"],
             most_keys: 2,
             signers: Vec::new(),
@@ -237,13 +249,13 @@ impl World {
         let apps: Vec<_> = self.towers.iter().map(|tower| Arc::clone(&tower.app)).collect();
         if let [first, others @ ..] = apps.as_slice()
             && !others.is_empty()
+            && let Some(store) = &self.polite
             && self.rng.random_bool(0.5)
         {
             let mut run = Box::pin(tasks::run_due(first));
-            let recorded = first.audit.stats().last_seq;
+            let begun = store.begun.load(Ordering::SeqCst);
             let mut ended = false;
-            // What it decided is recorded first, then committed.
-            while !ended && first.audit.stats().last_seq == recorded {
+            while !ended && store.begun.load(Ordering::SeqCst) == begun {
                 ended = tokio::select! {
                     biased;
                     () = &mut run => true,

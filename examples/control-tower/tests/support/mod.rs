@@ -103,7 +103,9 @@ impl Tower {
         audit: &str,
         url: &str,
     ) -> Self {
-        let audit = Audit::open(&directory.path().join(audit), AuditOptions::default()).unwrap();
+        let mut options = AuditOptions::default();
+        audit.clone_into(&mut options.outbox);
+        let audit = Audit::open(&directory.path().join(audit), options).unwrap();
         let external_url: ExternalUrl = url.parse().unwrap();
         let keyring = keyring(store).await;
         let (app, credentials) = App::start(Parts { clock, keyring, audit, external_url }).await.unwrap();

@@ -74,7 +74,7 @@ pub async fn made(app: &App, caller: &Caller, ring: &Ring, form: Form) -> Answer
     };
     let record = caller.actor().did("key-backup", app.clock.now());
     let record = record.with("key", ring.name().as_str()).with("plaintext", form == Form::Plaintext);
-    versions::record(app, record).await?;
+    app.record(record).await?;
     Ok(text)
 }
 

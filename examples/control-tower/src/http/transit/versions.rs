@@ -130,18 +130,7 @@ pub async fn record_export(app: &App, caller: &Caller, kind: Export, name: &str,
         _ => "encryption-key",
     };
     let audit = caller.actor().did("key-export", app.clock.now()).with("key", name).with("kind", what);
-    record(app, audit.with("versions", versions.to_vec())).await
-}
-
-/// Records that something goes out, before it does.
-///
-/// # Errors
-/// The log takes no records.
-pub(super) async fn record(app: &App, audit: AuditRecord) -> Answer<()> {
-    app.audit.append(audit).await.map(drop).map_err(|error| {
-        tracing::error!(%error, "audit");
-        ApiError::unavailable("the audit log takes no records now; nothing was exported")
-    })
+    app.record(audit.with("versions", versions.to_vec())).await
 }
 
 /// What became of a key.

@@ -2,9 +2,9 @@
 
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::{Entry, Event, Revision, StoreError, schema, sql};
+use super::{Entry, Event, Note, Revision, StoreError, schema, sql};
 use crate::store::bounds;
 
 pub(super) fn get(connection: &Connection, key: &str) -> Result<Option<Entry>, StoreError> {
@@ -85,6 +85,22 @@ pub(super) fn changes(
         .query_map(named_params! { ":low": low, ":high": high, ":from": sql(from), ":to": sql(to) }, |row| {
             Ok(Event { key: key(row)?, revision: row.get::<_, i64>(1)?.unsigned_abs(), value: row.get(2)? })
         })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn notes(
+    connection: &Connection,
+    outbox: &str,
+    after: Revision,
+    limit: usize,
+) -> Result<Vec<Note>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT revision, bytes FROM note WHERE outbox = ?1 AND revision > ?2 ORDER BY revision LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![outbox, sql(after), limit], |row| {
+        Ok(Note { revision: row.get::<_, i64>(0)?.unsigned_abs(), bytes: row.get(1)? })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -13,7 +13,8 @@ const APPLICATION: i64 = 0x4b59_5744;
 /// what was there *before*: the value now is stored once, and a revision's state is what the earliest later change replaced. It
 /// is ordered by revision alone: an index by key would cost every commit a page or more for each key, and who reads the past
 /// reads the near past.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE entry (key BLOB PRIMARY KEY, revision INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE history (
         revision INTEGER NOT NULL, key BLOB NOT NULL, old_revision INTEGER, old_value BLOB,
@@ -21,7 +22,13 @@ const STEPS: &[&str] = &["
     ) WITHOUT ROWID;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta VALUES ('revision', 0), ('compacted', 0);
-"];
+",
+    "
+    CREATE TABLE note (
+        outbox TEXT NOT NULL, revision INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (outbox, revision)
+    ) WITHOUT ROWID;
+",
+];
 
 /// Databases up to this size are read wholly at the start; larger ones are checked by `PRAGMA integrity_check` in a backup.
 const CHECKED_AT_START: u64 = 8 << 20;
@@ -186,7 +193,7 @@ mod tests {
         let error = Sqlite::open(&path).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the store has format 7, this program knows formats up to 1: start the newer program"
+            "the store has format 7, this program knows formats up to 2: start the newer program"
         );
     }
 

@@ -1,9 +1,13 @@
-//! The one thread that writes: a batch of commits is a transaction, a commit is a savepoint in it.
+//! The one thread that writes: a batch of commits is one transaction. Should one of them fail in the middle, the transaction is
+//! rolled back, and each of them gets a transaction of its own.
 
-use std::sync::{
-    Arc,
-    atomic::Ordering,
-    mpsc::{Receiver, TryRecvError},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, TryRecvError},
+    },
 };
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -48,6 +52,8 @@ pub(super) struct Writer {
     log_pages: u64,
     /// The next commit begins the log afresh, which takes a sync more.
     fresh_log: bool,
+    /// By outbox, up to where its notes are deleted.
+    deleted_notes: BTreeMap<String, Revision>,
 }
 
 /// A commit as the transaction left it.
@@ -64,6 +70,8 @@ struct Filled {
     revision: Revision,
     /// Changes deleted from the history.
     deleted: usize,
+    /// Notes deleted.
+    forgotten: Vec<(String, Revision)>,
 }
 
 impl Writer {
@@ -87,6 +95,7 @@ impl Writer {
             forgetting: true,
             log_pages: 0,
             fresh_log: true,
+            deleted_notes: BTreeMap::new(),
         }
     }
 
@@ -98,6 +107,32 @@ impl Writer {
                 self.checkpoint();
             }
         }
+        // Else the next start finds them once more.
+        if let Err(error) = self.delete_last_notes() {
+            tracing::debug!(%error, "notes stay in the store until the next start");
+        }
+    }
+
+    fn delete_last_notes(&mut self) -> Result<(), StoreError> {
+        let forgotten = self.forgotten_notes();
+        if forgotten.is_empty() || self.status.broken.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.execute("BEGIN IMMEDIATE")?;
+        let deleted = self.delete_notes(&forgotten);
+        if deleted.is_err() {
+            self.rollback();
+        }
+        deleted?;
+        self.execute("COMMIT")
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let run = |sql| -> rusqlite::Result<()> {
+            self.connection.prepare_cached(sql)?.execute([])?;
+            Ok(())
+        };
+        run(sql).map_err(typed)
     }
 
     fn next(&mut self) -> Option<Vec<Message>> {
@@ -152,15 +187,22 @@ impl Writer {
         if self.status.broken.load(Ordering::Relaxed) {
             return Err(StoreError::Broken);
         }
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(typed)?;
-        let result = self.fill(jobs, compact_to);
-        let Filled { outcomes, revision, deleted } = match result {
+        self.execute("BEGIN IMMEDIATE")?;
+        let filled = match self.fill(jobs, compact_to) {
             Ok(filled) => filled,
             Err(error) => {
                 self.rollback();
-                return Err(error);
+                if jobs.len() < 2 {
+                    return Err(error);
+                }
+                // One of them is to blame, and the others have nothing to do with it.
+                let alone = |job| {
+                    self.transact(std::slice::from_ref(job), self.compacted)?.pop().unwrap_or(Ok(Outcome::Unknown))
+                };
+                return Ok(jobs.iter().map(alone).collect());
             }
         };
+        let Filled { outcomes, revision, deleted, forgotten } = filled;
         let more = deleted == COMPACTION_STEP;
         if revision == self.revision && compact_to == self.compacted && deleted == 0 {
             // Nothing was written: nothing to sync.
@@ -168,10 +210,14 @@ impl Writer {
             self.forgetting = false;
             return Ok(outcomes);
         }
-        if let Err(error) = self.connection.execute_batch("COMMIT") {
+        self.status.cache.begin(jobs.iter().flat_map(|job| &job.writes));
+        let committed = self.execute("COMMIT");
+        self.status.cache.end();
+        if let Err(error) = committed {
             return self.commit_failed(jobs.len(), error);
         }
         self.status.syncs.fetch_add(1 + u64::from(std::mem::take(&mut self.fresh_log)), Ordering::Relaxed);
+        self.deleted_notes.extend(forgotten);
         self.compacted = compact_to;
         self.forgetting = more;
         if revision != self.revision {
@@ -186,27 +232,27 @@ impl Writer {
         let mut revision = self.revision;
         let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let outcome = match self.apply(job, revision.saturating_add(1)) {
-                Ok(Applied::Conflict(key)) => Ok(Outcome::Conflict { key }),
-                Ok(Applied::Held) => Ok(Outcome::Committed(revision)),
-                Ok(Applied::Wrote) => {
+            let outcome = match self.apply(job, revision.saturating_add(1))? {
+                Applied::Conflict(key) => Outcome::Conflict { key },
+                Applied::Held => Outcome::Committed(revision),
+                Applied::Wrote => {
                     revision = revision.saturating_add(1);
-                    Ok(Outcome::Committed(revision))
+                    Outcome::Committed(revision)
                 }
-                // SQLite gave up the transaction: nobody's writes are left in it.
-                Err(error) if self.connection.is_autocommit() => return Err(error),
-                Err(error) => Err(error),
             };
-            outcomes.push(outcome);
+            outcomes.push(Ok(outcome));
         }
         if compact_to > self.compacted {
             self.set_meta("compacted", compact_to)?;
         }
         let deleted = if self.forgetting || compact_to > self.compacted { self.forget(compact_to)? } else { 0 };
+        let mut forgotten = Vec::new();
         if revision != self.revision {
             self.set_meta("revision", revision)?;
+            forgotten = self.forgotten_notes();
+            self.delete_notes(&forgotten)?;
         }
-        Ok(Filled { outcomes, revision, deleted })
+        Ok(Filled { outcomes, revision, deleted, forgotten })
     }
 
     fn apply(&mut self, job: &Job, revision: Revision) -> Result<Applied, StoreError> {
@@ -218,14 +264,44 @@ impl Writer {
         if job.writes.is_empty() {
             return Ok(Applied::Held);
         }
-        let savepoint = self.connection.savepoint().map_err(typed)?;
         for write in &job.writes {
-            // Dropping the savepoint rolls it back.
-            put_or_delete(&savepoint, write, revision).map_err(typed)?;
+            self.write(write, revision).map_err(typed)?;
         }
-        savepoint.commit().map_err(typed)?;
         self.log_pages = self.log_pages.saturating_add(pages(&job.writes));
         Ok(Applied::Wrote)
+    }
+
+    fn write(&self, write: &Write, revision: Revision) -> rusqlite::Result<()> {
+        match write {
+            Write::Put(key, value) => put_or_delete(&self.connection, key, Some(value.as_slice()), revision),
+            Write::Delete(key) => put_or_delete(&self.connection, key, None, revision),
+            Write::Note { outbox, bytes } => {
+                self.connection
+                    .prepare_cached("INSERT OR REPLACE INTO note (outbox, revision, bytes) VALUES (?1, ?2, ?3)")?
+                    .execute(params![outbox, sql(revision), bytes])?;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is forgotten and not deleted.
+    fn forgotten_notes(&self) -> Vec<(String, Revision)> {
+        let forgotten = self.status.forgotten();
+        let fresh =
+            forgotten.iter().filter(|(outbox, to)| self.deleted_notes.get(*outbox).is_none_or(|done| done < to));
+        fresh.map(|(outbox, to)| (outbox.clone(), *to)).collect()
+    }
+
+    fn delete_notes(&self, forgotten: &[(String, Revision)]) -> Result<(), StoreError> {
+        for (outbox, to) in forgotten {
+            let delete = || -> rusqlite::Result<usize> {
+                self.connection
+                    .prepare_cached("DELETE FROM note WHERE outbox = ?1 AND revision <= ?2")?
+                    .execute(params![outbox, sql(*to)])
+            };
+            delete().map_err(typed)?;
+        }
+        Ok(())
     }
 
     fn holds(&self, guard: &Guard) -> Result<bool, StoreError> {
@@ -283,10 +359,10 @@ impl Writer {
     fn commit_failed(
         &mut self,
         jobs: usize,
-        error: rusqlite::Error,
+        error: StoreError,
     ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
         self.rollback();
-        match typed(error) {
+        match error {
             StoreError::Full => Err(StoreError::Full),
             error => {
                 self.broken(&error);
@@ -317,11 +393,7 @@ impl Writer {
     }
 }
 
-fn put_or_delete(connection: &Connection, write: &Write, revision: Revision) -> rusqlite::Result<()> {
-    let (key, value) = match write {
-        Write::Put(key, value) => (key, Some(value)),
-        Write::Delete(key) => (key, None),
-    };
+fn put_or_delete(connection: &Connection, key: &str, value: Option<&[u8]>, revision: Revision) -> rusqlite::Result<()> {
     // What was there before goes into the history: once, should the commit write the key twice.
     let remember = match value {
         Some(_) => {
@@ -351,6 +423,7 @@ fn pages(writes: &[Write]) -> u64 {
     writes.iter().fold(2, |sum, write| match write {
         Write::Put(_, value) => sum + 2 + value.len() as u64 / 4096,
         Write::Delete(_) => sum + 2,
+        Write::Note { bytes, .. } => sum + bytes.len() as u64 / 4096,
     })
 }
 
