@@ -20,6 +20,7 @@ use crate::{app::App, store::Revision};
 mod compact;
 mod expire;
 mod federate;
+mod pace;
 mod rewrap;
 mod rotate;
 

@@ -1,42 +1,45 @@
-//! Removes what has expired, in small steps and in the order of time, so that nothing has to be listed and no login waits.
+//! Removes what has expired, in small steps and in the order of time, so that nothing has to be listed and no login waits long.
+//! Records whose entries are due but not removed as yet are refused all the same: this is only about space.
 
 use keyward_approle::{SecretIdRecord, TokenRecord, Wrapped};
 use time::OffsetDateTime;
 
+use super::pace::Pace;
 use crate::{
     app::App,
     layout,
     store::{Entry, Guard, Outcome, Write},
 };
 
-/// Entries a step.
-const STEP: usize = 128;
-
 pub(super) async fn run(app: &App) -> Result<(), String> {
-    loop {
-        let now = app.clock.now();
-        let store = app.db.store();
-        let entries = store.range(layout::EXPIRY, None, STEP, None).await.map_err(|error| error.to_string())?;
-        let due: Vec<_> = entries.into_iter().take_while(|entry| is_due(entry, now)).collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let (mut guards, mut writes) = (Vec::new(), Vec::new());
-        for entry in &due {
-            writes.push(Write::Delete(entry.key.clone()));
-            if let Some((_, target)) = layout::parse_expiry(&entry.key) {
-                expire(app, target, now, &mut guards, &mut writes).await.map_err(|error| error.to_string())?;
-            }
-        }
-        // Not audited: nothing is decided here, the times were fixed when the records were made.
-        match store.commit(guards, writes).await.map_err(|error| error.to_string())? {
-            Outcome::Committed(_) => {
-                app.metrics.expired.inc_by(due.len() as u64);
-            }
-            // Something was refreshed or used at this very moment: look again.
-            Outcome::Conflict { .. } | Outcome::Unknown => tokio::task::yield_now().await,
+    let mut pace = Pace::default();
+    while pace.step(step(app, pace.size())).await? {}
+    Ok(())
+}
+
+/// Removes the first few; answers whether there are more.
+async fn step(app: &App, size: usize) -> Result<bool, String> {
+    let now = app.clock.now();
+    let store = app.db.store();
+    let entries = store.range(layout::EXPIRY, None, size, None).await.map_err(|error| error.to_string())?;
+    let due: Vec<_> = entries.into_iter().take_while(|entry| is_due(entry, now)).collect();
+    if due.is_empty() {
+        return Ok(false);
+    }
+    let (mut guards, mut writes) = (Vec::new(), Vec::new());
+    for entry in &due {
+        writes.push(Write::Delete(entry.key.clone()));
+        if let Some((_, target)) = layout::parse_expiry(&entry.key) {
+            expire(app, target, now, &mut guards, &mut writes).await.map_err(|error| error.to_string())?;
         }
     }
+    // Not audited: nothing is decided here, the times were fixed when the records were made.
+    if let Outcome::Committed(_) = store.commit(guards, writes).await.map_err(|error| error.to_string())? {
+        app.metrics.expired.inc_by(due.len() as u64);
+        return Ok(due.len() == size);
+    }
+    // Something was refreshed or used at this very moment: look again.
+    Ok(true)
 }
 
 fn is_due(entry: &Entry, now: OffsetDateTime) -> bool {
