@@ -26,7 +26,7 @@ use crate::{
     http::error::{Answer, ApiError},
     identity::Identity,
     layout,
-    store::snapshot,
+    store::Scan,
     tenant::Tenant,
 };
 
@@ -97,10 +97,9 @@ pub async fn partner(
 /// Those of the store.
 pub async fn partners(app: &App, tenant: &Name) -> Result<Vec<Stored<Arc<Partner>>>, DbError> {
     let prefix = layout::federations(tenant);
-    let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
-    let mut partners = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Some(trust_domain) = entry.key.strip_prefix(&prefix).and_then(|text| text.parse().ok()) else { continue };
+    let mut partners = Vec::new();
+    for name in Scan::new(&**app.db.store(), &prefix).names().await? {
+        let Ok(trust_domain) = name.parse() else { continue };
         match partner(app, tenant, &trust_domain).await {
             Ok(partner) => partners.extend(partner),
             Err(error @ DbError::Damaged { .. }) => tracing::error!(%error, "a relationship of federation"),

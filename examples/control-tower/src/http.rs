@@ -12,6 +12,7 @@ pub mod error;
 pub mod federation;
 mod hidden;
 pub mod lineage;
+pub mod listing;
 pub mod login;
 pub mod made;
 pub mod oidc;

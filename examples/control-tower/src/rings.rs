@@ -13,7 +13,7 @@ use crate::{
     db::{Db, DbError, Stored},
     http::error::{Answer, ApiError},
     layout, publication, random,
-    store::{Guard, Write, snapshot},
+    store::{Guard, Scan, Write},
 };
 
 /// A record that holds a ring: a transit key, or an authority, whose versions have certificates besides.
@@ -205,8 +205,8 @@ pub async fn load<K: Kept>(db: &Db, tenant: &Name, name: &Name) -> Result<Option
 /// Those of the store.
 pub async fn names<K: Kept>(db: &Db, tenant: &Name) -> Result<Vec<Name>, DbError> {
     let folder = K::folder(tenant);
-    let (_, entries) = snapshot(&**db.store(), &folder).await?;
-    Ok(entries.iter().filter_map(|entry| entry.key.strip_prefix(&folder)?.parse().ok()).collect())
+    let names = Scan::new(&**db.store(), &folder).names().await?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 /// What stores one.

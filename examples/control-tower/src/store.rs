@@ -200,17 +200,55 @@ pub trait Store: Send + Sync + 'static {
 /// # Errors
 /// Those of [`Store::range`].
 pub async fn snapshot(store: &dyn Store, prefix: &str) -> Result<(Revision, Vec<Entry>), StoreError> {
-    const PAGE: usize = 256;
-    let at = store.revision();
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let after = entries.last().map(|entry| entry.key.clone());
-        let page = store.range(prefix, after.as_deref(), PAGE, Some(at)).await?;
-        let full = page.len() == PAGE;
+    let mut scan = Scan::new(store, prefix);
+    let mut entries = Vec::new();
+    while let Some(page) = scan.next().await? {
         entries.extend(page);
-        if !full {
-            return Ok((at, entries));
+    }
+    Ok((scan.at, entries))
+}
+
+/// Every entry under a prefix as of one revision, a page at a time: for what may be too much to hold at once.
+pub struct Scan<'a> {
+    store: &'a dyn Store,
+    prefix: &'a str,
+    at: Revision,
+    after: Option<String>,
+    ended: bool,
+}
+
+impl<'a> Scan<'a> {
+    const PAGE: usize = 256;
+
+    /// As of now.
+    pub fn new(store: &'a dyn Store, prefix: &'a str) -> Self {
+        Self { store, prefix, at: store.revision(), after: None, ended: false }
+    }
+
+    /// The next page, which may be empty; `None` behind the last.
+    ///
+    /// # Errors
+    /// Those of [`Store::range`].
+    pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, StoreError> {
+        if self.ended {
+            return Ok(None);
         }
+        let page = self.store.range(self.prefix, self.after.as_deref(), Self::PAGE, Some(self.at)).await?;
+        self.ended = page.len() < Self::PAGE;
+        self.after = page.last().map(|entry| entry.key.clone());
+        Ok(Some(page))
+    }
+
+    /// What of each key follows the prefix.
+    ///
+    /// # Errors
+    /// Those of [`Store::range`].
+    pub async fn names(mut self) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        while let Some(page) = self.next().await? {
+            names.extend(page.iter().filter_map(|entry| entry.key.strip_prefix(self.prefix)).map(str::to_owned));
+        }
+        Ok(names)
     }
 }
 

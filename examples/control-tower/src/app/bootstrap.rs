@@ -10,7 +10,7 @@ use crate::{
     audit::{Audit, AuditOutcome, AuditRecord},
     db::Db,
     layout, random,
-    store::{Guard, Outcome, Write, snapshot},
+    store::{Guard, Outcome, Scan, Write},
     tenant::{self, Tenant},
     user::{ADMINISTRATOR, User},
 };
@@ -91,15 +91,18 @@ pub async fn reset_administrator(db: &Db, audit: &Audit, now: OffsetDateTime) ->
 /// What ends every token of a user.
 async fn tokens(db: &Db, tenant: &Name, username: &str) -> anyhow::Result<Vec<Write>> {
     let subject = format!("user/{username}");
-    let (_, accessors) = snapshot(&**db.store(), &layout::token_accessors(tenant)).await?;
+    let prefix = layout::token_accessors(tenant);
+    let mut scan = Scan::new(&**db.store(), &prefix);
     let mut writes = Vec::new();
-    for accessor in accessors {
-        let accessor = db.open(accessor).await?;
-        let key: StorageKey = std::str::from_utf8(&accessor.value)?.parse()?;
-        let place = layout::token(&key);
-        let Some(token) = db.get(&place).await? else { continue };
-        if TokenRecord::decode(&token.value)?.subject().to_string() == subject {
-            writes.extend([Write::Delete(place), Write::Delete(accessor.key)]);
+    while let Some(page) = scan.next().await? {
+        for accessor in page {
+            let accessor = db.open(accessor).await?;
+            let key: StorageKey = std::str::from_utf8(&accessor.value)?.parse()?;
+            let place = layout::token(&key);
+            let Some(token) = db.get(&place).await? else { continue };
+            if TokenRecord::decode(&token.value)?.subject().to_string() == subject {
+                writes.extend([Write::Delete(place), Write::Delete(accessor.key)]);
+            }
         }
     }
     Ok(writes)

@@ -17,13 +17,13 @@ use super::{
     caller::Caller,
     error::{Answer, ApiError, Status},
     hidden,
+    listing::{self, Page},
     params::{Path as UrlPath, Query},
 };
 use crate::{
     app::App,
     changes::{self, Applied, Condition, Precondition},
     layout,
-    store::snapshot,
 };
 
 impl From<keyward_config_tree::Error> for ApiError {
@@ -88,18 +88,22 @@ fn condition(headers: &HeaderMap) -> Answer<Option<Condition>> {
     Ok(Some(Condition::Match(condition)))
 }
 
-/// `GET /v1/config/<path>`: the document with its revision as `ETag`; of a collection the names.
+/// `GET /v1/config/<path>`: the document with its revision as `ETag`; of a collection the names, a page at a time
+/// (`?limit=&after=`, and `Link` to the next).
 ///
 /// # Errors
 /// 404.
-pub async fn read(State(app): State<Arc<App>>, caller: Caller, UrlPath(path): UrlPath<String>) -> Answer {
+pub async fn read(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    UrlPath(path): UrlPath<String>,
+    Query(page): Query<Page>,
+) -> Answer {
     let path = parse(&path)?;
     caller.permit(&app, keyward_approle::Operation::Read, &format!("/v1/config/{path}")).await?;
     if app.schema.is_collection(&path) {
         let prefix = format!("{}/", layout::document(caller.tenant(), path.as_str()));
-        let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
-        let names: Vec<&str> = entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)).collect();
-        return Ok(Json(names).into_response());
+        return listing::names(&app, &prefix, page).await?.answer(&format!("/v1/config/{path}"));
     }
     let key = layout::document(caller.tenant(), path.as_str());
     let stored = app.db.get(&key).await?.ok_or_else(|| ApiError::not_found(format_args!("`{path}`")))?;

@@ -21,7 +21,7 @@ const CHUNK: usize = 64;
 /// `?limit=&after=&at=`: at most so many names behind one, as they were at a revision. A limit of 0 or less says nothing, as with
 /// clients of Vault.
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Page {
     after: String,
     limit: i64,
@@ -39,6 +39,13 @@ pub struct VaultPage {
 impl From<VaultPage> for Page {
     fn from(page: VaultPage) -> Self {
         Self { after: page.after, limit: page.limit, at: None }
+    }
+}
+
+impl Page {
+    /// Behind which name it begins; empty at the beginning.
+    pub fn after(&self) -> &str {
+        &self.after
     }
 }
 
@@ -81,15 +88,27 @@ pub async fn names(app: &App, prefix: &str, page: Page) -> Answer<Listed> {
 
 fn gone(error: StoreError) -> ApiError {
     match error {
-        StoreError::Compacted { .. } => {
-            ApiError::new(axum::http::StatusCode::GONE, "this list is too old to be continued: begin again without `at`")
-        }
+        StoreError::Compacted { .. } => ApiError::new(
+            axum::http::StatusCode::GONE,
+            "this list is too old to be continued: begin again without `at`",
+        ),
         StoreError::Future { .. } => ApiError::invalid("`at` is a revision that has not been: begin without it"),
         error => error.into(),
     }
 }
 
 impl Listed {
+    /// With a few names that are there besides and belong into this page or a later one.
+    #[must_use]
+    pub fn with(mut self, others: Vec<String>) -> Self {
+        let last = self.next.as_ref().map(|(last, _)| last.clone());
+        let fitting = others.into_iter().filter(|name| last.as_ref().is_none_or(|last| name <= last));
+        self.names.extend(fitting);
+        self.names.sort_unstable();
+        self.names.dedup();
+        self
+    }
+
     /// The names as JSON, with the address of the next page as `Link` (RFC 8288) where there is one.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     http::error::Answer,
     layout,
-    store::snapshot,
+    store::Scan,
     tenant::Tenant,
     tls::{Issuers, Tls},
 };
@@ -53,8 +53,8 @@ impl ClientIssuers {
 /// The names of a tenant's configurations.
 async fn configured(app: &App, tenant: &Name) -> Answer<Vec<Name>> {
     let prefix = layout::document(tenant, &format!("{COLLECTION}/"));
-    let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
-    Ok(entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)?.parse().ok()).collect())
+    let names = Scan::new(&**app.db.store(), &prefix).names().await?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 impl Inbound {

@@ -7,7 +7,10 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use super::super::error::{Answer, ApiError, Messages};
+use super::super::{
+    error::{Answer, ApiError, Messages},
+    listing::Listed,
+};
 use crate::random;
 
 /// 200 with `data`.
@@ -44,6 +47,17 @@ pub(super) fn wrap_info(info: Value) -> Response {
 /// 404 without a message where there are none.
 pub fn names(names: Vec<String>) -> Answer {
     if names.is_empty() { Err(missing()) } else { Ok(data(json!({ "keys": names }))) }
+}
+
+/// The names of a page.
+///
+/// # Errors
+/// As [`names`].
+pub fn listed(listed: Listed) -> Answer {
+    match listed.warning() {
+        Some(warning) => Ok(warned(json!({ "keys": listed.names }), [warning])),
+        None => names(listed.names),
+    }
 }
 
 /// 200 with `data`, and with what may surprise.

@@ -20,15 +20,13 @@ use super::{
         body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
+        listing::{self, VaultPage},
         params::{Path, Query},
         peer::Peer,
     },
     List, answer, fields, token, wrapping,
 };
-use crate::{app::App, db::Stored, documents::ROLES, layout, store::snapshot};
-
-/// The most accessors of one answer; more are asked for with `after`.
-const PAGE: usize = 1000;
+use crate::{app::App, db::Stored, documents::ROLES, layout};
 
 /// What there is instead of a moment.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -78,10 +76,9 @@ pub async fn log_in(
 ///
 /// # Errors
 /// 404 where there are none.
-pub async fn roles(State(app): State<Arc<App>>, caller: Caller, _: List) -> Answer {
+pub async fn roles(State(app): State<Arc<App>>, caller: Caller, Query(page): Query<VaultPage>, _: List) -> Answer {
     let prefix = format!("{}/", layout::document(caller.tenant(), ROLES));
-    let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
-    answer::names(entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)).map(str::to_owned).collect())
+    answer::listed(listing::names(&app, &prefix, page.into()).await?)
 }
 
 /// `GET /v1/auth/approle/role/<name>/role-id`.
@@ -189,14 +186,6 @@ fn life(record: &SecretIdRecord) -> i64 {
     record.expires().map_or(0, |end| (end - record.creation_time()).whole_seconds())
 }
 
-/// Which page of a list.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct PageQuery {
-    after: String,
-    limit: usize,
-}
-
 /// `LIST /v1/auth/approle/role/<name>/secret-id`: accessors in their order, at most a thousand at a time.
 ///
 /// # Errors
@@ -205,15 +194,12 @@ pub async fn accessors(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    Query(page): Query<PageQuery>,
+    Query(page): Query<VaultPage>,
     _: List,
 ) -> Answer {
     let role = approle::named(&app, &caller, &name).await.map_err(unsaid)?;
     let prefix = layout::secret_id_accessors(caller.tenant(), role.value.name().as_str());
-    let after = (!page.after.is_empty()).then(|| format!("{prefix}{}", page.after));
-    let limit = if page.limit == 0 { PAGE } else { page.limit.min(PAGE) };
-    let entries = app.db.store().range(&prefix, after.as_deref(), limit, None).await?;
-    answer::names(entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)).map(str::to_owned).collect())
+    answer::listed(listing::names(&app, &prefix, page.into()).await?)
 }
 
 /// Names a secret-id by itself.

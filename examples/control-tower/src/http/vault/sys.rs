@@ -19,7 +19,8 @@ use super::{
         body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
-        params::Path,
+        listing::{self, Listed, Page, VaultPage},
+        params::{Path, Query},
     },
     List, answer,
 };
@@ -28,7 +29,6 @@ use crate::{
     changes::{self, Condition, Precondition},
     documents::POLICIES,
     layout,
-    store::snapshot,
 };
 
 /// What there is of secrets engines: path, type, description.
@@ -137,28 +137,26 @@ pub async fn enable_login(Path(path): Path<String>, JsonBody(body): JsonBody<Ena
 ///
 /// # Errors
 /// Those of the store.
-pub async fn policies(State(app): State<Arc<App>>, caller: Caller, _: List) -> Answer {
-    answer::names(names(&app, &caller).await?)
+pub async fn policies(State(app): State<Arc<App>>, caller: Caller, Query(page): Query<VaultPage>, _: List) -> Answer {
+    answer::listed(names(&app, &caller, page).await?)
 }
 
 /// `LIST` and `GET /v1/sys/policy`, from before there were kinds of policies.
 ///
 /// # Errors
 /// As [`policies`].
-pub async fn old_policies(State(app): State<Arc<App>>, caller: Caller) -> Answer {
-    let names: Value = names(&app, &caller).await?.into();
+pub async fn old_policies(State(app): State<Arc<App>>, caller: Caller, Query(page): Query<VaultPage>) -> Answer {
+    let names: Value = names(&app, &caller, page).await?.names.into();
     let fields = [("keys".to_owned(), names.clone()), ("policies".to_owned(), names)];
     Ok(answer::data_twice(fields.into_iter().collect()))
 }
 
-async fn names(app: &App, caller: &Caller) -> Answer<Vec<String>> {
+async fn names(app: &App, caller: &Caller, page: VaultPage) -> Answer<Listed> {
     let prefix = format!("{}/", layout::document(caller.tenant(), POLICIES));
-    let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
-    let own = entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)).map(str::to_owned);
-    let mut names: Vec<String> = own.chain([ADMINISTRATOR_POLICY, DEFAULT_POLICY].map(str::to_owned)).collect();
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
+    let page = Page::from(page);
+    let built_in = [ADMINISTRATOR_POLICY, DEFAULT_POLICY].into_iter().filter(|name| *name > page.after());
+    let built_in: Vec<String> = built_in.map(str::to_owned).collect();
+    Ok(listing::names(app, &prefix, page).await?.with(built_in))
 }
 
 /// `GET /v1/sys/policies/acl/<name>`: the text that it was made of; of one that was made as a document that document, as JSON.

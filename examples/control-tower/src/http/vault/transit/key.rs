@@ -15,7 +15,8 @@ use super::{
             body::JsonBody,
             caller::Caller,
             error::{Answer, ApiError},
-            params::Path,
+            listing::{self, VaultPage},
+            params::{Path, Query},
             transit::{named, versions},
         },
         List, answer, permit_write,
@@ -27,6 +28,7 @@ use crate::{
     changes,
     db::Stored,
     documents::KEYS,
+    layout,
     rings::{self, Rotation},
 };
 
@@ -94,9 +96,8 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<
 ///
 /// # Errors
 /// 404 where there are none.
-pub async fn list(State(app): State<Arc<App>>, caller: Caller, _: List) -> Answer {
-    let names = rings::names::<Ring>(&app.db, caller.tenant()).await?;
-    answer::names(names.iter().map(ToString::to_string).collect())
+pub async fn list(State(app): State<Arc<App>>, caller: Caller, Query(page): Query<VaultPage>, _: List) -> Answer {
+    answer::listed(listing::names(&app, &layout::rings(caller.tenant()), page.into()).await?)
 }
 
 /// `DELETE /v1/transit/keys/<name>`.
