@@ -22,7 +22,7 @@ use crate::{
     layout,
     metrics::Metrics,
     random,
-    store::{Guard, Outcome, Revision, SharedStore, Write},
+    store::{Guard, Outcome, Revision, Write},
     tasks::Tasks,
     tenant::{self, Tenant},
 };

@@ -27,7 +27,7 @@ mod rotate;
 type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Name, period, and what is done. A task that is late loses nothing: each looks at what is due by now.
-const TABLE: [(&str, Duration, Run); 6] = [
+const TABLE: [(&str, Duration, Run); 7] = [
     ("rotate", Duration::from_secs(1), |app| Box::pin(rotate::run(app))),
     ("audit", Duration::from_secs(1), |app| Box::pin(relay_audit(app))),
     ("expire", Duration::from_secs(1), |app| Box::pin(expire::run(app))),

@@ -29,7 +29,9 @@ use control_tower::{
         rewrap::{self, Turn},
     },
     layout,
-    store::{Entry, Fut, Guard, HISTORY, Memory, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write},
+    store::{
+        Entry, Fut, Guard, HISTORY, Memory, Note, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write,
+    },
 };
 use keyward_transit::{Kek, KekSet, Keyring as Stored, RewrapStage, SealKey, SealKind, open, sealed_under};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -106,6 +108,14 @@ impl Store for Stepping {
             Pause::default().await;
             self.0.store.range(prefix, after, limit, at).await
         })
+    }
+
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>> {
+        self.0.store.notes(outbox, after, limit)
+    }
+
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()> {
+        self.0.store.forget_notes(outbox, to)
     }
 
     fn watch(&self, prefix: &str, from: Revision) -> Watch {

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Keyring, KeyringError, Opened};
 use crate::{
     layout, random,
-    store::{Entry, Fut, Guard, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write},
+    store::{Entry, Fut, Guard, Note, Outcome, Revision, SharedStore, Store, StoreError, Watch, Write},
 };
 
 /// Each commit with a sealed record is guarded by the revision of the keyring. When that moved, the records are sealed anew
@@ -88,6 +88,14 @@ impl Store for Fenced {
         at: Option<Revision>,
     ) -> Fut<'a, Vec<Entry>> {
         self.inner.range(prefix, after, limit, at)
+    }
+
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>> {
+        self.inner.notes(outbox, after, limit)
+    }
+
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()> {
+        self.inner.forget_notes(outbox, to)
     }
 
     fn watch(&self, prefix: &str, from: Revision) -> Watch {

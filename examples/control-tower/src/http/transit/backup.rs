@@ -17,7 +17,7 @@ use super::{
         params::Path,
         token,
     },
-    named, versions,
+    named,
 };
 use crate::{
     app::App,

@@ -8,16 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        body::JsonBody,
-        caller::Caller,
-        error::{Answer, ApiError},
-        params::Path,
-        token,
-    },
+    super::{body::JsonBody, caller::Caller, error::Answer, params::Path, token},
     named,
 };
-use crate::{app::App, audit::AuditRecord, db::Stored, rings};
+use crate::{app::App, db::Stored, rings};
 
 /// What is not given becomes what it is at first: the first version, and none.
 #[derive(Deserialize)]
