@@ -10,7 +10,7 @@ use crate::text::excerpt;
 ///
 /// Names have 1 to 15 bytes of letters, digits, `_`, `-` and `.`. The kernel allows more characters; these are the ones
 /// that mean the same everywhere between it, nft and a shell. `*` alone is refused: it is no interface of the
-/// platform's.
+/// platform's, and so are the names of protocols such as `tcp`, which nft's JSON cannot tell from them.
 ///
 /// ```
 /// use keyward_nft_marks::Interface;
@@ -23,6 +23,10 @@ use crate::text::excerpt;
 pub struct Interface(String);
 
 impl Interface {
+    /// Names that nft's JSON takes for protocols, wherever they stand.
+    const PROTOCOLS: [&'static str; 10] =
+        ["tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "esp", "ah", "comp"];
+
     /// The longest name in bytes: the kernel's `IFNAMSIZ` without the byte that ends it.
     pub const MAX_LEN: usize = 15;
 
@@ -49,7 +53,8 @@ impl FromStr for Interface {
         let valid = (1..=Self::MAX_LEN).contains(&text.len())
             && !stem.is_empty()
             && stem.bytes().all(allowed)
-            && ![".", ".."].contains(&text);
+            && ![".", ".."].contains(&text)
+            && !Self::PROTOCOLS.contains(&text);
         if !valid {
             return Err(Error::Interface { input: excerpt(text) });
         }
@@ -98,9 +103,23 @@ mod tests {
         for good in ["kw0", "kw*", "eth0.100", "br-1f0e2d3c4b5a", "a", "abcdefghijklmn*", "abcdefghijklmno"] {
             assert_eq!(good.parse::<Interface>().unwrap().to_string(), good);
         }
-        for bad in
-            ["", "*", "abcdefghijklmnop", "abcdefghijklmno*", "a b", "a\"", "a*b", "a**", "é", ".", "..", "a/b", "a\n"]
-        {
+        for bad in [
+            "",
+            "*",
+            "abcdefghijklmnop",
+            "abcdefghijklmno*",
+            "a b",
+            "a\"",
+            "a*b",
+            "a**",
+            "é",
+            ".",
+            "..",
+            "a/b",
+            "ah",
+            "tcp",
+            "a\n",
+        ] {
             let error = bad.parse::<Interface>().unwrap_err().to_string();
             assert!(
                 error.ends_with("not the name of an interface; write 1 to 15 letters, digits, `_`, `-` and `.`, such as `kw0`, or with a star at its end, `kw*`"),

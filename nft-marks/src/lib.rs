@@ -37,7 +37,7 @@
 //! # What holds for every table
 //!
 //! - It loads and lists with nft 1.0.6 and 1.1.x, whichever of the two loaded it, and is listed as it was written.
-//! - It is replaced in one transaction: no packet finds it missing, and connections keep their marks.
+//! - It changes in one transaction and in its place: no packet finds anything missing. Connections keep their marks.
 //! - Only its own bits of a mark are written.
 //! - Its chains have priorities of their own: `mangle + 5` before addresses are translated, `filter - 5` where packets pass.
 //! - A packet costs the same with a hundred thousand ranges as with ten: ranges are elements of concatenated interval sets.
@@ -60,6 +60,7 @@ mod expansion;
 mod expression;
 mod firewall;
 mod interface;
+mod known;
 mod mark;
 mod protocol;
 mod range;
@@ -75,6 +76,7 @@ pub use expression::{ExpressionError, PortsExpression, Problem, ProtocolExpressi
 pub use firewall::{Egress, Firewall, FirewallError, Rest};
 pub use interface::Interface;
 pub use keyward_config_values::ErrorKind;
+pub use known::{KNOWN_USERS, KnownUser};
 pub use mark::{MarkMatch, Mask};
 pub use protocol::Protocol;
 pub use range::{PortRange, Range};

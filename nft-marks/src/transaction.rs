@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::table::{Chain, ChainName, Element, FAMILY, NAME, SetName, json, shown};
+use crate::table::{Chain, ChainName, Element, FAMILY, NAME, Set, SetName, json, shown};
 use crate::{ProtocolNames, Range, Table};
 
 /// What makes the table of a host what it should be, in one step that nobody sees half done: the input of one `nft -f`.
@@ -27,14 +27,22 @@ pub struct Transaction(Vec<Command>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Command {
-    /// The table anew. Connections keep their marks, and no packet finds it missing.
+    /// The table anew.
     Replace(Table),
     /// No table. Added first, so that it is no error if there is none.
     Remove,
+    /// A chain without rules.
+    FlushChain(ChainName),
+    DeleteChain(ChainName),
+    DeleteSet(SetName),
+    AddSet(Set),
+    FlushSet(SetName),
     DeleteElements(SetName, Vec<Range>),
     AddElements(SetName, Vec<Range>),
-    /// The rules of a chain, and its policy, anew.
-    Rules(Chain),
+    /// A chain, or its policy.
+    AddChain(Chain),
+    /// The rules of a chain that has none.
+    AddRules(Chain),
 }
 
 /// One difference between two tables, as nft writes what is there: `set ingress4: 192.0.2.0/24 . tcp . 443`.
@@ -49,8 +57,9 @@ pub enum Change {
 impl Transaction {
     /// The smallest one that makes the first table the second; without a first one there may be any table or none.
     ///
-    /// Sets are changed by the elements that differ, chains as a whole. Where somebody else put something into the table,
-    /// where its sets or chains are others, and where the table is smaller than its changes, it is replaced.
+    /// Sets are changed by the elements that differ, chains as a whole, and everything stays in its place: not even the first
+    /// packet of a connection finds a chain missing. Only where somebody else put something into the table, or changed the
+    /// priority of a chain, is the table [replaced](Self::replacing).
     pub fn between(from: Option<&Table>, to: &Table) -> Self {
         match from.and_then(|from| incremental(from, to)) {
             Some(commands) => Self(commands),
@@ -59,6 +68,9 @@ impl Transaction {
     }
 
     /// The one that puts the table there, whatever was there before.
+    ///
+    /// Connections keep their marks. A connection whose first packet is on its way at that very moment may have none: its
+    /// packet can pass between the chains that go and those that come.
     pub fn replacing(to: &Table) -> Self {
         Self(vec![Command::Replace(to.clone())])
     }
@@ -99,41 +111,51 @@ impl fmt::Display for Transaction {
     }
 }
 
-/// The commands that change one table into the other, if they can and it is worth it.
+/// The commands that change one table into the other in its place, if they can.
 fn incremental(from: &Table, to: &Table) -> Option<Vec<Command>> {
-    let sets = |table: &Table| table.sets.iter().map(|set| set.name).collect::<Vec<_>>();
-    let chains = |table: &Table| {
-        let place = |chain: &Chain| (chain.name, chain.base.map(|base| (base.hook, base.priority)));
-        table.chains.iter().map(place).collect::<Vec<(ChainName, _)>>()
-    };
-    if !from.foreign.is_empty() || sets(from) != sets(to) || chains(from) != chains(to) {
+    if !from.foreign.is_empty() {
         return None;
     }
-    let (mut deleted, mut added, mut rules) = (Vec::new(), Vec::new(), Vec::new());
-    let mut changed = 0;
-    for (from, to) in from.sets.iter().zip(&to.sets) {
-        let (mut without, mut with) = (Vec::new(), Vec::new());
-        differences(&from.elements, &to.elements, |range| without.push(*range), |range| with.push(*range));
-        changed += without.len() + with.len();
-        if !without.is_empty() {
-            deleted.push(Command::DeleteElements(to.name, without));
-        }
-        if !with.is_empty() {
-            added.push(Command::AddElements(to.name, with));
-        }
-    }
-    for (from, to) in from.chains.iter().zip(&to.chains) {
-        if from != to {
-            rules.push(Command::Rules(to.clone()));
-        }
-    }
-    if changed > to.elements().max(64) {
+    let had = |name| from.chains.iter().find(|chain| chain.name == name);
+    let place = |chain: &Chain| chain.base.map(|base| (base.hook, base.priority));
+    if to.chains.iter().any(|chain| had(chain.name).is_some_and(|had| place(had) != place(chain))) {
         return None;
     }
-    // What goes first makes room: an element that overlaps another one is an error.
-    deleted.append(&mut added);
-    deleted.append(&mut rules);
-    Some(deleted)
+    let gone = |chain: &&Chain| to.chains.iter().all(|other| other.name != chain.name);
+    let changed: Vec<&Chain> = to.chains.iter().filter(|chain| had(chain.name) != Some(chain)).collect();
+    let mut commands = Vec::new();
+    // First what refers to something, then what was referred to.
+    let flushed =
+        from.chains.iter().filter(|chain| gone(chain) || changed.iter().any(|other| other.name == chain.name));
+    commands.extend(flushed.map(|chain| Command::FlushChain(chain.name)));
+    commands.extend(from.chains.iter().filter(gone).map(|chain| Command::DeleteChain(chain.name)));
+    let unused = from.sets.iter().filter(|set| to.sets.iter().all(|other| other.name != set.name));
+    commands.extend(unused.map(|set| Command::DeleteSet(set.name)));
+    for set in &to.sets {
+        match from.sets.iter().find(|other| other.name == set.name) {
+            Some(had) => elements(&had.elements, set, &mut commands),
+            None => commands.push(Command::AddSet(set.clone())),
+        }
+    }
+    commands.extend(changed.iter().map(|chain| Command::AddChain((*chain).clone())));
+    commands.extend(changed.into_iter().map(|chain| Command::AddRules(chain.clone())));
+    Some(commands)
+}
+
+/// What changes the elements of a set: those that differ, or all where that is less.
+fn elements(had: &[Range], to: &Set, commands: &mut Vec<Command>) {
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    differences(had, &to.elements, |range| gone.push(*range), |range| new.push(*range));
+    if gone.len() + new.len() > to.elements.len() + 1 {
+        commands.push(Command::FlushSet(to.name));
+        new = to.elements.to_vec();
+    } else if !gone.is_empty() {
+        // Before those that come, as an element that overlaps another one is an error.
+        commands.push(Command::DeleteElements(to.name, gone));
+    }
+    if !new.is_empty() {
+        commands.push(Command::AddElements(to.name, new));
+    }
 }
 
 /// Walks two ordered lists.
@@ -173,18 +195,34 @@ impl Command {
             Self::Remove => write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n"),
             Self::DeleteElements(set, ranges) => elements(f, "delete", set, ranges),
             Self::AddElements(set, ranges) => elements(f, "add", set, ranges),
-            Self::Rules(chain) => {
-                let name = chain.name.as_str();
-                if let Some(base) = &chain.base {
-                    writeln!(f, "add chain {FAMILY} {NAME} {name} {{ {base} }}")?;
+            Self::FlushChain(name) => writeln!(f, "flush chain {FAMILY} {NAME} {}", name.as_str()),
+            Self::DeleteChain(name) => writeln!(f, "delete chain {FAMILY} {NAME} {}", name.as_str()),
+            Self::DeleteSet(name) => writeln!(f, "delete set {FAMILY} {NAME} {}", name.as_str()),
+            Self::FlushSet(name) => writeln!(f, "flush set {FAMILY} {NAME} {}", name.as_str()),
+            Self::AddSet(set) => {
+                let (name, kind) = (set.name.as_str(), set.name.addresses());
+                let kind = format!("type {kind} . inet_proto . inet_service; flags interval;");
+                writeln!(f, "add set {FAMILY} {NAME} {name} {{ {kind} }}")?;
+                if set.elements.is_empty() { Ok(()) } else { elements(f, "add", &set.name, &set.elements) }
+            }
+            Self::AddChain(chain) => {
+                write!(f, "add chain {FAMILY} {NAME} {}", chain.name.as_str())?;
+                match &chain.base {
+                    Some(base) => writeln!(f, " {{ {base} }}"),
+                    None => writeln!(f),
                 }
-                writeln!(f, "flush chain {FAMILY} {NAME} {name}")?;
+            }
+            Self::AddRules(chain) => {
+                let name = chain.name.as_str();
                 chain.rules.iter().try_for_each(|rule| writeln!(f, "add rule {FAMILY} {NAME} {name} {rule}"))
             }
         }
     }
 
     fn json(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |f: &mut fmt::Formatter<'_>, verb, kind, name| {
+            write!(f, r#",{{"{verb}":{{"{kind}":{{{},"name":"{name}"}}}}}}"#, json::PLACE)
+        };
         let elements = |f: &mut fmt::Formatter<'_>, verb, set: &SetName, ranges: &[Range]| {
             let (name, ranges) = (set.as_str(), json::elements(ranges));
             write!(f, r#",{{"{verb}":{{"element":{{{},"name":"{name}","elem":{ranges}}}}}}}"#, json::PLACE)
@@ -195,18 +233,18 @@ impl Command {
                 write!(f, r#",{{"add":{}}}"#, json::table())?;
                 table.sets.iter().try_for_each(|set| write!(f, r#",{{"add":{}}}"#, json::set(set)))?;
                 table.chains.iter().try_for_each(|chain| write!(f, r#",{{"add":{}}}"#, json::chain(chain)))?;
-                let rules = table.chains.iter().flat_map(json::rules);
-                rules.into_iter().try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#))
+                table.chains.iter().flat_map(json::rules).try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#))
             }
             Self::Remove => write!(f, r#",{{"add":{}}},{{"delete":{}}}"#, json::table(), json::table()),
             Self::DeleteElements(set, ranges) => elements(f, "delete", set, ranges),
             Self::AddElements(set, ranges) => elements(f, "add", set, ranges),
-            Self::Rules(chain) => {
-                write!(f, r#",{{"add":{}}}"#, json::chain(chain))?;
-                let name = chain.name.as_str();
-                write!(f, r#",{{"flush":{{"chain":{{{},"name":"{name}"}}}}}}"#, json::PLACE)?;
-                json::rules(chain).try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#))
-            }
+            Self::FlushChain(name) => named(f, "flush", "chain", name.as_str()),
+            Self::DeleteChain(name) => named(f, "delete", "chain", name.as_str()),
+            Self::DeleteSet(name) => named(f, "delete", "set", name.as_str()),
+            Self::FlushSet(name) => named(f, "flush", "set", name.as_str()),
+            Self::AddSet(set) => write!(f, r#",{{"add":{}}}"#, json::set(set)),
+            Self::AddChain(chain) => write!(f, r#",{{"add":{}}}"#, json::chain(chain)),
+            Self::AddRules(chain) => json::rules(chain).try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#)),
         }
     }
 }

@@ -75,7 +75,12 @@ impl FromStr for Table {
         }
         match lines.next() {
             Some(found) => Err(ListingError::Behind { line: lines.line, found: excerpt(found) }),
-            None => Ok(table),
+            None => {
+                // In the order in which they would be loaded, not in that in which they came.
+                table.sets.sort_by_key(|set| set.name);
+                table.chains.sort_by_key(|chain| chain.name);
+                Ok(table)
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ impl SetName {
     }
 
     /// The type of the addresses, as nft calls it.
-    pub(super) fn addresses(self) -> &'static str {
+    pub(crate) fn addresses(self) -> &'static str {
         if self.v6 { "ipv6_addr" } else { "ipv4_addr" }
     }
 }

@@ -11,3 +11,4 @@
 
 pub mod models;
 pub mod namespace;
+pub mod world;
