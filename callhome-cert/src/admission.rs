@@ -1,0 +1,142 @@
+//! Whether a host that calls home is let in.
+
+use std::net::IpAddr;
+
+use keyward_config_values::Name;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{CallHomeCertificate, CallHomeSettings, Entry, HostHash, HostRecord, Refusal, Taken};
+
+/// What became of a host that called home.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+#[non_exhaustive]
+pub enum HostState {
+    /// It waits for an operator.
+    Unclaimed,
+    /// It belongs to a site and gets its identity.
+    Claimed {
+        /// The site.
+        site: Name,
+    },
+    /// An operator removed it.
+    Removed,
+}
+
+/// A host at the door: what it brought, all of it verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Knock<'a> {
+    /// The hash of its host-id.
+    pub host: &'a HostHash,
+    /// The RFC 7638 thumbprint of the key that it owns and asks an identity for.
+    pub key: &'a str,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its certificate, if it presented one.
+    pub certificate: Option<&'a CallHomeCertificate>,
+}
+
+/// What a knock comes to, where it is not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// The host is registered: it waits or it gets its identity, as the state of its record says. The records are to be stored
+    /// together.
+    Registered {
+        /// The host.
+        record: HostRecord,
+        /// The certificate's record, where a use was taken.
+        entry: Option<Entry>,
+    },
+    /// Another host has this host-id: this one is shown to operators, and refused with [`Refusal::Duplicate`].
+    Duplicate {
+        /// The duplicate, to be stored among the duplicates.
+        record: HostRecord,
+    },
+}
+
+/// Decides. A host that is registered already, with the same key, comes again as often as it likes: what was lost on the way is
+/// answered again, and nothing is used twice.
+///
+/// - `known` is the record that is stored for this host-id.
+/// - `entry` is the record of the certificate: of the one that is presented, or of the one that the known host came with.
+/// - `listed` is the site whose document lists the host-id.
+///
+/// # Errors
+/// The reason of the refusal. Then nothing is to be stored.
+pub fn decide(
+    settings: &CallHomeSettings,
+    knock: &Knock<'_>,
+    known: Option<&HostRecord>,
+    entry: Option<Entry>,
+    listed: Option<&Name>,
+    now: OffsetDateTime,
+) -> Result<Decision, Refusal> {
+    match known {
+        Some(record) if *record.state() == HostState::Removed => Err(Refusal::Removed),
+        Some(record) if record.key() == knock.key => again(record, knock, entry.as_ref(), listed, now),
+        _ => first(settings, knock, known, entry, listed, now),
+    }
+}
+
+/// The host has been here.
+fn again(
+    record: &HostRecord,
+    knock: &Knock<'_>,
+    entry: Option<&Entry>,
+    listed: Option<&Name>,
+    now: OffsetDateTime,
+) -> Result<Decision, Refusal> {
+    let mut record = record.clone().seen(knock.address, now);
+    if *record.state() == HostState::Unclaimed {
+        // Who came in with a certificate that was revoked since is not claimed any more.
+        if entry.is_some_and(|entry| entry.revoked().is_some()) {
+            return Err(Refusal::Revoked);
+        }
+        if let Some(site) = listed {
+            record = record.claim(site.clone()).map_err(|_| Refusal::WrongSite)?;
+        }
+    }
+    Ok(Decision::Registered { record, entry: None })
+}
+
+/// The host was never here, or another one with its host-id was.
+fn first(
+    settings: &CallHomeSettings,
+    knock: &Knock<'_>,
+    known: Option<&HostRecord>,
+    entry: Option<Entry>,
+    listed: Option<&Name>,
+    now: OffsetDateTime,
+) -> Result<Decision, Refusal> {
+    settings.client_certificate.verify.admit(knock.certificate, knock.host)?;
+    let state = match listed {
+        Some(site) => HostState::Claimed { site: site.clone() },
+        None if settings.enable_unclaimed => HostState::Unclaimed,
+        None => return Err(Refusal::UnclaimedDisabled),
+    };
+    let mut record = HostRecord::new(knock.host.clone(), knock.key.to_owned(), state, knock.address, now);
+    let mut changed = None;
+    if let Some(certificate) = knock.certificate {
+        let mut entry = entry.filter(|entry| entry.serial() == certificate.serial()).ok_or(Refusal::Unknown)?;
+        let site = certificate.scope().site();
+        if site.is_some() && listed.is_some_and(|listed| site != Some(listed)) {
+            return Err(Refusal::WrongSite);
+        }
+        record = record.with_certificate(certificate.serial(), site);
+        match entry.take(knock.host, knock.key, now) {
+            Ok(Taken::First) => changed = Some(entry),
+            Ok(Taken::Again) => {}
+            // The one that has the host-id has used it up: this one is a duplicate, and shown as one.
+            Err(Refusal::AlreadyUsed) if known.is_some() => {
+                return Ok(Decision::Duplicate { record: record.unclaimed() });
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    if known.is_some() {
+        return Ok(Decision::Duplicate { record: record.unclaimed() });
+    }
+    Ok(Decision::Registered { record, entry: changed })
+}

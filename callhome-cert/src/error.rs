@@ -1,0 +1,93 @@
+//! Why something was not issued or not read.
+
+use keyward_keys::ErrorKind;
+
+/// Why a certificate was not issued, or a value or record not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A word is no granularity.
+    #[error("`{found}` is no granularity: write `never`, `certificate-only`, `site` or `host-id`")]
+    Granularity {
+        /// The word, shortened and escaped.
+        found: String,
+    },
+    /// A text is not the hash of a host-id.
+    #[error("the hash of a host-id is 64 digits of lower-case hexadecimal")]
+    HostHash,
+    /// A certificate shall live for too short or too long.
+    #[error("`ttl` is {found} seconds, but 60 to {most} (30d) are allowed")]
+    Ttl {
+        /// Seconds asked for.
+        found: u64,
+        /// The most seconds.
+        most: u64,
+    },
+    /// A certificate shall be used too often, or never.
+    #[error("`max-uses` is {found}, but 1 to {most} are allowed; leave it out for as many as there are hosts")]
+    MaxUses {
+        /// The number asked for.
+        found: u32,
+        /// The greatest number.
+        most: u32,
+    },
+    /// The granularity asks for more than was said, or none.
+    #[error("{problem}")]
+    Order {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The ID of the certificate would be none.
+    #[error("the scope does not fit into a SPIFFE ID")]
+    Id(#[from] keyward_spiffe_id::Error),
+    /// The authority refused or failed.
+    #[error(transparent)]
+    Authority(#[from] keyward_svid::x509::authority::Error),
+    /// The authority is not one for clients alone, or it lets others stand below it.
+    #[error("the authority is not one for call-home certificates: it must be for clients alone")]
+    WrongAuthority,
+    /// A key could not be made or encoded.
+    #[error(transparent)]
+    Keys(#[from] keyward_keys::Error),
+    /// A record is of a newer format.
+    #[error("the record is of format {found}, this release knows formats up to {known}")]
+    UnknownFormat {
+        /// Its format.
+        found: u32,
+        /// The newest known.
+        known: u32,
+    },
+    /// A record cannot be read.
+    #[error("the {what} cannot be read")]
+    Record {
+        /// Of what.
+        what: &'static str,
+    },
+    /// A value cannot stand in the install script.
+    #[error("`{field}` {problem}")]
+    Script {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+impl Error {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Granularity { .. } | Self::HostHash => ErrorKind::Malformed,
+            Self::Ttl { .. } | Self::MaxUses { .. } | Self::Order { .. } | Self::Id(_) | Self::Script { .. } => {
+                ErrorKind::Refused
+            }
+            Self::WrongAuthority | Self::UnknownFormat { .. } | Self::Record { .. } => ErrorKind::Misconfigured,
+            Self::Authority(error) => error.kind(),
+            Self::Keys(error) => error.kind(),
+        }
+    }
+
+    pub(crate) fn granularity(text: &str) -> Self {
+        Self::Granularity { found: text.chars().take(40).flat_map(char::escape_debug).collect() }
+    }
+}

@@ -1,0 +1,230 @@
+//! Hosts that called home.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use keyward_config_values::Name;
+use keyward_config_values::config::HostId;
+use keyward_keys::sha256;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+
+use crate::Error;
+use crate::admission::HostState;
+use crate::hex::hex;
+
+/// The SHA-256 of a host-id in lower-case hexadecimal. The host-id is a shared secret and stands in no certificate, record or log;
+/// its hash does.
+///
+/// ```
+/// use keyward_callhome_cert::HostHash;
+///
+/// let hash = HostHash::of(&"4c4c4544-0051".parse()?);
+/// assert_eq!(hash.as_str().len(), 64);
+/// assert_eq!(hash.as_str().parse::<HostHash>()?, hash);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostHash(String);
+
+impl HostHash {
+    /// The hash of this host-id.
+    pub fn of(host_id: &HostId) -> Self {
+        Self(hex(&sha256(host_id.as_str().as_bytes())))
+    }
+
+    /// The 64 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for HostHash {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let fits = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if fits { Ok(Self(text.to_owned())) } else { Err(Error::HostHash) }
+    }
+}
+
+impl Serialize for HostHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+const FORMAT: u32 = 1;
+
+/// What is stored of a host that called home, or of a duplicate of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HostRecord {
+    format: u32,
+    host: HostHash,
+    /// The RFC 7638 thumbprint of the key for which it asks an identity: what tells it from a duplicate.
+    key: String,
+    state: HostState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    /// The site of its certificate, to which alone it may be claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound_site: Option<Name>,
+    address: IpAddr,
+    #[serde(with = "time::serde::rfc3339")]
+    first_seen: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    last_seen: OffsetDateTime,
+}
+
+impl HostRecord {
+    pub(crate) fn new(host: HostHash, key: String, state: HostState, address: IpAddr, now: OffsetDateTime) -> Self {
+        Self {
+            format: FORMAT,
+            host,
+            key,
+            state,
+            certificate: None,
+            bound_site: None,
+            address: address.to_canonical(),
+            first_seen: now,
+            last_seen: now,
+        }
+    }
+
+    pub(crate) fn with_certificate(mut self, serial: &str, site: Option<&Name>) -> Self {
+        self.certificate = Some(serial.to_owned());
+        self.bound_site = site.cloned();
+        self
+    }
+
+    /// As a duplicate, which belongs to no site.
+    pub(crate) fn unclaimed(mut self) -> Self {
+        self.state = HostState::Unclaimed;
+        self
+    }
+
+    pub(crate) fn seen(mut self, address: IpAddr, now: OffsetDateTime) -> Self {
+        self.last_seen = self.last_seen.max(now);
+        self.address = address.to_canonical();
+        self
+    }
+
+    /// The hash of its host-id.
+    pub fn host(&self) -> &HostHash {
+        &self.host
+    }
+
+    /// The thumbprint of the key for which it asks an identity.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What became of it.
+    pub fn state(&self) -> &HostState {
+        &self.state
+    }
+
+    /// The serial number of the certificate that it called home with.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    /// The site to which alone it may be claimed.
+    pub fn bound_site(&self) -> Option<&Name> {
+        self.bound_site.as_ref()
+    }
+
+    /// Where it called from last.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// When it called first.
+    pub fn first_seen(&self) -> OffsetDateTime {
+        self.first_seen
+    }
+
+    /// When it called last.
+    pub fn last_seen(&self) -> OffsetDateTime {
+        self.last_seen
+    }
+
+    /// Claims it for a site. A claimed host is claimed again for the same site alone.
+    ///
+    /// # Errors
+    /// [`Error::Order`] when it is no unclaimed host, or its certificate is for another site.
+    pub fn claim(mut self, site: Name) -> Result<Self, Error> {
+        if self.bound_site.as_ref().is_some_and(|bound| *bound != site) {
+            return Err(Error::Order { problem: "the host called home with a certificate for another site" });
+        }
+        match &self.state {
+            HostState::Unclaimed => {}
+            HostState::Claimed { site: own } if *own == site => {}
+            HostState::Claimed { .. } => return Err(Error::Order { problem: "the host is claimed for another site" }),
+            HostState::Removed => return Err(Error::Order { problem: "the host was removed: release it first" }),
+        }
+        self.state = HostState::Claimed { site };
+        Ok(self)
+    }
+
+    /// Removes it: its identity is refused from now on, and it may not call home.
+    #[must_use]
+    pub fn remove(mut self) -> Self {
+        self.state = HostState::Removed;
+        self
+    }
+
+    /// The record as it is stored.
+    ///
+    /// # Errors
+    /// [`Error::Record`], which does not happen.
+    pub fn to_record(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|_| Error::Record { what: HOST })
+    }
+
+    /// The host in a record.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFormat`] for one of a newer release, [`Error::Record`] for what is none.
+    pub fn from_record(record: &[u8]) -> Result<Self, Error> {
+        check_format(record, FORMAT, HOST)?;
+        serde_json::from_slice(record).map_err(|_| Error::Record { what: HOST })
+    }
+}
+
+const HOST: &str = "record of a host";
+
+pub(crate) fn check_format(record: &[u8], known: u32, what: &'static str) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let Head { format: found } = serde_json::from_slice(record).map_err(|_| Error::Record { what })?;
+    if found > known { Err(Error::UnknownFormat { found, known }) } else { Ok(()) }
+}
+
+/// Which of these have to go so that one more fits among `most`: the ones that were seen longest ago.
+///
+/// Rings of unclaimed hosts and of duplicates are bounded so: a host that is still there calls again and comes back, and a
+/// flood pushes nobody out for good.
+pub fn displaced<'a>(records: impl IntoIterator<Item = &'a HostRecord>, most: usize) -> Vec<&'a HostRecord> {
+    let mut records: Vec<_> = records.into_iter().collect();
+    records.sort_by_key(|record| (record.last_seen, &record.host, &record.key));
+    let surplus = (records.len() + 1).saturating_sub(most.max(1));
+    records.truncate(surplus);
+    records
+}

@@ -1,0 +1,169 @@
+//! Which certificates were issued, and who used them.
+
+use keyward_svid::x509::authority::{IssuedSvid, RevokedSerial};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::host::check_format;
+use crate::{Batch, Error, HostHash, Refusal, Scope};
+
+const FORMAT: u32 = 1;
+const ENTRY: &str = "record of a call-home certificate";
+
+/// What is stored of a certificate that was issued, under its serial number. The caller guards it by a revision, so that of
+/// many hosts that use the last use at the same time one wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    format: u32,
+    serial: String,
+    scope: Scope,
+    batch: Batch,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    expires: OffsetDateTime,
+    /// `None` for as many as there are hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_uses: Option<u32>,
+    /// Who used it, where uses are counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    uses: Vec<Use>,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    revoked: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Use {
+    host: HostHash,
+    key: String,
+}
+
+/// What a use came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The record changed: it has to be stored, in the commit that registers the host.
+    First,
+    /// The same host, with the same key, has used it before, or uses are not counted: nothing to store.
+    Again,
+}
+
+impl Entry {
+    pub(crate) fn new(
+        issued: &IssuedSvid,
+        scope: Scope,
+        batch: Batch,
+        max_uses: Option<u32>,
+        created: OffsetDateTime,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            serial: issued.serial(),
+            scope,
+            batch,
+            created,
+            expires: issued.not_after(),
+            max_uses,
+            uses: Vec::new(),
+            revoked: None,
+        }
+    }
+
+    /// The serial number of the certificate, in lower-case hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// Whom it lets in.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What it was issued with.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// When it was issued.
+    pub fn created(&self) -> OffsetDateTime {
+        self.created
+    }
+
+    /// The last second of its life. Nothing refers to the record afterwards but the answer "expired".
+    pub fn expires(&self) -> OffsetDateTime {
+        self.expires
+    }
+
+    /// How many hosts may use it; `None` for as many as there are.
+    pub fn max_uses(&self) -> Option<u32> {
+        self.max_uses
+    }
+
+    /// How many have, where that is counted.
+    pub fn uses(&self) -> usize {
+        self.uses.len()
+    }
+
+    /// When it was revoked.
+    pub fn revoked(&self) -> Option<OffsetDateTime> {
+        self.revoked
+    }
+
+    /// Revokes it from now on, and answers whether that changed anything.
+    pub fn revoke(&mut self, now: OffsetDateTime) -> bool {
+        let first = self.revoked.is_none();
+        self.revoked.get_or_insert(now);
+        first
+    }
+
+    /// The entry for a revocation list, of a certificate that was revoked.
+    ///
+    /// # Errors
+    /// [`Error::Authority`] when the serial number is none, which a record that was issued cannot hold.
+    pub fn revocation(&self) -> Result<Option<RevokedSerial>, Error> {
+        self.revoked.map(|at| RevokedSerial::new(&self.serial, at)).transpose().map_err(Error::Authority)
+    }
+
+    /// Uses it for the host that asks an identity for the key with this thumbprint. The same host with the same key uses it
+    /// once, however often it has to ask.
+    ///
+    /// # Errors
+    /// [`Refusal::Revoked`], [`Refusal::Expired`], [`Refusal::WrongHost`], [`Refusal::AlreadyUsed`].
+    pub fn take(&mut self, host: &HostHash, key: &str, now: OffsetDateTime) -> Result<Taken, Refusal> {
+        if self.revoked.is_some() {
+            return Err(Refusal::Revoked);
+        }
+        if now.unix_timestamp() > self.expires.unix_timestamp() {
+            return Err(Refusal::Expired { not_after: self.expires });
+        }
+        if matches!(&self.scope, Scope::Host(own) if own != host) {
+            return Err(Refusal::WrongHost);
+        }
+        let Some(max_uses) = self.max_uses else { return Ok(Taken::Again) };
+        if self.uses.iter().any(|one| one.host == *host && one.key == key) {
+            return Ok(Taken::Again);
+        }
+        if self.uses.len() >= usize::try_from(max_uses).unwrap_or(usize::MAX) {
+            return Err(Refusal::AlreadyUsed);
+        }
+        self.uses.push(Use { host: host.clone(), key: key.to_owned() });
+        Ok(Taken::First)
+    }
+
+    /// The record as it is stored.
+    ///
+    /// # Errors
+    /// [`Error::Record`], which does not happen.
+    pub fn to_record(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|_| Error::Record { what: ENTRY })
+    }
+
+    /// The entry in a record.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFormat`] for one of a newer release, [`Error::Record`] for what is none.
+    pub fn from_record(record: &[u8]) -> Result<Self, Error> {
+        check_format(record, FORMAT, ENTRY)?;
+        serde_json::from_slice(record).map_err(|_| Error::Record { what: ENTRY })
+    }
+}

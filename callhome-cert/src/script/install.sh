@@ -1,0 +1,93 @@
+#!/bin/sh
+# Brings this host to its Keyward control tower: @@tower@@
+# The certificate in it, @@serial@@, is for @@scope@@ and expires at @@expires@@.
+# Keep it secret until then. `sh FILE --help` tells what it does.
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf 'keyward: %s\n' "$*" >&2
+    exit 1
+}
+
+usage() {
+    cat << 'KEYWARD_END'
+usage: sh FILE [--dry-run] [--agent PATH] [--state-dir DIR]
+
+Writes the call-home package (where the tower is, how to know it, and a certificate that is valid for a
+short time) into the state directory, and has the edge agent call home with it. Running it again is
+harmless: a host that has an identity keeps it.
+
+  --dry-run        say what would be done, and do nothing
+  --agent PATH     the edge agent; by default `edge-agent`, as found in the PATH
+  --state-dir DIR  where the agent keeps its state; by default /var/lib/keyward-edge-agent
+KEYWARD_END
+}
+
+write_package() {
+    mkdir -p "$package"
+    chmod 700 "$state" "$package"
+    printf '%s\n' '@@tower@@' > "$package/tower-url"
+    cat > "$package/ca.pem" << 'KEYWARD_END'
+@@ca@@
+KEYWARD_END
+    cat > "$package/certificate.pem" << 'KEYWARD_END'
+@@certificate@@
+KEYWARD_END
+    @@key@@
+}
+
+main() {
+    set -eu
+    umask 077
+    state=/var/lib/keyward-edge-agent
+    agent=
+    dry_run=
+    while [ "$#" -gt 0 ]; do
+        case $1 in
+        --dry-run) dry_run=1 ;;
+        --agent | --state-dir)
+            [ "$#" -gt 1 ] || fail "$1 needs a value"
+            case $1 in
+            --agent) agent=$2 ;;
+            *) state=$2 ;;
+            esac
+            shift
+            ;;
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        *) fail "unknown option: $1 (see --help)" ;;
+        esac
+        shift
+    done
+    [ -n "$agent" ] || agent=$(command -v edge-agent) ||
+        fail "edge-agent is not installed: install it, or name it with --agent"
+    [ -x "$agent" ] || fail "$agent cannot be run"
+    case $state in
+    /*) ;;
+    *) fail "--state-dir must be an absolute path" ;;
+    esac
+    package=$state/call-home
+
+    if [ -e "$state/identity.pem" ]; then
+        say "This host has an identity already: nothing to do."
+        exit 0
+    fi
+    if [ -n "$dry_run" ]; then
+        say "Would write the call-home package to $package"
+        say "and run: $agent call-home --until registered --state-dir $state"
+        exit 0
+    fi
+    write_package
+    "$agent" call-home --until registered --state-dir "$state"
+    rm -f "$package/key.pem"
+    if [ -d /run/systemd/system ] && systemctl cat keyward-edge-agent.service > /dev/null 2>&1; then
+        systemctl enable --now keyward-edge-agent.service
+    else
+        say "Now keep the agent running: $agent run --state-dir $state"
+    fi
+}
+
+{ main "$@"; }

@@ -1,0 +1,279 @@
+//! Who is let in, in which order, and what is stored of it.
+
+use keyward_callhome_cert::{
+    Batch, CallHomeCertificate, CallHomeSettings, Decision, Entry, Error, Granularity, HostRecord, HostState, Knock,
+    Order, Refusal, Scope, Taken, decide, displaced,
+};
+use proptest::prelude::*;
+use time::{Duration, OffsetDateTime};
+
+use crate::support::{NOW, any, authority, host, issue, one, rng, site, verified};
+
+fn settings(verify: Granularity) -> CallHomeSettings {
+    let mut settings = CallHomeSettings::default();
+    settings.client_certificate.verify = verify;
+    settings
+}
+
+/// A tower's store, as small as it can be.
+#[derive(Default)]
+struct Tower {
+    settings: CallHomeSettings,
+    hosts: Vec<HostRecord>,
+    duplicates: Vec<HostRecord>,
+    entries: Vec<Entry>,
+    listed: Vec<(&'static str, &'static str)>,
+}
+
+impl Tower {
+    fn with(verify: Granularity, entries: impl IntoIterator<Item = Entry>) -> Self {
+        Self { settings: settings(verify), entries: entries.into_iter().collect(), ..Self::default() }
+    }
+
+    fn knock(
+        &mut self,
+        id: &'static str,
+        key: &str,
+        certificate: Option<&CallHomeCertificate>,
+        now: OffsetDateTime,
+    ) -> Result<HostState, Refusal> {
+        let host = host(id);
+        let known = self.hosts.iter().find(|record| *record.host() == host).cloned();
+        let serial = certificate.map(CallHomeCertificate::serial);
+        let serial = serial.or(known.as_ref().and_then(HostRecord::certificate));
+        let entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial).cloned();
+        let listed = self.listed.iter().find(|(listed, _)| *listed == id).map(|(_, site)| site.parse().unwrap());
+        let knock = Knock { host: &host, key, address: "192.0.2.7".parse().unwrap(), certificate };
+        match decide(&self.settings, &knock, known.as_ref(), entry, listed.as_ref(), now)? {
+            Decision::Registered { record, entry } => {
+                self.hosts.retain(|old| old.host() != record.host());
+                let record = HostRecord::from_record(&record.to_record().unwrap()).unwrap();
+                let state = record.state().clone();
+                self.hosts.push(record);
+                if let Some(entry) = entry {
+                    self.entries.retain(|old| old.serial() != entry.serial());
+                    self.entries.push(Entry::from_record(&entry.to_record().unwrap()).unwrap());
+                }
+                Ok(state)
+            }
+            Decision::Duplicate { record } => {
+                self.duplicates.push(record);
+                Err(Refusal::Duplicate)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn claim(&mut self, id: &str, site: &str) -> Result<(), Error> {
+        let place = self.hosts.iter().position(|record| *record.host() == host(id)).unwrap();
+        let claimed = self.hosts[place].clone().claim(site.parse().unwrap())?;
+        self.hosts[place] = claimed;
+        Ok(())
+    }
+}
+
+fn claimed(site: &str) -> HostState {
+    HostState::Claimed { site: site.parse().unwrap() }
+}
+
+#[test]
+fn a_host_waits_is_claimed_and_comes_again_without_using_anything_twice() {
+    let (certificate, entry) = verified(&authority(), one("h1"));
+    let mut tower = Tower::with(Granularity::HostId, [entry]);
+    assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    assert_eq!(tower.entries[0].uses(), 1);
+    // The answer was lost; it asks again, with the certificate and, later, without.
+    assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    let later = NOW + Duration::days(9);
+    assert_eq!(tower.knock("h1", "k1", None, later), Ok(HostState::Unclaimed));
+    tower.claim("h1", "oslo").unwrap();
+    assert_eq!(tower.knock("h1", "k1", None, later), Ok(claimed("oslo")));
+    assert_eq!((tower.entries[0].uses(), tower.hosts.len(), tower.duplicates.len()), (1, 1, 0));
+    assert_eq!((tower.hosts[0].first_seen(), tower.hosts[0].last_seen()), (NOW, later));
+    assert_eq!(tower.claim("h1", "bergen").unwrap_err().to_string(), "the host is claimed for another site");
+}
+
+#[test]
+fn one_is_admitted_and_the_others_are_seen() {
+    let (certificate, entry) = verified(&authority(), one("h1"));
+    let mut tower = Tower::with(Granularity::HostId, [entry]);
+    let keys: Vec<String> = (0..64).map(|number| format!("k{number}")).collect();
+    let answers: Vec<_> = keys.iter().map(|key| tower.knock("h1", key, Some(&certificate), NOW)).collect();
+    assert_eq!(answers[0], Ok(HostState::Unclaimed));
+    assert!(answers[1..].iter().all(|answer| *answer == Err(Refusal::Duplicate)));
+    assert_eq!((tower.hosts.len(), tower.duplicates.len()), (1, 63));
+    // Without certificates it is the same.
+    let mut tower = Tower::with(Granularity::Never, []);
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Ok(HostState::Unclaimed));
+    assert_eq!(tower.knock("h1", "k2", None, NOW), Err(Refusal::Duplicate));
+}
+
+#[test]
+fn a_certificate_of_a_site_admits_its_hosts_until_it_expires() {
+    let (certificate, entry) = verified(&authority(), site("oslo"));
+    let mut tower = Tower::with(Granularity::Site, [entry]);
+    for id in ["h1", "h2", "h3"] {
+        assert_eq!(tower.knock(id, id, Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    }
+    let late = NOW + Duration::days(1) + Duration::SECOND;
+    let not_after = NOW + Duration::DAY;
+    assert_eq!(tower.knock("h4", "k4", Some(&certificate), late), Err(Refusal::Expired { not_after }));
+    assert_eq!(tower.hosts.len(), 3, "nothing is registered");
+    // They can be claimed for that site alone.
+    assert_eq!(
+        tower.claim("h1", "bergen").unwrap_err().to_string(),
+        "the host called home with a certificate for another site"
+    );
+    tower.claim("h1", "oslo").unwrap();
+    // A listed host of another site is refused, one of this site is claimed at once.
+    tower.listed = vec![("h5", "bergen"), ("h6", "oslo")];
+    assert_eq!(tower.knock("h5", "k5", Some(&certificate), NOW), Err(Refusal::WrongSite));
+    assert_eq!(tower.knock("h6", "k6", Some(&certificate), NOW), Ok(claimed("oslo")));
+}
+
+#[test]
+fn uses_are_counted_where_an_order_says_so() {
+    let authority = authority();
+    let order = Order::new(any()).with_max_uses(2).unwrap();
+    let (chain, entry) = issue(&authority, &order);
+    let bundle = crate::support::bundle(&authority);
+    let certificate = keyward_callhome_cert::CallHomeVerifier::new(&bundle).verify(&chain, NOW).unwrap();
+    let mut tower = Tower::with(Granularity::CertificateOnly, [entry]);
+    assert!(tower.knock("h1", "k1", Some(&certificate), NOW).is_ok());
+    assert!(tower.knock("h2", "k2", Some(&certificate), NOW).is_ok());
+    assert_eq!(tower.knock("h3", "k3", Some(&certificate), NOW), Err(Refusal::AlreadyUsed));
+    assert_eq!((tower.hosts.len(), tower.duplicates.len()), (2, 0));
+}
+
+#[test]
+fn hosts_that_nobody_knows_are_refused_where_they_are_not_wanted() {
+    let (certificate, entry) = verified(&authority(), one("h1"));
+    let mut tower = Tower::with(Granularity::HostId, [entry]);
+    tower.settings.enable_unclaimed = false;
+    assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Err(Refusal::UnclaimedDisabled));
+    assert_eq!(tower.entries[0].uses(), 0, "a refusal uses nothing");
+    tower.listed = vec![("h1", "oslo")];
+    assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Ok(claimed("oslo")));
+}
+
+#[test]
+fn revoked_certificates_let_nobody_in_and_nobody_stay_who_waits() {
+    let (certificate, mut entry) = verified(&authority(), any());
+    assert_eq!(entry.revocation(), Ok(None));
+    let mut tower = Tower::with(Granularity::CertificateOnly, [entry.clone()]);
+    tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
+    tower.knock("h2", "k2", Some(&certificate), NOW).unwrap();
+    tower.claim("h2", "oslo").unwrap();
+    assert!(entry.revoke(NOW));
+    assert!(!entry.revoke(NOW + Duration::HOUR));
+    assert_eq!(entry.revoked(), Some(NOW));
+    assert!(entry.revocation().unwrap().is_some());
+    tower.entries = vec![entry];
+    assert_eq!(tower.knock("h3", "k3", Some(&certificate), NOW), Err(Refusal::Revoked));
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Revoked));
+    // An operator has vouched for this one.
+    assert_eq!(tower.knock("h2", "k2", None, NOW), Ok(claimed("oslo")));
+}
+
+#[test]
+fn a_removed_host_stays_away() {
+    let mut tower = Tower::with(Granularity::Never, []);
+    tower.knock("h1", "k1", None, NOW).unwrap();
+    tower.hosts[0] = tower.hosts[0].clone().remove();
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Removed));
+    assert_eq!(tower.knock("h1", "k2", None, NOW), Err(Refusal::Removed));
+    // Released: forgotten.
+    tower.hosts.clear();
+    assert_eq!(tower.knock("h1", "k2", None, NOW), Ok(HostState::Unclaimed));
+}
+
+#[test]
+fn a_host_that_is_listed_while_it_waits_is_claimed() {
+    let mut tower = Tower::with(Granularity::Never, []);
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Ok(HostState::Unclaimed));
+    tower.listed = vec![("h1", "oslo")];
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Ok(claimed("oslo")));
+}
+
+#[test]
+fn a_certificate_that_is_not_on_record_is_refused() {
+    let (certificate, _) = verified(&authority(), any());
+    let (_, other) = verified(&authority(), any());
+    let mut tower = Tower::with(Granularity::CertificateOnly, [other]);
+    assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Err(Refusal::Unknown));
+}
+
+#[test]
+fn orders_have_bounds() {
+    let order = || Order::new(Scope::Any);
+    assert_eq!(
+        order().with_ttl("31d".parse().unwrap()).unwrap_err().to_string(),
+        "`ttl` is 2678400 seconds, but 60 to 2592000 (30d) are allowed"
+    );
+    assert!(order().with_ttl("59s".parse().unwrap()).is_err());
+    assert!(order().with_ttl("30d".parse().unwrap()).is_ok());
+    let error = order().with_max_uses(0).unwrap_err().to_string();
+    assert_eq!(error, "`max-uses` is 0, but 1 to 1000 are allowed; leave it out for as many as there are hosts");
+    assert!(order().with_max_uses(1001).is_err());
+    let batch = Batch::generate(&mut rng());
+    let (_, entry) = issue(&authority(), &order().with_batch(batch.clone()));
+    assert_eq!(entry.batch(), &batch);
+    assert_eq!((entry.created(), entry.expires()), (NOW, NOW + Duration::DAY));
+}
+
+#[test]
+fn an_authority_for_svids_issues_none() {
+    use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
+    use keyward_svid::x509::authority::{Authority, AuthorityRequest, Subject};
+    let signer = KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256).unwrap(), Algorithm::Es256, None).unwrap();
+    let key = signer.public_key().clone();
+    let request = AuthorityRequest::new("td.example".parse().unwrap(), Subject::default(), NOW + Duration::DAY);
+    let authority = Authority::self_signed(signer, &key, &request, &mut rng(), NOW).unwrap();
+    let error = Order::new(Scope::Any).issue_with_key(&authority, &mut rng(), NOW).unwrap_err();
+    assert_eq!(error.to_string(), "the authority is not one for call-home certificates: it must be for clients alone");
+}
+
+#[test]
+fn records_of_newer_releases_are_refused() {
+    let (_, entry) = verified(&authority(), any());
+    let mut json: serde_json::Value = serde_json::from_slice(&entry.to_record().unwrap()).unwrap();
+    json["format"] = 2.into();
+    let error = Entry::from_record(json.to_string().as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "the record is of format 2, this release knows formats up to 1");
+    assert_eq!(HostRecord::from_record(b"{}").unwrap_err().to_string(), "the record of a host cannot be read");
+}
+
+#[test]
+fn rings_let_go_of_who_was_seen_longest_ago() {
+    let mut tower = Tower::with(Granularity::Never, []);
+    for (minute, id) in [(3, "h1"), (1, "h2"), (2, "h3")] {
+        tower.knock(id, id, None, NOW + Duration::minutes(minute)).unwrap();
+    }
+    let gone = |most| displaced(&tower.hosts, most).into_iter().map(|record| record.key()).collect::<Vec<_>>();
+    assert_eq!(gone(4), [""; 0]);
+    assert_eq!(gone(3), ["h2"]);
+    assert_eq!(gone(1), ["h2", "h3", "h1"]);
+}
+
+proptest! {
+    /// Whatever the order of the knocks, nobody gets more uses out of a certificate than it has, and the same host with the
+    /// same key never needs a second.
+    #[test]
+    fn uses_are_bounded(max in 1_u32..5, knocks in prop::collection::vec((0_usize..4, 0_usize..3), 1..40)) {
+        let (_, mut entry) = issue(&authority(), &Order::new(Scope::Any).with_max_uses(max).unwrap());
+        let mut users = std::collections::BTreeSet::new();
+        for (id, key) in knocks {
+            let (host, key) = (host(&format!("h{id}")), format!("k{key}"));
+            match entry.take(&host, &key, NOW) {
+                Ok(Taken::First) => prop_assert!(users.insert((host, key))),
+                Ok(Taken::Again) => prop_assert!(users.contains(&(host, key))),
+                Err(refusal) => {
+                    prop_assert_eq!(refusal, Refusal::AlreadyUsed);
+                    prop_assert!(!users.contains(&(host, key)));
+                    prop_assert_eq!(users.len(), usize::try_from(max).unwrap());
+                }
+            }
+            prop_assert!(users.len() <= usize::try_from(max).unwrap());
+        }
+    }
+}

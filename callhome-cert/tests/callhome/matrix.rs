@@ -1,0 +1,386 @@
+//! Wrong presentations, each with its reason, beside webpki and OpenSSL where they can judge.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "openssl is a program that reads files")]
+
+use std::process::Command;
+
+use keyward_callhome_cert::{CallHomeVerifier, Granularity, Order, Refusal};
+use keyward_svid::X509Bundle;
+use keyward_svid::pki_types::{CertificateDer, UnixTime};
+use keyward_svid::x509::{self, CertificateProblem, LeafProblem, chain_to_pem};
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose as Eku, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose as Ku, SanType,
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::support::{self, NOW, TRUST_DOMAIN, any, host, issue, one, site};
+
+/// An authority of strangers' making, which signs whatever one likes.
+struct Maker {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+impl Maker {
+    fn new(change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "call-home");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![Ku::KeyCertSign, Ku::CrlSign];
+        params.extended_key_usages = vec![Eku::ClientAuth];
+        params.subject_alt_names = vec![uri(&format!("spiffe://{TRUST_DOMAIN}"))];
+        (params.not_before, params.not_after) = (NOW - Duration::DAY, NOW + Duration::days(90));
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Vec<CertificateDer<'static>> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "host");
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![Ku::DigitalSignature];
+        params.extended_key_usages = vec![Eku::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.subject_alt_names = vec![uri(&format!("spiffe://{TRUST_DOMAIN}/call-home"))];
+        (params.not_before, params.not_after) = (NOW - Duration::MINUTE, NOW + Duration::DAY);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()]
+    }
+}
+
+fn uri(text: &str) -> SanType {
+    SanType::URI(Ia5String::try_from(text).unwrap())
+}
+
+fn ours(path: &str) -> Vec<SanType> {
+    vec![uri(&format!("spiffe://{TRUST_DOMAIN}{path}"))]
+}
+
+fn verify(
+    chain: &[CertificateDer<'static>],
+    root: &CertificateDer<'static>,
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
+    let bundle = X509Bundle::new(TRUST_DOMAIN.parse().unwrap(), [root.clone()]).unwrap();
+    CallHomeVerifier::new(&bundle).verify(chain, now).map(drop)
+}
+
+fn webpki(
+    chain: &[CertificateDer<'static>],
+    root: &CertificateDer<'static>,
+    now: OffsetDateTime,
+) -> Result<(), webpki::Error> {
+    let anchor = webpki::anchor_from_trusted_cert(root)?;
+    let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.unix_timestamp().try_into().unwrap()));
+    let leaf = webpki::EndEntityCert::try_from(&chain[0])?;
+    let usage = webpki::KeyUsage::required(&[0x2b, 6, 1, 5, 5, 7, 3, 2]);
+    leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &[anchor], &chain[1..], time, usage, None, None).map(drop)
+}
+
+fn openssl(
+    chain: &[CertificateDer<'static>],
+    root: &CertificateDer<'static>,
+    now: OffsetDateTime,
+) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("root.pem"), chain_to_pem([root])).unwrap();
+    std::fs::write(directory.path().join("leaf.pem"), chain_to_pem(chain)).unwrap();
+    let at = now.unix_timestamp().to_string();
+    let args = ["verify", "-x509_strict", "-purpose", "sslclient", "-attime", &at, "-CAfile", "root.pem", "leaf.pem"];
+    let output =
+        Command::new("openssl").args(args).current_dir(directory.path()).output().expect("`openssl` is installed");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(text) }
+}
+
+/// Who can judge a case besides us.
+#[derive(Clone, Copy, PartialEq)]
+enum Foreign {
+    /// It is RFC 5280's matter, and both refuse.
+    Both,
+    /// webpki refuses it, OpenSSL lets it pass.
+    Webpki,
+    /// OpenSSL refuses it, webpki lets it pass.
+    Openssl,
+    /// It is a rule of calling home, which they do not know: both accept.
+    None,
+}
+
+struct Case {
+    name: &'static str,
+    chain: Vec<CertificateDer<'static>>,
+    root: CertificateDer<'static>,
+    now: OffsetDateTime,
+    refusal: Refusal,
+    foreign: Foreign,
+}
+
+fn leaf(problem: LeafProblem) -> Refusal {
+    Refusal::NotForCallHome(x509::Error::Leaf { problem })
+}
+
+fn no_path() -> Refusal {
+    let id = format!("spiffe://{TRUST_DOMAIN}").parse::<keyward_spiffe_id::SpiffeId>().unwrap();
+    Refusal::NotForCallHome(x509::Error::Id(id.workload_path().unwrap_err()))
+}
+
+fn cases() -> Vec<Case> {
+    let maker = Maker::new(|_| ());
+    let other = Maker::new(|_| ());
+    let mut cases = Vec::new();
+    let mut add = |name, change: &dyn Fn(&mut CertificateParams), refusal, foreign| {
+        let (chain, root) = (maker.leaf(change), maker.certificate.clone());
+        cases.push(Case { name, chain, root, now: NOW, refusal, foreign });
+    };
+    let count = |found| Refusal::NotForCallHome(x509::Error::UriCount { found });
+    add("no ExtendedKeyUsage", &|p| p.extended_key_usages.clear(), leaf(LeafProblem::Purpose), Foreign::Webpki);
+    add("any purpose", &|p| p.extended_key_usages = vec![Eku::Any], leaf(LeafProblem::Purpose), Foreign::Both);
+    add("any purpose besides", &|p| p.extended_key_usages.push(Eku::Any), leaf(LeafProblem::Purpose), Foreign::None);
+    add("a server's", &|p| p.extended_key_usages = vec![Eku::ServerAuth], leaf(LeafProblem::Purpose), Foreign::Both);
+    add(
+        "a server's besides",
+        &|p| p.extended_key_usages.push(Eku::ServerAuth),
+        leaf(LeafProblem::Purpose),
+        Foreign::None,
+    );
+    add(
+        "code signing besides",
+        &|p| p.extended_key_usages.push(Eku::CodeSigning),
+        leaf(LeafProblem::Purpose),
+        Foreign::None,
+    );
+    add("CA:TRUE", &|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), leaf(LeafProblem::Ca), Foreign::Webpki);
+    add("keyCertSign", &|p| p.key_usages.push(Ku::KeyCertSign), leaf(LeafProblem::KeyCertSign), Foreign::Openssl);
+    add("cRLSign", &|p| p.key_usages.push(Ku::CrlSign), leaf(LeafProblem::CrlSign), Foreign::None);
+    add("no KeyUsage", &|p| p.key_usages.clear(), leaf(LeafProblem::KeyUsage), Foreign::None);
+    add(
+        "no digitalSignature",
+        &|p| p.key_usages = vec![Ku::KeyAgreement],
+        leaf(LeafProblem::DigitalSignature),
+        Foreign::None,
+    );
+    add(
+        "only keyEncipherment",
+        &|p| p.key_usages = vec![Ku::KeyEncipherment],
+        leaf(LeafProblem::DigitalSignature),
+        Foreign::Openssl,
+    );
+    add(
+        "no issuer's key identifier",
+        &|p| p.use_authority_key_identifier_extension = false,
+        leaf(LeafProblem::KeyIdentifiers),
+        Foreign::Openssl,
+    );
+    add("no key identifier", &|p| p.is_ca = IsCa::NoCa, leaf(LeafProblem::KeyIdentifiers), Foreign::None);
+    add("no URI", &|p| p.subject_alt_names.clear(), count(0), Foreign::None);
+    add(
+        "two URIs",
+        &|p| p.subject_alt_names = [ours("/call-home"), ours("/call-home/site/a")].concat(),
+        count(2),
+        Foreign::None,
+    );
+    add("an SVID's ID", &|p| p.subject_alt_names = ours("/approle/a"), Refusal::NoScope, Foreign::None);
+    add(
+        "a host's own ID",
+        &|p| p.subject_alt_names = ours(&format!("/site/a/host/{}", host("h1"))),
+        Refusal::NoScope,
+        Foreign::None,
+    );
+    add("no site", &|p| p.subject_alt_names = ours("/call-home/site"), Refusal::NoScope, Foreign::None);
+    add("a host-id in clear", &|p| p.subject_alt_names = ours("/call-home/host/h1"), Refusal::NoScope, Foreign::None);
+    add(
+        "another trust domain",
+        &|p| p.subject_alt_names = vec![uri("spiffe://other.example/call-home")],
+        Refusal::UnknownAuthority,
+        Foreign::None,
+    );
+    add("the trust domain itself", &|p| p.subject_alt_names = ours(""), no_path(), Foreign::None);
+    add(
+        "an unknown critical extension",
+        &|p| {
+            let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+            extension.set_criticality(true);
+            p.custom_extensions.push(extension);
+        },
+        leaf(LeafProblem::UnknownExtension),
+        Foreign::Both,
+    );
+    let (not_before, not_after) = (NOW + Duration::hours(2), NOW + Duration::DAY);
+    add("not yet", &|p| p.not_before = not_before, Refusal::NotYetValid { not_before }, Foreign::Both);
+    add(
+        "expired a second ago",
+        &|p| p.not_after = NOW - Duration::SECOND,
+        Refusal::Expired { not_after: NOW - Duration::SECOND },
+        Foreign::Both,
+    );
+
+    let good = || maker.leaf(|_| ());
+    let mut case = |name, chain, root: &CertificateDer<'static>, now, refusal, foreign| {
+        cases.push(Case { name, chain, root: root.clone(), now, refusal, foreign });
+    };
+    let root = &maker.certificate;
+    case("expired", good(), root, not_after + Duration::SECOND, Refusal::Expired { not_after }, Foreign::Both);
+    case(
+        "of another authority of the same name",
+        other.leaf(|_| ()),
+        root,
+        NOW,
+        Refusal::UnknownAuthority,
+        Foreign::Both,
+    );
+    case("nothing", Vec::new(), root, NOW, Refusal::Malformed(x509::Error::Empty), Foreign::None);
+    case(
+        "no certificate",
+        vec![CertificateDer::from(vec![0x30, 0])],
+        root,
+        NOW,
+        Refusal::Malformed(x509::Error::Certificate { position: 1, problem: CertificateProblem::NotDer }),
+        Foreign::Both,
+    );
+    let mut changed = good()[0].to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    case("a changed signature", vec![changed.into()], root, NOW, Refusal::UnknownAuthority, Foreign::Both);
+    case("the authority itself", vec![root.clone()], root, NOW, no_path(), Foreign::Both);
+
+    // Below an authority that the authority made, which it may not (its path length is 0).
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "below");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![Ku::KeyCertSign];
+    params.subject_alt_names = ours("");
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) = (NOW - Duration::HOUR, NOW + Duration::DAY);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &maker.issuer).unwrap().der().clone();
+    let below = Maker { issuer: Issuer::new(params, key), certificate: certificate.clone() };
+    let chain = vec![below.leaf(|_| ()).remove(0), certificate];
+    let refusal = Refusal::NotForCallHome(x509::Error::PathLength);
+    case("below an intermediate", chain, root, NOW, refusal, Foreign::Both);
+
+    let expired = Maker::new(|p| p.not_after = NOW - Duration::HOUR);
+    let refusal = Refusal::Expired { not_after: NOW - Duration::HOUR };
+    // webpki does not look at the life of an anchor.
+    case("of an authority that is over", expired.leaf(|_| ()), &expired.certificate, NOW, refusal, Foreign::Openssl);
+    cases
+}
+
+#[test]
+fn wrong_certificates_are_refused_with_the_right_reason_and_strangers_agree() {
+    let maker = Maker::new(|_| ());
+    let good = maker.leaf(|_| ());
+    assert_eq!(verify(&good, &maker.certificate, NOW), Ok(()));
+    assert_eq!(webpki(&good, &maker.certificate, NOW), Ok(()));
+    let cases = cases();
+    assert!(cases.len() >= 30, "{}", cases.len());
+    for Case { name, chain, root, now, refusal, foreign } in cases {
+        assert_eq!(verify(&chain, &root, now), Err(refusal), "{name}");
+        if !chain.is_empty() {
+            let refused = webpki(&chain, &root, now);
+            assert_eq!(
+                refused.is_err(),
+                matches!(foreign, Foreign::Both | Foreign::Webpki),
+                "{name}: webpki {refused:?}"
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs openssl: run by .ci/run"]
+fn openssl_agrees_where_it_can_judge() {
+    let maker = Maker::new(|_| ());
+    let chain = maker.leaf(|_| ());
+    assert_eq!(openssl(&chain, &maker.certificate, NOW), Ok(()));
+    let authority = support::authority();
+    for scope in [any(), site("oslo"), one("h1")] {
+        let (chain, _) = issue(&authority, &Order::new(scope));
+        assert_eq!(openssl(&chain, authority.certificate(), NOW), Ok(()));
+        assert_eq!(webpki(&chain, authority.certificate(), NOW), Ok(()));
+        assert_eq!(verify(&chain, authority.certificate(), NOW), Ok(()));
+    }
+    let mut wrong = Vec::new();
+    for Case { name, chain, root, now, foreign, .. } in cases().into_iter().filter(|case| case.chain.len() == 1) {
+        let refused = openssl(&chain, &root, now);
+        if refused.is_err() != matches!(foreign, Foreign::Both | Foreign::Openssl) {
+            wrong.push(format!("{name}: {refused:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_is_asked_for_is_what_is_needed() {
+    let authority = support::authority();
+    let certificate = |scope| support::verified(&authority, scope).0;
+    let (any, site, one) = (certificate(any()), certificate(site("oslo")), certificate(one("h1")));
+    let (own, other) = (host("h1"), host("h2"));
+    use Granularity::{CertificateOnly, HostId, Never, Site};
+    let broad = |found, wanted| Err(Refusal::TooBroad { found, wanted });
+    for (granularity, presented, host, expected) in [
+        (Never, None, &own, Ok(())),
+        (Never, Some(&any), &own, Err(Refusal::Unwanted)),
+        (Never, Some(&one), &own, Err(Refusal::Unwanted)),
+        (CertificateOnly, None, &own, Err(Refusal::Missing { wanted: CertificateOnly })),
+        (CertificateOnly, Some(&any), &own, Ok(())),
+        (CertificateOnly, Some(&site), &own, Ok(())),
+        (CertificateOnly, Some(&one), &own, Ok(())),
+        (CertificateOnly, Some(&one), &other, Err(Refusal::WrongHost)),
+        (Site, None, &own, Err(Refusal::Missing { wanted: Site })),
+        (Site, Some(&any), &own, broad(CertificateOnly, Site)),
+        (Site, Some(&site), &own, Ok(())),
+        (Site, Some(&one), &own, Ok(())),
+        (Site, Some(&one), &other, Err(Refusal::WrongHost)),
+        (HostId, None, &own, Err(Refusal::Missing { wanted: HostId })),
+        (HostId, Some(&any), &own, broad(CertificateOnly, HostId)),
+        (HostId, Some(&site), &own, broad(Site, HostId)),
+        (HostId, Some(&one), &own, Ok(())),
+        (HostId, Some(&one), &other, Err(Refusal::WrongHost)),
+    ] {
+        assert_eq!(granularity.admit(presented, host), expected, "{granularity} {presented:?}");
+    }
+}
+
+#[test]
+fn another_towers_clock_may_be_ahead_by_a_minute() {
+    let authority = support::authority();
+    let bundle = support::bundle(&authority);
+    let (chain, _) = issue(&authority, &Order::new(any()));
+    let verify = |now| CallHomeVerifier::new(&bundle).verify(&chain, now).map(drop);
+    // The authority is as old as the certificate.
+    let not_before = NOW - Duration::seconds(10);
+    assert_eq!(verify(not_before - Duration::MINUTE), Ok(()));
+    assert_eq!(verify(not_before - Duration::seconds(61)), Err(Refusal::NotYetValid { not_before }));
+    assert_eq!(verify(NOW + Duration::DAY), Ok(()));
+    let not_after = NOW + Duration::DAY;
+    assert_eq!(verify(not_after + Duration::SECOND), Err(Refusal::Expired { not_after }));
+}
+
+#[test]
+fn reasons_are_for_people() {
+    let text = |refusal: Refusal| (refusal.code(), refusal.to_string());
+    let not_after = NOW;
+    assert_eq!(
+        text(Refusal::Expired { not_after }),
+        ("expired", "the call-home certificate expired at 2026-03-01T00:00:00Z: issue a new one".to_owned())
+    );
+    assert_eq!(
+        text(Refusal::Missing { wanted: Granularity::Site }),
+        (
+            "missing",
+            "a call-home certificate is needed (granularity `site`): issue one and run its install script".to_owned()
+        )
+    );
+    assert_eq!(
+        text(leaf(LeafProblem::Purpose)),
+        (
+            "not-for-call-home",
+            "this is no call-home certificate: the certificate is not one to authenticate with: its ExtendedKeyUsage is not clientAuth alone"
+                .to_owned()
+        )
+    );
+}
