@@ -16,7 +16,7 @@ use keyward_svid::x509::authority::{Authority, AuthorityRequest, Subject};
 use time::{Duration, OffsetDateTime};
 
 fn callhome(criterion: &mut Criterion) {
-    let now = OffsetDateTime::now_utc();
+    let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
     let signer = KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256).unwrap(), Algorithm::Es256, None).unwrap();
     let public_key = signer.public_key().clone();
@@ -27,7 +27,7 @@ fn callhome(criterion: &mut Criterion) {
     let host = HostHash::of(&"4c4c4544-0051-3510-8052-b4c04f4a3132".parse().unwrap());
     let order = Order::new(Scope::Host(host.clone()));
     let (certificate, entry) = order.issue_with_key(&authority, &mut rng, now).unwrap();
-    let tbs = certificate.svid().chain()[0].to_vec();
+    let tbs = certificate.svid().chain().first().unwrap().to_vec();
 
     let mut group = criterion.benchmark_group("callhome/issue");
     let random = SystemRandom::new();
