@@ -145,13 +145,6 @@ macro_rules! text_of {
                 f.write_str(&self.text)
             }
         }
-
-        #[cfg(feature = "config")]
-        impl serde::Serialize for $kind {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.text)
-            }
-        }
     )* };
 }
 

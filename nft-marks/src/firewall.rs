@@ -62,6 +62,8 @@ pub enum Egress {
 /// What becomes of packets without a class. Connections that are established already go on in any case, and so does neighbour
 /// discovery, without which IPv6 does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "config", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "config", serde(rename_all = "kebab-case"))]
 pub enum Rest {
     /// They pass; whoever else rules this host decides.
     #[default]

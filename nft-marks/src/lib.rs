@@ -55,6 +55,8 @@
 
 mod address;
 mod class;
+#[cfg(feature = "config")]
+pub mod config;
 mod error;
 mod expansion;
 mod expression;
