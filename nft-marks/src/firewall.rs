@@ -61,6 +61,9 @@ pub enum Egress {
 
 /// What becomes of packets without a class. Connections that are established already go on in any case, and so does neighbour
 /// discovery, without which IPv6 does not work.
+///
+/// The kernel knows connections from the first rule on that asks for them, of whatever table. Where there was none before ours,
+/// load it with [`Pass`](Self::Pass) first, or what is established is new to the kernel and dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "config", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(rename_all = "kebab-case"))]

@@ -3,46 +3,16 @@
 
 mod support;
 
-use keyward_nft_marks::{Egress, Firewall, PortRange, Protocol, Range, RangeSet, Rest, Transaction};
+use keyward_nft_marks::{Egress, Firewall, RangeSet, Rest, Transaction};
+use support::models::to;
 use support::namespace::full;
 use support::world::{Addresses, HOST, WORKLOAD, World};
-
-/// TCP and UDP to a port of two addresses.
-fn to((v4, v6): Addresses, port: u16) -> RangeSet {
-    let mut ranges = Vec::new();
-    for address in [v4, v6] {
-        let address = address.parse().unwrap();
-        for protocol in [Protocol::Tcp, Protocol::Udp] {
-            ranges.push(Range::new(address, address, protocol, PortRange::from(port)).unwrap());
-        }
-    }
-    RangeSet::new(ranges).unwrap()
-}
 
 fn ingress(addresses: Addresses, port: u16) -> Firewall {
     let mut firewall = Firewall::default();
     firewall.interfaces = vec!["kw*".parse().unwrap()];
     firewall.ingress = to(addresses, port);
     firewall
-}
-
-impl World {
-    fn apply(&self, firewall: &Firewall) {
-        firewall.check(1000).unwrap();
-        self.host.namespace.load(&Transaction::replacing(&firewall.table()).to_string());
-    }
-
-    /// The table of whoever else rules the host.
-    fn user(&self, chains: &str) {
-        self.host
-            .namespace
-            .load(&format!("add table inet user\ndelete table inet user\ntable inet user {{\n{}\n}}\n", lines(chains)));
-    }
-}
-
-/// nft wants a line's end behind a chain.
-fn lines(chains: &str) -> String {
-    chains.replace('}', "}\n").replace("}\n accept", "} accept").replace("}\n th", "} th")
 }
 
 /// A host with a service at the workload's port 80, and a port 81 that nobody knows of.

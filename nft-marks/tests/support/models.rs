@@ -111,3 +111,15 @@ pub fn firewall(most: usize) -> impl Strategy<Value = Firewall> {
         },
     )
 }
+
+/// TCP and UDP to a port of two addresses.
+pub fn to((v4, v6): (&str, &str), port: u16) -> RangeSet {
+    let mut ranges = Vec::new();
+    for address in [v4, v6] {
+        let address = address.parse().unwrap();
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            ranges.push(Range::new(address, address, protocol, PortRange::from(port)).unwrap());
+        }
+    }
+    RangeSet::new(ranges).unwrap()
+}

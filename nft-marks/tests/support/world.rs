@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
+use keyward_nft_marks::{Firewall, Transaction};
+
 use super::namespace::Namespace;
 
 /// Addresses, IPv4 and IPv6.
@@ -53,6 +55,26 @@ impl World {
         host.run("sysctl", &["-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
         Self { client: Peer::new(client), host: Peer::new(host), workload: Peer::new(workload) }
     }
+}
+
+impl World {
+    /// Loads our table anew.
+    pub fn apply(&self, firewall: &Firewall) {
+        firewall.check(1000).unwrap();
+        self.host.namespace.load(&Transaction::replacing(&firewall.table()).to_string());
+    }
+
+    /// The table of whoever else rules the host.
+    pub fn user(&self, chains: &str) {
+        self.host
+            .namespace
+            .load(&format!("add table inet user\ndelete table inet user\ntable inet user {{\n{}\n}}\n", lines(chains)));
+    }
+}
+
+/// nft wants a line's end behind a chain.
+fn lines(chains: &str) -> String {
+    chains.replace('}', "}\n").replace("}\n accept", "} accept").replace("}\n th", "} th")
 }
 
 impl Peer {
