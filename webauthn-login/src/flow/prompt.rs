@@ -1,0 +1,121 @@
+//! What a page shows, wherever a login stands.
+
+use keyward_config_values::Name;
+use serde::Serialize;
+
+use super::states::AnyFlow;
+use crate::Realm;
+use crate::method::Method;
+use crate::passkey::{CreationOptions, RequestOptions};
+
+/// What a page shows, and what a program that brings its own pages reads.
+#[derive(Debug, Serialize)]
+#[serde(tag = "step", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[non_exhaustive]
+pub enum Prompt<'a> {
+    /// Step 1: an address, and a tenant if it is not the only one. Passkeys are offered by autofill.
+    Identity {
+        /// For the autofill.
+        autofill: &'a RequestOptions,
+        /// The tenant that is fixed already.
+        tenant: Option<&'a Name>,
+    },
+    /// Steps 2 and 3: an authenticator and a method. The same for everybody.
+    Method {
+        /// Who it was said to be.
+        email: &'a str,
+        /// The tenant, if it was named.
+        tenant: Option<&'a Name>,
+        /// For a passkey.
+        passkey: &'a RequestOptions,
+    },
+    /// Which tenant, after the password.
+    Tenant {
+        /// Those to choose from.
+        tenants: Vec<&'a Name>,
+    },
+    /// A further proof.
+    Proof {
+        /// Which one.
+        wanted: Method,
+        /// Whether a recovery code will do.
+        recovery_code: bool,
+        /// Whether the login could go on without.
+        optional: bool,
+        /// For a passkey, where the user has one.
+        passkey: Option<&'a RequestOptions>,
+    },
+    /// A passkey is to be made.
+    MakePasskey {
+        /// For the browser.
+        options: &'a CreationOptions,
+        /// Whether the login could go on without.
+        optional: bool,
+    },
+    /// A one-time password is to be set up.
+    SetUpTotp {
+        /// For a QR code.
+        uri: String,
+        /// For typing.
+        secret: String,
+        /// Whether the login could go on without.
+        optional: bool,
+    },
+    /// A password is to be set.
+    SetPassword {
+        /// The fewest characters.
+        min_length: usize,
+    },
+    /// The browser is to be sent to a provider.
+    Provider {
+        /// Where to.
+        url: String,
+    },
+    /// Everything is proved; these may be set up.
+    Offer {
+        /// What the user has not.
+        offers: &'a [Method],
+    },
+}
+
+impl AnyFlow {
+    /// What the page shows.
+    #[must_use]
+    pub fn prompt(&self, realm: &Realm) -> Prompt<'_> {
+        match self {
+            Self::Begun(flow) => {
+                Prompt::Identity { autofill: &flow.state.passkey.options, tenant: flow.common.tenant.as_ref() }
+            }
+            Self::Identified(flow) => Prompt::Method {
+                email: &flow.state.typed,
+                tenant: flow.common.tenant.as_ref(),
+                passkey: &flow.state.passkey.options,
+            },
+            Self::Choosing(flow) => Prompt::Tenant { tenants: flow.tenants().collect() },
+            Self::Second(flow) => Prompt::Proof {
+                wanted: flow.state.wanted,
+                recovery_code: flow.state.wanted == Method::Totp,
+                optional: flow.state.optional,
+                passkey: flow.state.passkey.as_ref().map(|passkey| &passkey.options),
+            },
+            Self::EnrollingPasskey(flow) => {
+                Prompt::MakePasskey { options: &flow.state.pending.options, optional: flow.state.optional }
+            }
+            Self::EnrollingTotp(flow) => {
+                let identity = &flow.state.who.identity;
+                let issuer = format!("{} {}", realm.relying_party.name(), identity.tenant);
+                let secret = &flow.state.secret.0;
+                Prompt::SetUpTotp {
+                    uri: secret.uri(&issuer, &identity.email).to_string(),
+                    secret: secret.to_base32().to_string(),
+                    optional: flow.state.optional,
+                }
+            }
+            Self::SettingPassword(_) => Prompt::SetPassword { min_length: crate::Password::MIN_CHARS },
+            Self::AtProvider(flow) => {
+                Prompt::Provider { url: flow.state.pending.url(flow.state.email.as_ref().map(crate::Email::as_str)) }
+            }
+            Self::Ready(flow) => Prompt::Offer { offers: &flow.state.offers },
+        }
+    }
+}
