@@ -119,7 +119,8 @@ impl Has {
 
 /// The one rule of what a login needs. Pure, and asked again at every transition and at the end.
 ///
-/// - There must be a first proof: password, passkey, provider or enrolment link. Without one nothing else matters.
+/// - There must be a first proof: password, passkey, provider or enrolment link. Without one nothing else matters, and the link alone
+///   is not enough at the end.
 /// - Whatever is enforced must be proved, however the login began. A recovery code stands in for a one-time password.
 /// - A one-time password that the user set up is asked for after a password, also where nothing enforces it. After a
 ///   passkey it is not, unless it is enforced: a passkey with a verified user is two factors already.
@@ -158,9 +159,16 @@ pub fn missing(enforced: &BTreeSet<Method>, has: Has, open: &BTreeSet<Method>, p
     if let Some(method) = lacking().find(|&method| has.method(method)) {
         return Some(Missing::Prove(method));
     }
-    lacking()
-        .next()
-        .map(|method| if open.contains(&method) { Missing::Enrol(method) } else { Missing::Refused(method) })
+    if let Some(method) = lacking().next() {
+        return Some(if open.contains(&method) { Missing::Enrol(method) } else { Missing::Refused(method) });
+    }
+    let shown = [Proof::Password, Proof::Passkey, Proof::External].iter().any(|proof| proofs.contains(proof));
+    match (shown, has.passkey, has.password) {
+        (true, ..) => None,
+        (false, true, _) => Some(Missing::Prove(Method::Passkey)),
+        (false, false, true) => Some(Missing::Prove(Method::Password)),
+        (false, false, false) => Some(Missing::Refused(Method::Password)),
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +230,20 @@ mod tests {
         assert_eq!(ask(&[], has, &[], &[Proof::Password, Proof::RecoveryCode]), None);
         assert_eq!(ask(&[], has, &[], &[Proof::Passkey]), None);
         assert_eq!(ask(&[Method::Totp], has, &[], &[Proof::Passkey]), Some(Missing::Prove(Method::Totp)));
+    }
+
+    #[test]
+    fn a_link_alone_lets_nobody_in() {
+        let link = [Proof::EnrolmentLink];
+        assert_eq!(ask(&[], NOTHING, &[], &link), Some(Missing::Prove(Method::Password)));
+        let passkey = Has { passkey: true, ..NOTHING };
+        assert_eq!(ask(&[], passkey, &[], &link), Some(Missing::Prove(Method::Passkey)));
+        let nothing = Has { password: false, ..NOTHING };
+        assert_eq!(ask(&[], nothing, &[], &link), Some(Missing::Refused(Method::Password)));
+        // A one-time password that was just set up is no first proof either.
+        let totp = Has { totp: true, ..NOTHING };
+        let both = [Proof::EnrolmentLink, Proof::Totp];
+        assert_eq!(ask(&[], totp, &[], &both), Some(Missing::Prove(Method::Password)));
     }
 
     #[test]

@@ -33,7 +33,7 @@ const FORMAT: u32 = 1;
 /// by itself, and from (tenant, issuer, subject) of each [`Binding`] to the identity.
 #[derive(Clone)]
 pub struct UserRecord {
-    pub(crate) data: Data,
+    pub(crate) data: Box<Data>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl UserRecord {
         now: OffsetDateTime,
     ) -> Self {
         Self {
-            data: Data {
+            data: Box::new(Data {
                 format: Format,
                 identity,
                 handle: UserHandle::generate(rng),
@@ -110,7 +110,7 @@ impl UserRecord {
                 bindings: Vec::new(),
                 policies,
                 last_login: None,
-            },
+            }),
         }
     }
 
@@ -222,7 +222,7 @@ impl UserRecord {
     ///
     /// [`Error::Damaged`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, &self.data)
+        record::encode(RECORD, &*self.data)
     }
 
     /// Reads a stored record.
@@ -231,7 +231,7 @@ impl UserRecord {
     ///
     /// [`Error::NewerFormat`] or [`Error::Damaged`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes).map(|data| Self { data })
+        record::decode(RECORD, FORMAT, bytes).map(|data| Self { data: Box::new(data) })
     }
 }
 

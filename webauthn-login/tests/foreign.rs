@@ -46,6 +46,24 @@ mod one_password {
     use passkey::types::ctap2::{Aaguid, Ctap2Error};
     use passkey::types::webauthn::{CredentialCreationOptions, CredentialRequestOptions};
 
+    /// The crate writes bytes as arrays of numbers, `toJSON()` as base64url.
+    fn to_json(credential: &impl serde::Serialize) -> String {
+        fn bytes(value: &mut Value) {
+            match value {
+                Value::Object(members) => members.values_mut().for_each(bytes),
+                Value::Array(items) if items.first().is_some_and(Value::is_u64) => {
+                    use base64::Engine as _;
+                    let raw: Vec<u8> = items.iter().map(|byte| byte.as_u64().unwrap() as u8).collect();
+                    *value = Value::from(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(raw));
+                }
+                _ => {}
+            }
+        }
+        let mut value = serde_json::to_value(credential).unwrap();
+        bytes(&mut value);
+        value.to_string()
+    }
+
     struct Present;
 
     #[async_trait::async_trait]
@@ -82,12 +100,12 @@ mod one_password {
                 Ask::Create(options) => {
                     let options: CredentialCreationOptions = serde_json::from_value(options.clone()).unwrap();
                     let made = runtime.block_on(client.register(&origin, options, DefaultClientData)).unwrap();
-                    serde_json::to_string(&made).unwrap()
+                    to_json(&made)
                 }
                 Ask::Get(options) => {
                     let options: CredentialRequestOptions = serde_json::from_value(options.clone()).unwrap();
                     let answer = runtime.block_on(client.authenticate(&origin, options, DefaultClientData)).unwrap();
-                    serde_json::to_string(&answer).unwrap()
+                    to_json(&answer)
                 }
             },
             true,

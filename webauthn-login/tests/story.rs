@@ -387,8 +387,7 @@ fn a_forgotten_password() {
     assert_eq!(world.code(&code).step(), "set-password");
     let AnyFlow::SettingPassword(flow) = world.flow() else { panic!() };
     assert!(flow.check(&Password::new("short".into())).is_err());
-    world.new_password(OTHER_PASSWORD);
-    world.finish().logged_in();
+    world.new_password(OTHER_PASSWORD).logged_in();
     world.now += 60;
     world.begin(Start::browser());
     world.identify("ann@example.com", "b2");

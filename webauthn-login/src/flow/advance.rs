@@ -75,7 +75,7 @@ pub(crate) fn prove(
     }
     // Whoever is asked for a one-time password may use a passkey too.
     let ids: Vec<_> = user.data.passkeys.iter().map(StoredPasskey::id).collect();
-    let passkey = if ids.is_empty() || proofs.contains(&Proof::Passkey) {
+    let passkey = if ids.is_empty() || (wanted != Method::Passkey && proofs.contains(&Proof::Passkey)) {
         None
     } else {
         Some(PendingAuthentication::begin(&realm.relying_party, Allowed::Listed(ids))?)
@@ -95,6 +95,7 @@ pub(crate) fn enrol(
     rng: &mut impl CryptoRng,
 ) -> Result<Outcome, Error> {
     let who = Who::of(user);
+    let common = Common { enrolled: true, ..common };
     Ok(match method {
         Method::Password => go_on(Flow { common, state: SettingPassword { who, proofs } }),
         Method::Totp => {
@@ -127,7 +128,10 @@ pub(crate) fn complete(
 }
 
 fn offers(realm: &Realm, common: &Common, user: &UserRecord, proofs: &Proofs) -> Vec<Method> {
-    let asks = common.audience == Audience::Browser && common.step_up.is_none() && realm.settings.offer_enrolment;
+    let asks = common.audience == Audience::Browser
+        && common.step_up.is_none()
+        && !common.enrolled
+        && realm.settings.offer_enrolment;
     // Who logged in at a provider, or with a passkey, is not asked for a password's second factor.
     if !asks || !proofs.contains(&Proof::Password) {
         return Vec::new();
@@ -177,7 +181,7 @@ fn log_in(
         remember: RememberedLogin { identity: user.identity().clone(), authenticator: common.authenticator },
         next: common.next,
     };
-    writes.push(Write::PutUser(Box::new(user)));
+    writes.push(Write::PutUser(user));
     writes.push(Write::BeginSession(Box::new(session)));
     Ok(Outcome::new(Next::LoggedIn(Box::new(logged_in)), writes))
 }

@@ -101,6 +101,7 @@ impl Realm {
             attempts: 0,
             step_up: None,
             link: [].into(),
+            enrolled: false,
         }
     }
 

@@ -47,7 +47,7 @@ impl Flow<EnrollingPasskey> {
         user.data.passkeys.push(passkey);
         user.data.open.remove(&Method::Passkey);
         let mut writes = self.common.end();
-        writes.push(Write::PutUser(Box::new(user.clone())));
+        writes.push(Write::PutUser(user.clone()));
         let signal = user.accepted_passkeys(&realm.relying_party);
         let EnrollingPasskey { proofs, optional, .. } = self.state;
         let mut outcome = prove(realm, self.common, &user, proofs, Method::Passkey, optional)?;
@@ -104,7 +104,7 @@ impl Flow<EnrollingTotp> {
         let (stored, codes) = StoredCodes::generate(&user.data.handle, rng);
         user.data.recovery = stored;
         let mut writes = self.common.end();
-        writes.push(Write::PutUser(Box::new(user.clone())));
+        writes.push(Write::PutUser(user.clone()));
         let mut proofs = self.state.proofs;
         proofs.insert(Proof::Totp);
         let mut outcome = advance(realm, self.common, user, proofs, rng, now)?;

@@ -35,6 +35,7 @@ pub struct Outcome {
 
 /// Where a login stands.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each step, and it is nearly always the large one")]
 pub enum Next {
     /// It goes on: store it with [`AnyFlow::store`] and show its [`AnyFlow::prompt`], or take the next step at once.
     Continue(AnyFlow),
@@ -69,7 +70,7 @@ pub enum Write {
     /// Delete an enrolment link's record, guarded likewise.
     EndLink(Key),
     /// Replace the user's record, guarded by the revision that it was read at. Where one commit has several, the last one counts.
-    PutUser(Box<UserRecord>),
+    PutUser(UserRecord),
     /// Store a session, under a key at which nothing is.
     BeginSession(Box<SessionRecord>),
     /// Delete a session, if it is still there.

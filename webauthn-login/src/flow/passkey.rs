@@ -64,7 +64,7 @@ impl<S> Flow<S> {
         now: OffsetDateTime,
     ) -> Result<Outcome, Error> {
         let mut writes = self.common.end();
-        writes.push(Write::PutUser(Box::new(user.clone())));
+        writes.push(Write::PutUser(user.clone()));
         proofs.insert(Proof::Passkey);
         let mut outcome = advance(realm, self.common, user, proofs, rng, now)?;
         outcome.prepend(writes);

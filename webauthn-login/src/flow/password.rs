@@ -211,7 +211,7 @@ impl NewPasswordAttempt {
         };
         user.set_password(hashed);
         let mut writes = flow.common.end();
-        writes.push(Write::PutUser(Box::new(user.clone())));
+        writes.push(Write::PutUser(user.clone()));
         let mut proofs = flow.state.proofs;
         proofs.insert(Proof::Password);
         let mut outcome = advance(realm, flow.common, user, proofs, rng, now)?;

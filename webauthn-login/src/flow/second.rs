@@ -99,7 +99,7 @@ impl Flow<Second> {
         rng: &mut impl CryptoRng,
         now: OffsetDateTime,
     ) -> Result<Outcome, Error> {
-        writes.push(Write::PutUser(Box::new(user.clone())));
+        writes.push(Write::PutUser(user.clone()));
         let mut proofs = self.state.proofs;
         proofs.insert(proof);
         let mut outcome = advance(realm, self.common, user, proofs, rng, now)?;

@@ -52,6 +52,8 @@ pub(crate) struct Common {
     pub(crate) step_up: Option<StepUp>,
     /// What an enrolment link lets set up, and asks for.
     pub(crate) link: BTreeSet<Method>,
+    /// Something was set up in this login: nothing more is offered.
+    pub(crate) enrolled: bool,
 }
 
 /// A login inside a session.

@@ -32,7 +32,9 @@ impl ClientData {
         if !crate::secret::same(&data.challenge, &URL_SAFE_NO_PAD.encode(challenge)) {
             return Err(Reason::WrongChallenge);
         }
-        if !rp.origins.iter().any(|own| own.origin().ascii_serialization() == data.origin) {
+        // Browsers write the origin alone (§5.8.1); some other clients a URL with a path of nothing.
+        let origin = data.origin.strip_suffix('/').unwrap_or(&data.origin);
+        if !rp.origins.iter().any(|own| own.origin().ascii_serialization() == origin) {
             return Err(Reason::WrongOrigin);
         }
         if data.cross_origin || data.top_origin.is_some() {

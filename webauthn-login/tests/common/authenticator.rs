@@ -9,41 +9,41 @@ use sha2::{Digest as _, Sha256};
 
 /// What is wrong with an answer; nothing by default.
 #[derive(Clone, Default)]
-pub struct Wrong {
-    pub origin: Option<&'static str>,
-    pub rp_id: Option<&'static str>,
-    pub kind: Option<&'static str>,
-    pub challenge: Option<String>,
-    pub cross_origin: bool,
-    pub top_origin: Option<&'static str>,
-    pub not_verified: bool,
-    pub not_present: bool,
-    pub user_handle: Option<Option<String>>,
-    pub counter: Option<u32>,
-    pub signature: bool,
-    pub raw_id: Option<Vec<u8>>,
-    pub backed_up_without_being_eligible: bool,
+pub(crate) struct Wrong {
+    pub(crate) origin: Option<&'static str>,
+    pub(crate) rp_id: Option<&'static str>,
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) challenge: Option<String>,
+    pub(crate) cross_origin: bool,
+    pub(crate) top_origin: Option<&'static str>,
+    pub(crate) not_verified: bool,
+    pub(crate) not_present: bool,
+    pub(crate) user_handle: Option<Option<String>>,
+    pub(crate) counter: Option<u32>,
+    pub(crate) signature: bool,
+    pub(crate) raw_id: Option<Vec<u8>>,
+    pub(crate) backed_up_without_being_eligible: bool,
 }
 
 /// One passkey.
 #[derive(Clone)]
-pub struct Soft {
+pub(crate) struct Soft {
     key: SigningKey,
-    pub id: Vec<u8>,
-    pub user_handle: Option<String>,
-    pub counter: u32,
+    pub(crate) id: Vec<u8>,
+    pub(crate) user_handle: Option<String>,
+    pub(crate) counter: u32,
     /// Whether it counts; passkeys of today's platforms do not.
-    pub counts: bool,
-    pub eligible: bool,
-    pub backed_up: bool,
+    pub(crate) counts: bool,
+    pub(crate) eligible: bool,
+    pub(crate) backed_up: bool,
 }
 
-pub const ORIGIN: &str = "https://tower.example.com";
-pub const RP_ID: &str = "example.com";
+pub(crate) const ORIGIN: &str = "https://tower.example.com";
+pub(crate) const RP_ID: &str = "example.com";
 
 impl Soft {
     /// A key for each seed.
-    pub fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let key = SigningKey::from_slice(&Sha256::digest([seed])).unwrap();
         let id = Sha256::digest([seed, 1])[..20].to_vec();
         Self { key, id, user_handle: None, counter: 0, counts: false, eligible: true, backed_up: false }
@@ -98,11 +98,11 @@ impl Soft {
     }
 
     /// `navigator.credentials.create()`.
-    pub fn create(&mut self, options: &Value) -> String {
+    pub(crate) fn create(&mut self, options: &Value) -> String {
         self.create_wrong(options, &Wrong::default())
     }
 
-    pub fn create_wrong(&mut self, options: &Value, wrong: &Wrong) -> String {
+    pub(crate) fn create_wrong(&mut self, options: &Value, wrong: &Wrong) -> String {
         self.user_handle = Some(options["publicKey"]["user"]["id"].as_str().unwrap().to_owned());
         let client_data = self.client_data("webauthn.create", options, wrong);
         let data = self.authenticator_data(true, wrong);
@@ -117,11 +117,11 @@ impl Soft {
     }
 
     /// `navigator.credentials.get()`.
-    pub fn get(&mut self, options: &Value) -> String {
+    pub(crate) fn get(&mut self, options: &Value) -> String {
         self.get_wrong(options, &Wrong::default())
     }
 
-    pub fn get_wrong(&mut self, options: &Value, wrong: &Wrong) -> String {
+    pub(crate) fn get_wrong(&mut self, options: &Value, wrong: &Wrong) -> String {
         if self.counts {
             self.counter += 1;
         }

@@ -1,7 +1,15 @@
 //! What the tests share: a store in memory that keeps to the rules an embedder keeps to, and a browser.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
-pub mod authenticator;
+pub(crate) mod authenticator;
 
 use std::collections::BTreeMap;
 
@@ -11,77 +19,77 @@ use rand_core::UnwrapErr;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-pub use authenticator::{ORIGIN, RP_ID, Soft, Wrong};
+pub(crate) use authenticator::{ORIGIN, RP_ID, Soft, Wrong};
 
-pub fn rng() -> UnwrapErr<SysRng> {
+pub(crate) fn rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }
 
-pub fn at(seconds: i64) -> OffsetDateTime {
+pub(crate) fn at(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000 + seconds).unwrap()
 }
 
-pub fn realm() -> Realm {
+pub(crate) fn realm() -> Realm {
     let rp = RelyingParty::new(RP_ID, "Example", &[ORIGIN]).unwrap();
     Realm::new(rp, Secret::from_bytes(&[7; 32]), LoginSettings::default()).unwrap()
 }
 
-pub fn identity(email: &str, tenant: &str) -> Identity {
+pub(crate) fn identity(email: &str, tenant: &str) -> Identity {
     Identity::new(email.parse().unwrap(), tenant.parse().unwrap())
 }
 
-pub const PASSWORD: &str = "kessel run in twelve";
-pub const OTHER_PASSWORD: &str = "never tell me the odds";
+pub(crate) const PASSWORD: &str = "kessel run in twelve";
+pub(crate) const OTHER_PASSWORD: &str = "never tell me the odds";
 
 /// A hash that costs little, as if brought along from elsewhere.
-pub fn cheap_hash(password: &str, salt: &[u8; 16]) -> PasswordHash {
+pub(crate) fn cheap_hash(password: &str, salt: &[u8; 16]) -> PasswordHash {
     use argon2::password_hash::PasswordHasher as _;
     let params = argon2::Params::new(64, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     argon2.hash_password_with_salt(password.as_bytes(), salt).unwrap().to_string().parse().unwrap()
 }
 
-pub fn admitted() -> Admitted {
+pub(crate) fn admitted() -> Admitted {
     let histories = Histories { address: History::default(), identity: History::default(), bucket: Bucket::Identity };
     admit(histories, at(0)).unwrap().0
 }
 
 /// A store: records as bytes with revisions.
 #[derive(Default, Clone)]
-pub struct Store {
-    pub users: BTreeMap<Identity, (u64, Vec<u8>)>,
-    pub ceremonies: BTreeMap<Key, Vec<u8>>,
-    pub sessions: BTreeMap<Key, Vec<u8>>,
-    pub links: BTreeMap<Key, Vec<u8>>,
+pub(crate) struct Store {
+    pub(crate) users: BTreeMap<Identity, (u64, Vec<u8>)>,
+    pub(crate) ceremonies: BTreeMap<Key, Vec<u8>>,
+    pub(crate) sessions: BTreeMap<Key, Vec<u8>>,
+    pub(crate) links: BTreeMap<Key, Vec<u8>>,
 }
 
 /// What a step read, for the guards of its commit.
 #[derive(Default, Clone)]
-pub struct Read(BTreeMap<Identity, u64>);
+pub(crate) struct Read(BTreeMap<Identity, u64>);
 
 impl Store {
-    pub fn put(&mut self, user: &UserRecord) {
+    pub(crate) fn put(&mut self, user: &UserRecord) {
         let revision = self.users.get(user.identity()).map_or(1, |(revision, _)| revision + 1);
         self.users.insert(user.identity().clone(), (revision, user.encode().unwrap()));
     }
 
-    pub fn user(&self, identity: &Identity) -> UserRecord {
+    pub(crate) fn user(&self, identity: &Identity) -> UserRecord {
         UserRecord::decode(&self.users[identity].1).unwrap()
     }
 
-    pub fn change(&mut self, identity: &Identity, change: impl FnOnce(&mut UserRecord)) {
+    pub(crate) fn change(&mut self, identity: &Identity, change: impl FnOnce(&mut UserRecord)) {
         let mut user = self.user(identity);
         change(&mut user);
         self.put(&user);
     }
 
-    pub fn read(&self, read: &mut Read, identity: &Identity) -> Option<UserRecord> {
+    pub(crate) fn read(&self, read: &mut Read, identity: &Identity) -> Option<UserRecord> {
         let (revision, bytes) = self.users.get(identity)?;
         read.0.insert(identity.clone(), *revision);
         Some(UserRecord::decode(bytes).unwrap())
     }
 
-    pub fn by_lookup(
+    pub(crate) fn by_lookup(
         &self,
         read: &mut Read,
         lookup: Option<(&Email, Option<&keyward_config_values::Name>)>,
@@ -96,13 +104,13 @@ impl Store {
         identities.iter().map(|identity| self.read(read, identity).unwrap()).collect()
     }
 
-    pub fn by_handle(&self, read: &mut Read, handle: Option<UserHandle>) -> Option<UserRecord> {
+    pub(crate) fn by_handle(&self, read: &mut Read, handle: Option<UserHandle>) -> Option<UserRecord> {
         let identity = self.users.keys().find(|identity| Some(self.user(identity).handle()) == handle)?.clone();
         self.read(read, &identity)
     }
 
     /// All or nothing, as an embedder's store.
-    pub fn commit(&mut self, read: &Read, writes: &[Write]) -> Result<(), &'static str> {
+    pub(crate) fn commit(&mut self, read: &Read, writes: &[Write]) -> Result<(), &'static str> {
         let mut next = self.clone();
         for write in writes {
             match write {
@@ -138,7 +146,7 @@ impl Store {
 
 /// What a browser sees of a step.
 #[derive(Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     Page(Value),
     In(Box<LoggedIn>),
     Over(Reason),
@@ -146,39 +154,39 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn page(&self) -> &Value {
+    pub(crate) fn page(&self) -> &Value {
         match self {
             Self::Page(page) => page,
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn logged_in(self) -> Box<LoggedIn> {
+    pub(crate) fn logged_in(self) -> Box<LoggedIn> {
         match self {
             Self::In(logged_in) => logged_in,
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn step(&self) -> &str {
+    pub(crate) fn step(&self) -> &str {
         self.page()["step"].as_str().unwrap()
     }
 }
 
 /// A browser and the embedder it talks to.
-pub struct World {
-    pub realm: Realm,
-    pub store: Store,
-    pub now: i64,
-    pub cookie: String,
-    pub refused: Option<Reason>,
-    pub codes: Vec<String>,
-    pub signal: Option<Signal>,
-    pub rehash: bool,
+pub(crate) struct World {
+    pub(crate) realm: Realm,
+    pub(crate) store: Store,
+    pub(crate) now: i64,
+    pub(crate) cookie: String,
+    pub(crate) refused: Option<Reason>,
+    pub(crate) codes: Vec<String>,
+    pub(crate) signal: Option<Signal>,
+    pub(crate) rehash: bool,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             realm: realm(),
             store: Store::default(),
@@ -192,13 +200,13 @@ impl World {
     }
 
     /// A user with a password.
-    pub fn with(email: &str, tenant: &str) -> Self {
+    pub(crate) fn with(email: &str, tenant: &str) -> Self {
         let mut world = Self::new();
         world.add(email, tenant, &[]);
         world
     }
 
-    pub fn add(&mut self, email: &str, tenant: &str, enforced: &[Method]) -> Identity {
+    pub(crate) fn add(&mut self, email: &str, tenant: &str, enforced: &[Method]) -> Identity {
         let identity = identity(email, tenant);
         let enforced = enforced.iter().copied().collect();
         let mut user = UserRecord::create(identity.clone(), enforced, Vec::new(), &mut rng(), at(self.now));
@@ -207,21 +215,21 @@ impl World {
         identity
     }
 
-    pub fn at(&self) -> OffsetDateTime {
+    pub(crate) fn at(&self) -> OffsetDateTime {
         at(self.now)
     }
 
-    pub fn flow(&self) -> AnyFlow {
+    pub(crate) fn flow(&self) -> AnyFlow {
         self.resume(&self.cookie).unwrap()
     }
 
-    pub fn resume(&self, cookie: &str) -> Result<AnyFlow, Reason> {
+    pub(crate) fn resume(&self, cookie: &str) -> Result<AnyFlow, Reason> {
         let Some(bytes) = self.store.ceremonies.get(&Key::of(cookie)) else { return Err(Reason::Expired) };
         CeremonyRecord::decode(bytes).unwrap().resume(cookie, self.at())
     }
 
     /// Commits what a step came to, and shows what comes next.
-    pub fn take(&mut self, read: &Read, outcome: Outcome) -> Reply {
+    pub(crate) fn take(&mut self, read: &Read, outcome: Outcome) -> Reply {
         let Outcome { next, writes, refused, recovery_codes, signal, rehash, .. } = outcome;
         if let Err(conflict) = self.store.commit(read, &writes) {
             return Reply::Conflict(conflict);
@@ -245,20 +253,20 @@ impl World {
         }
     }
 
-    pub fn begin(&mut self, start: Start) -> Reply {
+    pub(crate) fn begin(&mut self, start: Start) -> Reply {
         let flow = self.realm.begin(start, self.at()).unwrap();
         let outcome = outcome_of(flow.into());
         self.take(&Read::default(), outcome)
     }
 
-    pub fn begin_at(&mut self, url: &str) -> Reply {
+    pub(crate) fn begin_at(&mut self, url: &str) -> Reply {
         let url: LoginUrl = url.parse().unwrap();
         let tenant = Some(url.identity.tenant.clone());
         self.begin(Start { tenant, ..Start::browser() });
         self.identify(url.identity.email.as_str(), "")
     }
 
-    pub fn identify(&mut self, email: &str, tenant: &str) -> Reply {
+    pub(crate) fn identify(&mut self, email: &str, tenant: &str) -> Reply {
         let AnyFlow::Begun(flow) = self.flow() else { panic!() };
         let typed = Typed::new(email, tenant);
         let mut read = Read::default();
@@ -267,7 +275,7 @@ impl World {
         self.take(&read, outcome)
     }
 
-    pub fn password(&mut self, password: &str) -> Reply {
+    pub(crate) fn password(&mut self, password: &str) -> Reply {
         let mut read = Read::default();
         let password = Password::new(password.to_owned());
         let (job, attempt) = match self.flow() {
@@ -287,16 +295,16 @@ impl World {
     }
 
     /// The user whom the login is of.
-    pub fn user_of(&self, read: &mut Read) -> Option<UserRecord> {
+    pub(crate) fn user_of(&self, read: &mut Read) -> Option<UserRecord> {
         self.store.read(read, self.flow().identity().unwrap())
     }
 
-    pub fn passkey(&mut self, json: &str) -> Reply {
+    pub(crate) fn passkey(&mut self, json: &str) -> Reply {
         let response: AuthenticationResponse = json.parse().unwrap();
         self.passkey_response(&response)
     }
 
-    pub fn passkey_response(&mut self, response: &AuthenticationResponse) -> Reply {
+    pub(crate) fn passkey_response(&mut self, response: &AuthenticationResponse) -> Reply {
         let mut read = Read::default();
         let now = self.at();
         let outcome = match self.flow() {
@@ -317,7 +325,7 @@ impl World {
         self.take(&read, outcome.unwrap())
     }
 
-    pub fn code(&mut self, code: &str) -> Reply {
+    pub(crate) fn code(&mut self, code: &str) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let now = self.at();
@@ -329,7 +337,7 @@ impl World {
         self.take(&read, outcome.unwrap())
     }
 
-    pub fn recovery_code(&mut self, code: &str) -> Reply {
+    pub(crate) fn recovery_code(&mut self, code: &str) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let AnyFlow::Second(flow) = self.flow() else { panic!() };
@@ -337,16 +345,16 @@ impl World {
         self.take(&read, outcome)
     }
 
-    pub fn register(&mut self, json: &str, name: &str) -> Reply {
+    pub(crate) fn register(&mut self, json: &str, name: &str) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let AnyFlow::EnrollingPasskey(flow) = self.flow() else { panic!() };
-        let (response, name) = (json.parse().unwrap(), name.parse().unwrap());
+        let (response, name) = (json.parse().unwrap_or_else(|error| panic!("{error}: {json}")), name.parse().unwrap());
         let outcome = flow.register(&self.realm, user, &response, name, self.at()).unwrap();
         self.take(&read, outcome)
     }
 
-    pub fn choose(&mut self, tenant: &str) -> Reply {
+    pub(crate) fn choose(&mut self, tenant: &str) -> Reply {
         let mut read = Read::default();
         let AnyFlow::Choosing(flow) = self.flow() else { panic!() };
         let tenant = tenant.parse().unwrap();
@@ -355,7 +363,7 @@ impl World {
         self.take(&read, outcome)
     }
 
-    pub fn set_up(&mut self, method: Method) -> Reply {
+    pub(crate) fn set_up(&mut self, method: Method) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let AnyFlow::Ready(flow) = self.flow() else { panic!() };
@@ -363,7 +371,7 @@ impl World {
         self.take(&read, outcome)
     }
 
-    pub fn finish(&mut self) -> Reply {
+    pub(crate) fn finish(&mut self) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let AnyFlow::Ready(flow) = self.flow() else { panic!() };
@@ -371,7 +379,7 @@ impl World {
         self.take(&read, outcome)
     }
 
-    pub fn skip(&mut self) -> Reply {
+    pub(crate) fn skip(&mut self) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let now = self.at();
@@ -384,7 +392,7 @@ impl World {
         self.take(&read, outcome.unwrap())
     }
 
-    pub fn new_password(&mut self, password: &str) -> Reply {
+    pub(crate) fn new_password(&mut self, password: &str) -> Reply {
         let mut read = Read::default();
         let user = self.user_of(&mut read);
         let AnyFlow::SettingPassword(flow) = self.flow() else { panic!() };
@@ -394,7 +402,7 @@ impl World {
         self.take(&read, outcome)
     }
 
-    pub fn link(&mut self, identity: &Identity, methods: &[Method]) -> String {
+    pub(crate) fn link(&mut self, identity: &Identity, methods: &[Method]) -> String {
         let methods = methods.iter().copied().collect();
         let user = self.store.user(identity);
         let lasts = "1h".parse().unwrap();
@@ -403,7 +411,7 @@ impl World {
         token.expose().to_owned()
     }
 
-    pub fn open_link(&mut self, presented: &str) -> Reply {
+    pub(crate) fn open_link(&mut self, presented: &str) -> Reply {
         let mut read = Read::default();
         let link = self.store.links.get(&Key::of(presented)).map(|bytes| EnrolmentLink::decode(bytes).unwrap());
         let user = link.as_ref().and_then(|link| self.store.read(&mut read, link.identity()));
@@ -412,7 +420,7 @@ impl World {
     }
 
     /// A passkey for a user, made and used in a login.
-    pub fn give_passkey(&mut self, identity: &Identity, seed: u8) -> Soft {
+    pub(crate) fn give_passkey(&mut self, identity: &Identity, seed: u8) -> Soft {
         self.begin(Start::browser());
         self.identify(identity.email.as_str(), identity.tenant.as_str());
         self.password(PASSWORD);
@@ -426,7 +434,7 @@ impl World {
     }
 
     /// A one-time password for a user; what comes back makes codes.
-    pub fn give_totp(&mut self, identity: &Identity) -> totp_rs::Totp {
+    pub(crate) fn give_totp(&mut self, identity: &Identity) -> totp_rs::Totp {
         self.begin(Start::browser());
         self.identify(identity.email.as_str(), identity.tenant.as_str());
         self.password(PASSWORD);
@@ -438,13 +446,13 @@ impl World {
         totp
     }
 
-    pub fn totp_now(&self, totp: &totp_rs::Totp) -> String {
+    pub(crate) fn totp_now(&self, totp: &totp_rs::Totp) -> String {
         totp.generate(self.at().unix_timestamp() as u64).to_string()
     }
 }
 
 /// What a telephone makes of what it scanned.
-pub fn totp(base32: &str) -> totp_rs::Totp {
+pub(crate) fn totp(base32: &str) -> totp_rs::Totp {
     let mut bits = 0u64;
     let mut count = 0;
     let mut bytes = Vec::new();
@@ -462,7 +470,7 @@ pub fn totp(base32: &str) -> totp_rs::Totp {
 }
 
 /// As if a step had come to it.
-pub fn outcome_of(flow: AnyFlow) -> Outcome {
+pub(crate) fn outcome_of(flow: AnyFlow) -> Outcome {
     Outcome {
         next: Next::Continue(flow),
         writes: Vec::new(),
