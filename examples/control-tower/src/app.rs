@@ -1,9 +1,8 @@
 //! The composition root: everything that handlers and tasks share.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{hash::RandomState, net::IpAddr, sync::Arc};
 
 use anyhow::Context as _;
-use axum::http::StatusCode;
 use keyward_approle::{Limits, Pepper};
 use keyward_config_values::Name;
 use keyward_spiffe_id::SpiffeId;
@@ -22,6 +21,7 @@ use crate::{
     layout,
     metrics::Metrics,
     random,
+    rate_limit::{Limiter, RateLimit},
     store::{Guard, Outcome, Revision, Write},
     tasks::Tasks,
     tenant::{self, Tenant},
@@ -29,7 +29,7 @@ use crate::{
 
 mod bootstrap;
 
-pub use bootstrap::{Credentials, reset_administrator};
+pub use bootstrap::{Credentials, NewAdministrator, RESET, reset_administrator};
 
 /// Passwords that are hashed at the same time: each takes 19 MiB.
 const HASHES: usize = 2;
@@ -63,7 +63,9 @@ pub struct App {
     /// Policies, made ready.
     pub policies: crate::policies::Cache,
     /// The documents that the API accepts.
-    pub schema: keyward_config_tree::Schema,
+    schema: keyward_config_tree::Schema,
+    /// The same, with those of the tenant `default` alone.
+    operators_schema: keyward_config_tree::Schema,
     /// Keys that were fetched to verify SVIDs at logins.
     pub inbound_keys: crate::inbound::KeyCache,
     /// Whose X.509-SVIDs can log in.
@@ -72,6 +74,8 @@ pub struct App {
     pub making_wrapping_key: tokio::sync::Mutex<()>,
     /// What of federation is in this process alone.
     pub federation: crate::federation::Federation,
+    /// What each client may ask for.
+    pub limiter: Limiter,
     hashing: Arc<Semaphore>,
     waiting_hashes: Semaphore,
     computing: Arc<Semaphore>,
@@ -87,6 +91,8 @@ pub struct Parts {
     pub audit: Audit,
     /// How others reach the tower.
     pub external_url: ExternalUrl,
+    /// What each client may ask for.
+    pub rate_limit: RateLimit,
 }
 
 /// Who asks, as the audit log names them.
@@ -170,10 +176,12 @@ impl App {
             own_svid: crate::own_svid::OwnSvid::default(),
             policies: crate::policies::Cache::default(),
             schema: documents::schema(Limits::default())?,
+            operators_schema: documents::operators_schema(Limits::default())?,
             inbound_keys: crate::inbound::KeyCache::default(),
             client_issuers: crate::inbound::ClientIssuers::default(),
             making_wrapping_key: tokio::sync::Mutex::default(),
             federation: crate::federation::Federation::default(),
+            limiter: Limiter::new(parts.rate_limit, RandomState::new()),
             hashing: Arc::new(Semaphore::new(HASHES)),
             waiting_hashes: Semaphore::new(WAITING_HASHES),
             computing: Arc::new(Semaphore::new(COMPUTATIONS)),
@@ -243,6 +251,37 @@ impl App {
         self.audit.relay(&**self.db.store()).await
     }
 
+    /// The documents that a tenant can have.
+    pub fn schema(&self, tenant: &Name) -> &keyward_config_tree::Schema {
+        if self.is_operators(tenant) { &self.operators_schema } else { &self.schema }
+    }
+
+    /// Whether it is the tenant whose administrators run the tower.
+    pub fn is_operators(&self, tenant: &Name) -> bool {
+        *tenant == self.operators
+    }
+
+    /// A tenant by its id, as a guard that it is still there: a removal holds from its first commit on. The tenant `default`
+    /// cannot be removed and needs no look.
+    ///
+    /// # Errors
+    /// Those of the store; `None` within where it is gone.
+    pub async fn living(&self, tenant: &Name) -> Result<Option<Option<Guard>>, DbError> {
+        if self.is_operators(tenant) {
+            return Ok(Some(None));
+        }
+        Ok(Tenant::by_id(&self.db, tenant.as_str()).await?.map(|stored| Some(stored.guard())))
+    }
+
+    /// Lets go of what this process keeps of a tenant that is gone.
+    pub fn forget_tenant(&self, tenant: &Name) {
+        self.policies.forget(tenant);
+        self.inbound_keys.forget_tenant(tenant);
+        self.metrics.forget_tenant(tenant);
+        self.db.forget(&layout::everything(tenant));
+        self.db.forget(&layout::tenant_id(tenant.as_str()));
+    }
+
     /// Records a refusal, without waiting.
     pub fn refuse(&self, record: AuditRecord) {
         self.metrics.refusals.inc();
@@ -263,7 +302,8 @@ impl App {
     /// 429 when too many wait already; it panicked.
     pub async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
         let _place = self.waiting_hashes.try_acquire().map_err(|_| {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many logins at once; try again in a few seconds")
+            let message = "too many logins at once; try again in a few seconds";
+            ApiError::too_many(message, std::time::Duration::from_secs(2))
         })?;
         few_at_a_time(&self.hashing, work).await
     }

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use keyward_approle::{Operation as Permission, RoleConfig};
+use keyward_approle::{Operation as Permission, RoleConfig, TOKEN_REFUSED};
 use keyward_config_tree::{Bulk, Document, Effect, IfMatch, Item, Operation, Path, Plan, Revision, plan_hiding};
 use keyward_config_values::Name;
+use keyward_spiffe_id::TrustDomain;
 use keyward_svid::relying_party::{RelyingParty, TokenShape, check};
 use keyward_transit::{Ring, RingConfig};
 use serde::Serialize;
@@ -15,10 +16,11 @@ use time::OffsetDateTime;
 
 use crate::{
     app::{App, Commit},
-    documents::{KEYS, ROLES},
+    documents::{self, KEYS, ROLES},
     federation,
     http::{
         caller::Caller,
+        config::Mode,
         error::{Answer, ApiError},
     },
     identity::Identity,
@@ -31,6 +33,7 @@ mod authority_set;
 mod effects;
 mod hidden;
 mod ring_set;
+mod tenants;
 mod variables;
 
 use hidden::Masks;
@@ -113,11 +116,13 @@ pub async fn apply(
     caller: &Caller,
     bulk: &Bulk,
     precondition: Option<Precondition>,
-    dry_run: bool,
+    mode: Mode,
 ) -> Answer<Applied> {
-    let asked = Asked { bulk, precondition, dry_run, permitted: Permitted::Here, brought: None };
+    let asked = Asked { bulk, precondition, mode, permitted: Permitted::Here, brought: None };
     let result = try_apply(app, caller, asked).await;
-    if !dry_run && let Err(error) = &result {
+    if !mode.is_dry_run()
+        && let Err(error) = &result
+    {
         note_refusal(app, caller, error);
     }
     result
@@ -128,7 +133,8 @@ pub async fn apply(
 /// # Errors
 /// As [`apply`].
 pub async fn apply_as_asked(app: &App, caller: &Caller, bulk: &Bulk) -> Answer<Applied> {
-    let asked = Asked { bulk, precondition: None, dry_run: false, permitted: Permitted::Before, brought: None };
+    let mode = Mode::default();
+    let asked = Asked { bulk, precondition: None, mode, permitted: Permitted::Before, brought: None };
     let result = try_apply(app, caller, asked).await;
     result.inspect_err(|error| note_refusal(app, caller, error))
 }
@@ -139,7 +145,7 @@ pub async fn apply_as_asked(app: &App, caller: &Caller, bulk: &Bulk) -> Answer<A
 /// 412 when that has changed; as [`apply`].
 pub async fn apply_as_asked_if(app: &App, caller: &Caller, bulk: &Bulk, precondition: Precondition) -> Answer<Applied> {
     let permitted = Permitted::Before;
-    let asked = Asked { bulk, precondition: Some(precondition), dry_run: false, permitted, brought: None };
+    let asked = Asked { bulk, precondition: Some(precondition), mode: Mode::default(), permitted, brought: None };
     let result = try_apply(app, caller, asked).await;
     result.inspect_err(|error| {
         if error.status() != StatusCode::PRECONDITION_FAILED {
@@ -172,7 +178,7 @@ pub async fn bring(app: &App, caller: &Caller, brought: &Brought) -> Answer<Appl
     let operation = if brought.replaces { Operation::Replace } else { Operation::Create };
     let bulk = Bulk::from(Item::from_json(path, operation, &document)?);
     let permitted = brought.permitted;
-    let asked = Asked { bulk: &bulk, precondition: None, dry_run: false, permitted, brought: Some(brought) };
+    let asked = Asked { bulk: &bulk, precondition: None, mode: Mode::default(), permitted, brought: Some(brought) };
     let result = try_apply(app, caller, asked).await;
     result.inspect_err(|error| note_refusal(app, caller, error))
 }
@@ -181,7 +187,7 @@ pub async fn bring(app: &App, caller: &Caller, brought: &Brought) -> Answer<Appl
 struct Asked<'a> {
     bulk: &'a Bulk,
     precondition: Option<Precondition>,
-    dry_run: bool,
+    mode: Mode,
     permitted: Permitted,
     brought: Option<&'a Brought>,
 }
@@ -205,7 +211,8 @@ pub fn note_refusal(app: &App, caller: &Caller, error: &ApiError) {
 }
 
 async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Applied> {
-    let Asked { bulk, precondition, dry_run, permitted, brought } = asked;
+    let Asked { bulk, precondition, mode, permitted, brought } = asked;
+    let dry_run = mode.is_dry_run();
     // Before the plan, whose errors tell what exists.
     for item in bulk.items().iter().filter(|_| permitted == Permitted::Here) {
         let path = format!("/v1/config/{}", item.path());
@@ -218,12 +225,21 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
             operation => caller.permit(app, permission(operation, Effect::Unchanged), &path).await?,
         }
     }
+    let elsewhere = |item: &&Item| documents::is_for_operators(item.path()) && !app.is_operators(caller.tenant());
+    if let Some(item) = bulk.items().iter().find(elsewhere) {
+        return Err(ApiError::not_found(format_args!("`{}`", item.path())));
+    }
+    let removes = |item: &Item| tenants::named(item.path()).is_some() && item.operation() == Operation::Delete;
+    if mode.is_forced() && !bulk.items().iter().any(removes) {
+        return Err(ApiError::invalid("`force` is for the removal of a tenant, and there is none here"));
+    }
     for _ in 0..TRIES {
         let masks = match permitted {
             Permitted::Here => Masks::of(app, caller, bulk).await?,
             Permitted::Before => Masks::default(),
         };
         let (mut changes, plan) = prepare(app, caller, bulk, precondition.as_ref(), &masks).await?;
+        changes.force = mode.is_forced();
         for outcome in plan.outcomes().iter().filter(|_| permitted == Permitted::Here) {
             let needed = permission(outcome.operation(), outcome.effect());
             caller.permit(app, needed, &format!("/v1/config/{}", outcome.path())).await?;
@@ -250,10 +266,10 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
             let versions: Vec<u32> = ring.view(changes.now).versions.iter().map(|version| version.version).collect();
             audit = audit.with("key", ring.name().as_str()).with("versions", versions);
         }
-        let Changes { guards, writes, .. } = changes;
+        let Changes { guards, writes, removed, .. } = changes;
         if let Commit::Done(revision) = app.commit(guards, writes, audit).await? {
             app.tasks.rings_changed();
-            after_change(app, &plan).await;
+            after_change(app, &plan, &removed).await;
             return applied(app, caller, &plan, &masks, false, Some(revision)).await;
         }
     }
@@ -261,13 +277,16 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
 }
 
 /// Makes what was changed hold at once, where a task would find it a little later.
-async fn after_change(app: &App, plan: &Plan) {
+async fn after_change(app: &App, plan: &Plan, removed: &[Name]) {
+    for tenant in removed {
+        app.forget_tenant(tenant);
+    }
     let touches =
         |collection: &str| plan.outcomes().iter().any(|outcome| outcome.path().as_str().starts_with(collection));
-    if touches(federation::COLLECTION) {
+    if touches(federation::COLLECTION) || !removed.is_empty() {
         app.federation.changed();
     }
-    if [federation::COLLECTION, inbound::COLLECTION, "system/ca"].into_iter().any(touches)
+    if ([federation::COLLECTION, inbound::COLLECTION, "system/ca"].into_iter().any(touches) || !removed.is_empty())
         && let Err(error) = app.client_issuers.refresh(app).await
     {
         tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
@@ -292,6 +311,12 @@ struct Changes<'a> {
     /// The documents of AppRoles as they were.
     roles: BTreeMap<Path, Document>,
     brought: Option<&'a Brought>,
+    /// Whether a tenant that is not empty may be removed.
+    force: bool,
+    /// The ids of the tenants that are removed.
+    removed: Vec<Name>,
+    /// The trust domains that are claimed, and for whom.
+    claimed: BTreeMap<TrustDomain, Name>,
     guards: Vec<Guard>,
     writes: Vec<Write>,
 }
@@ -308,6 +333,8 @@ async fn prepare<'a>(
     let head_key = layout::config_head(&tenant);
     let head = app.db.store().get(&head_key).await?;
     let mut guards = vec![Guard::seen(&head_key, head.as_ref())];
+    let living = app.living(&tenant).await?.ok_or_else(|| ApiError::unauthenticated(TOKEN_REFUSED))?;
+    guards.extend(living);
     if let Some(Precondition { key, condition }) = precondition {
         let entry = app.db.store().get(key).await?;
         if !condition.allows(entry.as_ref().map(|entry| Revision::new(entry.revision))) {
@@ -330,11 +357,25 @@ async fn prepare<'a>(
         let path = path.ok_or_else(|| ApiError::internal(format!("a document stands at `{}`", opened.key)))?;
         current.insert(path, Document::from_json(&opened.value)?);
     }
-    let plan = plan_hiding(&current, bulk, &app.schema, &|path, way| masks.hides(path, way))
-        .map_err(|error| masks.veil(error, bulk, &app.schema))?;
+    let schema = app.schema(&tenant);
+    let plan = plan_hiding(&current, bulk, schema, &|path, way| masks.hides(path, way))
+        .map_err(|error| masks.veil(error, bulk, schema))?;
     let writes = vec![Write::Put(head_key, Vec::new())];
     current.retain(|path, _| name_in(path, ROLES).is_some());
-    Ok((Changes { app, bulk, tenant, now: app.clock.now(), roles: current, brought: None, guards, writes }, plan))
+    let changes = Changes {
+        app,
+        bulk,
+        tenant,
+        now: app.clock.now(),
+        roles: current,
+        brought: None,
+        force: false,
+        removed: Vec::new(),
+        claimed: BTreeMap::new(),
+        guards,
+        writes,
+    };
+    Ok((changes, plan))
 }
 
 async fn applied(

@@ -72,6 +72,16 @@ impl Clock {
         }
     }
 
+    /// For how long it has been going on, by a clock that nobody sets: for rates. Where it stands still, it does that too.
+    #[must_use]
+    pub fn uptime(&self) -> std::time::Duration {
+        static BEGUN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        match &*self.0 {
+            Kind::Moved { base: Some(_), .. } => (self.now() - OffsetDateTime::UNIX_EPOCH).unsigned_abs(),
+            _ => monotonic().saturating_duration_since(*BEGUN.get_or_init(monotonic)),
+        }
+    }
+
     /// Moves the clock, also backwards, by whole milliseconds. Only clocks made by [`fixed`](Self::fixed) and
     /// [`adjustable`](Self::adjustable) move; answers whether this one does.
     pub fn advance(&self, by: Duration) -> bool {

@@ -4,8 +4,10 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use keyward_config_values::Cidr;
+use keyward_config_values::{Cidr, Name};
 use serde::Deserialize;
+
+use crate::{rate_limit::RateLimit, tenant};
 
 mod choice;
 mod external_url;
@@ -41,7 +43,7 @@ Examples:
   control-tower reseal --to systemd-credential:keyward-seal
       Puts the keys under another seal, here from the key file to a credential of systemd. Start with that --seal then.
   control-tower reset-admin
-      Gives the administrator a new one-time password; the tower must be stopped.
+      Gives the administrator a new one-time password; the tower must be stopped. `--tenant acme`: that of another tenant.
 
 Each flag is also an environment variable (--data-dir is KEYWARD_DATA_DIR) and a key of the configuration file (data-dir).";
 
@@ -99,6 +101,10 @@ struct Settings {
     /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks separated by commas
     #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", value_name = "CIDR,…", value_delimiter = ',', global = true)]
     trusted_proxies: Option<Vec<Cidr>>,
+    /// What each client may ask for, or `off`: `failed-logins` and `requests` of an address, requests with one of the `tokens`; so many a
+    /// second, and so many at once [default: failed-logins=20/s:400,requests=20000/s:100000,tokens=20000/s:100000]
+    #[arg(long, env = "KEYWARD_RATE_LIMIT", value_name = "LIMITS", global = true)]
+    rate_limit: Option<RateLimit>,
     /// Reads the clock's offset from a file: seconds, or a duration such as `+30d`; on loopback alone
     #[cfg(feature = "test-clock")]
     #[arg(long, env = "KEYWARD_TEST_CLOCK", value_name = "FILE", global = true)]
@@ -128,7 +134,11 @@ pub enum Command {
         passphrase_file: Option<PathBuf>,
     },
     /// Give the administrator a new one-time password and print it; the tower must be stopped
-    ResetAdmin,
+    ResetAdmin {
+        /// Whose administrator
+        #[arg(long, value_name = "TENANT", default_value = tenant::DEFAULT)]
+        tenant: Name,
+    },
     /// Make the data directory and print how to log in, without serving: where a passphrase is chosen that is sent later
     Init,
     /// Put the keys under another seal than that of --seal; the tower must be stopped
@@ -195,6 +205,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word about who the client is counts.
     pub trusted_proxies: Vec<Cidr>,
+    /// What each client may ask for.
+    pub rate_limit: RateLimit,
     /// Where the clock's offset is read from.
     #[cfg(feature = "test-clock")]
     pub test_clock: Option<PathBuf>,
@@ -300,6 +312,7 @@ impl Settings {
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
+            rate_limit: self.rate_limit.or(other.rate_limit),
             #[cfg(feature = "test-clock")]
             test_clock: self.test_clock.or(other.test_clock),
         }
@@ -331,6 +344,7 @@ impl Settings {
                 (None, Some(_)) => return Err(ConfigError::HalfTls { given: "tls-key" }),
             },
             trusted_proxies: self.trusted_proxies.unwrap_or_default(),
+            rate_limit: self.rate_limit.unwrap_or_default(),
             #[cfg(feature = "test-clock")]
             test_clock: self.test_clock,
             data_dir,

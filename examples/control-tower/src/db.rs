@@ -179,6 +179,12 @@ impl Db {
         }
     }
 
+    /// Lets go of what was decoded under a prefix: keys of what is gone are not to stay in memory.
+    pub fn forget(&self, prefix: &str) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|key, _| !key.starts_with(prefix));
+    }
+
     /// Opens an entry that a range answered.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::{
     identity::SETTINGS,
     inbound::{self, SpiffeLoginConfig},
     outbound,
+    tenant::{self, TenantConfig},
 };
 
 /// Key rings.
@@ -83,6 +84,20 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
                 .validate(|policy: &PolicyConfig| valid(policy.validate())),
         )?;
     Ok(schema.check(move |view| tokens_outlive_no_key(view, &limits)))
+}
+
+/// The table of collections of the tenant `default`, which has the other tenants among them.
+///
+/// # Errors
+/// As [`schema`].
+pub fn operators_schema(limits: Limits) -> Result<Schema, SchemaError> {
+    let tenants = format!("{}/<name>", tenant::COLLECTION);
+    schema(limits)?.with(collection::<TenantConfig>(tenants).validate(TenantConfig::validate))
+}
+
+/// Whether a path is of the tenant `default` alone: for others it is not there, whatever is asked of it.
+pub fn is_for_operators(path: &Path) -> bool {
+    path.as_str().split('/').next() == Some(tenant::COLLECTION)
 }
 
 /// References to policies, which need not exist yet. Those that are built in always do.

@@ -191,15 +191,11 @@ impl Identity {
         if self.stored_trust_domain.as_ref() == Some(trust_domain) {
             return Ok(());
         }
-        let owner_key = layout::trust_domain_owner(trust_domain.as_str());
-        let owner = app.db.get(&owner_key).await?;
-        if owner.as_ref().is_some_and(|owner| owner.value.as_slice() != self.tenant.as_str().as_bytes()) {
+        if !claim(app, &self.tenant, trust_domain).await?.add_to(guards, writes) {
             return Err(ApiError::conflict(format!(
                 "the trust domain `{trust_domain}` belongs to another tenant: set another `trust-domain` in `{SETTINGS}`"
             )));
         }
-        guards.push(owner.map_or_else(|| Guard::Absent(owner_key.clone()), |owner| owner.guard()));
-        writes.push(app.db.put(owner_key, self.tenant.as_str().as_bytes())?);
         writes.push(app.db.put(layout::trust_domain(&self.tenant), trust_domain.as_str().as_bytes())?);
         Ok(())
     }
@@ -248,6 +244,50 @@ impl Identity {
     }
 }
 
+/// What it takes that a trust domain is a tenant's alone.
+#[must_use]
+pub enum Claim {
+    /// These, as parts of a commit.
+    Free(Guard, [Write; 2]),
+    /// Another tenant has it.
+    Taken,
+}
+
+impl Claim {
+    /// Makes it part of a commit; answers whether the trust domain can be had.
+    pub fn add_to(self, guards: &mut Vec<Guard>, writes: &mut Vec<Write>) -> bool {
+        match self {
+            Self::Free(guard, puts) => {
+                guards.push(guard);
+                writes.extend(puts);
+                true
+            }
+            Self::Taken => false,
+        }
+    }
+}
+
+/// What gives a trust domain to a tenant, until that is removed. No two tenants ever have the same.
+///
+/// # Errors
+/// Those of the store.
+pub async fn claim(app: &App, tenant: &Name, trust_domain: &TrustDomain) -> Answer<Claim> {
+    let key = layout::trust_domain_owner(trust_domain.as_str());
+    let owner = app.db.get(&key).await?;
+    if owner.as_ref().is_some_and(|owner| owner.value.as_slice() != tenant.as_str().as_bytes()) {
+        return Ok(Claim::Taken);
+    }
+    let guard = owner.map_or_else(|| Guard::Absent(key.clone()), |owner| owner.guard());
+    let index = Write::Put(layout::owns_trust_domain(tenant, trust_domain.as_str()), Vec::new());
+    Ok(Claim::Free(guard, [app.db.put(key, tenant.as_str().as_bytes())?, index]))
+}
+
+/// Whether a trust domain is the tower's host or below it: the default of a tenant, or it could be.
+pub fn is_of_tower(app: &App, trust_domain: &TrustDomain) -> bool {
+    let rest = trust_domain.as_str().strip_suffix(app.external_url.host());
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// `<external-url>/<tenant-id>`.
 ///
 /// # Errors
@@ -259,7 +299,10 @@ pub fn own_issuer(app: &App, tenant: &Name) -> Answer<Issuer> {
 }
 
 /// The host of the external URL for the tenant `default`, `<tenant>.<host>` for the others.
-fn default_trust_domain(app: &App, tenant_name: &Name) -> Answer<TrustDomain> {
+///
+/// # Errors
+/// 422 when that is no trust domain.
+pub fn default_trust_domain(app: &App, tenant_name: &Name) -> Answer<TrustDomain> {
     let host = app.external_url.host();
     let text = match tenant_name.as_str() {
         crate::tenant::DEFAULT => host.to_owned(),

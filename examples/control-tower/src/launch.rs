@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
+use keyward_config_values::Name;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     db::Db,
     federation::{self, Endpoint, Serving},
     keyring::Keyring,
+    rate_limit::RateLimit,
     router,
     seal::{self, Unsealing},
     server::{self, Drain, Limits, TlsSource},
@@ -122,7 +124,7 @@ impl Opened {
             Some(pem) => Some(std::path::absolute(directory.write_public("ca.pem", pem.as_bytes())?)?),
             None => None,
         };
-        let parts = Parts { clock, keyring, audit, external_url: url.clone() };
+        let parts = Parts { clock, keyring, audit, external_url: url.clone(), rate_limit: config.rate_limit };
         let (app, credentials) = App::start(parts).await?;
         let mut federation_url = None;
         if let Some((listener, serving)) = &federation {
@@ -162,19 +164,25 @@ impl Opened {
             self.directory.write_public("ca.pem", authority.certificate_pem().as_bytes())?;
         }
         let external_url = config.url(config.listen);
-        let parts = Parts { clock: self.clock, keyring: self.keyring, audit: self.audit, external_url };
+        let parts = Parts {
+            clock: self.clock,
+            keyring: self.keyring,
+            audit: self.audit,
+            external_url,
+            rate_limit: RateLimit::OFF,
+        };
         let (app, credentials) = App::start(parts).await?;
         app.relay_audit().await?;
         credentials.with_context(|| format!("`{}` has everything already", config.data_dir.display()))
     }
 
-    /// Gives the administrator a new one-time password.
+    /// Gives the administrator of a tenant a new one-time password.
     ///
     /// # Errors
-    /// The tower was never started.
-    pub async fn reset_admin(self) -> anyhow::Result<Credentials> {
+    /// The tower was never started, or there is no such tenant.
+    pub async fn reset_admin(self, tenant: &Name) -> anyhow::Result<Credentials> {
         let now = self.clock.now();
-        reset_administrator(&Db::new(self.keyring), &self.audit, now).await
+        reset_administrator(&Db::new(self.keyring), &self.audit, tenant, now).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything of a tenant is under `t/<tenant-id>/`, but for what is found by a secret alone, before a tenant is known:
 //! secret-ids, tokens, wrapped answers and the index of role-ids, whose keys are HMACs.
 
-use keyward_approle::{Accessor, StorageKey};
+use keyward_approle::{Accessor, Pepper, Role, StorageKey};
 use keyward_config_values::Name;
 use time::OffsetDateTime;
 
@@ -25,6 +25,8 @@ pub const WRAPPED: &str = "wrapped/";
 pub const LEASES: &str = "lease/";
 /// Of all tenants.
 pub const TENANTS: &str = "tenant/";
+/// Of all tenants that are being removed, by id.
+pub const REMOVALS: &str = "removal/";
 
 /// Whether what stands at a key is a sealed record. All is, but for what holds nothing, leases, and what has to be read before
 /// records are.
@@ -40,6 +42,16 @@ pub fn tenant(name: &Name) -> String {
 /// The name of the tenant with an id.
 pub fn tenant_id(id: &str) -> String {
     format!("tenant-id/{id}")
+}
+
+/// Everything of a tenant, but for what is found by a secret alone.
+pub fn everything(tenant: &Name) -> String {
+    format!("t/{tenant}/")
+}
+
+/// A tenant that is being removed.
+pub fn removal(id: &str) -> String {
+    format!("{REMOVALS}{id}")
 }
 
 /// Of all configuration documents of a tenant.
@@ -102,6 +114,16 @@ pub fn trust_domain_owner(trust_domain: &str) -> String {
     format!("trust-domain/{trust_domain}")
 }
 
+/// Of all trust domains that a tenant owns.
+pub fn trust_domains(tenant: &Name) -> String {
+    format!("t/{tenant}/owns-trust-domain/")
+}
+
+/// Says that a tenant owns a trust domain: the other way to [`trust_domain_owner`].
+pub fn owns_trust_domain(tenant: &Name, trust_domain: &str) -> String {
+    format!("{}{trust_domain}", trust_domains(tenant))
+}
+
 /// Of all AppRoles of a tenant.
 pub fn roles(tenant: &Name) -> String {
     format!("t/{tenant}/role/")
@@ -120,6 +142,11 @@ pub fn role(tenant: &Name, name: &str) -> String {
 /// Which role a role-id belongs to.
 pub fn role_id(key: &StorageKey) -> String {
     format!("{ROLE_IDS}{key}")
+}
+
+/// The entry of a role among those that have its role-id.
+pub fn role_index(pepper: &Pepper, role: &Role) -> String {
+    format!("{}/{}/{}", role_id(&pepper.role_key(role.role_id())), role.tenant(), role.name())
 }
 
 /// Who gets which token by an SVID.
@@ -145,6 +172,11 @@ pub fn user(tenant: &Name, username: &str) -> String {
 /// A secret-id.
 pub fn secret_id(key: &StorageKey) -> String {
     format!("secret-id/{key}")
+}
+
+/// Of all secret-ids of a tenant, by role and accessor.
+pub fn secret_ids(tenant: &Name) -> String {
+    format!("t/{tenant}/secret-id/")
 }
 
 /// Of all secret-ids of a role, by accessor.
@@ -175,6 +207,16 @@ pub fn token_accessor(tenant: &Name, accessor: Accessor) -> String {
 /// An answer that waits for its token.
 pub fn wrapped(key: &StorageKey) -> String {
     format!("{WRAPPED}{key}")
+}
+
+/// Of all answers of a tenant that wait for their tokens.
+pub fn tenant_wrapped(tenant: &Name) -> String {
+    format!("t/{tenant}/wrapped/")
+}
+
+/// The key of an answer of a tenant that waits for its token.
+pub fn wrapped_of(tenant: &Name, key: &StorageKey) -> String {
+    format!("{}{key}", tenant_wrapped(tenant))
 }
 
 /// Says that `key` is to be removed at a time; ordered by it.

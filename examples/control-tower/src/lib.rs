@@ -39,6 +39,7 @@ pub mod own_svid;
 pub mod policies;
 pub mod publication;
 pub mod random;
+pub mod rate_limit;
 pub mod rings;
 pub mod router;
 pub mod seal;

@@ -35,8 +35,8 @@ fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
         Command::Restore { file, passphrase_file } => {
             output::done(&launch::restore(config, file, passphrase_file.as_deref())?)
         }
-        Command::ResetAdmin => {
-            let credentials = runtime.block_on(async { launch::open(config).await?.reset_admin().await })?;
+        Command::ResetAdmin { tenant } => {
+            let credentials = runtime.block_on(async { launch::open(config).await?.reset_admin(tenant).await })?;
             output::reset(&credentials, config.output)
         }
         Command::Init => {

@@ -1,5 +1,12 @@
 //! Counters and gauges for Prometheus.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use keyward_config_values::Name;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -19,6 +26,11 @@ struct Login {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limited {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,7 +55,8 @@ impl Relationship {
 pub struct Metrics {
     logins: Family<Login, Counter>,
     transit: Family<Operation, Counter>,
-    federation_failures: Family<Relationship, Counter>,
+    federation_failures: Mutex<BTreeMap<Place, u64>>,
+    rate_limited: Family<Limited, Counter>,
     /// Requests that were refused and recorded as such.
     pub refusals: Counter,
     /// Records that expired and were removed.
@@ -59,7 +72,21 @@ impl Metrics {
 
     /// Counts a bundle that could not be fetched, or was refused.
     pub fn federation_failure(&self, place: &Place) {
-        self.federation_failures.get_or_create(&Relationship::at(place)).inc();
+        *self.failures().entry(place.clone()).or_default() += 1;
+    }
+
+    /// Stops counting for a tenant that is gone.
+    pub fn forget_tenant(&self, tenant: &Name) {
+        self.failures().retain(|place, _| place.0 != *tenant);
+    }
+
+    fn failures(&self) -> MutexGuard<'_, BTreeMap<Place, u64>> {
+        self.federation_failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request that was one too many.
+    pub fn rate_limited(&self, what: &'static str) {
+        self.rate_limited.get_or_create(&Limited { what }).inc();
     }
 
     /// Counts an operation with a key.
@@ -68,15 +95,16 @@ impl Metrics {
     }
 }
 
-/// Everything in the text format of Prometheus.
+/// Everything in the text format of Prometheus. Whom other tenants than `default` federate with is for `operators` alone.
 ///
 /// # Errors
 /// None that occurs.
-pub fn render(app: &App) -> Result<String, std::fmt::Error> {
+pub fn render(app: &App, operators: bool) -> Result<String, std::fmt::Error> {
     let metrics = &app.metrics;
     let mut registry = Registry::with_prefix("keyward");
     registry.register("logins", "Logins by method and outcome", metrics.logins.clone());
     registry.register("transit_operations", "Operations with keys", metrics.transit.clone());
+    registry.register("rate_limited", "Requests refused because there were too many", metrics.rate_limited.clone());
     registry.register("refusals", "Requests refused and recorded", metrics.refusals.clone());
     registry.register("expired_records", "Records removed at their expiry", metrics.expired.clone());
     let gauge = |registry: &mut Registry, name: &str, help: &str, value: u64| {
@@ -98,18 +126,21 @@ pub fn render(app: &App) -> Result<String, std::fmt::Error> {
     }
     registry.register("task_runs", "Runs of a background task", runs);
     registry.register("task_failures", "Failed runs of a background task", failures);
-    federation(app, &mut registry);
+    federation(app, operators, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
 /// The relationships of federation, as they were at the last look; their age is that of now.
-fn federation(app: &App, registry: &mut Registry) {
+fn federation(app: &App, operators: bool, registry: &mut Registry) {
     let (ages, expired): (Family<Relationship, Gauge>, Family<_, Gauge>) = Default::default();
     let (sequences, revoked): (Family<Relationship, Gauge>, Family<_, Gauge>) = Default::default();
     let now = app.clock.now();
-    for (place, partner) in app.federation.seen() {
+    let failed = app.metrics.failures().clone();
+    let failures: Family<Relationship, Counter> = Family::default();
+    let is_shown = |place: &Place| operators || app.is_operators(&place.0);
+    for (place, partner) in app.federation.seen().into_iter().filter(|(place, _)| is_shown(place)) {
         let (label, status) = (Relationship::at(&place), partner.relationship.status(now));
         expired.get_or_create(&label).set(i64::from(status.state != State::Current));
         revoked.get_or_create(&label).set(i64::from(status.revoked));
@@ -120,12 +151,11 @@ fn federation(app: &App, registry: &mut Registry) {
             sequences.get_or_create(&label).set(i64::try_from(sequence).unwrap_or(i64::MAX));
         }
         // So that it is there, as 0, before the first failure.
-        drop(app.metrics.federation_failures.get_or_create(&label));
+        failures.get_or_create(&label).inc_by(failed.get(&place).copied().unwrap_or_default());
     }
     registry.register("federation_bundle_age_seconds", "Age of a federated trust domain's bundle", ages);
     registry.register("federation_bundle_expired", "1 where there is no bundle that may be used", expired);
     registry.register("federation_bundle_sequence", "Sequence number of the bundle", sequences);
     registry.register("federation_bundle_revoked", "1 where the bundle has no key that can be used", revoked);
-    let failures = app.metrics.federation_failures.clone();
     registry.register("federation_failures", "Bundles not fetched, or refused", failures);
 }

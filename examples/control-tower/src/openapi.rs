@@ -21,7 +21,7 @@ pub fn document() -> Value {
             "parameters": parameters,
             "security": match route.access {
                 Access::Public => json!([]),
-                Access::Token | Access::Policy => json!([{"bearer": []}, {"vault-token": []}]),
+                Access::Token | Access::Policy | Access::Operators => json!([{"bearer": []}, {"vault-token": []}]),
             },
             "responses": {
                 "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
@@ -84,6 +84,7 @@ pub fn document() -> Value {
 /// What may be given besides: name, place, type, meaning.
 fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
     let validate = ("validate", "query", "boolean", "Only says what would happen.");
+    let force = ("force", "query", "boolean", "Removes a tenant with all that it has.");
     match (method, path) {
         ("GET", "/v1/state/audit") => vec![
             ("since", "query", "string", "A record's number or an RFC 3339 time."),
@@ -92,9 +93,10 @@ fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'stat
         (_, "/v1/get-spiffe-jwks" | "/v1/get-spiffe-bundle") => {
             vec![("tenant", "query", "string", "The tenant's name or id; `default` by default.")]
         }
-        ("POST", "/v1/bulk") => vec![validate],
+        ("POST", "/v1/bulk") => vec![validate, force],
         ("PUT" | "PATCH" | "POST" | "DELETE", "/v1/config/{path}") => vec![
             validate,
+            force,
             ("If-Match", "header", "string", "The `ETag` of what is to be changed."),
             ("If-None-Match", "header", "string", "`*`: only if there is none yet."),
         ],

@@ -52,6 +52,13 @@ impl Prepared {
     }
 }
 
+impl Cache {
+    /// Lets go of the policies of a tenant that is gone.
+    pub fn forget(&self, tenant: &Name) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+}
+
 /// The policies of a tenant as they are now.
 ///
 /// # Errors

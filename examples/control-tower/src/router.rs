@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        approle, audit, authority, body, bulk, bundle, caller, config, federation, login, made, oidc, operations,
-        policy, seal, spiffe, spiffe_login, token, transit,
+        approle, audit, authority, body, bulk, bundle, caller, config, federation, limits, login, made, oidc,
+        operations, policy, seal, spiffe, spiffe_login, tenants, token, transit,
         vault::{self, role, sys, transit as vault_transit},
     },
 };
@@ -27,6 +27,8 @@ pub enum Access {
     Token,
     /// Whoever has a token whose policies allow the method on the path.
     Policy,
+    /// The same, of the tenant `default` alone: for others there is nothing at the path.
+    Operators,
 }
 
 /// One method of one path.
@@ -44,7 +46,7 @@ pub struct Route {
 
 /// Every route.
 pub fn routes() -> Vec<Route> {
-    use Access::{Policy, Public, Token};
+    use Access::{Operators, Policy, Public, Token};
     let route = |method, path, access, summary, handler| Route { method, path, access, summary, handler };
     #[rustfmt::skip]
     let table = vec![
@@ -197,9 +199,12 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/sys/wrapping/lookup", Public, "What a wrapped answer is of.", post(vault::wrapping::lookup)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
-        route("GET", "/v1/state/system/seal", Policy, "What the key-encryption keys are sealed by, their versions, and how far sealing every record under the latest is.", get(seal::state)),
-        route("POST", "/v1/state/system/seal/rotate", Policy, "Makes a fresh key-encryption key the current one; every record comes under it in the background.", post(seal::rotate)),
-        route("GET", "/v1/state/system/tasks", Policy, "How the background tasks fare.", get(operations::tasks)),
+        route("GET", "/v1/state/tenants", Operators, "The tenants, and those that are on their way out.", get(tenants::all)),
+        route("GET", "/v1/state/tenants/{name}", Operators, "A tenant: its id, its trust domain, and how much it has.", get(tenants::one)),
+        route("POST", "/v1/state/tenants/{name}/reset-admin", Operators, "Gives the tenant's administrator a new password, and answers it this once.", post(tenants::reset_admin)),
+        route("GET", "/v1/state/system/seal", Operators, "What the key-encryption keys are sealed by, their versions, and how far sealing every record under the latest is.", get(seal::state)),
+        route("POST", "/v1/state/system/seal/rotate", Operators, "Makes a fresh key-encryption key the current one; every record comes under it in the background.", post(seal::rotate)),
+        route("GET", "/v1/state/system/tasks", Operators, "How the background tasks fare.", get(operations::tasks)),
         route("GET", "/live", Public, "The process answers.", get(operations::live)),
         route("GET", "/ready", Public, "The tower takes changes.", get(operations::ready)),
         route("GET", "/metrics", Public, "Counters for Prometheus.", get(operations::metrics)),
@@ -210,25 +215,31 @@ pub fn routes() -> Vec<Route> {
 
 /// The router over an [`App`].
 pub fn router(app: Arc<App>) -> Router {
-    let (mut public, mut token, mut policy) = (Router::new(), Router::new(), Router::new());
+    let (mut public, mut token, mut policy, mut operators) =
+        (Router::new(), Router::new(), Router::new(), Router::new());
     for Route { path, access, handler, .. } in routes() {
         match access {
             Access::Public => public = public.route(path, handler),
             Access::Token => token = token.route(path, handler),
             Access::Policy => policy = policy.route(path, handler),
+            Access::Operators => operators = operators.route(path, handler),
         }
     }
     let authenticate = || middleware::from_fn_with_state(Arc::clone(&app), caller::authenticate);
-    let authorize = middleware::from_fn_with_state(Arc::clone(&app), caller::authorize);
+    let authorize = || middleware::from_fn_with_state(Arc::clone(&app), caller::authorize);
+    let of_operators = middleware::from_fn_with_state(Arc::clone(&app), caller::operators);
     // The layer added last runs first.
-    let policy = policy.route_layer(authorize).route_layer(authenticate());
+    let policy = policy.route_layer(authorize()).route_layer(authenticate());
+    let operators = operators.route_layer(authorize()).route_layer(of_operators).route_layer(authenticate());
     let token = token.route_layer(authenticate());
     let router = public
         .merge(token)
         .merge(policy)
+        .merge(operators)
         .fallback(operations::nothing_here)
         .method_not_allowed_fallback(operations::wrong_method)
         .layer(DefaultBodyLimit::max(body::LIMIT))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::around))
         .with_state(app);
     // Outside, because a method is another one before a route is looked for.
     Router::new().fallback_service(router).layer(middleware::from_fn(vault::surface))

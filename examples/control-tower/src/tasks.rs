@@ -21,16 +21,18 @@ mod compact;
 mod expire;
 mod federate;
 mod pace;
+mod remove;
 mod rewrap;
 mod rotate;
 
 type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Name, period, and what is done. A task that is late loses nothing: each looks at what is due by now.
-const TABLE: [(&str, Duration, Run); 7] = [
+const TABLE: [(&str, Duration, Run); 8] = [
     ("rotate", Duration::from_secs(1), |app| Box::pin(rotate::run(app))),
     ("audit", Duration::from_secs(1), |app| Box::pin(relay_audit(app))),
     ("expire", Duration::from_secs(1), |app| Box::pin(expire::run(app))),
+    ("remove-tenants", Duration::from_secs(1), |app| Box::pin(remove::run(app))),
     ("federate", Duration::from_secs(1), |app| Box::pin(federate::run(app))),
     // Changes made here are seen at once; this finds those of other towers, and what time changes.
     ("client-issuers", Duration::from_secs(10), |app| Box::pin(client_issuers(app))),

@@ -7,11 +7,13 @@ use argon2::{
 };
 use keyward_config_values::Name;
 use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
 
 /// Of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
 
-const FORMAT: u32 = 1;
+/// 2 has `tokens-since`; 1, which has not, is read.
+const FORMAT: u32 = 2;
 
 /// A stored user. The password is only there as its hash.
 #[derive(Clone, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct User {
     password_hash: String,
     /// Names of the user's policies.
     pub policies: Vec<Name>,
+    /// Tokens from before the password do not count: whoever stole one would refresh it for ever.
+    #[serde(default, with = "time::serde::timestamp::milliseconds::option", skip_serializing_if = "Option::is_none")]
+    tokens_since: Option<OffsetDateTime>,
 }
 
 impl std::fmt::Debug for User {
@@ -46,7 +51,25 @@ impl User {
             salt: Some(Salt::new(&salt)?),
             hash: Some(output),
         };
-        Ok(Self { format: FORMAT, password_hash: hash.to_string(), policies })
+        Ok(Self { format: FORMAT, password_hash: hash.to_string(), policies, tokens_since: None })
+    }
+
+    /// The same in the place of a former one, whose tokens do not count, nor any of before now or of this very millisecond.
+    #[must_use]
+    pub fn replacing(self, former: Option<&Self>, now: OffsetDateTime) -> Self {
+        let latest = former.map_or(now, |former| former.dated(now));
+        Self { tokens_since: Some(latest.saturating_add(Duration::MILLISECOND)), ..self }
+    }
+
+    /// Whether a token that was made then counts.
+    pub fn accepts(&self, created: OffsetDateTime) -> bool {
+        self.tokens_since.is_none_or(|since| milliseconds(created) >= milliseconds(since))
+    }
+
+    /// When a token of a login at `now` says that it was made: never before the password that it was had with, whatever became of
+    /// the clock.
+    pub fn dated(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.tokens_since.map_or(now, |since| since.max(now))
     }
 
     /// Whether it is the user's password. For an unknown user the work is the same and the answer no.
@@ -89,6 +112,10 @@ impl User {
     }
 }
 
+fn milliseconds(moment: OffsetDateTime) -> i128 {
+    moment.unix_timestamp_nanos() / 1_000_000
+}
+
 const ALGORITHM: Algorithm = Algorithm::Argon2id;
 const VERSION: Version = Version::V0x13;
 
@@ -128,12 +155,13 @@ mod tests {
         // Of another release, with other parameters.
         let other = Argon2::new(Algorithm::Argon2i, Version::V0x10, Params::new(512, 3, 2, Some(24)).unwrap());
         let theirs = other.hash_password_with_salt(b"open sesame", b"some salt").unwrap().to_string();
-        let user = User { format: FORMAT, password_hash: theirs, policies: Vec::new() };
+        let user = User { format: FORMAT, password_hash: theirs, policies: Vec::new(), tokens_since: None };
         assert!(User::check(Some(&user), "open sesame").unwrap());
         assert!(!User::check(Some(&user), "open sesamE").unwrap());
         for damaged in ["", "x", "$argon2id$v=19$m=512,t=2,p=1$c29tZSBzYWx0", "$scrypt$ln=1$c29tZSBzYWx0$c29tZSBoYXNo"]
         {
-            let user = User { format: FORMAT, password_hash: damaged.to_owned(), policies: Vec::new() };
+            let user =
+                User { format: FORMAT, password_hash: damaged.to_owned(), policies: Vec::new(), tokens_since: None };
             assert!(User::check(Some(&user), "open sesame").is_err(), "{damaged}");
         }
     }
@@ -148,7 +176,22 @@ mod tests {
         assert!(!String::from_utf8(stored.clone()).unwrap().contains("sesame"));
         assert!(!format!("{user:?}").contains("argon2"));
         assert!(User::check(Some(&User::decode(&stored).unwrap()), "open sesame").unwrap());
-        let newer = String::from_utf8(stored).unwrap().replace("\"format\":1", "\"format\":2");
+        let newer = String::from_utf8(stored).unwrap().replace("\"format\":2", "\"format\":3");
         assert!(User::decode(newer.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_new_password_ends_the_tokens_of_the_old_one() {
+        let now = time::macros::datetime!(2026-03-01 00:00 UTC);
+        let old = User::decode(br#"{"format":1,"password-hash":"x","policies":[]}"#).unwrap();
+        assert!(old.accepts(now) && old.dated(now) == now);
+        let stored = old.clone().replacing(None, now).encode().unwrap();
+        let new = User::decode(&stored).unwrap();
+        let newest = old.replacing(Some(&new), now - Duration::HOUR);
+        assert!(!newest.accepts(new.dated(now)));
+        assert!(!new.accepts(now - Duration::HOUR) && !new.accepts(now));
+        for login in [now - Duration::HOUR, now, now + Duration::HOUR] {
+            assert!(new.accepts(new.dated(login)), "{login}");
+        }
     }
 }

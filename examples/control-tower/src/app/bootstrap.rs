@@ -1,19 +1,24 @@
 //! The first start: a tenant, an administrator and the pepper.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
-use keyward_approle::{ADMINISTRATOR_POLICY, Pepper, StorageKey, TokenRecord};
+use keyward_approle::{ADMINISTRATOR_POLICY, Pepper};
 use keyward_config_values::Name;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{
     audit::{Audit, AuditOutcome, AuditRecord},
-    db::Db,
+    db::{Db, DbError, Stored},
     layout, random,
-    store::{Guard, Outcome, Scan, Write},
+    store::{Guard, Outcome, Write},
     tenant::{self, Tenant},
     user::{ADMINISTRATOR, User},
 };
+
+/// The audit log's word for a new administrator.
+pub const RESET: &str = "reset-admin";
 
 /// How to log in for the first time. Shown once.
 pub struct Credentials {
@@ -65,47 +70,70 @@ pub(super) async fn pepper(db: &Db) -> anyhow::Result<Pepper> {
     Ok(Pepper::from_bytes(bytes))
 }
 
-/// Gives the administrator of the tenant `default` a new password, for whoever can read the data directory, and ends all tokens
-/// that were had with the old one: whoever stole it would refresh them for ever.
+/// Gives the administrator of a tenant a new password, for whoever can read the data directory; see [`NewAdministrator`].
 ///
 /// # Errors
-/// The store was never started, or does not take the change.
-pub async fn reset_administrator(db: &Db, audit: &Audit, now: OffsetDateTime) -> anyhow::Result<Credentials> {
-    let tenant = Tenant::by_name(db, &tenant::DEFAULT.parse()?)
-        .await?
-        .context("there is no tenant `default` yet: start the tower once")?;
-    let (user, password) = administrator()?;
-    let key = layout::user(&tenant.value.id, ADMINISTRATOR);
-    let mut writes = tokens(db, &tenant.value.id, ADMINISTRATOR).await?;
-    let ended = writes.len() / 2;
-    writes.push(db.put(key, &user.encode()?)?);
-    writes.push(audit.note(&record(&tenant.value.id, "reset-admin", now).with("tokens-ended", ended))?);
+/// The store was never started, there is no such tenant, or the change is not taken.
+pub async fn reset_administrator(
+    db: &Db,
+    audit: &Audit,
+    tenant: &Name,
+    now: OffsetDateTime,
+) -> anyhow::Result<Credentials> {
+    let found = Tenant::by_name(db, tenant).await?.with_context(|| match tenant.as_str() {
+        tenant::DEFAULT => "there is no tenant `default` yet: start the tower once".to_owned(),
+        name => format!("there is no tenant `{name}`"),
+    })?;
+    let former = NewAdministrator::former(db, &found.value.id).await?;
+    let new = NewAdministrator::make(former.as_ref().map(|former| &*former.value), now)?;
+    let write = new.write(db, &found.value.id)?;
+    let writes = vec![write, audit.note(&record(&found.value.id, RESET, now))?];
     // Unguarded: no tower runs on this store now.
     let Outcome::Committed(_) = db.store().commit(Vec::new(), writes).await? else {
         anyhow::bail!("the store did not take the change; try again");
     };
     audit.relay(&**db.store()).await?;
-    Ok(credentials(&tenant.value, password))
+    Ok(new.credentials(&found.value))
 }
 
-/// What ends every token of a user.
-async fn tokens(db: &Db, tenant: &Name, username: &str) -> anyhow::Result<Vec<Write>> {
-    let subject = format!("user/{username}");
-    let prefix = layout::token_accessors(tenant);
-    let mut scan = Scan::new(&**db.store(), &prefix);
-    let mut writes = Vec::new();
-    while let Some(page) = scan.next().await? {
-        for accessor in page {
-            let accessor = db.open(accessor).await?;
-            let key: StorageKey = std::str::from_utf8(&accessor.value)?.parse()?;
-            let place = layout::token(&key);
-            let Some(token) = db.get(&place).await? else { continue };
-            if TokenRecord::decode(&token.value)?.subject().to_string() == subject {
-                writes.extend([Write::Delete(place), Write::Delete(accessor.key)]);
-            }
-        }
+/// An administrator with a new password, whether there was one before or not. All tokens that were had with the old password end:
+/// whoever stole it would refresh them for ever.
+pub struct NewAdministrator {
+    user: User,
+    password: Zeroizing<String>,
+}
+
+impl NewAdministrator {
+    /// Draws a password. Takes tens of milliseconds.
+    ///
+    /// # Errors
+    /// It cannot be hashed.
+    pub fn make(former: Option<&User>, now: OffsetDateTime) -> anyhow::Result<Self> {
+        let (user, password) = administrator()?;
+        Ok(Self { user: user.replacing(former, now), password })
     }
-    Ok(writes)
+
+    /// The present one, if there is one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn former(db: &Db, tenant: &Name) -> Result<Option<Stored<Arc<User>>>, DbError> {
+        db.load(&layout::user(tenant, ADMINISTRATOR), User::decode).await
+    }
+
+    /// What stores it.
+    ///
+    /// # Errors
+    /// It cannot be sealed.
+    pub fn write(&self, db: &Db, tenant: &Name) -> anyhow::Result<Write> {
+        Ok(db.put(layout::user(tenant, ADMINISTRATOR), &self.user.encode()?)?)
+    }
+
+    /// How to log in, once it is stored.
+    #[must_use]
+    pub fn credentials(self, tenant: &Tenant) -> Credentials {
+        credentials(tenant, self.password)
+    }
 }
 
 fn administrator() -> anyhow::Result<(User, Zeroizing<String>)> {

@@ -13,7 +13,7 @@ use keyward_spiffe_id::TrustDomain;
 use keyward_svid::{SpiffeSettings, federation::FederationConfig};
 use keyward_transit::{Issuing, Ring};
 
-use super::{Changes, name_in, ring_set::Set};
+use super::{Changes, name_in, ring_set::Set, tenants};
 use crate::{
     db::Stored,
     documents::{KEYS, ROLES},
@@ -24,6 +24,13 @@ use crate::{
     layout, publication, random,
     store::{Guard, Write},
 };
+
+/// The trust domain that settings name.
+fn configured_trust_domain(change: &Change) -> Answer<Option<TrustDomain>> {
+    let Some(document) = change.after() else { return Ok(None) };
+    let settings: SpiffeSettings = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(settings.trust_domain)
+}
 
 impl Changes<'_> {
     /// A refusal of a document, with its number and line in the bulk.
@@ -69,8 +76,15 @@ impl Changes<'_> {
                 self.spiffe_auth(&name, change).await?;
             } else if let Some(trust_domain) = federation::trust_domain_in(change.path()) {
                 self.federation(&trust_domain, change).await?;
-            } else if change.path().as_str() == SETTINGS && (!dry_run || change.after().is_none()) {
-                self.settings(change, stored.as_ref(), &mut issuing, &mut rings)?;
+            } else if let Some(name) = tenants::named(change.path()) {
+                self.tenant(&name, change).await?;
+            } else if change.path().as_str() == SETTINGS {
+                if let Some(trust_domain) = configured_trust_domain(change)? {
+                    self.claim_configured(&trust_domain, change.path()).await?;
+                }
+                if !dry_run || change.after().is_none() {
+                    self.settings(change, stored.as_ref(), &mut issuing, &mut rings)?;
+                }
             }
         }
         self.refuse_shared_role_ids().await?;
@@ -170,9 +184,7 @@ impl Changes<'_> {
             }
             None => None,
         };
-        let index = |role: &Role| {
-            format!("{}/{}/{name}", layout::role_id(&self.app.pepper.role_key(role.role_id())), self.tenant)
-        };
+        let index = |role: &Role| layout::role_index(&self.app.pepper, role);
         let (before, after) = (stored.as_ref().map(|stored| index(&stored.value)), role.as_ref().map(index));
         if before != after {
             self.writes.extend(after.map(|index| Write::Put(index, Vec::new())));

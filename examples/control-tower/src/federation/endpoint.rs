@@ -11,6 +11,7 @@ use axum::{
     Router,
     extract::{Path, State},
     http::HeaderMap,
+    middleware,
     routing::get,
 };
 use keyward_svid::{
@@ -26,7 +27,7 @@ use crate::{
     http::{
         bundle,
         error::{Answer, ApiError},
-        operations, params,
+        limits, operations, params,
     },
     own_svid::own_svid,
 };
@@ -69,6 +70,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/{tenant}/spiffe-bundle", get(tenant))
         .fallback(operations::nothing_here)
         .method_not_allowed_fallback(operations::wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::around))
         .with_state(app)
 }
 

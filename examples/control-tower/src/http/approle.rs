@@ -16,6 +16,7 @@ use super::{
     body::JsonBody,
     caller::Caller,
     error::{Answer, ApiError},
+    limits,
     params::Path,
     peer::Peer,
     token,
@@ -68,8 +69,13 @@ pub struct Granted {
 /// Logs in with what was presented.
 ///
 /// # Errors
-/// 401 with one text for every reason.
+/// 401 with one text for every reason; 429 after too many failures.
 pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside<'_, Granted>) -> Answer<Granted> {
+    let login = app.limiter.login(source, attempt.role_key().as_bytes(), attempt.key().as_bytes());
+    limits::login(app, source, login, try_grant(app, attempt, source, beside)).await
+}
+
+async fn try_grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside<'_, Granted>) -> Answer<Granted> {
     for _ in 0..TRIES {
         let now = app.clock.now();
         let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
@@ -95,6 +101,12 @@ pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside
             writes.extend(put_secret_id(app, stored.key.clone(), changed)?);
         }
         let tenant = grant.parameters.tenant.clone();
+        let Some(living) = app.living(&tenant).await? else {
+            app.refuse(Actor::stranger(app, source).refused("approle-login", "tenant-removed", now));
+            app.metrics.login("approle", false);
+            return Err(ApiError::unauthenticated(LOGIN_REFUSED));
+        };
+        guards.extend(living);
         let (token, issued) = TokenRecord::issue(grant.parameters, &app.limits, &app.pepper, &mut random::rng(), now);
         writes.extend(token::store(app, &issued)?);
         let actor = Actor {

@@ -36,6 +36,6 @@ pub async fn apply(State(app): State<Arc<App>>, caller: Caller, Query(mode): Que
             changes::note_refusal(&app, &caller, error);
         }
     })?;
-    let applied = changes::apply(&app, &caller, &bulk, None, mode.is_dry_run()).await?;
+    let applied = changes::apply(&app, &caller, &bulk, None, mode).await?;
     Ok(Json(applied).into_response())
 }

@@ -14,6 +14,7 @@ use super::{
     error::{Answer, ApiError},
     hidden,
     lineage::Lineage,
+    operations,
     owner::Owned,
     peer::Peer,
     vault,
@@ -139,7 +140,13 @@ pub fn operation(method: &Method) -> Operation {
 /// 401 with one text for every token that does not count; 400 for what can be understood in two ways.
 pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut request: Request, next: Next) -> Answer {
     let presented = presented(request.headers())?.to_owned();
-    let caller = identify(&app, presented, source).await?;
+    let client = app.limiter.client(source, Some(&presented));
+    let caller = identify(&app, presented, source).await;
+    match &caller {
+        Err(error) if error.status() != axum::http::StatusCode::UNAUTHORIZED => {}
+        known => app.limiter.note_token(&client, known.is_ok(), app.clock.uptime()),
+    }
+    let caller = caller?;
     if vault::namespace(&app, request.headers()).await?.is_some_and(|tenant| tenant != *caller.tenant()) {
         app.refuse(caller.actor().refused("denied", "the request names another tenant", app.clock.now()));
         return Err(vault::elsewhere());
@@ -155,6 +162,17 @@ pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut r
     request.extensions_mut().insert(caller.clone());
     request.extensions_mut().insert(asked.clone());
     vault::wrapping::around(&app, &caller, asked, next.run(request).await).await
+}
+
+/// Lets in only callers of the tenant `default`. For others there is nothing here.
+///
+/// # Errors
+/// 404, with the answer of a path that is none.
+pub async fn operators(State(app): State<Arc<App>>, caller: Caller, request: Request, next: Next) -> Answer {
+    match app.is_operators(caller.tenant()) {
+        true => Ok(next.run(request).await),
+        false => operations::nothing_here(request.uri().clone()).await,
+    }
 }
 
 /// Lets in only requests that the caller's policies allow, by method and path, and leaves out of the answer what they hide.
@@ -176,7 +194,11 @@ pub async fn authorize(State(app): State<Arc<App>>, caller: Caller, request: Req
     }
 }
 
-async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller> {
+/// Who has a token.
+///
+/// # Errors
+/// 401 with one text for every token that does not count.
+pub async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller> {
     let key = app.pepper.token_key(&presented);
     let place = layout::token(&key);
     loop {
@@ -199,7 +221,11 @@ async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller
         };
         let presented = Arc::new(zeroize::Zeroizing::new(presented.clone()));
         let mut caller = Caller { token: Arc::new(token), presented, stored, source };
-        let owned = Owned::load(app, caller.tenant(), caller.token.subject()).await?;
+        if app.living(caller.tenant()).await?.is_none() {
+            app.refuse(Actor::stranger(app, source).refused("token", "tenant-removed", now));
+            return Err(ApiError::unauthenticated(TOKEN_REFUSED));
+        }
+        let owned = Owned::load(app, caller.token.record()).await?;
         if let Err(reason) = caller.token.check_owner(owned.owner()) {
             app.refuse(caller.actor().refused("token", reason.code(), now));
             return Err(ApiError::unauthenticated(TOKEN_REFUSED));

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use keyward_config_tree::{Bulk, Document, IfMatch, Item, Operation, Path, Revision};
+use keyward_config_tree::{Bulk, Document, IfMatch, Item, Operation, Path, Revision, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -44,19 +44,25 @@ impl From<keyward_config_tree::Error> for ApiError {
     }
 }
 
-/// `?validate=true`: a dry run.
+/// `?validate=true`: a dry run. `?force=true`: a tenant goes with all that it has.
 ///
 /// Nothing else is understood, so that a dry run that is misspelt changes nothing either.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mode {
     validate: bool,
+    force: bool,
 }
 
 impl Mode {
     /// Whether nothing is to be changed.
     pub fn is_dry_run(&self) -> bool {
         self.validate
+    }
+
+    /// Whether a tenant that is not empty may be removed.
+    pub fn is_forced(&self) -> bool {
+        self.force
     }
 }
 
@@ -101,7 +107,7 @@ pub async fn read(
 ) -> Answer {
     let path = parse(&path)?;
     caller.permit(&app, keyward_approle::Operation::Read, &format!("/v1/config/{path}")).await?;
-    if app.schema.is_collection(&path) {
+    if app.schema(caller.tenant()).is_collection(&path) {
         let prefix = format!("{}/", layout::document(caller.tenant(), path.as_str()));
         return listing::names(&app, &prefix, page).await?.answer(&format!("/v1/config/{path}"));
     }
@@ -132,20 +138,20 @@ pub async fn write(
         _ => Operation::Create,
     };
     let condition = condition(request.headers())?;
-    let item = item(&app, parse(&path)?, operation, request).await.inspect_err(|error| {
+    let item = item(app.schema(caller.tenant()), parse(&path)?, operation, request).await.inspect_err(|error| {
         if !mode.is_dry_run() {
             changes::note_refusal(&app, &caller, error);
         }
     })?;
     let precondition = precondition(&caller, item.path(), condition);
-    let applied = changes::apply(&app, &caller, &Bulk::from(item), precondition, mode.is_dry_run()).await?;
+    let applied = changes::apply(&app, &caller, &Bulk::from(item), precondition, mode).await?;
     Ok(answer(&applied))
 }
 
 /// `DELETE`.
 ///
 /// # Errors
-/// 404; 409 while another document refers to it; 412 when the revision moved.
+/// 404; 409 while another document refers to it, or where it is a tenant that is not empty; 412 when the revision moved.
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -156,34 +162,34 @@ pub async fn delete(
     let path = parse(&path)?;
     let precondition = precondition(&caller, &path, condition(&headers)?);
     let bulk = Bulk::from(Item::delete(path));
-    let applied = changes::apply(&app, &caller, &bulk, precondition, mode.is_dry_run()).await?;
+    let applied = changes::apply(&app, &caller, &bulk, precondition, mode).await?;
     Ok(answer(&applied))
 }
 
 /// What a body asks for. Without a content type it is JSON.
-async fn item(app: &App, path: Path, operation: Operation, request: Request) -> Answer<Item> {
+async fn item(schema: &Schema, path: Path, operation: Operation, request: Request) -> Answer<Item> {
     let kind = body::content_type(&request).unwrap_or("application/json").to_owned();
     let bytes = body::read(request, &()).await?;
     if body::is_yaml(&kind) {
-        let path = target(app, path, operation, || Document::from_yaml(&bytes))?;
+        let path = target(schema, path, operation, || Document::from_yaml(&bytes))?;
         return Ok(Item::from_yaml(path, operation, &bytes)?);
     }
     if !body::is_json(&kind) {
         return Err(body::unsupported(&kind, "application/json"));
     }
-    let path = target(app, path, operation, || Document::from_json(&bytes))?;
+    let path = target(schema, path, operation, || Document::from_json(&bytes))?;
     Ok(Item::from_json(path, operation, &bytes)?)
 }
 
 /// The document's own path, where a creation names only the collection.
 fn target(
-    app: &App,
+    schema: &Schema,
     path: Path,
     operation: Operation,
     document: impl FnOnce() -> Result<Document, keyward_config_tree::Error>,
 ) -> Answer<Path> {
-    if operation == Operation::Create && app.schema.is_collection(&path) {
-        return Ok(app.schema.path_in(&path, &document()?)?);
+    if operation == Operation::Create && schema.is_collection(&path) {
+        return Ok(schema.path_in(&path, &document()?)?);
     }
     Ok(path)
 }

@@ -17,6 +17,8 @@ pub const SEALED: &str = "the tower is sealed: unseal it with `supctl unseal` or
 pub struct ApiError {
     status: StatusCode,
     problems: Vec<(String, Option<Value>)>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 /// The texts of a refusal, beside its response, for whoever has to give it another shape.
@@ -29,7 +31,7 @@ pub type Answer<T = Response> = Result<T, ApiError>;
 impl ApiError {
     /// One message under a status.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, problems: vec![(message.into(), None)] }
+        Self { status, problems: vec![(message.into(), None)], retry_after: None }
     }
 
     /// The same with data that a program can read.
@@ -43,7 +45,7 @@ impl ApiError {
 
     /// Several messages under one status.
     pub fn several(status: StatusCode, problems: impl IntoIterator<Item = (String, Option<Value>)>) -> Self {
-        Self { status, problems: problems.into_iter().collect() }
+        Self { status, problems: problems.into_iter().collect(), retry_after: None }
     }
 
     /// 400: the request makes no sense.
@@ -74,6 +76,12 @@ impl ApiError {
     /// 503: the tower cannot do it now.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 429: it could be done after that time (RFC 9110 §10.2.3, in whole seconds).
+    pub fn too_many(message: impl Into<String>, wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
     }
 
     /// 500, with the reason in the log alone.
@@ -161,6 +169,9 @@ impl IntoResponse for ApiError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         (self.status, headers, Extension(messages), Json(json!({ "errors": errors }))).into_response()
     }

@@ -1,6 +1,6 @@
 //! Logins of users.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::extract::State;
 use keyward_approle::{TokenParameters, TokenRecord, TokenView};
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{
     body::JsonBody,
     error::{Answer, ApiError},
+    limits,
     peer::Peer,
     token,
 };
@@ -41,6 +42,12 @@ pub struct Body {
 /// # Errors
 /// 401 with one text for every reason; 429 when too many log in at once.
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<Body>) -> Answer {
+    let tenant = body.tenant.as_deref().unwrap_or(tenant::DEFAULT);
+    let login = app.limiter.login_by_password(source, (tenant, &body.username));
+    limits::login(&app, source, login, try_log_in(&app, source, body)).await
+}
+
+async fn try_log_in(app: &App, source: IpAddr, body: Body) -> Answer {
     let Body { username, password, tenant, .. } = body;
     let tenant = Tenant::find(&app.db, tenant.as_deref().unwrap_or(tenant::DEFAULT)).await?;
     let user = match &tenant {
@@ -50,7 +57,7 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
     let known = user.as_ref().map(|user| (*user.value).clone());
     let good = app.hash(move || User::check(known.as_ref(), &password)).await?.map_err(ApiError::internal)?;
     let now = app.clock.now();
-    let mut actor = Actor::stranger(&app, source);
+    let mut actor = Actor::stranger(app, source);
     if let Some(tenant) = &tenant {
         actor.tenant = tenant.value.id.to_string();
     }
@@ -64,10 +71,11 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
         app.metrics.login("user", false);
         return Err(ApiError::unauthenticated(REFUSED));
     };
+    let now = user.value.dated(now);
     let parameters = TokenParameters::for_user(tenant.value.id.clone(), username, policies(&user.value));
     let (token, record) = TokenRecord::issue(parameters, &app.limits, &app.pepper, &mut random::rng(), now);
     let audit = actor.did("login", now).with("accessor", record.accessor().to_string());
-    match app.commit(vec![user.guard()], token::store(&app, &record)?, audit).await? {
+    match app.commit(vec![tenant.guard(), user.guard()], token::store(app, &record)?, audit).await? {
         Commit::Done(_) => {
             app.metrics.login("user", true);
             Ok(token::answer(&TokenView::new(&record, now).with_token(&token)))

@@ -164,7 +164,7 @@ pub async fn refresh(
         let now = app.clock.now();
         let lineage = Lineage::by_accessor(app, caller.tenant(), accessor).await?;
         let found = lineage.found(now).map_err(|_| missing())?;
-        let owned = Owned::load(app, caller.tenant(), found.subject()).await?;
+        let owned = Owned::load(app, found.record()).await?;
         let record = found.refresh(owned.owner(), increment, &app.limits, now).map_err(|reason| match reason {
             Reason::NotRenewable | Reason::Disabled => ApiError::inapplicable(reason.to_string()),
             _ => missing(),

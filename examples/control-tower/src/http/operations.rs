@@ -2,10 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::header, response::IntoResponse as _};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::IntoResponse as _,
+};
+use keyward_approle::Operation;
 use serde_json::json;
 
-use super::error::{Answer, ApiError};
+use super::{
+    caller,
+    error::{Answer, ApiError},
+    peer::Peer,
+};
 use crate::{app::App, metrics, openapi};
 
 /// `GET /live`: the process answers.
@@ -29,13 +39,20 @@ pub async fn ready(State(app): State<Arc<App>>) -> Answer {
     Ok(Json(json!({"ready": true})).into_response())
 }
 
-/// `GET /metrics`, in the text format of Prometheus.
+/// `GET /metrics`, in the text format of Prometheus. Without a token of the tenant `default` that may read it, what names the
+/// partners of other tenants is left out.
 ///
 /// # Errors
-/// None that occurs.
-pub async fn metrics(State(app): State<Arc<App>>) -> Answer {
-    let text = metrics::render(&app).map_err(ApiError::internal)?;
+/// 401 for a token that does not count.
+pub async fn metrics(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap) -> Answer {
+    let text = metrics::render(&app, is_operator(&app, &headers, peer).await?).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}
+
+async fn is_operator(app: &App, headers: &HeaderMap, Peer(source): Peer) -> Answer<bool> {
+    let Ok(presented) = caller::presented(headers) else { return Ok(false) };
+    let caller = caller::identify(app, presented.to_owned(), source).await?;
+    Ok(app.is_operators(caller.tenant()) && caller.permit(app, Operation::Read, "/metrics").await.is_ok())
 }
 
 /// `GET /openapi.json`.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_approle::{Owner, Role, SpiffeAuth, Subject};
-use keyward_config_values::Name;
+use keyward_approle::{Owner, Role, SpiffeAuth, Subject, TokenRecord};
 
 use crate::{
     app::App,
@@ -17,6 +16,8 @@ use crate::{
 pub struct Owned {
     role: Option<Stored<Arc<Role>>>,
     user: Option<Stored<Arc<User>>>,
+    /// Whether the token is from after the user's password.
+    user_accepts: bool,
     spiffe: Option<Stored<Arc<SpiffeAuth>>>,
 }
 
@@ -25,9 +26,10 @@ impl Owned {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn load(app: &App, tenant: &Name, subject: &Subject) -> Result<Self, DbError> {
+    pub async fn load(app: &App, record: &TokenRecord) -> Result<Self, DbError> {
+        let tenant = record.tenant();
         let (mut role, mut user, mut spiffe) = (None, None, None);
-        match subject {
+        match record.subject() {
             Subject::Approle { name, .. } => {
                 role = app.db.load(&layout::role(tenant, name.as_str()), Role::decode).await?;
             }
@@ -38,16 +40,17 @@ impl Owned {
             // A kind of subject that this program does not know owns nothing.
             _ => {}
         }
-        Ok(Self { role, user, spiffe })
+        let user_accepts = user.as_ref().is_some_and(|user| user.value.accepts(record.creation_time()));
+        Ok(Self { role, user, user_accepts, spiffe })
     }
 
     /// For decisions.
     pub fn owner(&self) -> Owner<'_> {
         match (&self.role, &self.user, &self.spiffe) {
             (Some(role), ..) => Owner::Role(&role.value),
-            (_, Some(_), _) => Owner::User,
+            (_, Some(_), _) if self.user_accepts => Owner::User,
             (.., Some(auth)) => Owner::Spiffe(&auth.value),
-            (None, None, None) => Owner::Gone,
+            (None, _, None) => Owner::Gone,
         }
     }
 

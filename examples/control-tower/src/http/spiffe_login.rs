@@ -1,6 +1,6 @@
 //! Logins of workloads with an SVID.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{SPIFFE_LOGIN_REFUSED, TokenRecord, TokenView, spiffe_login};
@@ -12,12 +12,14 @@ use super::{
     body::JsonBody,
     caller::Caller,
     error::{Answer, ApiError},
+    limits,
     params::Path,
     peer::Peer,
     token,
 };
 use crate::{
     app::{Actor, App, Commit},
+    db::Stored,
     inbound::{Credential, Inbound},
     random,
     server::ClientChain,
@@ -64,7 +66,13 @@ pub async fn log_in(
             ));
         }
     };
-    let mut actor = Actor::stranger(&app, source);
+    let tenant = body.tenant.as_deref().unwrap_or(tenant::DEFAULT);
+    let login = app.limiter.login(source, (tenant, &body.name), presented.bytes());
+    limits::login(&app, source, login, try_log_in(&app, source, &body, &presented)).await
+}
+
+async fn try_log_in(app: &App, source: IpAddr, body: &Body, presented: &Credential<'_>) -> Answer {
+    let mut actor = Actor::stranger(app, source);
     let tenant = Tenant::find(&app.db, body.tenant.as_deref().unwrap_or(tenant::DEFAULT)).await?;
     if let Some(tenant) = &tenant {
         actor.tenant = tenant.value.id.to_string();
@@ -80,14 +88,14 @@ pub async fn log_in(
     };
     for _ in 0..TRIES {
         let inbound = match (&tenant, body.name.parse::<Name>()) {
-            (Some(tenant), Ok(name)) => Inbound::load(&app, &tenant.value.id, &name).await?,
+            (Some(tenant), Ok(name)) => Inbound::load(app, &tenant.value.id, &name).await?,
             _ => None,
         };
         let Some(inbound) = inbound else {
             return Err(refuse(&actor, "unknown-configuration", &[]));
         };
         actor.subject = format!("spiffe/{}", inbound.auth.value.name());
-        let id = match inbound.verify(&app, &presented).await? {
+        let id = match inbound.verify(app, presented).await? {
             Ok(id) => id,
             Err(refusal) => return Err(refuse(&actor, refusal.code, &[("why", refusal.why)])),
         };
@@ -104,7 +112,9 @@ pub async fn log_in(
             .with("credential", presented.kind())
             .with("pattern", grant.pattern.to_string());
         // Once the configuration is changed or deleted, no login by what it was succeeds any more.
-        if let Commit::Done(_) = app.commit(inbound.guards(), token::store(&app, &issued)?, audit).await? {
+        let mut guards = inbound.guards();
+        guards.extend(tenant.iter().map(Stored::guard));
+        if let Commit::Done(_) = app.commit(guards, token::store(app, &issued)?, audit).await? {
             app.metrics.login("spiffe", true);
             return Ok(token::answer(&TokenView::new(&issued, now).with_token(&token)));
         }

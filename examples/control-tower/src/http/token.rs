@@ -169,7 +169,7 @@ pub async fn refresh(
 /// `None` when what it relied on was changed.
 async fn refresh_once(app: &App, caller: &Caller, increment: Option<Duration>) -> Answer<Option<Response>> {
     let now = app.clock.now();
-    let owned = Owned::load(app, caller.tenant(), caller.token.subject()).await?;
+    let owned = Owned::load(app, caller.token.record()).await?;
     let record = caller.token.refresh(owned.owner(), increment, &app.limits, now).map_err(|reason| {
         app.refuse(caller.actor().refused("token-refresh", reason.code(), now));
         match reason {

@@ -76,6 +76,11 @@ impl KeyCache {
         Ok(source)
     }
 
+    /// Forgets the keys of every configuration of a tenant that is gone.
+    pub fn forget_tenant(&self, tenant: &Name) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != tenant);
+    }
+
     /// Forgets the keys of a configuration that is gone.
     pub fn forget(&self, tenant: &Name, name: &Name) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);

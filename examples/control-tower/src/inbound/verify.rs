@@ -32,6 +32,14 @@ pub enum Credential<'a> {
 }
 
 impl Credential<'_> {
+    /// What tells it from others.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Jwt(token) => token.as_bytes(),
+            Self::X509(chain) => chain.first().map_or(&[], |leaf| leaf.as_ref()),
+        }
+    }
+
     /// For the audit log.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -59,9 +59,10 @@ async fn expire(
     if key.starts_with(layout::WRAPPED) {
         match Wrapped::decode(&stored.value) {
             Ok(record) if record.expires() > now => {}
-            Ok(_) => {
+            Ok(record) => {
                 guards.push(stored.guard());
                 writes.push(Write::Delete(stored.key));
+                writes.push(Write::Delete(layout::wrapped_of(record.tenant(), record.key())));
             }
             Err(error) => return damaged(key, &error),
         }

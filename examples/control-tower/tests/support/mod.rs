@@ -15,6 +15,7 @@ use control_tower::{
     clock::Clock,
     config::ExternalUrl,
     keyring::{Keyring, KeyringError},
+    rate_limit::RateLimit,
     router::router,
     store::{Memory, SharedStore},
     tasks,
@@ -103,12 +104,28 @@ impl Tower {
         audit: &str,
         url: &str,
     ) -> Self {
+        Self::with(store, clock, directory, (audit, url, RateLimit::OFF)).await
+    }
+
+    /// A fresh tower with limits on what each client may ask for.
+    pub async fn limited(limits: &str) -> Self {
+        let (store, directory) = (Arc::new(Memory::new()), Arc::new(tempfile::tempdir().unwrap()));
+        let more = ("audit", "https://tower.example", limits.parse().unwrap());
+        Self::with(store, Clock::fixed(START), directory, more).await
+    }
+
+    async fn with(
+        store: SharedStore,
+        clock: Clock,
+        directory: Arc<tempfile::TempDir>,
+        (audit, url, rate_limit): (&str, &str, RateLimit),
+    ) -> Self {
         let mut options = AuditOptions::default();
         audit.clone_into(&mut options.outbox);
         let audit = Audit::open(&directory.path().join(audit), options).unwrap();
         let external_url: ExternalUrl = url.parse().unwrap();
         let keyring = keyring(store).await;
-        let (app, credentials) = App::start(Parts { clock, keyring, audit, external_url }).await.unwrap();
+        let (app, credentials) = App::start(Parts { clock, keyring, audit, external_url, rate_limit }).await.unwrap();
         Self { router: router(Arc::clone(&app)), app, credentials, directory }
     }
 

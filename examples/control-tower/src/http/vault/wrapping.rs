@@ -63,7 +63,7 @@ pub struct Handover {
 
 /// An answer that is to wait: what stores it, and what is answered instead.
 pub struct Kept {
-    writes: [Write; 2],
+    writes: Vec<Write>,
     accessor: Accessor,
     info: Value,
 }
@@ -141,7 +141,8 @@ impl<'a, T> Beside<'a, T> {
 
 fn kept(app: &App, token: &Token, record: &Wrapped, of: Option<Value>, now: OffsetDateTime) -> Answer<Kept> {
     let bytes = record.encode().map_err(ApiError::internal)?;
-    let writes = app.put_until(layout::wrapped(record.key()), &bytes, record.expires())?;
+    let mut writes = app.put_until(layout::wrapped(record.key()), &bytes, record.expires())?.to_vec();
+    writes.push(Write::Put(layout::wrapped_of(record.tenant(), record.key()), Vec::new()));
     let mut info = json!({
         "token": token.expose(),
         "accessor": record.accessor(),
@@ -251,7 +252,16 @@ async fn found(app: &App, source: std::net::IpAddr, headers: &HeaderMap, body: T
     let value = Wrapped::decode(&stored.value)
         .map_err(|error| DbError::Damaged { key: stored.key.clone(), reason: error.to_string() })?;
     value.check(&key, now).map_err(|reason| refused(reason.code()))?;
+    if app.living(value.tenant()).await?.is_none() {
+        return Err(refused("tenant-removed"));
+    }
     Ok(Stored { value, key: stored.key, revision: stored.revision })
+}
+
+/// What takes an answer.
+fn taken(stored: &Stored<Wrapped>) -> [Write; 2] {
+    let index = layout::wrapped_of(stored.value.tenant(), stored.value.key());
+    [Write::Delete(stored.key.clone()), Write::Delete(index)]
 }
 
 /// `POST /v1/sys/wrapping/unwrap`: takes an answer. Its token is all that is needed, and good once.
@@ -269,7 +279,7 @@ pub async fn unwrap(
     let mut actor = Actor::stranger(&app, source);
     actor.tenant = stored.value.tenant().to_string();
     let audit = actor.did("unwrap", now).with("accessor", stored.value.accessor().to_string());
-    match app.commit(vec![stored.guard()], vec![Write::Delete(stored.key.clone())], audit).await? {
+    match app.commit(vec![stored.guard()], taken(&stored).into(), audit).await? {
         Commit::Done(_) => {
             let answer = serde_json::from_str(stored.value.answer()).map_err(ApiError::internal)?;
             match stored.value.kind() {
@@ -300,7 +310,7 @@ pub async fn rewrap(
     let (token, record) = stored.value.rewrap(&app.pepper, &mut random::rng(), now);
     let kept = kept(&app, &token, &record, None, now)?;
     let mut audit = caller.actor().did("rewrap", now).with("accessor", stored.value.accessor().to_string());
-    let mut writes = vec![Write::Delete(stored.key.clone())];
+    let mut writes = Vec::from(taken(&stored));
     kept.beside(&mut writes, &mut audit);
     match app.commit(vec![stored.guard()], writes, audit).await? {
         Commit::Done(_) => Ok(kept.answer()),
