@@ -190,6 +190,10 @@ pub(crate) struct Delete {
     #[arg(long)]
     pub(crate) validate: bool,
 
+    /// Remove a tenant with everything that it has
+    #[arg(long)]
+    pub(crate) force: bool,
+
     /// Refuse when the document is no longer at this revision (see `show --revision`)
     #[arg(long, value_name = "REVISION")]
     pub(crate) if_match: Option<String>,
@@ -215,6 +219,10 @@ pub(crate) struct Bulk {
     /// Check only: the same errors, for keys the timeline, and nothing is changed
     #[arg(long)]
     pub(crate) validate: bool,
+
+    /// Remove the tenants that the file deletes with everything that they have
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

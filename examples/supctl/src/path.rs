@@ -51,6 +51,11 @@ impl Target {
         if yes { self.with_query("validate", "true") } else { self }
     }
 
+    /// A removal of what is not empty, or not.
+    pub(crate) fn force(self, yes: bool) -> Self {
+        if yes { self.with_query("force", "true") } else { self }
+    }
+
     /// As it goes on the wire.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

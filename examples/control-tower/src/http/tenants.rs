@@ -87,18 +87,20 @@ pub async fn reset_admin(State(app): State<Arc<App>>, caller: Caller, Path(name)
     guards.extend(former.as_ref().map(Stored::guard));
     let former = former.map(|former| former.value);
     let new = app.compute(move || NewAdministrator::make(former.as_deref(), now)).await?.map_err(ApiError::internal)?;
-    // The tenant is to see in its own log that this was done to it.
-    let told = AuditRecord::new(tenant.id.to_string(), RESET, AuditOutcome::Success, "operators", "", now);
-    let told = app.audit.note(&told).map_err(ApiError::internal)?;
     let write = new.write(&app.db, &tenant.id).map_err(ApiError::internal)?;
     let audit = caller.actor().did(RESET, now).with("name", name.as_str()).with("tenant-id", tenant.id.as_str());
-    match app.commit(guards, vec![write, told], audit).await? {
+    match app.commit(guards, vec![write], audit).await? {
         Commit::Done(_) => {}
         Commit::Conflict => {
             return Err(ApiError::conflict(
                 "the tenant or its administrator was changed meanwhile; look before you repeat it",
             ));
         }
+    }
+    // The tenant is to see in its own log that this was done to it; a commit has one record, so this is another.
+    let told = AuditRecord::new(tenant.id.to_string(), RESET, AuditOutcome::Success, "operators", "", now);
+    if let Err(error) = app.record(told).await {
+        tracing::error!(error = error.message(), "audit");
     }
     let credentials = new.credentials(tenant);
     Ok(token::answer(&json!({

@@ -11,7 +11,7 @@ use crate::path::Target;
 /// Sends the file as it is; its lines stay what the tower's errors speak of.
 pub(super) fn bulk(context: &Context<'_>, args: &Bulk) -> Result<(), Error> {
     let text = body::text(&args.file)?;
-    let target = Target::fixed("/v1/bulk").validate(args.validate);
+    let target = Target::fixed("/v1/bulk").validate(args.validate).force(args.force);
     let payload = Payload::Yaml(text.clone().into_bytes());
     let answer = context.client()?.post(&target, payload).map_err(|error| with_source(error, args, text))?;
     match (Effects::of(&answer), &answer.content) {

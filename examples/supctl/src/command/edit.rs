@@ -46,7 +46,8 @@ pub(super) fn merge(context: &Context<'_>, args: &Edit) -> Result<(), Error> {
 /// DELETE
 pub(super) fn delete(context: &Context<'_>, args: &Delete) -> Result<(), Error> {
     let path = DocumentPath::parse(&args.path)?;
-    let request = Request { method: Method::DELETE, target: path.target(), if_match: args.if_match.as_deref() };
+    let target = path.target().force(args.force);
+    let request = Request { method: Method::DELETE, target, if_match: args.if_match.as_deref() };
     request.run(context, &path, None, args.validate, "deleted")
 }
 
