@@ -139,7 +139,7 @@ fn put_secret_id(app: &App, place: String, record: &SecretIdRecord) -> Answer<Ve
     }
 }
 
-/// The role that a login is for: the one that the secret-id was made for, else the one that has the role-id.
+/// The role that a login is for: the one that the secret-id was made for, else the only one that has the role-id.
 async fn role_of(
     app: &App,
     attempt: &Attempt,
@@ -149,7 +149,10 @@ async fn role_of(
         Some(record) => Some(layout::role(record.value.tenant(), record.value.role().as_str())),
         None => {
             let index = layout::role_id(attempt.role_key());
-            app.db.store().range(&format!("{index}/"), None, 1, None).await?.pop().and_then(|entry| {
+            let mut entries = app.db.store().range(&format!("{index}/"), None, 2, None).await?;
+            // Where several tenants chose one role-id, it is nobody's: none of them gets, or hears of, a login that is meant for another.
+            let entry = if entries.len() == 1 { entries.pop() } else { None };
+            entry.and_then(|entry| {
                 let (tenant, role) = entry.key.strip_prefix(&index)?.strip_prefix('/')?.split_once('/')?;
                 Some(layout::role(&tenant.parse().ok()?, role))
             })
