@@ -76,6 +76,8 @@ pub struct App {
     pub federation: crate::federation::Federation,
     /// What each client may ask for.
     pub limiter: Limiter,
+    /// By which it can be sealed.
+    pub gate: crate::gate::Handle,
     hashing: Arc<Semaphore>,
     waiting_hashes: Semaphore,
     computing: Arc<Semaphore>,
@@ -182,6 +184,7 @@ impl App {
             making_wrapping_key: tokio::sync::Mutex::default(),
             federation: crate::federation::Federation::default(),
             limiter: Limiter::new(parts.rate_limit, RandomState::new()),
+            gate: crate::gate::Handle::default(),
             hashing: Arc::new(Semaphore::new(HASHES)),
             waiting_hashes: Semaphore::new(WAITING_HASHES),
             computing: Arc::new(Semaphore::new(COMPUTATIONS)),

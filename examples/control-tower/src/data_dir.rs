@@ -179,6 +179,14 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     sync_parent(path)
 }
 
+/// Puts a private file in place of whatever is there, so that a crash leaves one of the two whole.
+///
+/// # Errors
+/// The system refuses.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    replace(path, bytes, 0o600)
+}
+
 /// Puts a file in place of another, so that a crash leaves one of the two whole.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirError> {
     let temporary = write_beside(path, bytes, mode)?;

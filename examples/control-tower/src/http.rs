@@ -24,6 +24,7 @@ pub mod peer;
 pub mod policy;
 pub mod rotation;
 pub mod seal;
+pub mod sealed;
 pub mod spiffe;
 pub mod spiffe_login;
 pub mod tenants;

@@ -120,6 +120,12 @@ impl Keyring {
         Self { store, held: RwLock::default() }
     }
 
+    /// The store that it is in. What is committed there is not held to the current key: see [`Fenced`].
+    #[must_use]
+    pub fn store(&self) -> &SharedStore {
+        &self.store
+    }
+
     /// What the store has.
     ///
     /// # Errors

@@ -4,26 +4,30 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use keyward_config_values::Name;
-use tokio::{net::TcpListener, sync::watch};
+use keyward_transit::SealKind;
+use time::OffsetDateTime;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     app::{App, Credentials, Parts, reset_administrator},
     audit::{self, Audit, AuditOptions},
     backup,
     clock::Clock,
-    config::{Config, ExternalUrl, SealChoice, StoreChoice},
+    config::{Config, ExternalUrl, SealChoice, StoreChoice, TlsFiles},
     data_dir::DataDir,
     db::Db,
-    federation::{self, Endpoint, Serving},
+    federation::Endpoint,
+    gate::{self, Gate, GateParts},
     keyring::Keyring,
     rate_limit::RateLimit,
-    router,
     seal::{self, Unsealing},
     server::{self, Drain, Limits, TlsSource},
     store::{Memory, SharedStore, Sqlite},
-    tasks,
     tls::{Authority, Tls},
 };
+
+/// The file with the certificate that clients are to trust.
+const CA: &str = "ca.pem";
 
 /// What is on the disk, opened and locked.
 pub struct Opened {
@@ -44,10 +48,12 @@ pub struct Tower {
     pub federation_url: Option<String>,
     /// How to log in for the first time, at the first start.
     pub credentials: Option<Credentials>,
-    app: Arc<App>,
+    /// Whether somebody has to unseal it.
+    pub is_sealed: bool,
+    gate: Arc<Gate>,
     tls: Arc<Tls>,
     listener: TcpListener,
-    federation: Option<(TcpListener, Arc<Serving>)>,
+    federation: Option<TcpListener>,
     /// Dropped last: the lock goes when everything is written.
     _directory: DataDir,
 }
@@ -74,6 +80,21 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     }
     let audit = Audit::open(&config.data_dir.join(audit::DIRECTORY), AuditOptions::default())?;
     Ok(Opened { clock, store, keyring, audit, directory })
+}
+
+/// TLS with a certificate from the tower's own authority. Where the tower may have to be served before somebody sends the
+/// passphrase, the certificate is kept in files, too.
+async fn own_tls(
+    keyring: &Keyring,
+    store: &SharedStore,
+    url: ExternalUrl,
+    standby: TlsFiles,
+    now: OffsetDateTime,
+) -> anyhow::Result<Tls> {
+    let keys = keyring.opened()?;
+    let authority = Authority::load_or_create(&**store, keys.keks(), now).await?;
+    let standby = matches!(keys.kind(), SealKind::Passphrase(_)).then_some(standby);
+    Ok(Tls::from_authority_with(authority, url, standby, now)?)
 }
 
 #[cfg(feature = "test-clock")]
@@ -104,48 +125,53 @@ impl Opened {
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let url = config.url(listener.local_addr()?);
         let federation = match config.federation_listen {
-            Some(at) => {
-                let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?;
-                Some((listener, Arc::new(Serving::new()?)))
-            }
+            Some(at) => Some(TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?),
             None => None,
         };
         // Peers check certificates against their own clocks.
         let now = Clock::system().now();
+        let standby = gate::standby(&config.data_dir);
+        let is_sealed = keyring.opened().is_err();
         let tls = match &config.tls {
             Some(files) => Tls::from_files(files.clone())?,
-            None => {
-                let keys = keyring.opened()?;
-                Tls::from_authority(Authority::load_or_create(&*store, keys.keks(), now).await?, url.clone(), now)?
-            }
+            None if is_sealed => Tls::from_standby(standby, url.clone()).with_context(|| {
+                "there is no certificate to serve until the tower is unsealed: start it once with --seal \
+                 passphrase:file:FILE, or give --tls-cert"
+            })?,
+            None => own_tls(&keyring, &store, url.clone(), standby, now).await?,
         };
+        // Absolute: whoever reads it may stand elsewhere.
         let ca_cert = match tls.ca_pem() {
-            // Absolute: whoever reads it may stand elsewhere.
-            Some(pem) => Some(std::path::absolute(directory.write_public("ca.pem", pem.as_bytes())?)?),
+            Some(pem) => Some(std::path::absolute(directory.write_public(CA, pem.as_bytes())?)?),
+            None if is_sealed && tls.is_own() => Some(std::path::absolute(directory.path().join(CA))?),
             None => None,
         };
-        let parts = Parts { clock, keyring, audit, external_url: url.clone(), rate_limit: config.rate_limit };
-        let (app, credentials) = App::start(parts).await?;
-        let mut federation_url = None;
-        if let Some((listener, serving)) = &federation {
-            let endpoint = Endpoint::new(&url, listener.local_addr()?);
-            let url = federation_url.insert(endpoint.url(app.operators.as_str()));
+        let tls = Arc::new(tls);
+        let bound = federation.as_ref().map(TcpListener::local_addr).transpose()?;
+        let parts = GateParts {
+            clock,
+            keyring,
+            audit,
+            external_url: url.clone(),
+            tls: Arc::clone(&tls),
+            federation: bound,
+            rate_limit: config.rate_limit,
+        };
+        let gate = Gate::new(parts)?;
+        let credentials = if is_sealed { None } else { gate.open().await? };
+        let federation_url = gate.app().zip(bound).map(|(app, bound)| {
+            let url = Endpoint::new(&url, bound).url(app.operators.as_str());
             tracing::info!(url, "bundles are served with the tower's SVID");
-            app.federation.endpoint.get_or_init(|| endpoint);
-            if let Err(error) = serving.refresh(&app).await {
-                tracing::error!(error = error.message(), "the federation endpoint gets no SVID as yet");
-            }
-        }
-        if let Err(error) = app.client_issuers.refresh(&app).await {
-            tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
-        }
+            url
+        });
         Ok(Tower {
             url,
             ca_cert,
             federation_url,
             credentials,
-            app,
-            tls: Arc::new(tls),
+            is_sealed,
+            gate,
+            tls,
             listener,
             federation,
             _directory: directory,
@@ -158,12 +184,13 @@ impl Opened {
     /// It was made already.
     pub async fn init(self, config: &Config) -> anyhow::Result<Credentials> {
         let now = Clock::system().now();
-        if config.tls.is_none() {
-            let keys = self.keyring.opened()?;
-            let authority = Authority::load_or_create(&*self.store, keys.keks(), now).await?;
-            self.directory.write_public("ca.pem", authority.certificate_pem().as_bytes())?;
-        }
+        self.keyring.opened().map_err(|_| seal::SealError::NeedsPassphrase)?;
         let external_url = config.url(config.listen);
+        if config.tls.is_none() {
+            let standby = gate::standby(&config.data_dir);
+            let tls = own_tls(&self.keyring, &self.store, external_url.clone(), standby, now).await?;
+            self.directory.write_public(CA, tls.ca_pem().unwrap_or_default().as_bytes())?;
+        }
         let parts = Parts {
             clock: self.clock,
             keyring: self.keyring,
@@ -182,6 +209,7 @@ impl Opened {
     /// The tower was never started, or there is no such tenant.
     pub async fn reset_admin(self, tenant: &Name) -> anyhow::Result<Credentials> {
         let now = self.clock.now();
+        self.keyring.opened().map_err(|_| seal::SealError::NeedsPassphrase)?;
         reset_administrator(&Db::new(self.keyring), &self.audit, tenant, now).await
     }
 }
@@ -192,12 +220,12 @@ impl Tower {
     /// # Errors
     /// The audit log does not take what is left.
     pub async fn serve(self, config: &Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<Drain> {
-        let mut tasks = tasks::start(&self.app);
+        let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&self.tls).keep_fresh());
-        let router = router::router(Arc::clone(&self.app));
+        let router = gate::api(&self.gate);
         let trusted = config.trusted_proxies.clone();
-        let (tls, app) = (Arc::clone(&self.tls), Arc::clone(&self.app));
-        let source = TlsSource::new(move || app.client_issuers.server_config(&tls));
+        let gate = Arc::clone(&self.gate);
+        let source = TlsSource::new(move || gate.server_config());
         let (closing, is_closing) = watch::channel(());
         let api = async {
             let shutdown = async {
@@ -207,9 +235,9 @@ impl Tower {
             server::serve(self.listener, source, router, Limits::default(), trusted, shutdown).await
         };
         let federation = async {
-            let Some((listener, serving)) = self.federation else { return Drain::Complete };
-            tasks.spawn(Arc::clone(&serving).keep_fresh(Arc::clone(&self.app)));
-            let (config, router) = (serving.server_config(), federation::router(Arc::clone(&self.app)));
+            let Some(listener) = self.federation else { return Drain::Complete };
+            let (gate, router) = (Arc::clone(&self.gate), gate::bundles(&self.gate));
+            let config = TlsSource::new(move || gate.federation_config());
             let mut is_closing = is_closing;
             // Nothing is sent: it ends when the other side is dropped.
             let shutdown = async { drop(is_closing.changed().await) };
@@ -221,7 +249,7 @@ impl Tower {
             (Drain::CutOff(some), _) | (_, Drain::CutOff(some)) => Drain::CutOff(some),
         };
         tasks.shutdown().await;
-        self.app.relay_audit().await?;
+        self.gate.end().await?;
         Ok(drain)
     }
 }
@@ -232,7 +260,13 @@ impl Tower {
 /// The store does not open with the present seal, or the other one cannot be used.
 pub async fn reseal(config: &Config, to: &SealChoice) -> anyhow::Result<String> {
     let opened = open(config).await?;
+    opened.keyring.opened().map_err(|_| seal::SealError::NeedsPassphrase)?;
     seal::change(&opened.keyring, to).await?;
+    if config.tls.is_none() {
+        // What is served while somebody has to send a passphrase.
+        let (url, standby) = (config.url(config.listen), gate::standby(&config.data_dir));
+        let _files = own_tls(&opened.keyring, &opened.store, url, standby, Clock::system().now()).await?;
+    }
     Ok(format!(
         "{}: sealed by {to}; start it with --seal {to}, and keep what sealed it before as long as backups from then matter",
         config.data_dir.display()

@@ -40,7 +40,13 @@ pub fn started(tower: &Tower, format: OutputFormat) -> anyhow::Result<()> {
     show(Some(place), tower.credentials.as_ref(), format)?;
     match format {
         // Standard output carries the one line alone.
+        OutputFormat::Json if tower.is_sealed => {
+            tracing::info!(url = %tower.url, "sealed: unseal it with `supctl unseal`")
+        }
         OutputFormat::Json => tracing::info!(url = %tower.url, "ready"),
+        OutputFormat::Text if tower.is_sealed => {
+            print(format!("Sealed at {}: unseal it with `supctl unseal`.\n", tower.url).as_bytes())?;
+        }
         OutputFormat::Text => print(format!("Ready at {}.\n", tower.url).as_bytes())?,
     }
     Ok(())

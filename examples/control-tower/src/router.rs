@@ -13,7 +13,7 @@ use crate::{
     app::App,
     http::{
         approle, audit, authority, body, bulk, bundle, caller, config, federation, limits, login, made, oidc,
-        operations, policy, seal, spiffe, spiffe_login, tenants, token, transit,
+        operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit,
         vault::{self, role, sys, transit as vault_transit},
     },
 };
@@ -119,6 +119,9 @@ pub fn routes() -> Vec<Route> {
         // For clients of Vault: `LIST` comes here as `GET`, `PUT` as `POST`.
         route("GET", "/v1/sys/health", Public, "Whether the tower takes changes, as Vault says it.", get(sys::health)),
         route("GET", "/v1/sys/seal-status", Public, "Whether the tower has its keys, as Vault says it.", get(sys::seal_status)),
+        route("POST", "/v1/sys/unseal", Public, "Opens a sealed tower, as Vault says it.", post(sealed::vault_unseal)),
+        route("POST", "/v1/sys/seal", Operators, "Seals the tower, as Vault says it.", post(sys::seal)),
+        route("POST", "/v1/sys/rotate", Operators, "Makes a fresh key-encryption key the current one, as Vault says it.", post(sys::rotate)),
         route("GET", "/v1/sys/init", Public, "Whether the tower has been set up, as Vault says it.", get(sys::initialized)),
         route("GET", "/v1/sys/mounts", Policy, "Which of Vault's secrets engines there are.", get(sys::mounts)),
         route("POST", "/v1/sys/mounts/{path}", Policy, "Always 400: what there is is enabled.", post(sys::enable_mount)),
@@ -203,6 +206,8 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/state/tenants/{name}", Operators, "A tenant: its id, its trust domain, and how much it has.", get(tenants::one)),
         route("POST", "/v1/state/tenants/{name}/reset-admin", Operators, "Gives the tenant's administrator a new password, and answers it this once.", post(tenants::reset_admin)),
         route("GET", "/v1/state/system/seal", Operators, "What the key-encryption keys are sealed by, their versions, and how far sealing every record under the latest is.", get(seal::state)),
+        route("POST", "/v1/state/system/seal/unseal", Public, "Opens a sealed tower with a passphrase or key.", post(sealed::unseal)),
+        route("POST", "/v1/state/system/seal/seal", Operators, "Seals the tower: it forgets its keys and answers nothing until it is unsealed.", post(seal::seal)),
         route("POST", "/v1/state/system/seal/rotate", Operators, "Makes a fresh key-encryption key the current one; every record comes under it in the background.", post(seal::rotate)),
         route("GET", "/v1/state/system/tasks", Operators, "How the background tasks fare.", get(operations::tasks)),
         route("GET", "/live", Public, "The process answers.", get(operations::live)),

@@ -26,6 +26,7 @@ pub use self::authority::Authority;
 use crate::{
     clock::Clock,
     config::{ExternalUrl, TlsFiles},
+    data_dir,
     store::StoreError,
 };
 
@@ -85,6 +86,9 @@ pub enum TlsError {
     /// Making a certificate failed.
     #[error("cannot make a certificate: {0}")]
     Issue(#[from] rcgen::Error),
+    /// A file of the tower's own.
+    #[error(transparent)]
+    DataDir(#[from] crate::data_dir::DataDirError),
     /// TLS cannot use it.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -101,8 +105,17 @@ pub struct Tls {
 
 #[derive(Debug)]
 enum Source {
-    Own { authority: Box<Authority>, external: ExternalUrl, not_after: Mutex<OffsetDateTime> },
-    Files { files: TlsFiles, seen: Mutex<Stamp> },
+    /// The authority is absent while the tower is sealed.
+    Own {
+        authority: RwLock<Option<Box<Authority>>>,
+        external: ExternalUrl,
+        not_after: Mutex<OffsetDateTime>,
+        standby: Option<TlsFiles>,
+    },
+    Files {
+        files: TlsFiles,
+        seen: Mutex<Stamp>,
+    },
 }
 
 /// The certificate that the next handshake uses.
@@ -121,10 +134,63 @@ impl Tls {
     /// # Errors
     /// It cannot be made.
     pub fn from_authority(authority: Authority, external: ExternalUrl, now: OffsetDateTime) -> Result<Self, TlsError> {
+        Self::from_authority_with(authority, external, None, now)
+    }
+
+    /// [`from_authority`](Self::from_authority), with files in which the certificate and its key are kept for as long as the
+    /// tower is sealed and the authority not to be had.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn from_authority_with(
+        authority: Authority,
+        external: ExternalUrl,
+        standby: Option<TlsFiles>,
+        now: OffsetDateTime,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let (certified, not_after) = own(&authority, &external, &provider, now)?;
-        let source = Source::Own { authority: Box::new(authority), external, not_after: Mutex::new(not_after) };
+        let (certified, not_after) = own(&authority, &external, &provider, standby.as_ref(), now)?;
+        let authority = RwLock::new(Some(Box::new(authority)));
+        let source = Source::Own { authority, external, not_after: Mutex::new(not_after), standby };
         Self::new(provider, certified, source)
+    }
+
+    /// Serves what is in the files until an authority is there.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn from_standby(standby: TlsFiles, external: ExternalUrl) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let certified = load(&standby, &provider)?;
+        let not_after = Mutex::new(OffsetDateTime::UNIX_EPOCH);
+        let source = Source::Own { authority: RwLock::default(), external, not_after, standby: Some(standby) };
+        Self::new(provider, certified, source)
+    }
+
+    /// Whether the certificate is from an authority of the tower's own.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self.source, Source::Own { .. })
+    }
+
+    /// Takes the authority when the tower is unsealed, and a new certificate from it.
+    ///
+    /// # Errors
+    /// It issues none.
+    pub fn adopt_authority(&self, new: Authority, now: OffsetDateTime) -> Result<(), TlsError> {
+        let Source::Own { authority, external, not_after, standby } = &self.source else { return Ok(()) };
+        let (certified, end) = own(&new, external, self.config.crypto_provider(), standby.as_ref(), now)?;
+        *not_after.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        *authority.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(new));
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
+        Ok(())
+    }
+
+    /// Forgets the authority when the tower is sealed. The certificate serves on.
+    pub fn forget_authority(&self) {
+        if let Source::Own { authority, .. } = &self.source {
+            *authority.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// The operator's certificate chain and key.
@@ -193,7 +259,10 @@ impl Tls {
     #[must_use]
     pub fn ca_pem(&self) -> Option<String> {
         match &self.source {
-            Source::Own { authority, .. } => Some(authority.certificate_pem()),
+            Source::Own { authority, .. } => {
+                let authority = authority.read().unwrap_or_else(PoisonError::into_inner);
+                authority.as_ref().map(|authority| authority.certificate_pem())
+            }
             Source::Files { .. } => None,
         }
     }
@@ -212,14 +281,16 @@ impl Tls {
     pub fn refresh(&self, now: OffsetDateTime) -> Result<bool, TlsError> {
         let provider = self.config.crypto_provider();
         let certified = match &self.source {
-            Source::Own { authority, external, not_after } => {
+            Source::Own { authority, external, not_after, standby } => {
+                let authority = authority.read().unwrap_or_else(PoisonError::into_inner);
+                let Some(authority) = authority.as_ref() else { return Ok(false) };
                 let mut not_after = not_after.lock().unwrap_or_else(PoisonError::into_inner);
                 // A clock that went back would make the certificate one of the future.
                 let issued = *not_after - LIFETIME;
                 if *not_after - now > RENEW_BEFORE && issued <= now + SKEW {
                     return Ok(false);
                 }
-                let (certified, end) = own(authority, external, provider, now)?;
+                let (certified, end) = own(authority, external, provider, standby.as_ref(), now)?;
                 *not_after = end;
                 certified
             }
@@ -258,6 +329,7 @@ fn own(
     authority: &Authority,
     external: &ExternalUrl,
     provider: &CryptoProvider,
+    standby: Option<&TlsFiles>,
     now: OffsetDateTime,
 ) -> Result<(CertifiedKey, OffsetDateTime), TlsError> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
@@ -266,6 +338,11 @@ fn own(
     }
     let not_after = now + LIFETIME;
     let (chain, key) = authority.issue(names, now - SKEW, not_after)?;
+    if let Some(TlsFiles { cert, key: path }) = standby {
+        // The key first: a certificate with another key is told apart, and then nothing is served.
+        data_dir::replace_private(path, &authority::key_pem(&key))?;
+        data_dir::replace_private(cert, authority::chain_pem(&chain).as_bytes())?;
+    }
     Ok((CertifiedKey::from_der(chain, key, provider)?, not_after))
 }
 

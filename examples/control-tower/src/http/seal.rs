@@ -51,6 +51,34 @@ pub async fn rotated(app: &App, caller: &Caller) -> Answer<u32> {
     }
 }
 
+/// `POST /v1/state/system/seal/seal`: forgets the keys. The tower answers nothing then until somebody unseals it.
+///
+/// # Errors
+/// 403 for other tenants; the audit log does not take it.
+pub async fn seal(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    close(&app, &caller).await?;
+    Ok(Json(json!({"sealed": true})).into_response())
+}
+
+/// Seals the tower.
+///
+/// # Errors
+/// As [`seal`].
+pub async fn close(app: &App, caller: &Caller) -> Answer<()> {
+    only_operators(app, caller)?;
+    let gate = app.gate.get().and_then(std::sync::Weak::upgrade);
+    let gate = gate.ok_or_else(|| ApiError::inapplicable("this tower cannot be sealed by call"))?;
+    let record = caller.actor().did("seal", app.clock.now());
+    app.record(record).await?;
+    if let Err(error) = app.relay_audit().await {
+        // It is in the store, and comes into the log as soon as the tower is unsealed.
+        tracing::error!(%error, "audit");
+    }
+    gate.close();
+    tracing::warn!("sealed by call");
+    Ok(())
+}
+
 /// The keys are everybody's, so whose they are to change is the tenant's that runs the tower.
 pub(super) fn only_operators(app: &App, caller: &Caller) -> Answer<()> {
     if *caller.tenant() == app.operators {

@@ -1,8 +1,8 @@
-//! A store that takes sealed records under the current key alone.
+//! A store that takes sealed records under the current key alone, and to which a record that was only sealed anew is the same.
 
 use std::sync::Arc;
 
-use keyward_transit::{reseal, sealed_under};
+use keyward_transit::{open, reseal, sealed_under};
 use time::OffsetDateTime;
 
 use super::{Keyring, KeyringError, Opened};
@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// Each commit with a sealed record is guarded by the revision of the keyring. When that moved, the records are sealed anew
-/// and the commit is tried again: its caller need not know.
+/// and the commit is tried again: its caller need not know. Nor need whoever guards by a record that came under the current key
+/// meanwhile and is otherwise what it was.
 pub struct Fenced {
     inner: SharedStore,
     keyring: Arc<Keyring>,
@@ -25,27 +26,65 @@ impl Fenced {
         Self { inner: Arc::clone(&keyring.store), keyring }
     }
 
-    async fn fenced(&self, guards: Vec<Guard>, writes: Vec<Write>) -> Result<Outcome, StoreError> {
-        let mut keys = self.keyring.opened().map_err(store_error)?;
+    async fn fenced(&self, mut guards: Vec<Guard>, writes: Vec<Write>) -> Result<Outcome, StoreError> {
+        let seals = |write: &Write| matches!(write, Write::Put(key, value) if layout::is_sealed(key, value));
+        let mut keys = match writes.iter().any(seals) {
+            true => Some(self.keyring.opened().map_err(store_error)?),
+            false => None,
+        };
         loop {
-            let Some(writes) = under_current(&keys, &writes) else {
-                // Sealed so long ago that its key is gone: what it was decided on is as old.
-                return Ok(Outcome::Conflict { key: layout::KEYRING.to_owned() });
-            };
-            let mut guards = guards.clone();
-            guards.push(Guard::At(layout::KEYRING.to_owned(), keys.revision()));
-            match self.inner.commit(guards, writes).await? {
-                Outcome::Conflict { key } if key == layout::KEYRING => {
-                    let fresh = self.keyring.refresh().await.map_err(store_error)?;
-                    if fresh.revision() <= keys.revision() {
-                        // The store goes back, or its caller has a guard of its own on the keyring.
-                        return Ok(Outcome::Conflict { key });
-                    }
-                    keys = fresh;
-                }
+            let (mut guards_now, mut writes_now) = (guards.clone(), writes.clone());
+            if let Some(keys) = &keys {
+                let Some(sealed) = under_current(keys, &writes) else {
+                    // Sealed so long ago that its key is gone: what it was decided on is as old.
+                    return Ok(Outcome::Conflict { key: layout::KEYRING.to_owned() });
+                };
+                writes_now = sealed;
+                guards_now.push(Guard::At(layout::KEYRING.to_owned(), keys.revision()));
+            }
+            let conflict = match self.inner.commit(guards_now, writes_now).await? {
+                Outcome::Conflict { key } => key,
                 outcome => return Ok(outcome),
+            };
+            if let Some(known) = keys.as_mut().filter(|_| conflict == layout::KEYRING) {
+                let fresh = self.keyring.refresh().await.map_err(store_error)?;
+                if fresh.revision() <= known.revision() {
+                    // Its caller has a guard of its own on the keyring.
+                    return Ok(Outcome::Conflict { key: conflict });
+                }
+                *known = fresh;
+            } else if !self.was_only_resealed(&mut guards, &conflict).await? {
+                return Ok(Outcome::Conflict { key: conflict });
             }
         }
+    }
+
+    /// Whether a record is what its guard says, but for the key that it is sealed under; the guard says so then. Nobody is to
+    /// start again for that.
+    async fn was_only_resealed(&self, guards: &mut [Guard], conflict: &str) -> Result<bool, StoreError> {
+        let guard = guards.iter_mut().find_map(|guard| match guard {
+            Guard::At(key, revision) if key == conflict => Some(revision),
+            _ => None,
+        });
+        let Some(revision) = guard else { return Ok(false) };
+        let Some(now) = self.inner.get(conflict).await? else { return Ok(false) };
+        let then = match self.inner.range(conflict, None, 1, Some(*revision)).await {
+            Ok(then) => then.into_iter().next().filter(|then| then.key == conflict && then.revision == *revision),
+            Err(StoreError::Compacted { .. } | StoreError::Future { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(then) = then else { return Ok(false) };
+        let (former, current) = (sealed_under(&then.value), sealed_under(&now.value));
+        if now.revision <= *revision || former >= current || !layout::is_sealed(conflict, &now.value) {
+            return Ok(false);
+        }
+        let keys = self.keyring.refresh().await.map_err(store_error)?;
+        let opened = |entry: &Entry| open(keys.keks(), conflict, &entry.value).ok();
+        let same = opened(&then).is_some_and(|then| opened(&now).is_some_and(|now| *now == *then));
+        if same {
+            *revision = now.revision;
+        }
+        Ok(same)
     }
 }
 
@@ -72,8 +111,7 @@ fn under_current(keys: &Opened, writes: &[Write]) -> Option<Vec<Write>> {
 
 impl Store for Fenced {
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
-        let seals = |write: &Write| matches!(write, Write::Put(key, value) if layout::is_sealed(key, value));
-        if writes.iter().any(seals) { Box::pin(self.fenced(guards, writes)) } else { self.inner.commit(guards, writes) }
+        Box::pin(self.fenced(guards, writes))
     }
 
     fn get<'a>(&'a self, key: &'a str) -> Fut<'a, Option<Entry>> {

@@ -15,8 +15,14 @@ pub(super) async fn run(app: &App) -> Result<(), String> {
     for _ in 0..STEPS {
         match turn(&app.db, size, app.tasks.oldest_history()).await.map_err(|error| error.to_string())? {
             Turn::Idle => return Ok(()),
-            // The sooner history is forgotten, the sooner the former keys are.
-            Turn::Waiting => return super::compact::run(app).await,
+            Turn::Waiting => {
+                // The sooner history is forgotten, the sooner the former keys are.
+                let oldest = app.tasks.oldest_history();
+                super::compact::run(app).await?;
+                if app.tasks.oldest_history() == oldest {
+                    return Ok(());
+                }
+            }
             Turn::Worked => size = (size * 2).min(STEP),
             // Fewer at once are more likely to be left alone for so long.
             Turn::Contended => size = (size / 2).max(1),

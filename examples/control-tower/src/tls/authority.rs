@@ -179,15 +179,33 @@ fn serial(rng: &mut impl CryptoRng) -> SerialNumber {
     SerialNumber::from_slice(&bytes)
 }
 
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let text = STANDARD.encode(certificate);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    // Lines of 64 characters (RFC 7468, section 2); base64 is ASCII.
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).unwrap_or_default());
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
+/// A chain in PEM.
+pub(super) fn chain_pem(chain: &[CertificateDer<'_>]) -> String {
+    chain.iter().map(pem).collect()
+}
+
+/// A private key in PEM.
+pub(super) fn key_pem(key: &PrivateKeyDer<'_>) -> Zeroizing<Vec<u8>> {
+    // As large as it gets: a buffer that grows leaves copies behind.
+    let mut pem = Zeroizing::new(Vec::with_capacity(key.secret_der().len() * 2 + 100));
+    armoured(&mut pem, "PRIVATE KEY", key.secret_der());
     pem
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let mut pem = Vec::new();
+    armoured(&mut pem, "CERTIFICATE", certificate);
+    String::from_utf8(pem).unwrap_or_default()
+}
+
+/// Lines of 64 characters (RFC 7468, section 2).
+fn armoured(pem: &mut Vec<u8>, label: &str, der: &[u8]) {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let text = Zeroizing::new(STANDARD.encode(der));
+    pem.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+    for line in text.as_bytes().chunks(64) {
+        pem.extend_from_slice(line);
+        pem.push(b'\n');
+    }
+    pem.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
 }

@@ -49,30 +49,48 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// 503 when the tower takes no changes.
 pub async fn health(State(app): State<Arc<App>>) -> Answer {
     app.db.store().health()?;
-    Ok(Json(json!({
+    let mut fields = health_fields(app.clock.now().unix_timestamp());
+    add_cluster(&mut fields, &app);
+    Ok(Json(fields).into_response())
+}
+
+/// What can be said of the tower's health without knowing whose it is.
+pub fn health_fields(now: i64) -> Value {
+    json!({
         "initialized": true,
         "sealed": false,
         "standby": false,
         "performance_standby": false,
         "replication_performance_mode": "disabled",
         "replication_dr_mode": "disabled",
-        "server_time_utc": app.clock.now().unix_timestamp(),
+        "server_time_utc": now,
         "version": VERSION,
-        "cluster_name": app.external_url.host(),
-        "cluster_id": app.operators,
-    }))
-    .into_response())
+    })
 }
 
-/// `GET /v1/sys/seal-status`: a tower that runs has its keys.
+fn add_cluster(fields: &mut Value, app: &App) {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("cluster_name".to_owned(), app.external_url.host().into());
+        fields.insert("cluster_id".to_owned(), app.operators.as_str().into());
+    }
+}
+
+/// `GET /v1/sys/seal-status` of a tower that has its keys.
 ///
 /// # Errors
 /// None.
 pub async fn seal_status(State(app): State<Arc<App>>) -> Answer {
-    Ok(Json(json!({
+    let mut fields = seal_status_fields(false);
+    add_cluster(&mut fields, &app);
+    Ok(Json(fields).into_response())
+}
+
+/// What can be said of the seal without knowing whose it is: there is one key, whatever it is made of.
+pub fn seal_status_fields(sealed: bool) -> Value {
+    json!({
         "type": "shamir",
         "initialized": true,
-        "sealed": false,
+        "sealed": sealed,
         "t": 1,
         "n": 1,
         "progress": 0,
@@ -80,10 +98,25 @@ pub async fn seal_status(State(app): State<Arc<App>>) -> Answer {
         "recovery_seal": false,
         "migration": false,
         "version": VERSION,
-        "cluster_name": app.external_url.host(),
-        "cluster_id": app.operators,
-    }))
-    .into_response())
+    })
+}
+
+/// `POST /v1/sys/seal`.
+///
+/// # Errors
+/// 403 for other tenants.
+pub async fn seal(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    super::super::seal::close(&app, &caller).await?;
+    Ok(answer::nothing())
+}
+
+/// `POST /v1/sys/rotate`: a new key-encryption key.
+///
+/// # Errors
+/// 403 for other tenants; those of the store.
+pub async fn rotate(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+    super::super::seal::rotated(&app, &caller).await?;
+    Ok(answer::nothing())
 }
 
 /// `GET /v1/sys/init`.

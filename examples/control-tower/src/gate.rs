@@ -1,0 +1,299 @@
+//! Whether the tower is sealed. While it is, it has no keys and answers that it is sealed; unsealing puts the application
+//! together, and sealing drops it with everything that it holds.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{Router, extract::Request, http::StatusCode, response::Response};
+use keyward_transit::{RecordError, SealKind};
+use rustls::ServerConfig;
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::JoinSet,
+};
+use tower::ServiceExt as _;
+use zeroize::Zeroizing;
+
+use crate::{
+    app::{Actor, App, Credentials, Parts},
+    audit::Audit,
+    clock::Clock,
+    config::ExternalUrl,
+    federation::{self, Endpoint, Serving},
+    http::{
+        error::{Answer, ApiError},
+        sealed,
+    },
+    keyring::{Keyring, KeyringError},
+    rate_limit::RateLimit,
+    router, seal, tasks,
+    tls::{Authority, Tls},
+};
+
+/// Attempts to unseal at the same time: one is worked on, the others wait. Each takes 128 MiB for a moment.
+const ATTEMPTS: usize = 8;
+
+/// What is there whether the tower is sealed or not.
+pub struct Gate {
+    clock: Clock,
+    keyring: Arc<Keyring>,
+    audit: Audit,
+    external_url: ExternalUrl,
+    tls: Arc<Tls>,
+    federation: Option<SocketAddr>,
+    rate_limit: RateLimit,
+    serving: RwLock<Arc<Serving>>,
+    open: RwLock<Option<Open>>,
+    attempts: Semaphore,
+    attempt: Mutex<()>,
+    refused: AtomicU64,
+}
+
+/// What is there while the tower is unsealed.
+struct Open {
+    app: Arc<App>,
+    router: Router,
+    federation: Router,
+    /// Dropping it ends them between two steps.
+    tasks: JoinSet<()>,
+}
+
+/// What a [`Gate`] is made of.
+pub struct GateParts {
+    /// The only now.
+    pub clock: Clock,
+    /// The keys, if the tower has them.
+    pub keyring: Arc<Keyring>,
+    /// What happened.
+    pub audit: Audit,
+    /// How others reach the tower.
+    pub external_url: ExternalUrl,
+    /// What the API is served with.
+    pub tls: Arc<Tls>,
+    /// Where bundles are served with the tower's SVID, if anywhere.
+    pub federation: Option<SocketAddr>,
+    /// What each client may ask for.
+    pub rate_limit: RateLimit,
+}
+
+impl Gate {
+    /// Sealed, until [`open`](Self::open) is called.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn new(parts: GateParts) -> Result<Arc<Self>, rustls::Error> {
+        let GateParts { clock, keyring, audit, external_url, tls, federation, rate_limit } = parts;
+        Ok(Arc::new(Self {
+            clock,
+            keyring,
+            audit,
+            external_url,
+            tls,
+            federation,
+            rate_limit,
+            serving: RwLock::new(Arc::new(Serving::new()?)),
+            open: RwLock::default(),
+            attempts: Semaphore::new(ATTEMPTS),
+            attempt: Mutex::default(),
+            refused: AtomicU64::new(0),
+        }))
+    }
+
+    /// Puts the application together with the keys that the keyring has; answers credentials at the first start.
+    ///
+    /// # Errors
+    /// The store is not readable, or not with these keys.
+    pub async fn open(self: &Arc<Self>) -> anyhow::Result<Option<Credentials>> {
+        let parts = Parts {
+            clock: self.clock.clone(),
+            keyring: Arc::clone(&self.keyring),
+            audit: self.audit.clone(),
+            external_url: self.external_url.clone(),
+            rate_limit: self.rate_limit,
+        };
+        let (app, credentials) = App::start(parts).await?;
+        app.gate.get_or_init(|| Arc::downgrade(self));
+        let mut tasks = tasks::start(&app);
+        if let Some(bound) = self.federation {
+            let serving = self.serving();
+            app.federation.endpoint.get_or_init(|| Endpoint::new(&self.external_url, bound));
+            if let Err(error) = serving.refresh(&app).await {
+                tracing::error!(error = error.message(), "the federation endpoint gets no SVID as yet");
+            }
+            tasks.spawn(serving.keep_fresh(Arc::clone(&app)));
+        }
+        if let Err(error) = app.client_issuers.refresh(&app).await {
+            tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
+        }
+        let (router, federation) = (router::router(Arc::clone(&app)), federation::router(Arc::clone(&app)));
+        *self.write() = Some(Open { app, router, federation, tasks });
+        Ok(credentials)
+    }
+
+    /// Forgets the keys, and everything that was opened with them as soon as the last request that works with it has ended.
+    pub fn close(&self) {
+        let open = self.write().take();
+        self.keyring.lock();
+        self.tls.forget_authority();
+        match Serving::new() {
+            Ok(fresh) => *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh),
+            Err(error) => tracing::error!(%error, "TLS"),
+        }
+        drop(open);
+    }
+
+    /// Ends what runs by itself, and writes what is left.
+    ///
+    /// # Errors
+    /// The audit log does not take it.
+    pub async fn end(&self) -> anyhow::Result<()> {
+        let open = self.write().take();
+        if let Some(mut open) = open {
+            open.tasks.shutdown().await;
+            open.app.relay_audit().await?;
+        }
+        Ok(())
+    }
+
+    /// The application, unless the tower is sealed.
+    #[must_use]
+    pub fn app(&self) -> Option<Arc<App>> {
+        self.read(|open| Arc::clone(&open.app))
+    }
+
+    /// The time, for what a sealed tower answers.
+    #[must_use]
+    pub fn now(&self) -> time::OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// What the keys are sealed by.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn kind(&self) -> Result<SealKind, KeyringError> {
+        Ok(self.keyring.stored().await?.ok_or(KeyringError::Absent)?.kind().clone())
+    }
+
+    /// Opens the tower with a passphrase or a key; nothing happens to one that is open. It goes on when its caller is gone.
+    ///
+    /// # Errors
+    /// 401 for another one, with one text; 429 when too many try at once; the store's.
+    pub async fn unseal(self: &Arc<Self>, text: Zeroizing<Vec<u8>>, source: IpAddr) -> Answer<()> {
+        let gate = Arc::clone(self);
+        tokio::spawn(async move { gate.unseal_now(text, source).await }).await.map_err(ApiError::internal)?
+    }
+
+    async fn unseal_now(self: &Arc<Self>, text: Zeroizing<Vec<u8>>, source: IpAddr) -> Answer<()> {
+        let _place = self.attempts.try_acquire().map_err(|_| {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many try to unseal at once; try again in a few seconds")
+        })?;
+        // One at a time: each takes as much memory and time as guessing should.
+        let _turn = self.attempt.lock().await;
+        if self.app().is_some() {
+            return Ok(());
+        }
+        let kind = self.kind().await?;
+        let derived = tokio::task::spawn_blocking(move || seal::derive(&kind, text)).await;
+        let unlocked = match derived.map_err(ApiError::internal)? {
+            Ok(key) => self.keyring.unlock(key).await,
+            Err(_) => Err(RecordError::Refused.into()),
+        };
+        match unlocked {
+            Ok(()) => {}
+            Err(KeyringError::Record(RecordError::Refused)) => {
+                let attempts = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+                tracing::warn!(%source, attempts, "not unsealed: another passphrase or key");
+                return Err(ApiError::unauthenticated("the tower does not open with this passphrase or key"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let Err(error) = self.opened_by_call(source).await {
+            self.close();
+            return Err(ApiError::internal(format!("{error:#}")));
+        }
+        Ok(())
+    }
+
+    async fn opened_by_call(self: &Arc<Self>, source: IpAddr) -> anyhow::Result<()> {
+        if self.tls.is_own() {
+            let (keys, now) = (self.keyring.opened()?, Clock::system().now());
+            let store = self.keyring.store();
+            self.tls.adopt_authority(Authority::load_or_create(&**store, keys.keks(), now).await?, now)?;
+        }
+        self.open().await?;
+        if let Some(app) = self.app() {
+            let attempts = self.refused.swap(0, Ordering::Relaxed);
+            let record = Actor::stranger(&app, source).did("unseal", app.clock.now());
+            let recorded = app.record(record.with("refused-attempts", attempts)).await;
+            recorded.map_err(|error| anyhow::anyhow!("{}", error.message()))?;
+        }
+        tracing::info!(%source, "unsealed");
+        Ok(())
+    }
+
+    /// What the API's next connection is served with.
+    #[must_use]
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        match self.app() {
+            Some(app) => app.client_issuers.server_config(&self.tls),
+            None => self.tls.server_config(),
+        }
+    }
+
+    /// What the next connection of the federation endpoint is served with: without an SVID no handshake succeeds.
+    #[must_use]
+    pub fn federation_config(&self) -> Arc<ServerConfig> {
+        self.serving().server_config()
+    }
+
+    fn serving(&self) -> Arc<Serving> {
+        Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Open) -> T) -> Option<T> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(read)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Option<Open>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The gate of an application, where there is one.
+pub type Handle = std::sync::OnceLock<Weak<Gate>>;
+
+/// Where the certificate is kept that a sealed tower is served with.
+#[must_use]
+pub fn standby(data_dir: &std::path::Path) -> crate::config::TlsFiles {
+    let at = |name: &str| -> PathBuf { data_dir.join(name) };
+    crate::config::TlsFiles { cert: at("api.pem"), key: at("api.key") }
+}
+
+/// The API: that of the application, or that of a sealed tower.
+pub fn api(gate: &Arc<Gate>) -> Router {
+    let sealed = sealed::router(Arc::clone(gate));
+    behind(gate, sealed, |open| open.router.clone())
+}
+
+/// The federation endpoint.
+pub fn bundles(gate: &Arc<Gate>) -> Router {
+    behind(gate, sealed::refusals(), |open| open.federation.clone())
+}
+
+fn behind(gate: &Arc<Gate>, sealed: Router, which: fn(&Open) -> Router) -> Router {
+    let gate = Arc::clone(gate);
+    Router::new().fallback(move |request: Request| {
+        let router = gate.read(which).unwrap_or_else(|| sealed.clone());
+        async move {
+            let response: Result<Response, std::convert::Infallible> = router.oneshot(request).await;
+            response
+        }
+    })
+}
