@@ -340,3 +340,39 @@ async fn everything_that_a_tower_stores_is_sealed_or_known_not_to_be() {
     }
     assert!(kinds[&true] > 15 && kinds[&false] > 3, "{kinds:?}");
 }
+
+#[tokio::test]
+async fn a_record_that_was_only_sealed_anew_is_the_same_to_a_guard() {
+    let store = Memory::new();
+    let db = Db::new(support::keyring(Arc::new(store.clone())).await);
+    let put = |content: &str| db.put("t/a".to_owned(), content.as_bytes()).unwrap();
+    let commit = async |guards, writes| db.store().commit(guards, writes).await.unwrap();
+    let Outcome::Committed(_) = commit(vec![], vec![put("first")]).await else { panic!("it is not stored") };
+    let before = db.get("t/a").await.unwrap().unwrap();
+    // What is known for long: nothing of then can be read any more.
+    for minute in 0..30 {
+        store.compact(START + time::Duration::minutes(minute)).await.unwrap();
+    }
+    for _ in 0..2 {
+        let change = db.keyring().rotation().await.unwrap();
+        let Outcome::Committed(_) = commit(change.guards, change.writes).await else { panic!("it is not rotated") };
+        db.keyring().refresh().await.unwrap();
+        while !matches!(rewrap::turn(&db, 4, 0).await.unwrap(), Turn::Waiting) {}
+    }
+    let after = db.get("t/a").await.unwrap().unwrap();
+    assert!(after.revision > before.revision && after.value == before.value);
+    // Twice under another key, and the same all the same; a write goes on with the revision that it has now.
+    let Outcome::Committed(_) = commit(vec![before.guard()], vec![put("second")]).await else {
+        panic!("it was only sealed anew")
+    };
+    let Outcome::Conflict { key } = commit(vec![before.guard()], vec![put("third")]).await else {
+        panic!("it has changed")
+    };
+    assert_eq!(key, "t/a");
+    // Back to what it was is a change, too.
+    let Outcome::Committed(_) = commit(vec![], vec![put("first")]).await else { panic!("it is not stored") };
+    assert!(matches!(
+        commit(vec![before.guard()], vec![Write::Delete("t/a".to_owned())]).await,
+        Outcome::Conflict { .. }
+    ));
+}

@@ -66,26 +66,38 @@ impl Fenced {
             Guard::At(key, revision) if key == conflict => Some(revision),
             _ => None,
         });
-        let Some(revision) = guard else { return Ok(false) };
+        let Some(seen) = guard else { return Ok(false) };
         let Some(now) = self.inner.get(conflict).await? else { return Ok(false) };
-        let then = match self.inner.range(conflict, None, 1, Some(*revision)).await {
-            Ok(then) => then.into_iter().next().filter(|then| then.key == conflict && then.revision == *revision),
-            Err(StoreError::Compacted { .. } | StoreError::Future { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let Some(then) = then else { return Ok(false) };
-        let (former, current) = (sealed_under(&then.value), sealed_under(&now.value));
-        if now.revision <= *revision || former >= current || !layout::is_sealed(conflict, &now.value) {
+        if now.revision <= *seen || !layout::is_sealed(conflict, &now.value) {
             return Ok(false);
         }
         let keys = self.keyring.refresh().await.map_err(store_error)?;
-        let opened = |entry: &Entry| open(keys.keks(), conflict, &entry.value).ok();
-        let same = opened(&then).is_some_and(|then| opened(&now).is_some_and(|now| *now == *then));
+        let latest = now.revision;
+        let mut later = now;
+        // Back from change to change, for as long as each did nothing else.
+        while later.revision > *seen {
+            let before = self.inner.range(conflict, None, 1, Some(later.revision.saturating_sub(1))).await;
+            let before = match before {
+                Ok(before) => before.into_iter().next().filter(|before| before.key == conflict),
+                Err(StoreError::Compacted { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let Some(before) = before.filter(|before| is_resealed(&keys, before, &later)) else { return Ok(false) };
+            later = before;
+        }
+        let same = later.revision == *seen;
         if same {
-            *revision = now.revision;
+            *seen = latest;
         }
         Ok(same)
     }
+}
+
+/// Whether one change of a record only brought it under a later key.
+fn is_resealed(keys: &Opened, before: &Entry, after: &Entry) -> bool {
+    let opened = |entry: &Entry| open(keys.keks(), &entry.key, &entry.value).ok();
+    sealed_under(&before.value) < sealed_under(&after.value)
+        && opened(before).is_some_and(|before| opened(after).is_some_and(|after| *after == *before))
 }
 
 fn store_error(error: KeyringError) -> StoreError {
