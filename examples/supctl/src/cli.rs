@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Bulk(Bulk),
     /// Call an operation of the tower
     Do(Do),
+    /// Open a tower that started sealed, or was sealed
+    Unseal(Unseal),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -249,6 +251,23 @@ pub(crate) struct Do {
     /// GET instead of POST; the fields become the query
     #[arg(long, conflicts_with = "file")]
     pub(crate) get: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The passphrase is asked for without echo; when standard input is not a terminal, its first line is the
+passphrase. Where the tower's seal is a key file or a credential, it is the key in it (64 hex digits).
+
+Examples:
+  supctl unseal
+  pass tower/seal | supctl --tower https://tower.example.com --ca ca.pem unseal
+  supctl do system/seal/seal               seals it again
+  supctl do system/seal/rotate             a new key-encryption key; every record follows by itself
+  supctl show state/system/seal            how far that is")]
+pub(crate) struct Unseal {
+    /// Read the passphrase from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

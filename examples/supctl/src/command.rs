@@ -6,6 +6,7 @@ mod do_call;
 mod edit;
 mod login;
 mod show;
+mod unseal;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli, environment: &Environment, screen: &Screen) -> Resul
         Command::Delete(args) => edit::delete(&context, &args),
         Command::Bulk(args) => bulk::bulk(&context, &args),
         Command::Do(args) => do_call::call(&context, &args),
+        Command::Unseal(args) => unseal::unseal(&context, &args),
         Command::Completions(args) => completions::print(screen, args.shell),
     }
 }

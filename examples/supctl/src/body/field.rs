@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::value::{Object, Value};
 
 /// Names whose values would be readable by every user of the machine if they stood on the command line.
-const SECRET: [&str; 7] = ["password", "secret-id", "token", "private-key", "jwt", "jwt-svid", "otp"];
+const SECRET: [&str; 8] = ["password", "passphrase", "secret-id", "token", "private-key", "jwt", "jwt-svid", "otp"];
 
 /// A field of a body: where it goes and what is there.
 #[derive(Debug, PartialEq)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use self::bootstrap::Bootstrap;
-use self::prompt::Prompt;
+pub(super) use self::prompt::{Prompt, password_file};
 use super::Context;
 use crate::cli::Login;
 use crate::client::{Client, Payload, Unreachable};
@@ -127,7 +127,7 @@ fn asked(context: &Context<'_>, args: Login) -> Result<Credentials, Error> {
         None => prompt.username(&tower)?,
     };
     let password = match &args.password_file {
-        Some(path) => prompt::password_file(path)?,
+        Some(path) => password_file(path)?,
         None => prompt.secret(&format!("Password of {username} at {}: ", tower.authority()), "the password")?,
     };
     let otp = if args.otp { Some(prompt.secret("One-time code: ", "the one-time code")?) } else { None };

@@ -12,13 +12,13 @@ use crate::secret::Secret;
 use crate::tower::TowerUrl;
 
 /// Standard input as it was found.
-pub(super) struct Prompt {
+pub(in crate::command) struct Prompt {
     terminal: bool,
 }
 
 impl Prompt {
     /// Looks at standard input.
-    pub(super) fn new() -> Self {
+    pub(in crate::command) fn new() -> Self {
         Self { terminal: io::stdin().is_terminal() }
     }
 
@@ -35,7 +35,7 @@ impl Prompt {
     }
 
     /// Asks for a secret.
-    pub(super) fn secret(&mut self, question: &str, what: &str) -> Result<Secret, Error> {
+    pub(in crate::command) fn secret(&mut self, question: &str, what: &str) -> Result<Secret, Error> {
         let secret = if self.terminal {
             rpassword::prompt_password(question).map(Secret::new).map_err(Error::file("read", "the terminal"))?
         } else {
@@ -46,7 +46,7 @@ impl Prompt {
 }
 
 /// The first line of a file.
-pub(super) fn password_file(path: &Path) -> Result<Secret, Error> {
+pub(in crate::command) fn password_file(path: &Path) -> Result<Secret, Error> {
     let text = Zeroizing::new(fs::read_to_string(path).map_err(Error::file("read", path))?);
     non_empty(Secret::new(text.lines().next().unwrap_or_default().to_owned()), "the password")
 }
