@@ -118,6 +118,15 @@ pub fn render(app: &App, operators: bool) -> Result<String, std::fmt::Error> {
     gauge(&mut registry, "audit_last_seq", "The number of the last audit record", audit.last_seq);
     gauge(&mut registry, "audit_syncs", "Syncs of the audit log to disk", audit.syncs);
     gauge(&mut registry, "audit_refusals_dropped", "Refusals that were not recorded", audit.refusals_dropped);
+    if let Ok(keys) = app.db.keyring().opened() {
+        let former = keys.keks().versions().len().saturating_sub(1) as u64;
+        let current = u64::from(keys.keks().current().version());
+        gauge(&mut registry, "kek_version", "The version of the key-encryption key", current);
+        gauge(&mut registry, "kek_former", "Former key-encryption keys that are still needed", former);
+    }
+    let (rewrapped, of) = app.tasks.rewrapped();
+    gauge(&mut registry, "rewrap_done", "Records sealed under the latest key since the last look", rewrapped);
+    gauge(&mut registry, "rewrap_found", "Records that were found under former keys at the last look", of);
     let (runs, failures): (Family<Task, Gauge>, Family<Task, Gauge>) = Default::default();
     for (task, status) in app.tasks.status() {
         let count = |value| i64::try_from(value).unwrap_or(i64::MAX);

@@ -67,6 +67,8 @@ pub struct Tasks {
     rings_seen: AtomicBool,
     /// There is a new key-encryption key.
     rotated: Notify,
+    /// Records sealed anew, of those that were found under former keys.
+    rewrapped: Mutex<(u64, u64)>,
     /// No state of the store before this revision can be read.
     oldest_history: AtomicU64,
 }
@@ -80,6 +82,15 @@ impl Tasks {
     /// Says that the key-encryption key was rotated, so that the records follow at once.
     pub fn kek_rotated(&self) {
         self.rotated.notify_one();
+    }
+
+    /// Records sealed under the current key-encryption key, of those that were found under former ones.
+    pub fn rewrapped(&self) -> (u64, u64) {
+        *self.rewrapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_rewrapped(&self, done: (u64, u64)) {
+        *self.rewrapped.lock().unwrap_or_else(PoisonError::into_inner) = done;
     }
 
     fn history_begins(&self, oldest: Revision) {

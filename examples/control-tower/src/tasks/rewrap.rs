@@ -3,7 +3,7 @@
 
 use crate::{
     app::{Actor, App, Commit},
-    keyring::rewrap::{Turn, turn},
+    keyring::rewrap::{Turn, progress, turn},
 };
 
 /// Records a step, and steps a run: about a fifth of what the store can do, so that nobody waits for it.
@@ -11,6 +11,14 @@ const STEP: usize = 128;
 const STEPS: usize = 40;
 
 pub(super) async fn run(app: &App) -> Result<(), String> {
+    let ran = steps(app).await;
+    if let Ok(Some((work, _))) = progress(&app.db).await {
+        app.tasks.note_rewrapped(work.done());
+    }
+    ran
+}
+
+async fn steps(app: &App) -> Result<(), String> {
     let mut size = STEP;
     for _ in 0..STEPS {
         match turn(&app.db, size, app.tasks.oldest_history()).await.map_err(|error| error.to_string())? {

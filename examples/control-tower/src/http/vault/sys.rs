@@ -104,7 +104,7 @@ pub fn seal_status_fields(sealed: bool) -> Value {
 /// `POST /v1/sys/seal`.
 ///
 /// # Errors
-/// 403 for other tenants.
+/// The audit log does not take it.
 pub async fn seal(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     super::super::seal::close(&app, &caller).await?;
     Ok(answer::nothing())
@@ -113,7 +113,7 @@ pub async fn seal(State(app): State<Arc<App>>, caller: Caller) -> Answer {
 /// `POST /v1/sys/rotate`: a new key-encryption key.
 ///
 /// # Errors
-/// 403 for other tenants; those of the store.
+/// Those of the store.
 pub async fn rotate(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     super::super::seal::rotated(&app, &caller).await?;
     Ok(answer::nothing())
