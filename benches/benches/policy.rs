@@ -1,6 +1,7 @@
 //! A decision among many rules: what a request pays before anything else.
 //!
-//! Beside it the trie that it stands on, and a scan of all rules, which is what it must not become.
+//! Beside it the trie that it stands on, and a scan of all rules, which is what it must not become. The same for rules with
+//! variables.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -15,6 +16,7 @@ use keyward_approle::{
     Attempt, Effect, LoginDecision, Operation, Pepper, PolicyConfig, PolicySet, Request, Role, RuleConfig, Scope,
     SecretIdRecord, SecretIdRequest, decide, login,
 };
+use keyward_config_values::{Bindings, Template};
 use keyward_spiffe_id::SegmentTrie;
 use rand_core::UnwrapErr;
 use time::OffsetDateTime;
@@ -80,6 +82,63 @@ fn decisions(criterion: &mut Criterion) {
     }
 }
 
+/// The same paths, with variables in two of three rules: whole segments, and parts of segments that differ in nothing else.
+fn patterns_with_variables(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|n| match n % 3 {
+            0 => format!("/v1/config/collection-{}/${{site}}/item-{}", n / 10, n % 10),
+            1 => format!("/v1/config/${{approle}}-{n}/${{site}}/**"),
+            _ => format!("/v1/config/collection-{}/site-{}/*", n / 10, n % 10),
+        })
+        .collect()
+}
+
+/// What is not to be done: bind each rule and compare it.
+fn scan(templates: &[Template], bindings: &Bindings, path: &str) -> usize {
+    let bound = templates.iter().filter_map(|template| template.bind(|name| bindings.get(name)).ok());
+    bound.filter(|pattern| matches(pattern, path)).count()
+}
+
+fn decisions_with_variables(criterion: &mut Criterion) {
+    let mut tenant = Bindings::default();
+    for n in 0..100 {
+        tenant.set(format!("variable-{n}").parse().unwrap(), "of the tenant");
+    }
+    let mut bindings = Bindings::over(tenant.into());
+    for (name, value) in [("tenant", "acme"), ("approle", "payments"), ("site", "site-7"), ("metadata.pod", "p1")] {
+        bindings.set(name.parse().unwrap(), value);
+    }
+    for count in [100, 10_000, 100_000] {
+        let patterns = patterns_with_variables(count);
+        let rules: Vec<RuleConfig> = patterns
+            .iter()
+            .map(|pattern| RuleConfig::new(pattern.parse().unwrap(), Effect::Allow, [Operation::Read]))
+            .collect();
+        let policy = PolicyConfig::new("many".parse().unwrap(), rules);
+        let names = ["default".parse().unwrap(), policy.name.clone()];
+        let mut set = PolicySet::new();
+        set.insert(&policy).unwrap();
+        let scope = Scope::new(&set, &names);
+        let templates: Vec<Template> = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let (whole, part) = (count / 2 / 3 * 3, count / 2 / 3 * 3 + 1);
+        let whole = format!("/v1/config/collection-{}/site-7/item-{}", whole / 10, whole % 10);
+        let part = format!("/v1/config/payments-{part}/site-7/x");
+
+        let mut group = criterion.benchmark_group(format!("policy with variables, {count} rules"));
+        for (name, path) in [("a whole segment", &whole), ("part of a segment", &part)] {
+            let request = Request::new(path, Operation::Read).unwrap().with_bindings(&bindings);
+            assert!(decide(None, &scope, &request).is_allowed(), "{path}");
+            group.bench_function(format!("decide, {name}"), |b| {
+                b.iter(|| decide(None, black_box(&scope), black_box(&request)))
+            });
+        }
+        let nowhere = Request::new("/v1/config/other/site-7/x", Operation::Read).unwrap().with_bindings(&bindings);
+        group.bench_function("decide, no rule", |b| b.iter(|| decide(None, black_box(&scope), black_box(&nowhere))));
+        group.bench_function("scan that binds all rules", |b| b.iter(|| scan(&templates, &bindings, black_box(&part))));
+        group.finish();
+    }
+}
+
 fn logins(criterion: &mut Criterion) {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let now = OffsetDateTime::UNIX_EPOCH;
@@ -107,5 +166,5 @@ fn logins(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, logins);
+criterion_group!(benches, decisions, decisions_with_variables, logins);
 criterion_main!(benches);
