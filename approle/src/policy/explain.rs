@@ -91,14 +91,27 @@ impl fmt::Display for Because<'_> {
                 f.write_str("matches, and a variable of another rule of its policy has no value")
             }
             Self::OtherSegment { written, bound: Some(bound), found } => {
-                write!(f, "differs: `{written}` is `{}`, the path has `{}`", bound.escape_debug(), found.escape_debug())
+                write!(f, "differs: `{}` is `{}`, the path has `{}`", Short(written), Short(bound), Short(found))
             }
             Self::OtherSegment { written, bound: None, found } => {
-                write!(f, "differs: `{written}`, the path has `{}`", found.escape_debug())
+                write!(f, "differs: `{}`, the path has `{}`", Short(written), Short(found))
             }
             Self::Below => f.write_str("differs: it is about what is below the path"),
             Self::Above => f.write_str("differs: it is about a path above"),
         }
+    }
+}
+
+/// The beginning of a foreign text, as much as a line of three has room for.
+struct Short<'a>(&'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 20;
+        for c in self.0.chars().take(SHOWN) {
+            write!(f, "{}", c.escape_debug())?;
+        }
+        if self.0.chars().count() > SHOWN { f.write_str("…") } else { Ok(()) }
     }
 }
 

@@ -238,6 +238,8 @@ Examples:
   supctl do strongbox/transit-keys/records/encrypt plaintext=aGVsbG8=
   supctl do strongbox/authentication/approles/payments/generate-secret-id ttl=1h num-uses=1 -o json
   supctl do strongbox/authentication/approles/payments/lookup-secret-id secret-id=@secret-id.txt
+  supctl do strongbox/policies/explain subject=approle/payments operation=read path=/v1/config/variables/region
+  supctl do strongbox/policies/who-may operation=execute path=/v1/state/strongbox/transit-keys/records/sign
   supctl do strongbox/check-issuer
   supctl do --get audit limit=20")]
 pub(crate) struct Do {

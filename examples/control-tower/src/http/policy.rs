@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{
-    Accessor, Explanation, Operation, RuleRef, Side, SpiffeAuth, Subject, TokenParameters, spiffe_login,
+    Accessor, Effect, Explanation, Operation, PathPattern, RuleRef, Side, SpiffeAuth, Subject, TokenParameters,
+    Weighed, spiffe_login,
 };
-use keyward_config_values::Name;
+use keyward_config_values::{Name, VariableName};
 use keyward_spiffe_id::SpiffeId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -252,37 +253,80 @@ pub async fn explain(State(app): State<Arc<App>>, caller: Caller, JsonBody(body)
     let standing = examined.standing(&app).await?;
     let explanation = standing.explain(operation, &path)?;
     let hidden = standing.hidden(operation, &path)?;
-    let mut answer = json!({
-        "subject": examined.name,
-        "operation": operation,
-        "path": path,
-        "decision": if explanation.decision.is_allowed() { "allowed" } else { "denied" },
-        "reason": explanation.decision.to_string(),
-        "policies": examined.policies,
-    });
-    if let Some(rule) = explanation.decision.rule {
-        set(&mut answer, "rule", rule_of(&rule));
+    let decision = &explanation.decision;
+    Ok(Json(Explained {
+        subject: &examined.name,
+        operation,
+        path: &path,
+        decision: if decision.is_allowed() { "allowed" } else { "denied" },
+        reason: decision.to_string(),
+        rule: decision.rule.map(|rule| Rule::from(&rule)),
+        policies: &examined.policies,
+        hidden_fields: hidden.as_ref().map(|hidden| hidden.names()).unwrap_or_default(),
+        tenant: tenant_side(&explanation),
+        tenant_rules: explanation.tenant.as_ref().map(rows),
+        rules: rows(&explanation.token),
+        variables: variables(&examined, &standing),
+    })
+    .into_response())
+}
+
+/// In the order in which people read it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Explained<'a> {
+    subject: &'a str,
+    operation: Operation,
+    path: &'a str,
+    decision: &'static str,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<Rule<'a>>,
+    policies: &'a [Name],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hidden_fields: Vec<&'a str>,
+    tenant: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_rules: Option<Vec<Row<'a>>>,
+    rules: Vec<Row<'a>>,
+    variables: Vec<Variable<'a>>,
+}
+
+/// A rule: its policy, its number in the document from 0, its path.
+#[derive(Serialize)]
+struct Rule<'a> {
+    policy: &'a Name,
+    number: usize,
+    path: &'a PathPattern,
+}
+
+impl<'a> From<&RuleRef<'a>> for Rule<'a> {
+    fn from(rule: &RuleRef<'a>) -> Self {
+        Self { policy: rule.policy, number: rule.number, path: rule.pattern }
     }
-    if let Some(hidden) = hidden {
-        set(&mut answer, "hidden-fields", json!(hidden.names()));
-    }
-    set(&mut answer, "tenant", json!(tenant_side(&explanation)));
-    if let Some(tenant) = &explanation.tenant {
-        set(&mut answer, "tenant-rules", rules(tenant));
-    }
-    set(&mut answer, "rules", rules(&explanation.token));
-    set(&mut answer, "variables", variables(&examined, &standing));
-    Ok(Json(answer).into_response())
+}
+
+/// A rule that was weighed.
+#[derive(Serialize)]
+struct Row<'a> {
+    policy: &'a Name,
+    number: usize,
+    path: &'a PathPattern,
+    effect: Option<Effect>,
+    because: String,
+}
+
+/// A variable as it is bound.
+#[derive(Serialize)]
+struct Variable<'a> {
+    variable: &'a VariableName,
+    value: Option<&'a str>,
 }
 
 fn set(answer: &mut Value, field: &str, value: Value) {
     if let Some(fields) = answer.as_object_mut() {
         fields.insert(field.to_owned(), value);
     }
-}
-
-fn rule_of(rule: &RuleRef<'_>) -> Value {
-    json!({ "policy": rule.policy, "number": rule.number, "path": rule.pattern })
 }
 
 fn tenant_side(explanation: &Explanation<'_>) -> &'static str {
@@ -293,25 +337,20 @@ fn tenant_side(explanation: &Explanation<'_>) -> &'static str {
     }
 }
 
-fn rules(side: &Side<'_>) -> Value {
-    let row = |weighed: &keyward_approle::Weighed<'_>| {
-        json!({
-            "policy": weighed.rule.policy,
-            "number": weighed.rule.number,
-            "path": weighed.rule.pattern,
-            "effect": weighed.effect,
-            "because": weighed.because.to_string(),
-        })
+fn rows<'a>(side: &Side<'a>) -> Vec<Row<'a>> {
+    let row = |weighed: &Weighed<'a>| {
+        let Rule { policy, number, path } = Rule::from(&weighed.rule);
+        Row { policy, number, path, effect: weighed.effect, because: weighed.because.to_string() }
     };
     side.rules.iter().map(row).collect()
 }
 
 /// The variables that the policies name, as they are bound.
-fn variables(examined: &Examined, standing: &Standing<'_>) -> Value {
+fn variables<'a>(examined: &Examined, standing: &'a Standing<'_>) -> Vec<Variable<'a>> {
     let mut names: Vec<_> = examined.policies.iter().flat_map(|policy| standing.set().variables(policy)).collect();
     names.sort_unstable();
     names.dedup();
-    names.into_iter().map(|name| json!({ "variable": name, "value": standing.value(name) })).collect()
+    names.into_iter().map(|variable| Variable { variable, value: standing.value(variable) }).collect()
 }
 
 #[cfg(test)]

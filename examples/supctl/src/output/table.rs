@@ -281,6 +281,35 @@ mod tests {
     }
 
     #[test]
+    fn a_decision_is_read_from_top_to_bottom() {
+        let json = r#"{"subject":"approle/pay","operation":"read","path":"/v1/x","decision":"denied","reason":"denied by `/v1/*` of policy `p`","policies":["default","p"],"rule":{"policy":"p","number":1,"path":"/v1/*"},"rules":[{"policy":"p","number":1,"path":"/v1/*","effect":"deny","because":"decides"},{"policy":"p","number":0,"path":"/v1/${approle}","effect":"allow","because":"differs: `${approle}` is `pay`, the path has `x`"}],"variables":[{"variable":"approle","value":"pay"},{"variable":"site","value":null}]}"#;
+        let rendered = shown(json, None);
+        assert_eq!(
+            rendered.text,
+            "subject      approle/pay\n\
+             operation    read\n\
+             path         /v1/x\n\
+             decision     denied\n\
+             reason       denied by `/v1/*` of policy `p`\n\
+             policies     default, p\n\
+             rule.policy  p\n\
+             rule.number  1\n\
+             rule.path    /v1/*\n\
+             \n\
+             rules\n\
+             POLICY  NUMBER  PATH            EFFECT  BECAUSE\n\
+             p       1       /v1/*           deny    decides\n\
+             p       0       /v1/${approle}  allow   differs: `${approle}` is `pay`, the path has `x`\n\
+             \n\
+             variables\n\
+             VARIABLE  VALUE\n\
+             approle   pay\n\
+             site\n"
+        );
+        assert!(rendered.left_out.is_empty());
+    }
+
+    #[test]
     fn a_list_too_wide_stands_upright() {
         let json = r#"[{"name":"a","path":"0123456789"},{"name":"b","path":"x"}]"#;
         assert_eq!(shown(json, Some(40)).text, "NAME  PATH\na     0123456789\nb     x\n");

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
-use keyward_approle::{Operation, Request, Role, Scope, TokenParameters, Why, decide};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use keyward_approle::{Operation, PathPattern, Request, Role, Scope, TokenParameters, Why, decide};
+use keyward_config_values::Name;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{
-    super::{
-        body::JsonBody,
-        caller::Caller,
-        error::{Answer, ApiError},
-    },
-    rule_of,
+use super::super::{
+    body::JsonBody,
+    caller::Caller,
+    error::{Answer, ApiError},
 };
 use crate::{
     app::App,
@@ -81,6 +79,22 @@ pub async fn who_may(State(app): State<Arc<App>>, caller: Caller, JsonBody(body)
     Ok(Json(json!({ "who": page.found, "next": null })).into_response())
 }
 
+/// Somebody, and by which rule.
+#[derive(Serialize)]
+struct Row {
+    kind: &'static str,
+    name: String,
+    decision: &'static str,
+    by: Option<By>,
+}
+
+#[derive(Serialize)]
+struct By {
+    policy: Name,
+    number: usize,
+    path: PathPattern,
+}
+
 struct Page<'a> {
     app: &'a App,
     caller: &'a Caller,
@@ -88,7 +102,7 @@ struct Page<'a> {
     request: Request<'a>,
     limit: usize,
     looked: usize,
-    found: Vec<Value>,
+    found: Vec<Row>,
 }
 
 impl Page<'_> {
@@ -98,18 +112,19 @@ impl Page<'_> {
     }
 
     /// Notes somebody, unless they may not.
-    fn note(&mut self, kind: &str, name: &str, decision: &keyward_approle::Decision<'_>) {
+    fn note(&mut self, kind: &'static str, name: &str, decision: &keyward_approle::Decision<'_>) {
         self.looked += 1;
         let says = match decision.why {
             Why::Allowed => "allowed",
             Why::Undefined | Why::TenantUndefined => "depends",
             _ => return,
         };
-        let mut row = json!({ "kind": kind, "name": name, "decision": says });
-        if let (Some(row), Some(rule)) = (row.as_object_mut(), &decision.rule) {
-            row.insert("by".to_owned(), rule_of(rule));
-        }
-        self.found.push(row);
+        let by = decision.rule.map(|rule| By {
+            policy: rule.policy.clone(),
+            number: rule.number,
+            path: rule.pattern.clone(),
+        });
+        self.found.push(Row { kind, name: name.to_owned(), decision: says, by });
     }
 
     /// The policies by themselves; answers the last one that was looked at where the page is full.
