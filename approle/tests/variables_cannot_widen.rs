@@ -97,7 +97,7 @@ fn allows(pattern: &str, bindings: &Bindings, path: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn a_rule_allows_its_literal_text_alone(
