@@ -178,6 +178,16 @@ impl Opened {
         })
     }
 
+    /// The application alone, which serves nobody.
+    ///
+    /// # Errors
+    /// The store does not open with this key.
+    pub async fn app(self, config: &Config) -> anyhow::Result<Arc<App>> {
+        let external_url = config.url(config.listen);
+        let parts = Parts { clock: self.clock, keyring: self.keyring, audit: self.audit, external_url };
+        Ok(App::start(parts).await?.0)
+    }
+
     /// Makes what the first start makes, without serving.
     ///
     /// # Errors

@@ -94,6 +94,16 @@ fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'stat
             vec![("tenant", "query", "string", "The tenant's name or id; `default` by default.")]
         }
         ("POST", "/v1/bulk") => vec![validate, force],
+        ("GET", "/v1/config/{path}") => vec![
+            ("limit", "query", "integer", "Of a collection: the most names, 1 to 1000, which is the default."),
+            (
+                "after",
+                "query",
+                "string",
+                "Of a collection: the name behind which the page begins; the header `Link` has the next page.",
+            ),
+            ("at", "query", "integer", "Of a collection: the revision as of which it is listed, as `Link` has it."),
+        ],
         ("PUT" | "PATCH" | "POST" | "DELETE", "/v1/config/{path}") => vec![
             validate,
             force,

@@ -131,7 +131,10 @@ async fn try_grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside
 }
 
 /// What stores a secret-id, and removes it once it is known when: by its time, or a day after its last use.
-fn put_secret_id(app: &App, place: String, record: &SecretIdRecord) -> Answer<Vec<Write>> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn put_secret_id(app: &App, place: String, record: &SecretIdRecord) -> Answer<Vec<Write>> {
     let bytes = record.encode().map_err(ApiError::internal)?;
     match record.remove_at() {
         Some(end) => Ok(app.put_until(place, &bytes, end)?.into()),

@@ -1,0 +1,257 @@
+//! No operation lists everything: what a login, a page and a step of the sweep read and write does not depend on how much there is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use control_tower::{
+    clock::Clock,
+    store::{Entry, Fut, Guard, Memory, Note, Outcome, Revision, Store, StoreError, Watch, Write},
+    tasks,
+};
+use serde_json::{Value, json};
+use support::{START, Tower, WALK};
+use time::{Duration, OffsetDateTime};
+
+/// A store that counts what is asked of it.
+struct Counting {
+    inner: Memory,
+    gets: AtomicUsize,
+    ranges: AtomicUsize,
+    rows: AtomicUsize,
+    /// The most rows of one range.
+    largest_range: AtomicUsize,
+    written: AtomicUsize,
+    /// The most writes of one commit.
+    largest_commit: AtomicUsize,
+}
+
+/// What was asked: single records, ranges, rows of them, the most rows of one, writes, the most writes of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    gets: usize,
+    ranges: usize,
+    rows: usize,
+    largest_range: usize,
+    written: usize,
+    largest_commit: usize,
+}
+
+impl Counting {
+    fn new() -> Self {
+        let zero = AtomicUsize::default;
+        Self {
+            inner: Memory::new(),
+            gets: zero(),
+            ranges: zero(),
+            rows: zero(),
+            largest_range: zero(),
+            written: zero(),
+            largest_commit: zero(),
+        }
+    }
+
+    /// What was asked since the last call.
+    fn take(&self) -> Asked {
+        let take = |count: &AtomicUsize| count.swap(0, Ordering::SeqCst);
+        Asked {
+            gets: take(&self.gets),
+            ranges: take(&self.ranges),
+            rows: take(&self.rows),
+            largest_range: take(&self.largest_range),
+            written: take(&self.written),
+            largest_commit: take(&self.largest_commit),
+        }
+    }
+}
+
+impl Store for Counting {
+    fn get<'a>(&'a self, key: &'a str) -> Fut<'a, Option<Entry>> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
+        self.inner.get(key)
+    }
+
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        at: Option<Revision>,
+    ) -> Fut<'a, Vec<Entry>> {
+        Box::pin(async move {
+            let entries = self.inner.range(prefix, after, limit, at).await?;
+            self.ranges.fetch_add(1, Ordering::SeqCst);
+            self.rows.fetch_add(entries.len(), Ordering::SeqCst);
+            self.largest_range.fetch_max(entries.len(), Ordering::SeqCst);
+            Ok(entries)
+        })
+    }
+
+    fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
+        self.written.fetch_add(writes.len(), Ordering::SeqCst);
+        self.largest_commit.fetch_max(writes.len(), Ordering::SeqCst);
+        self.inner.commit(guards, writes)
+    }
+
+    fn notes<'a>(&'a self, outbox: &'a str, after: Revision, limit: usize) -> Fut<'a, Vec<Note>> {
+        self.inner.notes(outbox, after, limit)
+    }
+
+    fn forget_notes<'a>(&'a self, outbox: &'a str, to: Revision) -> Fut<'a, ()> {
+        self.inner.forget_notes(outbox, to)
+    }
+
+    fn watch(&self, prefix: &str, from: Revision) -> Watch {
+        self.inner.watch(prefix, from)
+    }
+
+    fn revision(&self) -> Revision {
+        self.inner.revision()
+    }
+
+    fn compact<'a>(&'a self, now: OffsetDateTime) -> Fut<'a, Revision> {
+        self.inner.compact(now)
+    }
+
+    fn syncs(&self) -> u64 {
+        self.inner.syncs()
+    }
+
+    fn health(&self) -> Result<(), StoreError> {
+        self.inner.health()
+    }
+}
+
+/// A tower with so many AppRoles and policies, and so many secret-ids and tokens of one of them.
+async fn with(records: usize) -> (Tower, Arc<Counting>, String, (String, String)) {
+    let store = Arc::new(Counting::new());
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let tower = Tower::over(store.clone(), Clock::fixed(START), directory).await;
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, &WALK.replace("rsa-2048", "ecdsa-p256")).await.ok();
+    let mut yaml = Vec::new();
+    for n in 0..records {
+        yaml.push(format!(
+            "x-path: strongbox/authentication/approles/role-{n:04}\nx-operation: create\nname: role-{n:04}\n"
+        ));
+        yaml.push(format!("x-path: strongbox/policies/policy-{n:04}\nx-operation: create\nname: policy-{n:04}\n"));
+    }
+    tower.bulk(&admin, &yaml.join("---\n")).await.ok();
+    let mut last = None;
+    for _ in 0..records {
+        let secret = tower.secret(&admin, "payments", json!({})).await;
+        tower.log_in(&secret.0, &secret.1).await.ok();
+        last = Some(secret);
+    }
+    (tower, store, admin, last.unwrap())
+}
+
+#[tokio::test]
+async fn a_login_and_a_call_ask_for_the_same_whatever_there_is() {
+    let mut asked = Vec::new();
+    for records in [4, 300] {
+        let (tower, store, admin, (role_id, secret_id)) = with(records).await;
+        store.take();
+        let login = tower.log_in(&role_id, &secret_id).await.ok();
+        let of_login = store.take();
+        assert!(of_login.gets <= 8 && of_login.ranges == 0, "{of_login:?}");
+        // The token by its key and by its accessor, the end of it, and the audit record.
+        assert_eq!(of_login.written, 4, "{of_login:?}");
+        tower.get("/v1/state/strongbox/token", login["token"].as_str().unwrap()).await.ok();
+        let of_call = store.take();
+        tower.post("/v1/state/strongbox/token/refresh", login["token"].as_str().unwrap(), json!({})).await.ok();
+        let of_refresh = store.take();
+        tower.log_in(&role_id, "wrong").await.refused(401);
+        let of_refusal = store.take();
+        tower.secret(&admin, "payments", json!({})).await;
+        let of_secret = store.take();
+        tower.get("/v1/state/audit?limit=5", &admin).await.ok();
+        asked.push([of_login, of_call, of_refresh, of_refusal, of_secret, store.take()]);
+    }
+    assert_eq!(asked[0], asked[1]);
+}
+
+#[tokio::test]
+async fn what_ends_at_once_is_removed_in_small_steps() {
+    let (tower, store, ..) = with(300).await;
+    store.take();
+    // The tokens of all.
+    tower.pass(Duration::days(400)).await;
+    tasks::run_due(&tower.app).await;
+    let asked = store.take();
+    assert!(asked.written >= 3 * 300, "{asked:?}");
+    // A step has at most 256 ends, each of a record with its index.
+    assert!(asked.largest_range <= 256 && asked.largest_commit <= 3 * 256, "{asked:?}");
+    store.take();
+    tasks::run_due(&tower.app).await;
+    let idle = store.take();
+    assert!(idle.written <= 16, "{idle:?}");
+}
+
+/// The names of all pages, each with at most `limit`.
+async fn pages(tower: &Tower, store: &Counting, path: &str, admin: &str, limit: usize) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut next = Some(format!("{path}?limit={limit}"));
+    while let Some(page) = next.take() {
+        store.take();
+        let reply = tower.get(&page, admin).await;
+        let asked = store.take();
+        assert!(asked.rows <= limit + 1 + 16 && asked.largest_range <= 64, "{page}: {asked:?}");
+        let some: Vec<String> = serde_json::from_value(reply.ok()).unwrap();
+        assert!(some.len() <= limit);
+        names.extend(some);
+        next = reply.headers.get("link").map(|link| {
+            let link = link.to_str().unwrap();
+            let (address, relation) = link.strip_prefix('<').unwrap().split_once(">; ").unwrap();
+            assert_eq!(relation, "rel=\"next\"");
+            format!("{address}&limit={limit}")
+        });
+    }
+    names
+}
+
+#[tokio::test]
+async fn collections_are_read_in_pages_as_of_one_moment() {
+    let (tower, store, admin, _) = with(200).await;
+    let roles = "/v1/config/strongbox/authentication/approles";
+    let all: Vec<String> = serde_json::from_value(tower.get(roles, &admin).await.ok()).unwrap();
+    assert_eq!(all.len(), 201);
+    for limit in [1, 7, 64, 65, 200, 201] {
+        assert_eq!(pages(&tower, &store, roles, &admin, limit).await, all, "{limit}");
+    }
+    // The second page is of the moment of the first.
+    let first = tower.get(&format!("{roles}?limit=100"), &admin).await;
+    let link = first.headers["link"].to_str().unwrap().split_once('>').unwrap().0[1..].to_owned();
+    tower.call("DELETE", &format!("{roles}/role-0150"), Some(&admin), None).await.ok();
+    let mut both: Vec<String> = serde_json::from_value(first.ok()).unwrap();
+    both.extend(serde_json::from_value::<Vec<String>>(tower.get(&link, &admin).await.ok()).unwrap());
+    assert_eq!(both, all);
+    assert_eq!(tower.get(&format!("{roles}?at=99999999"), &admin).await.status, 400);
+
+    // Clients of Vault have no `Link`, and are told in words.
+    for (path, count) in
+        [("auth/approle/role", 201), ("sys/policies/acl", 203), ("auth/approle/role/payments/secret-id", 200)]
+    {
+        let list = async |query: &str| {
+            store.take();
+            let reply = tower.call("LIST", &format!("/v1/{path}{query}"), Some(&admin), None).await.ok();
+            let asked = store.take();
+            assert!(asked.largest_range <= 64, "{path}: {asked:?}");
+            reply
+        };
+        let names = |reply: &Value| serde_json::from_value::<Vec<String>>(reply["data"]["keys"].clone()).unwrap();
+        let whole = names(&list("").await);
+        assert!(whole.len() >= count - 1 && whole.is_sorted(), "{path}: {}", whole.len());
+        let page = list("?limit=50").await;
+        let some = names(&page);
+        assert_eq!(some[..50], whole[..50]);
+        assert!(page["warnings"][0].as_str().unwrap().contains("there are more names"), "{page}");
+        let rest = names(&list(&format!("?after={}", some.last().unwrap())).await);
+        assert_eq!([some, rest].concat(), whole, "{path}");
+    }
+}
