@@ -2,7 +2,7 @@
 
 usage: scale.py CONTROL_TOWER FILL [--large N] [--small N] [--expiring N] [--logins N] [--rounds N]
 
-CONTROL_TOWER and FILL (`examples/fill.rs`) are release binaries: `cargo build --release -p control-tower --example fill`. Two towers run
+CONTROL_TOWER and FILL are release binaries: `cargo build --release -p control-tower --features fill`. Two towers run
 side by side and take turns, each login with one of 5,000 secret-ids at random, over TLS with keep-alive. Then a number of tokens
 of the large one ends at once, and the logins during the sweep are timed. Needs about 3 GB of disk under TMPDIR for the
 default sizes. Prints the figures with the limits that are meant to hold.
