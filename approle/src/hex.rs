@@ -1,14 +1,8 @@
 //! Lower-case hexadecimal, in its one canonical form.
 
-use core::fmt::Write as _;
-
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Exactly `2 * N` lower-case digits, nothing else.
@@ -39,6 +33,10 @@ mod tests {
     fn both_ways_and_only_the_canonical_form() {
         assert_eq!(encode(&[0, 0x1f, 0xff]), "001fff");
         assert_eq!(decode::<3>("001fff"), Some([0, 0x1f, 0xff]));
+        for byte in 0..=u8::MAX {
+            assert_eq!(encode(&[byte]), format!("{byte:02x}"));
+            assert_eq!(decode::<1>(&encode(&[byte])), Some([byte]));
+        }
         for bad in ["", "001ff", "001FFF", "001ffff", "+01fff", "0 1fff", "001fé"] {
             assert_eq!(decode::<3>(bad), None, "{bad}");
         }

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig};
 
 use super::{Options, Revision, StoreError};
 
@@ -40,6 +40,7 @@ pub(super) fn open(path: &Path, options: Options) -> Result<(Connection, Revisio
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(32);
+    keep_plans(&connection)?;
     identify(&connection, path)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -74,7 +75,15 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.execute_batch("PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY")?;
+    keep_plans(&connection)?;
     Ok(connection)
+}
+
+/// Without it SQLite compiles a statement anew whenever a key is bound to it, to choose a plan for that key
+/// (<https://www.sqlite.org/c3ref/prepare.html>, "STAT4"). Here every key is looked up in the same way.
+fn keep_plans(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the empty file, so that it and the files that SQLite puts beside it (which take its mode) are private.
