@@ -184,7 +184,8 @@ impl Opened {
     /// The store does not open with this key.
     pub async fn app(self, config: &Config) -> anyhow::Result<Arc<App>> {
         let external_url = config.url(config.listen);
-        let parts = Parts { clock: self.clock, keyring: self.keyring, audit: self.audit, external_url };
+        let Self { clock, keyring, audit, .. } = self;
+        let parts = Parts { clock, keyring, audit, external_url, rate_limit: RateLimit::OFF };
         Ok(App::start(parts).await?.0)
     }
 
