@@ -106,6 +106,13 @@ impl Shape {
             let rule = mention.and_then(|(_, at)| self.rules.get(at?)).map(|bindable| &bindable.rule);
             return Err(Unbound { variable, rule });
         }
+        // To look up one rule costs more than to compare it.
+        if let [only] = self.rules.as_slice() {
+            if only.is_about(request) {
+                f(&only.rule);
+            }
+            return Ok(());
+        }
         let mut search = Search { shape: self, request, key: [0; MAX_KEY], length: 0, ways: 0, f: &mut f };
         if search.slot(0).is_none() {
             self.rules.iter().filter(|bindable| bindable.is_about(request)).for_each(|bindable| f(&bindable.rule));
