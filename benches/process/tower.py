@@ -91,7 +91,7 @@ def start_bao(binary):
     raise RuntimeError("OpenBao does not answer")
 
 
-def load(server, path, bodies, threads):
+def load(server, path, bodies, threads, token=None):
     """Sends every body once, over `threads` connections that are kept alive; answers the server's processor seconds a call."""
     connections = [server.connect() for _ in range(threads)]
     for connection in connections:
@@ -101,7 +101,7 @@ def load(server, path, bodies, threads):
     def work(n):
         barrier.wait()
         for body in bodies[n::threads]:
-            server.call("POST", path, body, connection=connections[n])
+            server.call("POST", path, body, token=token, connection=connections[n])
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
     before = processor_seconds(server.process.pid)
@@ -189,4 +189,5 @@ def main():
         print(f"ratio: {ours / measure_bao(options.bao, options.logins):.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,15 +3,15 @@
 pub mod backup;
 pub mod call;
 pub mod import;
+pub mod shown;
 pub mod versions;
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_config_values::Name;
 use keyward_transit::{Error, Ring};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     body::JsonBody,
@@ -22,7 +22,8 @@ use super::{
     token,
 };
 use crate::{app::App, db::Stored, identity, rings};
-use call::{Call, Item, Outcome, Output, Speech};
+use call::{Call, Item, Outcome, Speech};
+use shown::Shown;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -52,40 +53,22 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path
     Ok(Json(ring.value.view(app.clock.now())).into_response())
 }
 
+/// What a batch came to.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Results {
+    batch_results: Vec<Shown>,
+}
+
 /// A call with a key, alone or in a batch.
 async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) -> Answer {
     let ring = named(app, caller, name).await?;
-    Ok(token::answer(&match call.perform(app, ring.value, body, Speech::Own).await? {
-        Outcome::One(output) => shown(output),
-        Outcome::Batch { results, .. } => {
-            json!({ "batch-results": results.into_iter().map(result).collect::<Value>() })
-        }
-    }))
-}
-
-fn shown(output: Output) -> Value {
-    match output {
-        Output::Ciphertext(ciphertext) => json!({ "ciphertext": ciphertext }),
-        Output::Plaintext(plaintext) => json!({ "plaintext": STANDARD.encode(&plaintext) }),
-        Output::Signature(signature) => json!({ "signature": signature }),
-        Output::Valid(valid) => json!({ "valid": valid }),
-        Output::Hmac(hmac) => json!({ "hmac": hmac }),
-        Output::DataKey { plaintext, ciphertext } => {
-            json!({ "plaintext": STANDARD.encode(&plaintext), "ciphertext": ciphertext })
-        }
-    }
-}
-
-/// Of an item: what a call alone would answer, or `error`, and the `reference` that it came with.
-fn result((result, reference): (Answer<Output>, Option<String>)) -> Value {
-    let mut shown = match result {
-        Ok(output) => shown(output),
-        Err(error) => json!({ "error": error.message() }),
-    };
-    if let (Some(reference), Some(fields)) = (reference, shown.as_object_mut()) {
-        fields.insert("reference".to_owned(), reference.into());
-    }
-    shown
+    Ok(match call.perform(app, ring.value, body, Speech::Own).await? {
+        Outcome::One(output) => token::answer(&Shown::new(output, Speech::Own)),
+        Outcome::Batch { results, .. } => token::answer(&Results {
+            batch_results: results.into_iter().map(|result| Shown::result(result, Speech::Own)).collect(),
+        }),
+    })
 }
 
 /// `POST …/<name>/encrypt {plaintext, associated-data?, context?, key-version?}`, base64 all but the last.

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::{
@@ -14,13 +15,36 @@ use super::super::{
 use crate::random;
 
 /// 200 with `data`.
-pub fn data(data: Value) -> Response {
+pub fn data(data: impl Serialize) -> Response {
     with_status(StatusCode::OK, data)
 }
 
 /// `data` under another status: of a batch some of whose items failed.
-pub fn with_status(status: StatusCode, data: Value) -> Response {
-    envelope(status, json!({ "data": data, "auth": null }))
+pub fn with_status(status: StatusCode, data: impl Serialize) -> Response {
+    let envelope = Envelope {
+        request_id: random::uuid(),
+        lease_id: "",
+        renewable: false,
+        lease_duration: 0,
+        data,
+        wrap_info: (),
+        warnings: (),
+        auth: (),
+    };
+    respond(status, &envelope)
+}
+
+/// What is around every answer.
+#[derive(Serialize)]
+struct Envelope<T> {
+    request_id: String,
+    lease_id: &'static str,
+    renewable: bool,
+    lease_duration: u32,
+    data: T,
+    wrap_info: (),
+    warnings: (),
+    auth: (),
 }
 
 /// 200 with `data`, whose fields stand beside it too.
@@ -90,7 +114,11 @@ fn envelope(status: StatusCode, mut fields: Value) -> Response {
             fields.entry(name).or_insert(value);
         }
     }
-    let mut response = (status, Json(fields)).into_response();
+    respond(status, &fields)
+}
+
+fn respond(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut response = (status, Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

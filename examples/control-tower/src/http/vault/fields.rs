@@ -25,6 +25,11 @@ pub(super) fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<D
     }
 }
 
+/// A flag; nothing at all means no.
+pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// A list, or the same with commas in one text; nothing at all is an empty one.
 pub(super) fn list<'de, D: Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<Vec<T>, D::Error>
 where

@@ -218,7 +218,7 @@ fn read<T: serde::de::DeserializeOwned>(body: &Value) -> Answer<T> {
 /// # Errors
 /// 404.
 pub async fn read_all(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
-    Ok(answer::data(shown(&there(&app, &caller, &name).await?).into()))
+    Ok(answer::data(shown(&there(&app, &caller, &name).await?)))
 }
 
 /// `DELETE /v1/auth/approle/role/<name>`. What is not there is as good as deleted.

@@ -15,8 +15,8 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_keys::HashFunction;
 use keyward_transit::{Export, Ring, operation};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     super::{
@@ -25,8 +25,9 @@ use super::{
         error::{Answer, ApiError},
         params::Path,
         transit::{
-            call::{Call, Item, Outcome, Output, Speech},
+            call::{Call, Item, Outcome, Speech},
             named,
+            shown::Shown,
             versions::record_export,
         },
     },
@@ -46,47 +47,24 @@ async fn used(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<Ring>
     })
 }
 
+/// What a batch came to.
+#[derive(Serialize)]
+struct Results {
+    batch_results: Vec<Shown>,
+}
+
 async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) -> Answer {
     let ring = used(app, caller, name).await?.value;
     Ok(match call.perform(app, ring, body, Speech::Vault).await? {
-        Outcome::One(output) => answer::data(shown(output, true)),
+        Outcome::One(output) => answer::data(Shown::new(output, Speech::Vault)),
         Outcome::Batch { results, partial_failure } => {
             let failed = results.iter().any(|(result, _)| result.is_err());
             let wanted = partial_failure.and_then(|status| StatusCode::from_u16(status).ok());
             let status = if failed { wanted.unwrap_or(StatusCode::BAD_REQUEST) } else { StatusCode::OK };
-            let results: Vec<Value> = results.into_iter().map(result).collect();
-            answer::with_status(status, json!({ "batch_results": results }))
+            let batch_results = results.into_iter().map(|result| Shown::result(result, Speech::Vault)).collect();
+            answer::with_status(status, Results { batch_results })
         }
     })
-}
-
-fn shown(output: Output, with_plaintext: bool) -> Value {
-    let version = |text: &str| operation::version_of(text);
-    match output {
-        Output::Ciphertext(text) => json!({ "key_version": version(&text), "ciphertext": text }),
-        Output::Plaintext(plaintext) => json!({ "plaintext": STANDARD.encode(&plaintext) }),
-        Output::Signature(text) => json!({ "key_version": version(&text), "signature": text }),
-        Output::Valid(valid) => json!({ "valid": valid }),
-        Output::Hmac(text) => json!({ "hmac": text }),
-        Output::DataKey { plaintext, ciphertext: text } => match with_plaintext {
-            true => {
-                json!({ "plaintext": STANDARD.encode(&plaintext), "key_version": version(&text), "ciphertext": text })
-            }
-            false => json!({ "key_version": version(&text), "ciphertext": text }),
-        },
-    }
-}
-
-/// Every result has a reference there, if only an empty one.
-fn result((result, reference): (Answer<Output>, Option<String>)) -> Value {
-    let mut shown = match result {
-        Ok(output) => shown(output, true),
-        Err(error) => json!({ "error": error.message() }),
-    };
-    if let Some(fields) = shown.as_object_mut() {
-        fields.insert("reference".to_owned(), reference.unwrap_or_default().into());
-    }
-    shown
 }
 
 /// The handler of a call whose path ends in the key's name.
@@ -166,7 +144,10 @@ pub async fn datakey(
     };
     let ring = used(&app, &caller, &name).await?.value;
     match Call::DataKey.perform(&app, ring, body.unwrap_or_default(), Speech::Vault).await? {
-        Outcome::One(output) => Ok(answer::data(shown(output, with_plaintext))),
+        Outcome::One(output) => {
+            let shown = Shown::new(output, Speech::Vault);
+            Ok(answer::data(if with_plaintext { shown } else { shown.without_plaintext() }))
+        }
         Outcome::Batch { .. } => Err(ApiError::invalid("data keys are made one at a time")),
     }
 }

@@ -16,6 +16,7 @@ use super::super::{
         transit::backup::{Form, commit_restore, made, read},
     },
     answer,
+    fields::flag,
 };
 use crate::{app::App, changes::Permitted};
 
@@ -33,16 +34,19 @@ pub async fn backup(State(app): State<Arc<App>>, caller: Caller, Path(name): Pat
 #[derive(Deserialize)]
 pub struct RestoreBody {
     backup: Zeroizing<String>,
-    #[serde(default)]
+    /// Where the path has none.
+    name: Option<String>,
+    #[serde(default, deserialize_with = "flag")]
     force: bool,
 }
 
-/// `POST /v1/transit/restore`: under the name that the backup has.
+/// `POST /v1/transit/restore`: under the name that is given, or that the backup has.
 ///
 /// # Errors
 /// 400.
 pub async fn restore(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<RestoreBody>) -> Answer {
-    restored(&app, &caller, None, &body).await
+    let name = body.name.as_deref().filter(|name| !name.is_empty());
+    restored(&app, &caller, name, &body).await
 }
 
 /// `POST /v1/transit/restore/<name>`.

@@ -21,6 +21,7 @@ use super::{
             },
         },
         answer,
+        fields::flag,
     },
     key,
 };
@@ -68,13 +69,13 @@ impl ImportVersionBody {
 pub struct ImportBody {
     #[serde(rename = "type")]
     cipher: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     allow_rotation: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     derived: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     exportable: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     allow_plaintext_backup: bool,
     convergent_encryption: Option<Value>,
     auto_rotate_period: Option<Value>,
@@ -93,7 +94,7 @@ pub async fn import(
     JsonBody(body): JsonBody<ImportBody>,
 ) -> Answer {
     key::refuse_period(body.auto_rotate_period.as_ref())?;
-    if body.convergent_encryption.is_some() {
+    if body.convergent_encryption.is_some_and(|asked| !asked.is_null()) {
         return Err(ApiError::invalid("import cannot be used on keys with convergent encryption enabled"));
     }
     if named(&app, &caller, &name).await.is_ok() {

@@ -19,7 +19,9 @@ use super::{
             params::{Path, Query},
             transit::{named, versions},
         },
-        List, answer, permit_write,
+        List, answer,
+        fields::flag,
+        permit_write,
     },
     Number,
 };
@@ -46,9 +48,13 @@ pub(super) async fn there(app: &App, caller: &Caller, name: &str) -> Answer<Stor
 pub struct CreateBody {
     #[serde(rename = "type")]
     cipher: Option<String>,
+    #[serde(deserialize_with = "flag")]
     derived: bool,
+    #[serde(deserialize_with = "flag")]
     convergent_encryption: bool,
+    #[serde(deserialize_with = "flag")]
     exportable: bool,
+    #[serde(deserialize_with = "flag")]
     allow_plaintext_backup: bool,
     auto_rotate_period: Option<Value>,
 }
