@@ -66,8 +66,7 @@ impl PendingAuthentication {
         response: &AuthenticationResponse,
         now: OffsetDateTime,
     ) -> Result<StoredPasskey, Reason> {
-        let challenge = self.options.0.public_key.challenge.as_slice();
-        ClientData::check(&response.0.response.client_data_json, "webauthn.get", challenge, rp)?;
+        ClientData::check(&response.0.response.client_data_json)?;
         let result = rp
             .core
             .authenticate_single_credential(&response.0, &self.state, &passkey.credential)

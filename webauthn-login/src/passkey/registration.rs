@@ -63,8 +63,7 @@ impl PendingRegistration {
         name: PasskeyName,
         now: OffsetDateTime,
     ) -> Result<StoredPasskey, Reason> {
-        let challenge = self.options.0.public_key.challenge.as_slice();
-        ClientData::check(&response.0.response.client_data_json, "webauthn.create", challenge, rp)?;
+        ClientData::check(&response.0.response.client_data_json)?;
         if passkeys.len() >= MAX_PASSKEYS {
             return Err(Reason::TooManyPasskeys);
         }

@@ -12,7 +12,6 @@ use crate::Error;
 /// origins are exactly those of the pages that may ask.
 pub struct RelyingParty {
     pub(crate) core: WebauthnCore,
-    pub(crate) origins: Vec<Url>,
     id: String,
     name: String,
 }
@@ -69,8 +68,8 @@ impl RelyingParty {
         }
         // Five minutes (W3C WebAuthn §15.1); our own time limit is the login's.
         let timeout = core::time::Duration::from_secs(300);
-        let core = WebauthnCore::new_unsafe_experts_only(name, id, parsed.clone(), timeout, Some(false), Some(false));
-        Ok(Self { core, origins: parsed, id: id.to_owned(), name: name.to_owned() })
+        let core = WebauthnCore::new_unsafe_experts_only(name, id, parsed, timeout, Some(false), Some(false));
+        Ok(Self { core, id: id.to_owned(), name: name.to_owned() })
     }
 
     /// The identifier.
