@@ -143,7 +143,8 @@ impl SecretIdRecord {
     }
 
     /// Whether it was made for this very role, and not for an earlier one of the same name.
-    pub(crate) fn belongs_to(&self, role: &Role) -> bool {
+    #[must_use]
+    pub fn belongs_to(&self, role: &Role) -> bool {
         self.tenant == *role.tenant() && self.role == *role.name() && self.role_instance == role.instance()
     }
 

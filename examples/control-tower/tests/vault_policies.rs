@@ -94,18 +94,30 @@ async fn a_policy_allows_what_its_text_says_and_is_read_back_as_it_was_written()
 }
 
 #[tokio::test]
-async fn who_may_make_policies_may_not_change_them() {
+async fn what_is_made_and_changed_by_one_path_needs_what_it_needs_there() {
     let tower = Tower::fresh().await;
     let admin = tower.administrator().await;
-    let text = r#"path "sys/policies/acl/*" { capabilities = ["create", "list"] }"#;
+    let text = r#"path "sys/policies/acl/*" { capabilities = ["update", "list"] }
+        path "transit/keys/+" { capabilities = ["create"] }
+        path "auth/approle/role/new" { capabilities = ["create"] }
+        path "auth/approle/role/maker" { capabilities = ["update"] }"#;
     call(&tower, &admin, "PUT", "/v1/sys/policies/acl/maker", json!({ "policy": text })).await;
     call(&tower, &admin, "POST", "/v1/auth/approle/role/maker", json!({"token_policies": "maker"})).await;
     let (role_id, secret_id) = tower.secret(&admin, "maker", json!({})).await;
     let token = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
-    let put = || call(&tower, &token, "PUT", "/v1/sys/policies/acl/new", json!({ "policy": text }));
-    assert_eq!(put().await.status, 204);
-    assert_eq!(put().await.status, 403);
-    assert_eq!(call(&tower, &token, "PUT", "/v1/sys/policies/acl/maker", json!({"policy": text})).await.status, 403);
-    assert_eq!(call(&tower, &token, "LIST", "/v1/sys/policies/acl", Value::Null).await.status, 200);
-    assert_eq!(call(&tower, &token, "GET", "/v1/sys/policies/acl/new", Value::Null).await.status, 403);
+    for (method, path, body, status) in [
+        ("PUT", "/v1/sys/policies/acl/new", json!({ "policy": text }), 204),
+        ("PUT", "/v1/sys/policies/acl/new", json!({ "policy": text }), 204),
+        ("LIST", "/v1/sys/policies/acl", Value::Null, 200),
+        ("GET", "/v1/sys/policies/acl/new", Value::Null, 403),
+        ("DELETE", "/v1/sys/policies/acl/new", Value::Null, 403),
+        // A key is made by what is `update` there.
+        ("POST", "/v1/transit/keys/k", json!({}), 403),
+        // A role by `create`, and once.
+        ("POST", "/v1/auth/approle/role/new", json!({}), 204),
+        ("POST", "/v1/auth/approle/role/new", json!({}), 403),
+        ("POST", "/v1/auth/approle/role/maker", json!({"token_ttl": "1h"}), 204),
+    ] {
+        assert_eq!(call(&tower, &token, method, path, body).await.status, status, "{method} {path}");
+    }
 }

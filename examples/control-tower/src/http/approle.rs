@@ -311,10 +311,12 @@ pub async fn by_accessor(
     name: &str,
     accessor: Accessor,
 ) -> Answer<Stored<Arc<SecretIdRecord>>> {
-    named(app, caller, name).await?;
+    let role = named(app, caller, name).await?;
     let missing = || ApiError::not_found(format_args!("the secret-id with this accessor in `{name}`"));
     let index = layout::secret_id_accessor(caller.tenant(), name, accessor);
     let key = app.db.get(&index).await?.ok_or_else(missing)?;
     let key = std::str::from_utf8(&key.value).map_err(ApiError::internal)?.to_owned();
-    app.db.load(&format!("secret-id/{key}"), SecretIdRecord::decode).await?.ok_or_else(missing)
+    let record = app.db.load(&format!("secret-id/{key}"), SecretIdRecord::decode).await?;
+    // One of an earlier role of the name is nobody's.
+    record.filter(|record| record.value.belongs_to(&role.value)).ok_or_else(missing)
 }

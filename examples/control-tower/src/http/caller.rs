@@ -99,14 +99,6 @@ impl Caller {
         Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, message))
     }
 
-    /// Whether the policies allow the operation on the path, for who will ask for something else if they do not.
-    ///
-    /// # Errors
-    /// 400 for a path that cannot be authorized, or the store's.
-    pub async fn may(&self, app: &App, operation: Operation, path: &str) -> Answer<bool> {
-        Ok(self.denied(app, operation, path).await?.is_none())
-    }
-
     /// Why the policies do not allow it, if they do not.
     async fn denied(&self, app: &App, operation: Operation, path: &str) -> Answer<Option<String>> {
         let standing = self.standing(app).await?;

@@ -1,8 +1,8 @@
 //! The surface for clients of Vault and OpenBao: their paths, names and shapes, thin over what the other routes do.
 //!
 //! Policies decide on the path as it is asked for (`/v1/transit/encrypt/orders`), as everywhere: `GET` and `LIST` are the operation
-//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. Where a `POST` makes or changes a role,
-//! a policy or a key, `create` and `update` let it do the one or the other, too. Whoever may use a key by one of its
+//! `read`, `POST` and `PUT`, which are one thing there, `execute`, and `DELETE` is `delete`. A `POST` on a role itself is
+//! `create` where there is none and `update` where there is one, as there. Whoever may use a key by one of its
 //! paths may not for that use it by the other.
 
 pub mod answer;
@@ -21,13 +21,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use keyward_approle::Operation;
 use keyward_config_values::Name;
 
-use super::{
-    caller::Caller,
-    error::{Answer, ApiError},
-};
+use super::error::{Answer, ApiError};
 use crate::{app::App, tenant::Tenant};
 
 /// Where the surface is.
@@ -92,19 +88,6 @@ pub async fn namespace(app: &App, headers: &HeaderMap) -> Answer<Option<Name>> {
     }
     let tenant = Tenant::find(&app.db, name).await?.ok_or_else(elsewhere)?;
     Ok(Some(tenant.value.id.clone()))
-}
-
-/// Fails unless the policies allow what a `POST` on a path of a document does: they may allow `execute`, as for every `POST` here,
-/// or, as more careful ones of these clients do, `create` where there is none and `update` where there is one.
-///
-/// # Errors
-/// 403.
-pub async fn permit_write(app: &App, caller: &Caller, path: &str, exists: bool) -> Answer<()> {
-    let operation = if exists { Operation::Update } else { Operation::Create };
-    if caller.may(app, operation, path).await? {
-        return Ok(());
-    }
-    caller.permit(app, Operation::Execute, path).await
 }
 
 /// The refusal of a token in another tenant than its own. Whether that exists is not told.

@@ -199,7 +199,19 @@ pub async fn accessors(
 ) -> Answer {
     let role = approle::named(&app, &caller, &name).await.map_err(unsaid)?;
     let prefix = layout::secret_id_accessors(caller.tenant(), role.value.name().as_str());
-    answer::listed(listing::names(&app, &prefix, page.into()).await?)
+    let mut listed = listing::names(&app, &prefix, page.into()).await?;
+    // Some have ended, or were of an earlier role of the name.
+    let mut there = Vec::with_capacity(listed.names.len());
+    for name in std::mem::take(&mut listed.names) {
+        let Ok(accessor) = name.parse() else { continue };
+        match approle::by_accessor(&app, &caller, role.value.name().as_str(), accessor).await {
+            Ok(_) => there.push(name),
+            Err(error) if error.status() == StatusCode::NOT_FOUND => {}
+            Err(error) => return Err(error),
+        }
+    }
+    listed.names = there;
+    answer::listed(listed)
 }
 
 /// Names a secret-id by itself.
@@ -219,7 +231,7 @@ async fn found(app: &App, caller: &Caller, name: &str, secret_id: &str) -> Answe
     let role = approle::named(app, caller, name).await.map_err(unsaid)?;
     let attempt = Attempt::new(role.value.role_id().as_str(), secret_id, &app.pepper);
     let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
-    Ok(record.filter(|record| record.value.tenant() == caller.tenant() && record.value.role() == role.value.name()))
+    Ok(record.filter(|record| record.value.belongs_to(&role.value)))
 }
 
 async fn found_by_accessor(

@@ -8,7 +8,7 @@ use axum::{
     http::{Method, StatusCode},
     response::IntoResponse as _,
 };
-use keyward_approle::{AutoBound, RoleConfig, RoleId, TokenType};
+use keyward_approle::{AutoBound, Operation as Permission, RoleConfig, RoleId, TokenType};
 use keyward_config_tree::{Bulk, Item, Operation, Path as DocumentPath, Revision};
 use keyward_config_values::{Cidr, Duration, Name};
 use serde::Deserialize;
@@ -202,7 +202,8 @@ pub async fn write(
 ) -> Answer {
     let path = document_path(&name)?;
     let exists = app.db.get(&layout::document(caller.tenant(), path.as_str())).await?.is_some();
-    super::permit_write(&app, &caller, &format!("/v1/auth/approle/role/{name}"), exists).await?;
+    let operation = if exists { Permission::Update } else { Permission::Create };
+    caller.permit(&app, operation, &format!("/v1/auth/approle/role/{name}")).await?;
     let body = body.unwrap_or_else(|| json!({}));
     // Without `create` the policies let it change what is there, and no more.
     change(&app, &caller, &name, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;
@@ -340,8 +341,12 @@ pub async fn write_part(
         let other = OTHER_NAMES.iter().find(|(name, _)| *name == field).map(|(_, other)| *other);
         let body = body.unwrap_or_default();
         let value = slice::from_ref(&field).iter().copied().chain(other).find_map(|name| body.get(name));
-        let value = value.ok_or_else(|| ApiError::invalid(format!("missing {field}")))?;
-        json!({ field: value })
+        match value {
+            Some(value) => json!({ field: value }),
+            // No ranges are none to be set, as there.
+            None if field.ends_with("_cidrs") => json!({}),
+            None => return Err(ApiError::invalid(format!("missing {field}"))),
+        }
     };
     change(&app, &caller, &name, false, |role| read::<Fields>(&one)?.apply(role)).await?;
     Ok(answer::nothing())

@@ -333,9 +333,13 @@ pub async fn renew_self(
 /// `POST /v1/auth/token/renew`.
 ///
 /// # Errors
-/// 403 `bad token`; 400 when it cannot be renewed.
+/// 400, also when it cannot be renewed.
 pub async fn renew(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
-    let found = presented(&app, &caller, &body.token, app.clock.now()).await?;
+    let found = presented(&app, &caller, &body.token, app.clock.now()).await;
+    let found = found.map_err(|error| match error.status() {
+        StatusCode::FORBIDDEN => ApiError::invalid("token not found"),
+        _ => error,
+    })?;
     renewable(found.record())?;
     let (record, svids, now) = made::refresh(&app, &caller, found.record().accessor(), body.increment, true).await?;
     Ok(answer::auth(with_svids(auth(Some(&body.token), &record, now), &svids)))

@@ -93,10 +93,11 @@ impl Handover {
         now: OffsetDateTime,
     ) -> Answer<Kept> {
         let text = Zeroizing::new(answer.to_string());
-        let (path, answer, rng) = (&self.path, (kind, &text), &mut random::rng());
-        let (token, record) = Wrapped::wrap(tenant.clone(), path, answer, self.ttl, &app.limits, &app.pepper, rng, now);
-        let of = if kind == WrappedKind::Login { serde_json::from_str::<Value>(&text).ok() } else { None };
-        let of = of.and_then(|login| login.get("accessor").cloned()).filter(|accessor| accessor.as_str() != Some(""));
+        let (path, rng) = (&self.path, &mut random::rng());
+        let what = (kind, &text);
+        let (token, record) = Wrapped::wrap(tenant.clone(), path, what, self.ttl, &app.limits, &app.pepper, rng, now);
+        let name = if kind == WrappedKind::Login { "accessor" } else { "secret_id_accessor" };
+        let of = answer.get(name).filter(|accessor| accessor.as_str() != Some("")).cloned();
         kept(app, &token, &record, of, now)
     }
 }

@@ -8,12 +8,7 @@ def script(run):
     def post(path, body, **headers):
         return client._adapter.post(path, json=body, headers=headers)
 
-    # Each has a role by its own means.
-    if run.is_tower:
-        document = {"name": "app", "token-ttl": "30m", "token-policies": ["b"], "secret-id-ttl": "2h"}
-        client._adapter.put("/v1/config/strongbox/authentication/approles/app", json=document)
-    else:
-        role.create_or_update_approle("app", token_ttl="30m", token_policies=["b"], secret_id_ttl="2h")
+    role.create_or_update_approle("app", token_ttl="30m", token_policies=["b"], secret_id_ttl="2h")
     s("roles", lambda t, y: role.list_roles()["data"]["keys"])
     s("role-id", lambda t, y: role.read_role_id("app"))
     s("role-id of none", lambda t, y: role.read_role_id("none"))

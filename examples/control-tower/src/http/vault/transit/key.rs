@@ -21,7 +21,6 @@ use super::{
         },
         List, answer,
         fields::flag,
-        permit_write,
     },
     Number,
 };
@@ -71,7 +70,6 @@ pub async fn create(
 ) -> Answer {
     let body = body.unwrap_or_default();
     let exists = named(&app, &caller, &name).await.is_ok();
-    permit_write(&app, &caller, &format!("/v1/transit/keys/{name}"), exists).await?;
     refuse_period(body.auto_rotate_period.as_ref())?;
     let cipher = cipher(body.cipher.as_deref())?;
     if !exists {
