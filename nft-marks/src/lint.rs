@@ -120,11 +120,22 @@ fn is_behind(base: &Base<'_>) -> bool {
     }
 }
 
+/// Whether packets have their marks there.
+fn has_marks(base: &Base<'_>) -> bool {
+    match base.hook {
+        "prerouting" => base.priority > Priority::AFTER_MANGLE,
+        "output" => base.priority > Priority::BEFORE_FILTER,
+        _ => true,
+    }
+}
+
 fn of_rule(rule: &str, chain: &Chain<'_>, marks: &Marks) -> Vec<FindingKind> {
     let mut kinds = Vec::new();
     let mask = marks.mask().bits();
     let writes: Vec<Write> = write::writes(rule).collect();
-    let bits = writes.iter().fold(0, |bits, write| bits | write.bits) & mask;
+    // Before ours the mark of a packet is none, and saving it erases that of its connection.
+    let erases = |write: &Write| write.saves && !chain.base.as_ref().is_some_and(has_marks);
+    let bits = writes.iter().fold(0, |bits, write| if erases(write) { u32::MAX } else { bits | write.bits }) & mask;
     if bits != 0 {
         kinds.push(FindingKind::Writes { bits, mask });
     }
@@ -230,12 +241,12 @@ mod tests {
             ("meta mark set meta mark & 0xfeffffff", 0x0100_0000),
             ("meta mark set meta mark ^ 0x03000000", 0x0300_0000),
             ("ct mark set ct mark & 0xffffff00 | 0x00000001", 0),
-            // Of the one mark into the other: our bits are the same in both.
-            ("ct mark set meta mark", 0),
+            // Before ours the packet has no mark that could be saved; that of the connection is the right one.
+            ("ct mark set meta mark", mask),
+            ("ct mark set mark", mask),
             ("meta mark set ct mark", 0),
-            ("ct mark set mark", 0),
             ("meta mark set ct mark and 0xff0000", mask),
-            ("ct mark set meta mark & 0x0f0000ff", 0),
+            ("ct mark set meta mark & 0x0f0000ff", mask),
             ("meta mark set ip saddr map { 10.0.0.1 : 0x00000001 }", mask),
             ("meta mark set jhash ip saddr mod 2", mask),
             ("meta mark 0x00000001 accept", 0),
@@ -245,6 +256,22 @@ mod tests {
             let expected = if bits == 0 { vec![] } else { vec![FindingKind::Writes { bits, mask }] };
             assert_eq!(found(MANGLE, &[rule]), expected, "{rule}");
         }
+    }
+
+    #[test]
+    fn saving_the_packets_mark_is_right_where_it_has_one() {
+        for (chain, erases) in [
+            ("type filter hook prerouting priority mangle + 5; policy accept;", true),
+            ("type filter hook prerouting priority mangle + 6; policy accept;", false),
+            ("type filter hook postrouting priority mangle; policy accept;", false),
+            ("type filter hook output priority mangle; policy accept;", true),
+        ] {
+            assert_eq!(found(chain, &["ct mark set meta mark"]).is_empty(), !erases, "{chain}");
+        }
+        assert_eq!(
+            found("type filter hook postrouting priority mangle; policy accept;", &["ct mark set 0x1"]).len(),
+            1
+        );
     }
 
     #[test]

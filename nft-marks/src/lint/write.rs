@@ -4,8 +4,10 @@ use crate::mark::number;
 
 /// A write of a mark.
 pub(super) struct Write {
-    /// The bits that may become others.
+    /// The bits that may become others, where packet and connection have the same mark.
     pub(super) bits: u32,
+    /// Whether the connection's mark gets that of the packet.
+    pub(super) saves: bool,
 }
 
 /// The writes of a rule: `meta mark set …` and `ct mark set …`, as nft and its translation of iptables put them.
@@ -13,7 +15,10 @@ pub(super) fn writes(rule: &str) -> impl Iterator<Item = Write> {
     let words: Vec<&str> = words(rule);
     let found: Vec<Write> = (0..words.len())
         .filter_map(|place| match words.get(place..)? {
-            ["meta" | "ct", "mark", "set", value @ ..] => Some(Write { bits: bits(value) }),
+            [mark @ ("meta" | "ct"), "mark", "set", value @ ..] => {
+                let saves = *mark == "ct" && matches!(value, ["mark", ..] | ["meta", "mark", ..]);
+                Some(Write { bits: bits(value), saves })
+            }
             _ => None,
         })
         .collect();
@@ -35,7 +40,6 @@ fn words(rule: &str) -> Vec<&str> {
 
 /// The bits that a value changes: of a mark those that it says, of anything else all.
 fn bits(value: &[&str]) -> u32 {
-    // Of either mark: in both our bits are the same.
     let mut rest = match value {
         ["meta" | "ct", "mark", rest @ ..] | ["mark", rest @ ..] => rest,
         _ => return u32::MAX,

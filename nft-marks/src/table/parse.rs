@@ -27,6 +27,20 @@ pub enum ListingError {
         /// The last line, from 1.
         line: usize,
     },
+    /// Braces that are not as nft puts them.
+    #[error("line {line}: a block ends elsewhere than in a line of its own; give the listing as nft prints it")]
+    Braces {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A set or chain that is there twice.
+    #[error("line {line}: {} a second time; give the listing as nft prints it", Quoted(.found))]
+    Twice {
+        /// The last line of the second one, from 1.
+        line: usize,
+        /// How it begins.
+        found: String,
+    },
     /// Something behind the table.
     #[error("line {line}: {} behind the end of the table; give the listing of this table alone", Quoted(.found))]
     Behind {
@@ -51,6 +65,7 @@ impl FromStr for Table {
         let mut lines = Lines { rest: text.lines().enumerate(), line: 0 };
         let mut table = Self { sets: Vec::new(), chains: Vec::new(), foreign: Vec::new() };
         let head = lines.next().unwrap_or_default();
+        let head = head.split_once(" # handle").map_or(head, |(head, _)| head);
         if !head.strip_suffix('{').is_some_and(|head| head.split_whitespace().eq(["table", FAMILY, NAME])) {
             return Err(ListingError::Table { line: lines.line, found: excerpt(head) });
         }
@@ -59,19 +74,24 @@ impl FromStr for Table {
             if line == "}" {
                 break;
             }
-            if opens(line) <= 0 {
+            let mut depth = opens(line);
+            if depth == 0 {
                 table.foreign.push(line.to_owned());
                 continue;
             }
             let mut body = Vec::new();
-            let mut depth = opens(line);
             while depth > 0 {
                 let line = lines.next().ok_or(ListingError::Unfinished { line: lines.line })?;
                 depth += opens(line);
                 body.push(line);
             }
-            body.pop();
-            table.block(line, &body);
+            // nft closes a block in a line of its own.
+            if body.pop() != Some("}") || depth < 0 {
+                return Err(ListingError::Braces { line: lines.line });
+            }
+            if !table.block(line, &body) {
+                return Err(ListingError::Twice { line: lines.line, found: excerpt(line) });
+            }
         }
         match lines.next() {
             Some(found) => Err(ListingError::Behind { line: lines.line, found: excerpt(found) }),
@@ -119,22 +139,23 @@ fn opens(line: &str) -> i32 {
 }
 
 impl Table {
-    /// Takes in a block, as what it is or as somebody else's.
-    fn block(&mut self, head: &str, body: &[&str]) {
+    /// Takes in a block, as what it is or as somebody else's, unless there is one already.
+    fn block(&mut self, head: &str, body: &[&str]) -> bool {
         let name = |kind| head.strip_prefix(kind)?.strip_suffix(" {");
-        if let Some(set) = name("set ").and_then(SetName::read).and_then(|name| set(name, body))
-            && self.sets.iter().all(|other| other.name != set.name)
-        {
+        if let Some(set) = name("set ").and_then(SetName::read).and_then(|name| set(name, body)) {
+            let new = self.sets.iter().all(|other| other.name != set.name);
             self.sets.push(set);
-        } else if let Some(name) = name("chain ").and_then(ChainName::read)
-            && self.chains.iter().all(|other| other.name != name)
-        {
+            return new;
+        }
+        if let Some(name) = name("chain ").and_then(ChainName::read) {
+            let new = self.chains.iter().all(|other| other.name != name);
             let base = body.first().and_then(|line| Base::read(line));
             let rules = body.iter().skip(usize::from(base.is_some())).map(|line| Rule::read(line)).collect();
             self.chains.push(Chain { name, base, rules });
-        } else {
-            self.foreign.push([&[head], body, &["}"]].concat().join("\n\t"));
+            return new;
         }
+        self.foreign.push([&[head], body, &["}"]].concat().join("\n\t"));
+        true
     }
 }
 
@@ -167,4 +188,82 @@ fn range(text: &str, v6: bool) -> Option<Range> {
     let (first, last) = read_addresses(addresses)?;
     let range = Range::new(first, last, Protocol::from_nft(protocol, v6)?, ports.parse().ok()?).ok()?;
     (range.is_ipv6() == v6).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "table inet keyward {\n\tset ingress4 {\n\t\ttype ipv4_addr . inet_proto . inet_service\n\t\tflags interval\n\t\telements = { 10.0.0.0/8 . tcp . 80,\n\t\t\t     10.0.0.1-10.0.0.9 . udp . 53-54 }\n\t}\n\n\tchain restore {\n\t\tct mark & 0x0f000000 == 0x01000000 goto mark_ingress\n\t}\n}\n";
+
+    fn refusal(text: &str) -> String {
+        text.parse::<Table>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_others_put_there_is_found() {
+        let table: Table = OURS.parse().unwrap();
+        assert_eq!(table.foreign().count(), 0);
+        for (from, to, foreign) in [
+            ("\tchain restore {", "\tcomment \"}\"\n\n\tchain restore {", "comment \"}\""),
+            (
+                "\tchain restore {",
+                "\tchain theirs {\n\t\tdrop\n\t}\n\n\tchain restore {",
+                "chain theirs {\n\tdrop\n\t}",
+            ),
+            (
+                "goto mark_ingress",
+                "counter packets 0 bytes 0 goto mark_ingress",
+                "ct mark & 0x0f000000 == 0x01000000 counter packets 0 bytes 0 goto mark_ingress",
+            ),
+            (". tcp . 80,", ". tcp . 80 comment \"x\",", "set ingress4 {\n\ttype ipv4_addr"),
+            ("flags interval", "flags interval,timeout", "set ingress4 {\n\ttype ipv4_addr"),
+        ] {
+            let drifted: Table = OURS.replacen(from, to, 1).parse().unwrap();
+            let found: Vec<_> = drifted.foreign().collect();
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(foreign), "{found:?}");
+            assert!(!drifted.changes(&table).is_empty());
+        }
+    }
+
+    #[test]
+    fn forms_of_other_versions_are_read() {
+        let table: Table = OURS.parse().unwrap();
+        for other in [
+            OURS.replace("table inet keyward {", "# a warning\ntable inet keyward { # handle 7"),
+            OURS.replace(",\n\t\t\t     ", ", "),
+            OURS.replace(". tcp .", ". 6 .").replace(". udp .", ". 17 ."),
+        ] {
+            assert_eq!(other.parse::<Table>().as_ref(), Ok(&table), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_listing_says_where() {
+        assert_eq!(
+            refusal(""),
+            "line 0: `` is not `table inet keyward {`; give what `nft -s list table inet keyward` prints"
+        );
+        assert_eq!(
+            refusal("table inet filter {\n}\n"),
+            "line 1: `table inet filter {` is not `table inet keyward {`; give what `nft -s list table inet keyward` prints"
+        );
+        assert_eq!(
+            refusal(OURS.trim_end().trim_end_matches('}')),
+            "line 11: the listing ends inside a block; give all of what `nft -s list table inet keyward` prints"
+        );
+        assert_eq!(
+            refusal(&format!("{OURS}table ip x {{\n}}\n")),
+            "line 13: `table ip x {` behind the end of the table; give the listing of this table alone"
+        );
+        assert_eq!(
+            refusal(&OURS.replace("\n\tchain restore {", "\n\tchain restore {\n\t}\n\tchain restore {")),
+            "line 13: `chain restore {` a second time; give the listing as nft prints it"
+        );
+        assert_eq!(
+            refusal("table inet keyward {\n\tchain restore {\n\t\tdrop }\n}\n"),
+            "line 3: a block ends elsewhere than in a line of its own; give the listing as nft prints it"
+        );
+    }
 }

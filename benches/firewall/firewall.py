@@ -1,0 +1,164 @@
+"""Measures the firewall's table on the kernel, with the same ranges as linear rules beside it.
+
+usage: firewall.py RANGES_EXAMPLE [COUNT ...]
+
+RANGES_EXAMPLE is the release build of keyward-nft-marks' example `ranges`. Needs root, nft and ip; everything happens in a network
+namespace of its own. For each count of ranges (1,000, 10,000 and 100,000): the processor time of `nft -f`, the kernel memory
+that it leaves behind (charged to a memory cgroup of version 1, where there is one), the time of one changed range, the time of
+making the text, and what the first packet of a connection and a later one cost, sending and receiving included, beside chains
+that hold no rule.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NAMESPACE = f"kwbench{os.getpid()}"
+MEMORY = Path("/sys/fs/cgroup/memory")
+# Connections are tracked in either case, so that the difference is that of the tables.
+TRACKED = "table inet tracked {\n\tchain c {\n\t\ttype filter hook prerouting priority raw + 1; policy accept;\n\t\tct state invalid counter\n\t}\n}\n"
+HOOKS = [("prerouting", "mangle + 5"), ("input", "filter - 5"), ("forward", "filter - 5"), ("output", "filter - 5")]
+EMPTY = "add table inet keyward\ndelete table inet keyward\ntable inet keyward {\n%s}\n" % "".join(
+    f"\tchain {hook} {{\n\t\ttype filter hook {hook} priority {priority}; policy accept;\n\t}}\n" for hook, priority in HOOKS
+)
+
+
+def inside(*command: str, **more) -> subprocess.CompletedProcess:
+    return subprocess.run(["ip", "netns", "exec", NAMESPACE, *command], check=True, **more)
+
+
+def load(path: Path | str, group: Path | None = None) -> float:
+    """Processor seconds of one `nft -f`."""
+    enter = (lambda: (group / "cgroup.procs").write_text(str(os.getpid()))) if group else None
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    inside("nft", "-f", str(path), preexec_fn=enter)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def load_fresh(path: Path) -> float:
+    """Processor seconds of one `nft -f` where there is no table yet."""
+    inside("nft", "-f", "-", input=b"add table inet keyward\ndelete table inet keyward\n")
+    return load(path)
+
+
+def kernel_memory(path: Path) -> float | None:
+    """Megabytes of kernel memory that belong to a table, or nothing where nobody counts them."""
+    if not (MEMORY / "memory.kmem.usage_in_bytes").exists():
+        return None
+    inside("nft", "delete", "table", "inet", "keyward")
+    group = MEMORY / NAMESPACE
+    group.mkdir()
+    try:
+        load(path, group)
+        return int((group / "memory.kmem.usage_in_bytes").read_text()) / 1e6
+    finally:
+        inside("nft", "delete", "table", "inet", "keyward")
+        group.rmdir()
+
+
+SENDER = """
+import random, socket, sys, time
+places = [line.split() for line in open(sys.argv[1])]
+count = int(sys.argv[2])
+random.seed(7)
+receivers = []
+for port in range(9000, 9007):
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    receiver.bind(("0.0.0.0", port))
+    receivers.append(receiver)
+sender = None
+targets = [(address, int(port)) for address, port in random.choices(places, k=count)]
+first = later = 1e9
+for attempt in range(5):
+    # Another port: other connections, each packet the first of its own; and then a later one of each.
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.bind(("127.0.0.1", 0))
+    begin = time.process_time()
+    for target in targets:
+        sender.sendto(b"x", target)
+    between = time.process_time()
+    for target in targets:
+        sender.sendto(b"x", target)
+    end = time.process_time()
+    first = min(first, (between - begin) / count * 1e6)
+    later = min(later, (end - between) / count * 1e6)
+print(first, later)
+"""
+
+
+def packet(addresses: Path, count: int) -> tuple[float, float]:
+    """Microseconds of processor time for the first packet of a connection and for a later one, receiving it included."""
+    made = inside(sys.executable, "-c", SENDER, str(addresses), str(count), capture_output=True, text=True)
+    first, later = map(float, made.stdout.split())
+    return first, later
+
+
+def best(times: int, measure) -> float:
+    return min(measure() for _ in range(times))
+
+
+def one(example: str, count: int, folder: Path) -> None:
+    text = float(subprocess.run([example, str(count), str(folder)], check=True, capture_output=True, text=True).stdout)
+    (folder / "empty.nft").write_text(EMPTY)
+    addresses = folder / "address.txt"
+    packets = 3000
+    load(folder / "empty.nft")
+    empty = packet(addresses, packets)
+
+    linear = best(3, lambda: load_fresh(folder / "linear.nft"))
+    linear_packet = packet(addresses, 3000 if count <= 1000 else 300 if count <= 10000 else 30)
+    linear_memory = kernel_memory(folder / "linear.nft")
+
+    load(folder / "empty.nft")
+    whole = best(3, lambda: load_fresh(folder / "set.nft"))
+    listed = inside("nft", "-s", "list", "table", "inet", "keyward", capture_output=True, text=True).stdout
+    assert (folder / "set.nft").read_text().endswith(listed), "listed as it was written"
+    set_packet = packet(addresses, packets)
+    # One range less and another one more; then one more alone.
+    change, more = 1e9, 1e9
+    less = (folder / "back.nft").read_text().splitlines(keepends=True)[0]
+    (folder / "less.nft").write_text(less)
+    (folder / "more.nft").write_text((folder / "change.nft").read_text().splitlines(keepends=True)[1])
+    for _ in range(5):
+        change = min(change, load(folder / "change.nft"), load(folder / "back.nft"))
+        more = min(more, load(folder / "more.nft"))
+        load(folder / "less.nft")
+    # What running a program in the namespace costs by itself.
+    (folder / "nothing.nft").write_text("")
+    nothing = best(5, lambda: load(folder / "nothing.nft"))
+    set_memory = kernel_memory(folder / "set.nft")
+
+    print(f"{count} ranges")
+    print(f"  load, processor time    set {whole:.3f} s, linear {linear:.3f} s: {whole / linear:.2f} x")
+    if set_memory and linear_memory:
+        ratio = set_memory / linear_memory
+        print(f"  kernel memory           set {set_memory:.1f} MB, linear {linear_memory:.1f} MB: {ratio:.2f} x")
+    for place, name in enumerate(["first packet ", "later packets"]):
+        ours, none, rules = set_packet[place], empty[place], linear_packet[place]
+        print(f"  {name}           set {ours:.1f} us, no rules {none:.1f} us: {ours / none:.2f} x (linear {rules:.1f} us)")
+    for name, took in [("one range more   ", more), ("one changed range", change)]:
+        print(f"  {name}       {took * 1e3:.1f} ms, of which running nft {nothing * 1e3:.1f} ms: {took / whole:.3f} x of a load")
+    print(f"  making the text         {text * 1e3:.2f} ms: {text / whole:.4f} x of loading it")
+
+
+def main() -> None:
+    example, *counts = sys.argv[1:]
+    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
+    try:
+        inside("ip", "link", "set", "lo", "up")
+        inside("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
+        inside("nft", "-f", "-", input=TRACKED.encode())
+        for count in map(int, counts or ["1000", "10000", "100000"]):
+            with tempfile.TemporaryDirectory() as folder:
+                one(example, count, Path(folder))
+    finally:
+        subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
+
+
+if __name__ == "__main__":
+    main()
