@@ -15,7 +15,8 @@ use crate::{Class, Interface, MarkMatch, Marks, RangeSet, Table};
 /// What belongs to the platform on one host, and what becomes of the rest.
 ///
 /// A connection gets its class with its first packet and keeps it until it ends, in the mark of the connection and in that of
-/// each packet in both directions. Of several classes that would fit, control goes before ingress, and ingress before workload.
+/// each packet in both directions. Of several classes that would fit, control goes before ingress, and ingress before workload:
+/// what is reached at all is reached by workloads too, wherever else they may connect to.
 ///
 /// ```
 /// use keyward_nft_marks::{Firewall, Rest};

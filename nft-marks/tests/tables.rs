@@ -1,0 +1,157 @@
+//! Tables and what lies between them, without a kernel.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use keyward_nft_marks::{
+    Change, Egress, Firewall, PortRange, Protocol, ProtocolNames, Range, RangeSet, Rest, Table, Transaction,
+};
+use proptest::prelude::*;
+use support::models::firewall;
+
+fn range(text: &str, port: u16) -> Range {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Range::new(first.parse().unwrap(), last.parse().unwrap(), Protocol::Tcp, PortRange::from(port)).unwrap()
+}
+
+fn with(ingress: &[Range]) -> Firewall {
+    let mut firewall = Firewall::default();
+    firewall.interfaces = vec!["kw*".parse().unwrap()];
+    firewall.ingress = RangeSet::new(ingress.to_vec()).unwrap();
+    firewall
+}
+
+fn between(from: &Firewall, to: &Firewall) -> String {
+    Transaction::between(Some(&from.table()), &to.table()).to_string()
+}
+
+#[test]
+fn the_whole_table_of_a_small_firewall() {
+    let mut firewall = with(&[range("10.0.0.1-10.0.0.9", 443), range("2001:db8::7", 443)]);
+    firewall.networks =
+        vec!["10.2.0.0/24".parse().unwrap(), "10.2.1.0/24".parse().unwrap(), "10.9.0.0/16".parse().unwrap()];
+    firewall.egress = Egress::Only(RangeSet::new(vec![range("0.0.0.0-255.255.255.255", 443)]).unwrap());
+    firewall.control_inbound = RangeSet::new(vec![range("10.1.0.1", 4647)]).unwrap();
+    firewall.accept_mark = Some("0x100".parse().unwrap());
+    firewall.rest = Rest::DropWorkloads;
+    assert_eq!(firewall.table().to_string(), include_str!("tables/small.nft"));
+    assert_eq!(Transaction::replacing(&firewall.table()).json().to_string(), include_str!("tables/small.json"));
+}
+
+#[test]
+fn one_changed_range_is_one_element() {
+    let (a, b, c) = (range("10.0.0.1", 80), range("10.0.1.1", 80), range("10.0.0.1-10.0.0.2", 80));
+    assert_eq!(between(&with(&[a]), &with(&[a, b])), "add element inet keyward ingress4 { 10.0.1.1 . tcp . 80 }\n");
+    assert_eq!(between(&with(&[a, b]), &with(&[a])), "delete element inet keyward ingress4 { 10.0.1.1 . tcp . 80 }\n");
+    // What makes room goes first.
+    assert_eq!(
+        between(&with(&[a, b]), &with(&[c, b])),
+        "delete element inet keyward ingress4 { 10.0.0.1 . tcp . 80 }\nadd element inet keyward ingress4 { 10.0.0.1-10.0.0.2 . tcp . 80 }\n"
+    );
+    assert_eq!(between(&with(&[a, b]), &with(&[a, b])), "");
+    // Where it is less, all of them.
+    let many: Vec<Range> = (0..9).map(|n| range(&format!("10.1.{n}.0"), 80)).collect();
+    assert_eq!(between(&with(&many), &with(&[])), "flush set inet keyward ingress4\n");
+}
+
+#[test]
+fn rules_change_by_the_chain_and_sets_come_and_go_with_them() {
+    let before = with(&[]);
+    let mut after = with(&[]);
+    after.rest = Rest::DropWorkloads;
+    let text = between(&before, &after);
+    let touched = |text: &str, chain: &str| text.contains(&format!("flush chain inet keyward {chain}\n"));
+    assert!(touched(&text, "forward") && touched(&text, "input") && !touched(&text, "prerouting"), "{text}");
+    assert!(text.contains("add rule inet keyward forward oifname \"kw*\" drop\n"), "{text}");
+
+    after.egress = Egress::Only(RangeSet::new(vec![range("10.0.0.1", 1)]).unwrap());
+    let text = between(&before, &after);
+    let order = [
+        "flush chain inet keyward from_workload\n",
+        "add set inet keyward egress4 {",
+        "add element inet keyward egress4 {",
+        "@egress4 goto mark_workload\n",
+    ];
+    let places: Vec<usize> = order.iter().map(|part| text.find(part).expect(part)).collect();
+    assert!(places.is_sorted(), "{text}");
+    let text = between(&after, &before);
+    let order = [
+        "flush chain inet keyward from_workload\n",
+        "delete set inet keyward egress4\n",
+        "add rule inet keyward from_workload goto mark_workload\n",
+    ];
+    let places: Vec<usize> = order.iter().map(|part| text.find(part).expect(part)).collect();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn what_somebody_changed_is_shown_and_repaired() {
+    let wanted = with(&[range("10.0.0.1", 80)]).table();
+    let listing = wanted.to_string();
+    let drift = |from: &str, to: &str| {
+        assert!(listing.contains(from));
+        let found: Table = listing.replacen(from, to, 1).parse().unwrap();
+        let transaction = Transaction::between(Some(&found), &wanted);
+        let shown: Vec<String> = found.changes(&wanted).iter().map(ToString::to_string).collect();
+        (transaction.is_replacement(), transaction.to_string(), shown)
+    };
+    let (replaced, text, shown) = drift("10.0.0.1 . tcp . 80", "10.0.0.2 . tcp . 80");
+    assert!(!replaced && text.contains("delete element inet keyward ingress4 { 10.0.0.2 . tcp . 80 }"));
+    assert_eq!(shown, ["- set ingress4: 10.0.0.2 . tcp . 80", "+ set ingress4: 10.0.0.1 . tcp . 80"]);
+    // A rule by hand: the chain anew.
+    let (replaced, text, shown) = drift("\t\tjump restore\n\t}\n", "\t\tjump restore\n\t\tcounter accept\n\t}\n");
+    assert!(!replaced && text.starts_with("flush chain inet keyward input\n"), "{text}");
+    assert_eq!(shown, ["- chain input: counter accept"]);
+    // A policy: in its place.
+    let (replaced, text, _) = drift("filter - 5; policy accept;", "filter - 5; policy drop;");
+    assert!(
+        !replaced
+            && text.contains(
+                "add chain inet keyward input { type filter hook input priority filter - 5; policy accept; }"
+            )
+    );
+    // A priority, a strange chain: the table anew.
+    let (replaced, _, shown) = drift("hook forward priority filter - 5", "hook forward priority filter");
+    assert!(replaced);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    let (replaced, _, shown) = drift("\tchain restore {", "\tchain theirs {\n\t}\n\n\tchain restore {");
+    assert!(replaced);
+    assert_eq!(shown, ["- chain theirs {\n\t}"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read_back(firewall in firewall(8)) {
+        let table = firewall.table();
+        for names in [ProtocolNames::Known, ProtocolNames::Unknown] {
+            prop_assert_eq!(&table.listing(names).to_string().parse::<Table>().unwrap(), &table);
+        }
+        prop_assert_eq!(table.foreign().count(), 0);
+        prop_assert!(Transaction::between(Some(&table), &table).is_empty());
+        let json = Transaction::replacing(&table).json().to_string();
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    }
+
+    #[test]
+    fn changes_are_what_differs((from, to) in (firewall(8), firewall(8))) {
+        let (from, to) = (from.table(), to.table());
+        let changes = from.changes(&to);
+        prop_assert_eq!(changes.is_empty(), from == to);
+        let back = to.changes(&from);
+        let turned = |change: &Change| match change {
+            Change::Added(line) => Change::Removed(line.clone()),
+            Change::Removed(line) => Change::Added(line.clone()),
+        };
+        let mut turned: Vec<Change> = back.iter().map(turned).collect();
+        let mut changes = changes;
+        turned.sort();
+        changes.sort();
+        prop_assert_eq!(turned, changes);
+        // Never anew where nobody else was at work, and JSON either way.
+        let transaction = Transaction::between(Some(&from), &to);
+        prop_assert!(!transaction.is_replacement());
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&transaction.json().to_string()).is_ok());
+    }
+}
