@@ -11,6 +11,9 @@ use proptest::prelude::*;
 const LISTED: [&str; 5] =
     ["auth/approle/role", "auth/approle/role/x/secret-id", "sys/policies/acl", "sys/policy", "transit/keys"];
 
+/// Of the paths that need `sudo` those that there are here.
+const PROTECTED: [&str; 2] = ["sys/seal", "sys/rotate"];
+
 type Path = (String, Vec<&'static str>);
 
 /// Whether a pattern with `+` matches a path.
@@ -59,7 +62,10 @@ fn allowed(policy: &[Path], path: &str, capability: &str) -> bool {
     } else {
         exactly(path).or_else(|| pattern_for(policy, path))
     };
-    found.is_some_and(|(_, capabilities)| capabilities.contains(&capability) && !capabilities.contains(&"deny"))
+    let has = |capabilities: &[&str], capability| capabilities.contains(&capability) && !capabilities.contains(&"deny");
+    found.is_some_and(|(_, capabilities)| {
+        has(capabilities, capability) && (!PROTECTED.contains(&path) || has(capabilities, "sudo"))
+    })
 }
 
 fn text(policy: &[Path]) -> String {
@@ -73,7 +79,7 @@ fn text(policy: &[Path]) -> String {
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    let known = prop::sample::select(LISTED.to_vec()).prop_map(str::to_owned);
+    let known = prop::sample::select([&LISTED[..], &PROTECTED[..]].concat()).prop_map(str::to_owned);
     let segment =
         prop::sample::select(vec!["auth", "approle", "role", "x", "secret-id", "transit", "keys", "+", "+", "+"]);
     let free = prop::collection::vec(segment, 1..5).prop_map(|segments| segments.join("/"));
@@ -101,7 +107,7 @@ fn policy() -> impl Strategy<Value = Vec<Path>> {
 fn asked() -> impl Strategy<Value = String> {
     let segment = prop::sample::select(vec!["auth", "approle", "role", "x", "y", "secret-id", "transit", "keys"]);
     prop_oneof![
-        prop::sample::select(LISTED.to_vec()).prop_map(str::to_owned),
+        prop::sample::select([&LISTED[..], &PROTECTED[..]].concat()).prop_map(str::to_owned),
         (prop::sample::select(LISTED.to_vec()), "[xy]").prop_map(|(path, more)| format!("{path}/{more}")),
         prop::collection::vec(segment, 1..6).prop_map(|segments| segments.join("/")),
     ]

@@ -13,8 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::hex::hex;
 use crate::{Error, Scope};
 
-/// What a script needs.
-#[derive(Debug)]
+/// What a script needs. `Debug` shows no key.
 pub struct ScriptRequest<'a> {
     tower: &'a HttpsUrl,
     ca: &'a [CertificateDer<'static>],
@@ -23,6 +22,17 @@ pub struct ScriptRequest<'a> {
     key: Option<Zeroizing<String>>,
     serial: String,
     expires: OffsetDateTime,
+}
+
+impl fmt::Debug for ScriptRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptRequest")
+            .field("tower", &self.tower)
+            .field("scope", &self.scope)
+            .field("serial", &self.serial)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> ScriptRequest<'a> {

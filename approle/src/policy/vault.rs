@@ -25,11 +25,17 @@ const MAX_PATHS: usize = 256;
 const LISTED: [&str; 5] =
     ["auth/approle/role", "auth/approle/role/+/secret-id", "sys/policies/acl", "sys/policy", "transit/keys"];
 
+/// What theirs lets only those do whose path has `sudo` as well ("root-protected API endpoints" of their documentation).
+const PROTECTED: [&str; 2] = ["sys/seal", "sys/rotate"];
+/// The same by paths that they do not know, which their `*` is for here, too.
+const ALIKE: [&str; 2] = ["state/system/seal/seal", "state/system/seal/rotate"];
+
 /// The rules that a policy of Vault or OpenBao comes to, from its text in HCL or JSON.
 ///
 /// `create` and `delete` are the operations of that name; `update` is `update` and `execute`; `read` is `read`, and so is `list` on
 /// the paths that are listed. What is not among the capabilities of a path is denied there, as theirs is by the most specific path
-/// alone. `sudo`, `patch` and `scan` name what nothing here asks for.
+/// alone. Without `sudo` the paths that theirs protects by it, `sys/seal` and `sys/rotate`, are denied; elsewhere it says nothing.
+/// `patch` and `scan` name what nothing here asks for.
 ///
 /// ```
 /// use keyward_approle::vault_rules;
@@ -66,6 +72,7 @@ struct Capabilities {
     update: bool,
     delete: bool,
     list: bool,
+    sudo: bool,
 }
 
 impl Capabilities {
@@ -81,6 +88,7 @@ impl Capabilities {
             update: self.update || other.update,
             delete: self.delete || other.delete,
             list: self.list || other.list,
+            sudo: self.sudo || other.sudo,
         }
     }
 }
@@ -229,6 +237,18 @@ mod tests {
             (
                 r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#,
                 "/v1/** create,read,update,delete,execute",
+            ),
+            (
+                r#"path "*" { policy = "write" }"#,
+                "/v1/** create,read,update,delete,execute; /v1/sys/seal ; /v1/sys/rotate ; /v1/state/system/seal/seal ; \
+                 /v1/state/system/seal/rotate ",
+            ),
+            (r#"path "*" { policy = "sudo" }"#, "/v1/** create,read,update,delete,execute"),
+            (r#"path "sys/seal" { capabilities = ["update"] }"#, "/v1/sys/seal "),
+            (r#"path "sys/seal" { capabilities = ["update", "sudo"] }"#, "/v1/sys/seal update,execute"),
+            (
+                r#"path "sys/+" { capabilities = ["update"] } path "sys/rotate" { capabilities = ["update", "sudo"] }"#,
+                "/v1/sys/* update,execute; /v1/sys/rotate update,execute; /v1/sys/seal ",
             ),
             (r#"path "a/+/b" { policy = "write" }"#, "/v1/a/*/b create,read,update,delete,execute"),
             (r#"path "a" { capabilities = ["read", "deny"] }"#, "/v1/a "),

@@ -150,6 +150,10 @@ impl Limiter {
         } else {
             state.pairs.charge(login.pair, PAIR, 1, now);
             state.identities.charge(login.identity, IDENTITY, 1, now);
+            // Of a password that is mistyped it is the address that was good.
+            if login.decisive {
+                state.good.forget(login.good);
+            }
         }
     }
 
@@ -182,6 +186,7 @@ impl Limiter {
         if good {
             state.good.charge(token, MEMORY, DAY, now);
         } else {
+            state.good.forget(token);
             state.requests.charge(client.address, limits.requests, BAD_TOKEN - 1, now);
         }
     }
@@ -325,6 +330,22 @@ mod tests {
         let allowed = (0..100).filter(|_| limiter.request(&good, NOW) == Verdict::Allowed).count();
         assert_eq!(allowed, 5);
         assert_eq!(limiter.request(&limiter.client(ip("192.0.2.2"), None), NOW), Verdict::Allowed);
+    }
+
+    #[test]
+    fn what_was_good_and_is_no_longer_is_like_any_other() {
+        let limiter = limiter("failed-logins=1/s:150,requests=1/s:30,tokens=1000/s:1000");
+        let revoked = limiter.login(ip("192.0.2.1"), "role", "secret");
+        limiter.note_login(&revoked, true, NOW);
+        assert_eq!(failing(&limiter, &revoked, 1000, NOW), 100);
+        let ended = limiter.client(ip("192.0.2.2"), Some("token"));
+        limiter.note_token(&ended, true, NOW);
+        let mut tried = 0;
+        while limiter.request(&ended, NOW) == Verdict::Allowed {
+            limiter.note_token(&ended, false, NOW);
+            tried += 1;
+        }
+        assert_eq!(tried, 4);
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub enum Write {
     Put(String, Vec<u8>),
     /// Removes; nothing happens where there is nothing.
     Delete(String),
-    /// Leaves a note in an outbox. It has no key, no history, and no watch sees it.
+    /// Leaves a note in an outbox: one at most, as notes are numbered by commits. It has no key, no history, and no watch sees it.
     Note {
         /// The outbox. Each has one reader.
         outbox: String,
@@ -250,6 +250,22 @@ impl<'a> Scan<'a> {
         }
         Ok(names)
     }
+}
+
+/// Refuses a commit that leaves an outbox two notes: the second would stand in the place of the first, which nobody would miss.
+fn one_note_each(writes: &[Write]) -> Result<(), StoreError> {
+    let outboxes = writes.iter().filter_map(|write| match write {
+        Write::Note { outbox, .. } => Some(outbox.as_str()),
+        Write::Put(..) | Write::Delete(_) => None,
+    });
+    let mut seen = Vec::new();
+    for outbox in outboxes {
+        if seen.contains(&outbox) {
+            return Err(StoreError::TwoNotes { outbox: outbox.to_owned() });
+        }
+        seen.push(outbox);
+    }
+    Ok(())
 }
 
 /// The bytes `low <= key < high` that are the keys under a prefix. UTF-8 has no byte 255, so the last byte has a successor.

@@ -242,6 +242,26 @@ async fn hidden_fields_are_not_read() {
         .body(axum::body::Body::empty())
         .unwrap();
     assert!(tower.send(wrapped).await.refused(403).contains("hidden"), "unwrapping would show it");
+    // By the paths of Vault's clients nothing is written of which they do not see all.
+    let all = json!({"read": "allow", "create": "allow", "update": "allow", "execute": "allow"});
+    let rule = |path: &str, field: &str| json!({"path": path, "operations": all, "hide-fields": [field]});
+    let rules = json!([rule("/v1/auth/approle/**", "token_policies"), rule("/v1/sys/**", "policy")]);
+    let writer = restricted(&tower, &admin, "writer", rules).await;
+    for (path, body, document) in [
+        (
+            "auth/approle/role/payments",
+            json!({"token_policies": ["administrator"]}),
+            "authentication/approles/payments",
+        ),
+        ("sys/policies/acl/writer", json!({"policy": r#"path "*" { policy = "sudo" }"#}), "policies/writer"),
+        ("sys/policy/writer", json!({"policy": r#"path "*" { policy = "sudo" }"#}), "policies/writer"),
+    ] {
+        let config = async || tower.get(&format!("/v1/config/strongbox/{document}"), &admin).await.ok();
+        let before = config().await;
+        let refused = tower.post(&format!("/v1/{path}"), &writer, body).await;
+        assert!(refused.status == 403 && String::from_utf8_lossy(&refused.bytes).contains("hidden"), "{refused:?}");
+        assert_eq!(config().await, before);
+    }
     // The whole log of what was answered has no trace of it; the administrator sees everything.
     for path in ["/v1/config/system/sites/north", "/v1/config/system/sites", "/v1/config/strongbox/policies/support"] {
         let text = String::from_utf8(tower.get(path, &support).await.bytes).unwrap();

@@ -468,7 +468,11 @@ async fn a_note_goes_with_its_commit(store: Engine) {
     assert_eq!(must(&**store, vec![], vec![note("log", "two")]).await, 2);
     must(&**store, vec![], vec![note("other", "theirs")]).await;
     must(&**store, vec![], vec![put("a", "2")]).await;
-    must(&**store, vec![], vec![note("log", "former"), note("log", "five")]).await;
+    // One of two would be lost.
+    let two = vec![put("b", "1"), note("log", "former"), note("other", "theirs"), note("log", "later")];
+    let refused = store.commit(vec![], two).await.unwrap_err().to_string();
+    assert_eq!(refused, "a commit leaves two notes in the outbox `log`, which keeps one of each");
+    must(&**store, vec![], vec![note("log", "five")]).await;
     assert_eq!(notes(&**store, "log", 0, 9).await, found(&[(1, "one"), (2, "two"), (5, "five")]));
     assert_eq!(notes(&**store, "log", 1, 1).await, found(&[(2, "two")]));
     assert_eq!(notes(&**store, "other", 0, 9).await, found(&[(3, "theirs")]));

@@ -348,3 +348,37 @@ async fn a_removal_goes_on_after_a_restart() {
     tower.pass(Duration::days(60)).await;
     assert_eq!(mentions(&tower, &id).await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_role_id_that_two_tenants_chose_is_nobodys() {
+    let tower = Tower::fresh().await;
+    let operator = tower.administrator().await;
+    let (a, b) = (make(&tower, &operator, "a").await, make(&tower, &operator, "b").await);
+    let roles = "/v1/config/strongbox/authentication/approles";
+    let role_id = "01234567-89ab-4def-8123-456789abcdef";
+    let weak = |name: &str| json!({"name": name, "fixed-role-id": role_id, "weak-secret-id": true});
+    tower.post(roles, &a, weak("hers")).await.ok();
+    // Without a secret-id of its own the role-id says whose login it is.
+    tower.log_in(role_id, role_id).await.ok();
+    let (_, secret_id) = tower.secret(&a, "hers", json!({})).await;
+    // That another tenant has it is not told; nor does it get what is meant for the other, or the other what is meant for it.
+    tower.post(roles, &b, weak("his")).await.ok();
+    let refused = tower.log_in(role_id, role_id).await.refused(401);
+    assert_eq!(refused, tower.log_in(role_id, "another").await.refused(401));
+    // A secret-id says by itself whose it is.
+    let (_, other) = tower.secret(&b, "his", json!({})).await;
+    for (secret_id, tenant) in [(&secret_id, "a"), (&other, "b")] {
+        let login = tower.log_in(role_id, secret_id).await.ok();
+        let token = login["token"].as_str().unwrap();
+        let records = tower.audit(if tenant == "a" { &a } else { &b }).await;
+        assert!(records.iter().any(|record| record["detail"]["accessor"] == login["accessor"]), "{token}");
+    }
+    for token in [&a, &b] {
+        let strangers = |record: &Value| record["event"] == "approle-login" && record["outcome"] == "refused";
+        assert!(!tower.audit(token).await.iter().any(strangers), "neither hears of it");
+    }
+    remove(&tower, &operator, "b").await.ok();
+    tasks::run_due(&tower.app).await;
+    tower.log_in(role_id, role_id).await.ok();
+    assert_eq!(tower.log_in(role_id, &other).await.refused(401), refused);
+}

@@ -147,8 +147,10 @@ async fn a_sealed_backup_of_one_tenant_is_none_of_another() {
 #[tokio::test]
 async fn who_restores_needs_the_permission_for_the_document_too() {
     let (tower, admin) = tower().await;
-    make(&tower, &admin, json!({"name": "data"})).await;
+    make(&tower, &admin, json!({"name": "data", "exportable": true})).await;
+    make(&tower, &admin, json!({"name": "kept"})).await;
     let backup = call(&tower, &admin, "data", "backup", json!({})).await.ok()["backup"].clone();
+    let kept = call(&tower, &admin, "kept", "backup", json!({})).await.ok()["backup"].clone();
     let rule = |path: &str, operations: Value| json!({"path": path, "operations": operations});
     let some = restricted(
         &tower,
@@ -156,10 +158,16 @@ async fn who_restores_needs_the_permission_for_the_document_too() {
         json!([
             rule("/v1/state/strongbox/transit-keys/*/restore", json!({"execute": "allow"})),
             rule("/v1/config/strongbox/transit-keys/mine", json!({"create": "allow"})),
+            rule("/v1/transit/restore/mine", json!({"execute": "allow"})),
         ]),
     )
     .await;
     let restore = json!({"backup": backup});
+    // Under a name whose document is theirs they could make it exportable, which under its own they may not.
+    let copy = json!({"backup": kept});
+    call(&tower, &some, "mine", "restore", copy.clone()).await.refused(403);
+    assert_eq!(vault(&tower, &some, "POST", "restore/mine", Some(copy)).await.status, 403);
+    document(&tower, &admin, "mine").await.refused(404);
     call(&tower, &some, "mine", "restore", restore.clone()).await.ok();
     for (key, force) in [("yours", false), ("yours", true), ("mine", true), ("data", true)] {
         let body = json!({"backup": backup, "force": force});

@@ -345,4 +345,20 @@ async fn logins_and_renewals_bring_svids_beside_what_these_clients_know() {
     let accessor = json!({"accessor": login["accessor"]});
     let found = call(&tower, &admin, "POST", "/v1/auth/token/renew-accessor", accessor).await.ok()["auth"].clone();
     assert!(found.get("jwt_svid").is_none() && found.get("x509_svid").is_none());
+    // Nor do they come to an address or for a use that the token by itself is not good for.
+    for (change, from) in [
+        (json!({"token-auto-bound-cidrs": "host"}), "198.51.100.1:5000"),
+        (json!({"token-auto-bound-cidrs": null, "token-num-uses": 2}), "192.0.2.1:5000"),
+    ] {
+        tower.call("PATCH", payments, Some(&admin), Some(change)).await.ok();
+        let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;
+        let login = json!({"role_id": role_id, "secret_id": secret_id}).to_string();
+        let login =
+            Request::post("/v1/auth/approle/login").header("content-type", "application/json").body(login.into());
+        let login = tower.send_from(from, login.unwrap()).await.ok()["auth"].clone();
+        assert!(login["jwt_svid"].is_string());
+        let token = json!({"token": login["client_token"]});
+        let renewed = call(&tower, &admin, "POST", "/v1/auth/token/renew", token).await.ok()["auth"].clone();
+        assert!(renewed.get("jwt_svid").is_none() && renewed.get("x509_svid").is_none(), "{from}");
+    }
 }

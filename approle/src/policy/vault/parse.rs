@@ -94,8 +94,9 @@ fn capability(word: &str) -> Option<Capabilities> {
         "update" => one.update = true,
         "delete" => one.delete = true,
         "list" => one.list = true,
+        "sudo" => one.sudo = true,
         // Nothing here asks for them.
-        "sudo" | "patch" | "scan" => {}
+        "patch" | "scan" => {}
         _ => return None,
     }
     Some(one)
@@ -106,7 +107,8 @@ fn level(word: &str) -> Option<Capabilities> {
     let words: &[&str] = match word {
         "deny" => &["deny"],
         "read" => &["read", "list"],
-        "write" | "sudo" => &["create", "read", "update", "delete", "list"],
+        "write" => &["create", "read", "update", "delete", "list"],
+        "sudo" => &["create", "read", "update", "delete", "list", "sudo"],
         _ => return None,
     };
     words.iter().try_fold(Capabilities::default(), |all, word| Some(all.merge(capability(word)?)))

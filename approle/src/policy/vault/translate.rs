@@ -1,7 +1,7 @@
 //! From paths with capabilities to rules.
 
 use super::order::{Pattern, Rank, Segment, Tail, Written};
-use super::{Capabilities, LISTED, Stanza, VaultPathProblem, VaultPolicyError};
+use super::{ALIKE, Capabilities, LISTED, PROTECTED, Stanza, VaultPathProblem, VaultPolicyError};
 use crate::policy::{Effect, Operation, Operations, PathPattern, RuleConfig};
 
 /// A path of the policy.
@@ -50,7 +50,36 @@ pub(super) fn rules(stanzas: &[Stanza]) -> Result<Vec<RuleConfig>, VaultPolicyEr
             }
         }
     }
+    for (protected, by_everything) in
+        PROTECTED.map(|path| (path, false)).into_iter().chain(ALIKE.map(|path| (path, true)))
+    {
+        protect(&sources, protected, by_everything, &mut rules)?;
+    }
     Ok(rules)
+}
+
+/// Denies a path that takes `sudo`, where what decides there allows something and has none; `by_everything`: where that is `*`.
+fn protect(
+    sources: &[Source],
+    protected: &str,
+    by_everything: bool,
+    rules: &mut Vec<RuleConfig>,
+) -> Result<(), VaultPolicyError> {
+    let segments = protected.split('/').map(|segment| Segment::Literal(segment.to_owned())).collect();
+    let protected = Pattern { segments, rest: false };
+    let is_there = |source: &&Source| source.pattern.as_ref().is_some_and(|own| own.and(&protected).is_some());
+    let Some(source) = sources.iter().filter(is_there).max_by_key(|source| &source.rank) else { return Ok(()) };
+    let denied = operations(Capabilities::default());
+    let is_meant = !by_everything || source.written.segments.is_empty();
+    if source.capabilities.sudo || operations(source.capabilities) == denied || !is_meant {
+        return Ok(());
+    }
+    let path = path(&protected, source)?;
+    match rules.iter_mut().find(|rule| rule.path == path) {
+        Some(rule) => rule.operations = denied,
+        None => rules.push(RuleConfig { path, operations: denied, hide_fields: Vec::new() }),
+    }
+    Ok(())
 }
 
 fn source(stanza: &Stanza) -> Result<Source, VaultPolicyError> {

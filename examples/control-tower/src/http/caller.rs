@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Somebody with a valid token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Caller {
     /// The token, this use of it taken off.
     pub token: Arc<Authenticated>,
@@ -37,6 +37,12 @@ pub struct Caller {
     pub stored: Stored<Arc<TokenRecord>>,
     /// Where they are.
     pub source: IpAddr,
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller").field("token", &self.token).field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 impl Caller {

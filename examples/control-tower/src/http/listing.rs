@@ -20,7 +20,7 @@ const CHUNK: usize = 64;
 
 /// `?limit=&after=&at=`: at most so many names behind one, as they were at a revision. A limit of 0 or less says nothing, as with
 /// clients of Vault.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Page {
     after: String,
@@ -46,6 +46,12 @@ impl Page {
     /// Behind which name it begins; empty at the beginning.
     pub fn after(&self) -> &str {
         &self.after
+    }
+
+    /// The page behind a name, as of a revision.
+    #[must_use]
+    pub fn behind(&self, (name, at): &(String, Revision)) -> Self {
+        Self { after: name.clone(), limit: self.limit, at: Some(*at) }
     }
 }
 

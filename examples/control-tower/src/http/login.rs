@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::{Actor, App, Commit},
+    db::Stored,
     layout, random,
     tenant::{self, Tenant},
     user::User,
@@ -42,14 +43,16 @@ pub struct Body {
 /// # Errors
 /// 401 with one text for every reason; 429 when too many log in at once.
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<Body>) -> Answer {
-    let tenant = body.tenant.as_deref().unwrap_or(tenant::DEFAULT);
-    let login = app.limiter.login_by_password(source, (tenant, &body.username));
-    limits::login(&app, source, login, try_log_in(&app, source, body)).await
+    let named = body.tenant.as_deref().unwrap_or(tenant::DEFAULT);
+    let tenant = Tenant::find(&app.db, named).await?;
+    // By its name or its id it is one identity.
+    let id = tenant.as_ref().map_or(named, |tenant| tenant.value.id.as_str());
+    let login = app.limiter.login_by_password(source, (id, &body.username));
+    limits::login(&app, source, login, try_log_in(&app, source, body, tenant)).await
 }
 
-async fn try_log_in(app: &App, source: IpAddr, body: Body) -> Answer {
-    let Body { username, password, tenant, .. } = body;
-    let tenant = Tenant::find(&app.db, tenant.as_deref().unwrap_or(tenant::DEFAULT)).await?;
+async fn try_log_in(app: &App, source: IpAddr, body: Body, tenant: Option<Stored<Arc<Tenant>>>) -> Answer {
+    let Body { username, password, .. } = body;
     let user = match &tenant {
         Some(tenant) => app.db.load(&layout::user(&tenant.value.id, &username), User::decode).await?,
         None => None,

@@ -21,9 +21,13 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use keyward_approle::Operation;
 use keyward_config_values::Name;
 
-use super::error::{Answer, ApiError};
+use super::{
+    caller::Caller,
+    error::{Answer, ApiError},
+};
 use crate::{app::App, tenant::Tenant};
 
 /// Where the surface is.
@@ -88,6 +92,22 @@ pub async fn namespace(app: &App, headers: &HeaderMap) -> Answer<Option<Name>> {
     }
     let tenant = Tenant::find(&app.db, name).await?.ok_or_else(elsewhere)?;
     Ok(Some(tenant.value.id.clone()))
+}
+
+/// Fails where the policies hide fields of what a path answers: nothing is written by it then, for what is hidden would be lost, or chosen
+/// by who does not see it.
+///
+/// # Errors
+/// 403.
+pub async fn sees_all(app: &App, caller: &Caller, operation: Operation, path: &str) -> Answer<()> {
+    let standing = caller.standing(app).await?;
+    for operation in [Operation::Read, operation] {
+        if standing.hidden(operation, path)?.is_some() {
+            let text = "fields of it are hidden from you: change its document instead, which keeps them";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, text));
+        }
+    }
+    Ok(())
 }
 
 /// The refusal of a token in another tenant than its own. Whether that exists is not told.

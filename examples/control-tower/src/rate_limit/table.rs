@@ -60,6 +60,13 @@ impl Table {
         self.put(key, self.get(key).charge(rate, cost, now));
     }
 
+    /// Forgets a client.
+    pub fn forget(&mut self, key: Key) {
+        if self.find(key).is_some() {
+            self.put(key, Bucket::default());
+        }
+    }
+
     fn find(&self, key: Key) -> Option<Bucket> {
         self.rows.get(self.row(key))?.iter().find(|slot| slot.key == key).map(|slot| slot.bucket)
     }

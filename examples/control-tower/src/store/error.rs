@@ -22,6 +22,12 @@ pub enum StoreError {
         /// The latest one.
         latest: Revision,
     },
+    /// A commit can leave an outbox one note; nothing was changed.
+    #[error("a commit leaves two notes in the outbox `{outbox}`, which keeps one of each")]
+    TwoNotes {
+        /// The outbox.
+        outbox: String,
+    },
     /// No space is left; nothing was changed.
     #[error("the disk of the store is full, nothing was changed")]
     Full,

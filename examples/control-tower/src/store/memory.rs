@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{
-    Entry, Event, Fut, Guard, Note, Outcome, Revision, Store, StoreError, Watch, Write, retention::Retention,
-    watch::History,
+    Entry, Event, Fut, Guard, Note, Outcome, Revision, Store, StoreError, Watch, Write, one_note_each,
+    retention::Retention, watch::History,
 };
 
 /// A store in memory; clones are handles to the same store.
@@ -85,6 +85,9 @@ impl Store for Memory {
     }
 
     fn commit<'a>(&'a self, guards: Vec<Guard>, writes: Vec<Write>) -> Fut<'a, Outcome> {
+        if let Err(error) = one_note_each(&writes) {
+            return ready(Err(error));
+        }
         let mut state = self.0.state();
         if let Some(failed) = guards.iter().find(|guard| !state.holds(guard)) {
             return ready(Ok(Outcome::Conflict { key: failed.key().to_owned() }));

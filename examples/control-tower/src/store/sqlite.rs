@@ -28,8 +28,8 @@ use self::{
     writer::{Job, Message, Writer},
 };
 use super::{
-    Entry, Event, Fut, Guard, Note, Outcome, Revision, Store, StoreError, Watch, Write, retention::Retention,
-    watch::History,
+    Entry, Event, Fut, Guard, Note, Outcome, Revision, Store, StoreError, Watch, Write, one_note_each,
+    retention::Retention, watch::History,
 };
 
 mod cache;
@@ -190,6 +190,7 @@ impl Handle {
     }
 
     async fn commit(&self, guards: Vec<Guard>, writes: Vec<Write>) -> Result<Outcome, StoreError> {
+        one_note_each(&writes)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
         self.send(Message::Commit(Job { guards, writes, reply, _slot: slot }))?;

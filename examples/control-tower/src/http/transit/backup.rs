@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
+use keyward_approle::Operation;
 use keyward_config_values::Name;
 use keyward_transit::Ring;
 use serde::Deserialize;
@@ -23,6 +24,7 @@ use crate::{
     app::App,
     backup_key,
     changes::{self, Brought, Permitted},
+    documents::KEYS,
     random,
 };
 
@@ -88,7 +90,8 @@ pub struct RestoreBody {
 }
 
 /// `POST …/<name>/restore {backup, force?}`: makes a key of a backup, with its options and its versions, under this name. `force`
-/// replaces one that exists, whatever is lost with it. Needs the permission for the key's document too.
+/// replaces one that exists, whatever is lost with it. Needs the permission for the key's document too, and under another name than it
+/// had, unless the key is `exportable`, `update` on the document of that name.
 ///
 /// # Errors
 /// 400 and 422 for what is no backup, or not of this tenant; 409 where the key exists, or verifiers need it.
@@ -105,14 +108,27 @@ pub async fn restore(
     Ok(Json(ring.value.view(app.clock.now())).into_response())
 }
 
-/// The key in a backup, under another name if there is one.
+/// The key in a backup, under another name if there is one. Under another name it can be made `exportable` by others than before:
+/// so that is for those alone who could do that to the key that was backed up.
 ///
 /// # Errors
-/// It is none, or not of this tenant.
+/// It is none, or not of this tenant; 403.
 pub async fn read(app: &App, caller: &Caller, backup: &str, name: Option<Name>) -> Answer<Ring> {
     let key = backup_key::of(app, &caller.actor()).await?;
-    Ring::from_backup(&key, caller.tenant().as_str(), backup, name)
-        .map_err(|error| ApiError::new(Status::from(error.kind()).0, format!("`backup`: {error}")))
+    let open = |name| {
+        Ring::from_backup(&key, caller.tenant().as_str(), backup, name)
+            .map_err(|error| ApiError::new(Status::from(error.kind()).0, format!("`backup`: {error}")))
+    };
+    let ring = open(None)?;
+    match name.filter(|name| name != ring.name()) {
+        None => Ok(ring),
+        Some(name) => {
+            if !ring.config().exportable {
+                caller.permit(app, Operation::Update, &format!("/v1/config/{KEYS}/{}", ring.name())).await?;
+            }
+            open(Some(name))
+        }
+    }
 }
 
 /// Stores a key that was backed up, with its document.

@@ -20,7 +20,7 @@ use super::{
         body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
-        listing::{self, VaultPage},
+        listing::{self, Page, VaultPage},
         params::{Path, Query},
         peer::Peer,
     },
@@ -199,19 +199,28 @@ pub async fn accessors(
 ) -> Answer {
     let role = approle::named(&app, &caller, &name).await.map_err(unsaid)?;
     let prefix = layout::secret_id_accessors(caller.tenant(), role.value.name().as_str());
-    let mut listed = listing::names(&app, &prefix, page.into()).await?;
-    // Some have ended, or were of an earlier role of the name.
-    let mut there = Vec::with_capacity(listed.names.len());
-    for name in std::mem::take(&mut listed.names) {
-        let Ok(accessor) = name.parse() else { continue };
-        match approle::by_accessor(&app, &caller, role.value.name().as_str(), accessor).await {
-            Ok(_) => there.push(name),
-            Err(error) if error.status() == StatusCode::NOT_FOUND => {}
-            Err(error) => return Err(error),
+    let mut page = Page::from(page);
+    loop {
+        let mut listed = listing::names(&app, &prefix, page.clone()).await?;
+        // Some have ended, or were of an earlier role of the name.
+        let mut there = Vec::with_capacity(listed.names.len());
+        for name in std::mem::take(&mut listed.names) {
+            let Ok(accessor) = name.parse() else { continue };
+            match approle::by_accessor(&app, &caller, role.value.name().as_str(), accessor).await {
+                Ok(_) => there.push(name),
+                Err(error) if error.status() == StatusCode::NOT_FOUND => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match &listed.next {
+            // A page without any would look like the end.
+            Some(last) if there.is_empty() => page = page.behind(last),
+            _ => {
+                listed.names = there;
+                return answer::listed(listed);
+            }
         }
     }
-    listed.names = there;
-    answer::listed(listed)
 }
 
 /// Names a secret-id by itself.

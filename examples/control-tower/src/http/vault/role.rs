@@ -203,7 +203,9 @@ pub async fn write(
     let path = document_path(&name)?;
     let exists = app.db.get(&layout::document(caller.tenant(), path.as_str())).await?.is_some();
     let operation = if exists { Permission::Update } else { Permission::Create };
-    caller.permit(&app, operation, &format!("/v1/auth/approle/role/{name}")).await?;
+    let asked = format!("/v1/auth/approle/role/{name}");
+    caller.permit(&app, operation, &asked).await?;
+    super::sees_all(&app, &caller, operation, &asked).await?;
     let body = body.unwrap_or_else(|| json!({}));
     // Without `create` the policies let it change what is there, and no more.
     change(&app, &caller, &name, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;

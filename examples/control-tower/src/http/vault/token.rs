@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Extension, extract::State, http::StatusCode};
 use keyward_approle::{
-    Accessor, Authenticated, ChildRequest, Reason, Subject, Token, TokenId, TokenRecord, TokenType, WrappedKind,
+    Accessor, Authenticated, ChildRequest, Reason, RecordChange, Subject, Token, TokenId, TokenRecord, TokenType,
+    WrappedKind,
 };
 use keyward_config_values::{Duration, Name};
 use serde::Deserialize;
@@ -26,7 +27,7 @@ use super::{
 use crate::app::App;
 
 /// What is asked of a new token. What it has no use for is read over, as these clients send much.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct CreateBody {
     #[serde(deserialize_with = "fields::some_list")]
@@ -330,18 +331,24 @@ pub async fn renew_self(
     Ok(answer::auth(with_svids(auth(Some(&caller.presented), &record, now), &svids)))
 }
 
-/// `POST /v1/auth/token/renew`.
+/// `POST /v1/auth/token/renew`. SVIDs come with it for those alone whom the token by itself would give them: where it counts from
+/// where they are, and its uses are not counted.
 ///
 /// # Errors
 /// 400, also when it cannot be renewed.
 pub async fn renew(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
-    let found = presented(&app, &caller, &body.token, app.clock.now()).await;
+    let now = app.clock.now();
+    let found = presented(&app, &caller, &body.token, now).await;
     let found = found.map_err(|error| match error.status() {
         StatusCode::FORBIDDEN => ApiError::invalid("token not found"),
         _ => error,
     })?;
     renewable(found.record())?;
-    let (record, svids, now) = made::refresh(&app, &caller, found.record().accessor(), body.increment, true).await?;
+    let key = found.record().key();
+    let by_itself = Lineage::load(&app, key).await?.check(key, caller.source, now);
+    let by_holder = by_itself.is_ok_and(|token| matches!(token.change(), RecordChange::Keep));
+    let accessor = found.record().accessor();
+    let (record, svids, now) = made::refresh(&app, &caller, accessor, body.increment, by_holder).await?;
     Ok(answer::auth(with_svids(auth(Some(&body.token), &record, now), &svids)))
 }
 

@@ -277,7 +277,7 @@ impl Writer {
             Write::Delete(key) => put_or_delete(&self.connection, key, None, revision),
             Write::Note { outbox, bytes } => {
                 self.connection
-                    .prepare_cached("INSERT OR REPLACE INTO note (outbox, revision, bytes) VALUES (?1, ?2, ?3)")?
+                    .prepare_cached("INSERT INTO note (outbox, revision, bytes) VALUES (?1, ?2, ?3)")?
                     .execute(params![outbox, sql(revision), bytes])?;
                 Ok(())
             }
