@@ -145,15 +145,18 @@ fn a_registration_for_another_origin_party_or_purpose() {
 
 #[test]
 fn the_same_passkey_is_not_registered_twice() {
-    let mut world = World::with("ann@example.com", "b2");
-    let ann = identity("ann@example.com", "b2");
-    world.give_passkey(&ann, 1);
-    // By an enrolment link, from a page that does not look at the excluded ones.
-    let link = world.link(&ann, &[Method::Passkey]);
-    world.store.change(&ann, |user| user.enforce([].into()));
-    let page = world.open_link(&link);
-    // The user still has a passkey: it has to be proved, and nothing is registered in its place.
-    assert_eq!(page.step(), "proof");
+    let (mut world, ann, mut soft, options) = at_passkey();
+    let session = world.passkey(&soft.get(&options)).logged_in().session;
+    let fresh = session.fresh("5m".parse().unwrap(), world.at()).unwrap();
+    let mut read = Read::default();
+    let user = world.store.read(&mut read, &ann).unwrap();
+    let next = NextPath::default();
+    let begun = world.realm.set_up(&session, fresh, &user, Method::Passkey, next, &mut rng(), world.at()).unwrap();
+    let page = world.take(&read, begun);
+    // By a page that does not pass on which ones are excluded.
+    world.register(&soft.create(&page.page()["options"].clone()), "x");
+    assert_eq!(world.refused, Some(Reason::AlreadyRegistered));
+    assert_eq!(world.store.user(&ann).passkeys().count(), 1);
 }
 
 #[test]
@@ -176,6 +179,38 @@ fn never_into_another_tenant() {
     // Where no tenant is named, the passkey says which.
     let options = world.begin(Start::browser()).page()["autofill"].clone();
     assert_eq!(world.passkey(&in_c3.get(&options)).logged_in().session.identity().tenant, "c3");
+}
+
+#[test]
+fn what_the_embedder_passes_is_not_believed() {
+    // Users of another tenant, or with another address.
+    let mut world = World::with("ann@example.com", "b2");
+    let other = world.add("ann@example.com", "c3", &[]);
+    let bob = world.add("bob@example.com", "b2", &[]);
+    let mut in_c3 = world.give_passkey(&other, 2);
+    for passed in [&other, &bob] {
+        world.begin(Start::browser());
+        let options = world.identify("ann@example.com", "b2").page()["passkey"].clone();
+        let mut read = Read::default();
+        let user = world.store.read(&mut read, passed).unwrap();
+        let AnyFlow::Identified(flow) = world.flow() else { panic!() };
+        let (job, attempt) =
+            flow.password(&world.realm, vec![user.clone()], Password::new(PASSWORD.into()), admitted());
+        let outcome = attempt.finish(&world.realm, job.run().unwrap(), &mut rng(), world.at()).unwrap();
+        assert_eq!(outcome.refused, Some(Reason::UnknownUser));
+        let AnyFlow::Identified(flow) = world.flow() else { panic!() };
+        let response = in_c3.get(&options).parse().unwrap();
+        let outcome = flow.passkey(&world.realm, &response, vec![user], &mut rng(), world.at()).unwrap();
+        assert_eq!(outcome.refused, Some(Reason::UnknownUser));
+    }
+    // A user whom nobody named.
+    let options = world.begin(Start::browser()).page()["autofill"].clone();
+    let response = in_c3.get_wrong(&options, &Wrong { user_handle: Some(None), ..Wrong::default() }).parse().unwrap();
+    let mut read = Read::default();
+    let user = world.store.read(&mut read, &other);
+    let AnyFlow::Begun(flow) = world.flow() else { panic!() };
+    let outcome = flow.passkey(&world.realm, &response, user, &mut rng(), world.at()).unwrap();
+    assert_eq!(outcome.refused, Some(Reason::UnknownPasskey));
 }
 
 #[test]
@@ -487,6 +522,9 @@ fn a_locked_user_is_kept_out_by_every_method_and_at_every_point() {
     let (callback, claims) = good(&url);
     lock(&mut world, &ann);
     assert!(matches!(came_back(&mut world, &callback, &claims, &ann), Reply::Over(Reason::Locked)));
+    // A link that was made for a locked user.
+    let link = world.link(&ann, &[Method::Password]);
+    assert!(matches!(world.open_link(&link), Reply::Over(Reason::Locked)));
 
     // Between the password and what follows: a one-time password, a passkey, setting one up, going on.
     for point in ["code", "skip", "register", "finish"] {
@@ -636,6 +674,11 @@ fn a_login_inside_a_session_is_of_its_user() {
     let page = world.take(&Read::default(), outcome_of(flow.into()));
     assert_eq!(refused(&mut world, &bobs.get(&page.page()["passkey"].clone())), Reason::UnknownUser);
     assert!(world.store.sessions.contains_key(&session.key()));
+    // Nor of a later user of the same name.
+    let ann = identity("ann@example.com", "b2");
+    world.add("ann@example.com", "b2", &[]);
+    assert!(matches!(world.password(PASSWORD), Reply::Over(Reason::CrossTenant)));
+    assert_eq!(world.store.user(&ann).last_login(), None);
 }
 
 #[test]

@@ -33,6 +33,17 @@ pub(crate) fn still_missing(common: &Common, user: &UserRecord, proofs: &Proofs)
     missing(&enforced, has, &open, proofs)
 }
 
+/// Why this login is none for that user, whatever they prove.
+fn barred(common: &Common, user: &UserRecord) -> Option<Reason> {
+    let foreign = common.tenant.as_ref().is_some_and(|tenant| *tenant != user.identity().tenant)
+        || common.step_up.as_ref().is_some_and(|step_up| !step_up.who.same_user(&Who::of(user)));
+    match (user.locked(), foreign) {
+        (Some(_), _) => Some(Reason::Locked),
+        (None, true) => Some(Reason::CrossTenant),
+        (None, false) => None,
+    }
+}
+
 /// Goes where the policy says. Nothing else decides, and there is no other way to the end.
 pub(crate) fn advance(
     realm: &Realm,
@@ -43,6 +54,9 @@ pub(crate) fn advance(
     now: OffsetDateTime,
 ) -> Result<Outcome, Error> {
     let identity = user.identity().clone();
+    if let Some(reason) = barred(&common, &user) {
+        return over(common, reason).map(|outcome| outcome.about(&identity));
+    }
     let outcome = match still_missing(&common, &user, &proofs) {
         None => complete(realm, common, user, proofs, true, rng, now),
         Some(Missing::Refused(_)) => over(common, Reason::EnrolmentNeeded),
@@ -158,17 +172,11 @@ fn log_in(
     now: OffsetDateTime,
 ) -> Result<Outcome, Error> {
     // Asked again here, whatever led here.
-    if user.locked().is_some() {
-        return over(common, Reason::Locked);
+    if let Some(reason) = barred(&common, &user) {
+        return over(common, reason);
     }
     if still_missing(&common, &user, &proofs).is_some() {
         return over(common, Reason::Changed);
-    }
-    if common.tenant.as_ref().is_some_and(|tenant| *tenant != user.identity().tenant) {
-        return over(common, Reason::CrossTenant);
-    }
-    if common.step_up.as_ref().is_some_and(|step_up| !step_up.who.same_user(&Who::of(&user))) {
-        return over(common, Reason::CrossTenant);
     }
     let mut writes = common.end();
     writes.extend(common.step_up.as_ref().map(|step_up| Write::EndSession(step_up.session)));

