@@ -34,12 +34,11 @@ pub(crate) fn encode(record: &'static str, value: &impl Serialize) -> Result<Vec
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(record: &'static str, known: u32, bytes: &[u8]) -> Result<T, Error> {
-    // The number is read first: a newer record may have any shape.
-    let Probe { format } = serde_json::from_slice(bytes).map_err(|_| Error::Damaged { record })?;
-    if format > u64::from(known) {
-        return Err(Error::NewerFormat { record, found: format, known });
-    }
-    serde_json::from_slice(bytes).map_err(|_| Error::Damaged { record })
+    // Read once. A newer record is refused by its number, whatever shape it has; then the number says why.
+    serde_json::from_slice(bytes).map_err(|_| match serde_json::from_slice(bytes) {
+        Ok(Probe { format }) if format > u64::from(known) => Error::NewerFormat { record, found: format, known },
+        _ => Error::Damaged { record },
+    })
 }
 
 #[cfg(test)]

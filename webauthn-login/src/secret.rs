@@ -24,8 +24,7 @@ pub struct Secret(Zeroizing<[u8; 32]>);
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     Salt,
-    DecoyId,
-    DecoyOrder,
+    Decoys,
     FormToken,
     Remembered,
     Device,
@@ -35,8 +34,7 @@ impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
             Self::Salt => b"salt\0",
-            Self::DecoyId => b"decoy-id\0",
-            Self::DecoyOrder => b"decoy-order\0",
+            Self::Decoys => b"decoys\0",
             Self::FormToken => b"form-token\0",
             Self::Remembered => b"remembered\0",
             Self::Device => b"device\0",
@@ -201,8 +199,7 @@ mod tests {
             secret.derive(Purpose::Device, &[b"ab"]),
             secret.derive(Purpose::FormToken, &[b"ab"]),
             secret.derive(Purpose::Remembered, &[b"ab"]),
-            secret.derive(Purpose::DecoyId, &[b"ab"]),
-            secret.derive(Purpose::DecoyOrder, &[b"ab"]),
+            secret.derive(Purpose::Decoys, &[b"ab"]),
         ];
         for (index, value) in values.iter().enumerate() {
             assert!(!values[index + 1..].contains(value));

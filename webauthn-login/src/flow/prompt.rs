@@ -16,7 +16,7 @@ pub enum Prompt<'a> {
     /// Step 1: an address, and a tenant if it is not the only one. Passkeys are offered by autofill.
     Identity {
         /// For the autofill.
-        autofill: &'a RequestOptions,
+        autofill: RequestOptions,
         /// The tenant that is fixed already.
         tenant: Option<&'a Name>,
     },
@@ -27,7 +27,7 @@ pub enum Prompt<'a> {
         /// The tenant, if it was named.
         tenant: Option<&'a Name>,
         /// For a passkey.
-        passkey: &'a RequestOptions,
+        passkey: RequestOptions,
     },
     /// Which tenant, after the password.
     Tenant {
@@ -43,7 +43,7 @@ pub enum Prompt<'a> {
         /// Whether the login could go on without.
         optional: bool,
         /// For a passkey, where the user has one.
-        passkey: Option<&'a RequestOptions>,
+        passkey: Option<RequestOptions>,
     },
     /// A passkey is to be made.
     MakePasskey {
@@ -82,21 +82,22 @@ impl AnyFlow {
     /// What the page shows.
     #[must_use]
     pub fn prompt(&self, realm: &Realm) -> Prompt<'_> {
+        let rp = &realm.relying_party;
         match self {
             Self::Begun(flow) => {
-                Prompt::Identity { autofill: &flow.state.passkey.options, tenant: flow.common.tenant.as_ref() }
+                Prompt::Identity { autofill: flow.state.passkey.options(rp), tenant: flow.common.tenant.as_ref() }
             }
             Self::Identified(flow) => Prompt::Method {
                 email: &flow.state.typed,
                 tenant: flow.common.tenant.as_ref(),
-                passkey: &flow.state.passkey.options,
+                passkey: flow.state.passkey.options(rp),
             },
             Self::Choosing(flow) => Prompt::Tenant { tenants: flow.tenants().collect() },
             Self::Second(flow) => Prompt::Proof {
                 wanted: flow.state.wanted,
                 recovery_code: flow.state.wanted == Method::Totp,
                 optional: flow.state.optional,
-                passkey: flow.state.passkey.as_ref().map(|passkey| &passkey.options),
+                passkey: flow.state.passkey.as_ref().map(|passkey| passkey.options(rp)),
             },
             Self::EnrollingPasskey(flow) => {
                 Prompt::MakePasskey { options: &flow.state.pending.options, optional: flow.state.optional }

@@ -171,6 +171,7 @@ macro_rules! states {
     ($($state:ident: $doc:literal),+ $(,)?) => {
         /// A login wherever it stands, as it comes out of the storage.
         #[must_use = "a login that is dropped is over"]
+        #[expect(clippy::large_enum_variant, reason = "there is one for each request, and it is taken apart at once")]
         pub enum AnyFlow {
             $(#[doc = $doc] $state(Flow<$state>),)+
         }

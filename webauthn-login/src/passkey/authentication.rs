@@ -1,8 +1,13 @@
 //! Logging in with a passkey.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use webauthn_rs_core::proto::{AllowCredentials, AuthenticationState, Mediation, UserVerificationPolicy};
+use webauthn_rs_core::proto::{
+    AllowCredentials, AuthenticationState, Mediation, PublicKeyCredentialRequestOptions, RequestChallengeResponse,
+    UserVerificationPolicy,
+};
 
 use super::client_data::ClientData;
 use super::registration::reason;
@@ -17,12 +22,18 @@ pub(crate) enum Allowed {
     Listed(Vec<PasskeyId>),
 }
 
-/// A login by passkey that was begun: its challenge, and what the page is shown.
+/// A login by passkey that was begun: its challenge, and which passkeys the page is told.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct PendingAuthentication {
     state: AuthenticationState,
-    pub(crate) options: RequestOptions,
+    challenge: String,
+    /// `None` for the autofill.
+    listed: Option<Vec<PasskeyId>>,
 }
+
+/// What the browser is told; our own time limit is the login's (W3C WebAuthn §15.1).
+const TIMEOUT_MS: u32 = 300_000;
 
 impl PendingAuthentication {
     pub(crate) fn begin(rp: &RelyingParty, allowed: Allowed) -> Result<Self, Error> {
@@ -33,28 +44,40 @@ impl PendingAuthentication {
             .map_err(failed)?
             // A passkey that moves into a synchronizing store is still the same passkey.
             .allow_backup_eligible_upgrade(true);
-        let (mut options, state) = rp.core.generate_challenge_authenticate(builder).map_err(failed)?;
-        match allowed {
-            Allowed::Autofill => options.mediation = Some(Mediation::Conditional),
-            Allowed::Listed(ids) => {
-                options.public_key.allow_credentials = ids
-                    .into_iter()
-                    .map(|id| AllowCredentials {
-                        type_: "public-key".to_owned(),
-                        id: id.as_bytes().to_vec(),
-                        transports: None,
-                    })
-                    .collect();
-            }
-        }
-        Ok(Self { state, options: RequestOptions(options) })
+        let (options, state) = rp.core.generate_challenge_authenticate(builder).map_err(failed)?;
+        let challenge = URL_SAFE_NO_PAD.encode(options.public_key.challenge.as_slice());
+        let listed = match allowed {
+            Allowed::Autofill => None,
+            Allowed::Listed(ids) => Some(ids),
+        };
+        Ok(Self { state, challenge, listed })
     }
 
     /// The same question with another challenge.
     pub(crate) fn again(&self, rp: &RelyingParty) -> Result<Self, Error> {
-        let listed = &self.options.0.public_key.allow_credentials;
-        let ids = listed.iter().map(|allowed| PasskeyId::from_slice(&allowed.id)).collect();
-        Self::begin(rp, Allowed::Listed(ids))
+        Self::begin(rp, self.listed.clone().map_or(Allowed::Autofill, Allowed::Listed))
+    }
+
+    /// What the page passes on.
+    pub(crate) fn options(&self, rp: &RelyingParty) -> RequestOptions {
+        let allowed = |id: &PasskeyId| AllowCredentials {
+            type_: "public-key".to_owned(),
+            id: id.as_bytes().to_vec(),
+            transports: None,
+        };
+        RequestOptions(RequestChallengeResponse {
+            public_key: PublicKeyCredentialRequestOptions {
+                // It was encoded here.
+                challenge: URL_SAFE_NO_PAD.decode(&self.challenge).unwrap_or_default(),
+                timeout: Some(TIMEOUT_MS),
+                rp_id: rp.id().to_owned(),
+                allow_credentials: self.listed.iter().flatten().map(allowed).collect(),
+                user_verification: UserVerificationPolicy::Required,
+                hints: None,
+                extensions: None,
+            },
+            mediation: self.listed.is_none().then_some(Mediation::Conditional),
+        })
     }
 
     /// Verifies what the browser answered (W3C WebAuthn §7.2) with the passkey as it is stored now, and gives it back with its

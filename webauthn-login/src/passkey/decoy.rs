@@ -1,5 +1,7 @@
 //! Lists of passkeys that tell a stranger nothing.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::Secret;
 use crate::secret::Purpose;
 
@@ -14,24 +16,28 @@ const LENGTHS: [usize; 8] = [16, 20, 32, 32, 32, 48, 64, 64];
 /// [`SLOTS`] identifiers for what was typed: the real ones, filled up with decoys. Decoys depend on the secret and the typed text
 /// alone, so that whoever asks twice sees the same; the order says nothing; and the work is the same for everybody.
 pub(crate) fn allow_list<'a>(secret: &Secret, typed: &str, real: impl IntoIterator<Item = &'a [u8]>) -> Vec<PasskeyId> {
-    let mut list: Vec<Vec<u8>> = (0..SLOTS).map(|slot| decoy(secret, typed, slot)).collect();
+    let key = secret.derive(Purpose::Decoys, &[typed.as_bytes()]);
+    let mut list: Vec<Vec<u8>> = (0..SLOTS).map(|slot| decoy(&key, slot)).collect();
     for (slot, id) in list.iter_mut().zip(real) {
         *slot = id.to_vec();
     }
-    let mut ordered: Vec<([u8; 32], Vec<u8>)> =
-        list.into_iter().map(|id| (secret.derive(Purpose::DecoyOrder, &[typed.as_bytes(), &id]), id)).collect();
+    let mut ordered: Vec<([u8; 32], Vec<u8>)> = list.into_iter().map(|id| (hash(&key, b'o', &id), id)).collect();
     ordered.sort_unstable();
     ordered.into_iter().map(|(_, id)| PasskeyId::from_slice(&id)).collect()
 }
 
-fn decoy(secret: &Secret, typed: &str, slot: usize) -> Vec<u8> {
+fn decoy(key: &[u8; 32], slot: usize) -> Vec<u8> {
     let slot = [u8::try_from(slot).unwrap_or(u8::MAX)];
-    let first = secret.derive(Purpose::DecoyId, &[typed.as_bytes(), &slot, b"1"]);
-    let second = secret.derive(Purpose::DecoyId, &[typed.as_bytes(), &slot, b"2"]);
-    let choice = secret.derive(Purpose::DecoyId, &[typed.as_bytes(), &slot, b"length"]);
+    let (first, second) = (hash(key, b'1', &slot), hash(key, b'2', &slot));
+    let choice = hash(key, b'l', &slot);
     let pick = usize::from(choice.first().copied().unwrap_or_default()) % LENGTHS.len();
     let length = LENGTHS.get(pick).copied().unwrap_or(32);
     first.into_iter().chain(second).take(length).collect()
+}
+
+/// Under a key that nobody else has, and that is of one length.
+fn hash(key: &[u8; 32], purpose: u8, what: &[u8]) -> [u8; 32] {
+    Sha256::new_with_prefix(key).chain_update([purpose]).chain_update(what).finalize().into()
 }
 
 #[cfg(test)]

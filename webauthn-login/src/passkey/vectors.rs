@@ -55,7 +55,6 @@ fn with_challenge<T: serde::Serialize + serde::de::DeserializeOwned>(pending: &T
     let mut value = serde_json::to_value(pending).unwrap();
     value["state"]["challenge"] = Value::from(b64(challenge));
     value["state"]["policy"] = Value::from("preferred");
-    value["options"]["publicKey"]["challenge"] = Value::from(b64(challenge));
     serde_json::from_value(value).unwrap()
 }
 
