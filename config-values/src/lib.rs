@@ -56,6 +56,7 @@ pub use duration::Duration;
 pub use error::{Error, ErrorKind};
 pub use name::Name;
 pub use template::{Piece, Template, TemplatePart, Undefined};
+pub use text::{Quoted, excerpt};
 pub use variable::VariableName;
 
 #[cfg(doctest)]

@@ -6,7 +6,14 @@ use std::fmt;
 const SHOWN: usize = 64;
 
 /// Shows foreign text in backticks: control characters escaped, long texts cut.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+///
+/// ```
+/// use keyward_config_values::Quoted;
+///
+/// assert_eq!(Quoted("a`\n").to_string(), "`a\\u{60}\\n`");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,8 +33,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The beginning of an input, to be kept in an error without keeping a megabyte.
-pub(crate) fn excerpt(input: &str) -> String {
+/// The beginning of an input, to be kept in an error without keeping a megabyte; as much as [`Quoted`] shows.
+pub fn excerpt(input: &str) -> String {
     // One more than is shown, so that showing it still says that it was cut.
     input.chars().take(SHOWN + 1).collect()
 }

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use keyward_config_values::ErrorKind;
+use keyward_config_values::{ErrorKind, Quoted};
 
 use crate::address::Shown;
 use crate::mark::Hex;
-use crate::text::Quoted;
 use crate::{Class, Mask, PortRange, Protocol};
 
 /// A value that was refused.

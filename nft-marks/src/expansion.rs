@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use keyward_config_values::{Bindings, ErrorKind, VariableName};
+use keyward_config_values::{Bindings, ErrorKind, Quoted, VariableName};
 
 use crate::expression::{Assignment, Problem};
-use crate::text::Quoted;
 use crate::{
     ExpressionError, Overlap, PortRange, PortsExpression, Protocol, ProtocolExpression, Range, RangeExpression,
     RangeSet,

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use keyward_config_values::excerpt;
+
 use crate::Error;
-use crate::text::excerpt;
 
 /// The name of an interface (`kw0`), or of all whose names begin alike (`kw*`).
 ///

@@ -69,7 +69,6 @@ mod protocol;
 mod range;
 mod range_set;
 mod table;
-mod text;
 mod transaction;
 
 pub use class::{Class, Marks};

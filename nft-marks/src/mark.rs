@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use keyward_config_values::excerpt;
+
 use crate::Error;
-use crate::text::excerpt;
 
 /// The bits of the 32-bit packet mark that are ours: at least two, and not all of them.
 ///

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use keyward_config_values::excerpt;
+
 use crate::Error;
-use crate::text::excerpt;
 
 /// A protocol that ranges can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use keyward_config_values::excerpt;
+
 use crate::address::{Addresses, is_mapped};
-use crate::text::excerpt;
 use crate::{Error, Protocol};
 
 /// Ports from the first to the last, both included.

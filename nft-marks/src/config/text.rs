@@ -77,7 +77,9 @@ impl FromStr for MarkValue {
     type Err = crate::Error;
 
     fn from_str(text: &str) -> Result<Self, crate::Error> {
-        crate::mark::number(text).map(Self).ok_or_else(|| crate::Error::MarkForm { input: crate::text::excerpt(text) })
+        crate::mark::number(text)
+            .map(Self)
+            .ok_or_else(|| crate::Error::MarkForm { input: keyward_config_values::excerpt(text) })
     }
 }
 

@@ -1,10 +1,9 @@
 //! An expression cut into characters and variables.
 
-use keyward_config_values::{Piece, Template, VariableName};
+use keyward_config_values::{Piece, Template, VariableName, excerpt};
 
 use super::error::{At, Problem};
 use super::parse::Variable;
-use crate::text::excerpt;
 
 /// The smallest piece.
 #[derive(Debug, Clone, PartialEq, Eq)]

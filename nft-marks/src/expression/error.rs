@@ -1,8 +1,6 @@
 //! What is wrong with an expression, and where.
 
-use keyward_config_values::{ErrorKind, VariableName};
-
-use crate::text::{Quoted, excerpt};
+use keyward_config_values::{ErrorKind, Quoted, VariableName, excerpt};
 
 /// An expression that cannot be read, or has no ranges with the values that its variables have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use keyward_config_values::VariableName;
+use keyward_config_values::{VariableName, excerpt};
 
 use super::error::{At, ExpressionError, Problem};
 use super::parse::{
@@ -10,7 +10,6 @@ use super::parse::{
 };
 use super::{Ports, PortsExpression, ProtocolExpression, Protocols, RangeExpression};
 use crate::address::{address, highest, is_mapped, number};
-use crate::text::excerpt;
 use crate::{Error, PortRange, Protocol};
 
 /// One value for each of some variables.

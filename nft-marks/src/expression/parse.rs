@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 
-use keyward_config_values::VariableName;
+use keyward_config_values::{VariableName, excerpt};
 
 use super::atom::{Atom, Placed, atoms, characters, literal, split};
 use super::error::{At, Problem};
 use super::{Ports, PortsExpression, ProtocolExpression, Protocols, RangeExpression};
-use crate::text::excerpt;
 use crate::{PortRange, Protocol};
 
 /// A variable, what is added to its value, and the byte of its `$`.

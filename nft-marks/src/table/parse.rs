@@ -2,11 +2,10 @@
 
 use std::str::FromStr;
 
-use keyward_config_values::ErrorKind;
+use keyward_config_values::{ErrorKind, Quoted, excerpt};
 
 use super::rule::read_addresses;
 use super::{Base, Chain, ChainName, FAMILY, NAME, Rule, Set, SetName, Table};
-use crate::text::{Quoted, excerpt};
 use crate::{Protocol, Range};
 
 /// A text that is not a listing of our table. What somebody else put into the table is no error: see [`Table::foreign`].

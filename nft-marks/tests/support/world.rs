@@ -40,6 +40,10 @@ pub struct Peer {
 impl World {
     pub fn new() -> Self {
         let (client, host, workload) = (Namespace::new(), Namespace::new(), Namespace::new());
+        for namespace in [&client, &host, &workload] {
+            // Nobody else is there, and until that is known no neighbour is asked for.
+            namespace.run("sysctl", &["-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0"]);
+        }
         for (inside, name, outside, here, there) in
             [(&client, "eth0", "lan0", CLIENT, HOST), (&workload, "eth0", "kw0", WORKLOAD, ("10.2.0.1", "fd02::1"))]
         {
