@@ -224,9 +224,13 @@ impl App {
             tracing::error!(%error, "audit");
             ApiError::unavailable("the audit log takes no records now; nothing was changed")
         })?;
+        let changed: Vec<String> = writes.iter().filter_map(Write::key).map(str::to_owned).collect();
         writes.push(note);
         match store.commit(guards, writes).await? {
-            Outcome::Committed(revision) => Ok(Commit::Done(revision)),
+            Outcome::Committed(revision) => {
+                self.db.forget_changed(&changed);
+                Ok(Commit::Done(revision))
+            }
             Outcome::Conflict { key } => {
                 tracing::debug!(key, "conflict");
                 Ok(Commit::Conflict)

@@ -185,6 +185,15 @@ impl Db {
         cache.retain(|key, _| !key.starts_with(prefix));
     }
 
+    /// Lets go of what was decoded of records that have changed or are gone: a key that was destroyed is not to stay in memory until
+    /// somebody asks for it again.
+    pub fn forget_changed(&self, changed: &[String]) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in changed {
+            cache.remove(key);
+        }
+    }
+
     /// Opens an entry that a range answered.
     ///
     /// # Errors

@@ -96,6 +96,17 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The key that is changed; a note has none.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Put(key, _) | Self::Delete(key) => Some(key),
+            Self::Note { .. } => None,
+        }
+    }
+}
+
 /// One note of an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {

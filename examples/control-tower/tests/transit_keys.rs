@@ -303,3 +303,18 @@ async fn clients_of_vault_bring_keys_and_backups() {
     }
     assert_eq!(tower.app.db.store().revision(), before);
 }
+
+#[tokio::test]
+async fn a_key_that_is_destroyed_leaves_the_memory() {
+    let (tower, admin) = tower().await;
+    make(&tower, &admin, json!({"name": "gone", "deletion-allowed": true})).await;
+    call(&tower, &admin, "gone", "encrypt", json!({"plaintext": "aGk="})).await.ok();
+    let place = control_tower::layout::ring(&tower.tenant().parse().unwrap(), "gone");
+    let never = |_: &_, _: &str, _: &[u8]| panic!("it is decoded already");
+    let stored = tower.app.db.load_sealed::<keyward_transit::Ring>(&place, never).await.unwrap().unwrap();
+    let gone = std::sync::Arc::downgrade(&stored.value);
+    drop(stored);
+    assert!(gone.upgrade().is_some());
+    tower.call("DELETE", "/v1/config/strongbox/transit-keys/gone", Some(&admin), None).await.ok();
+    assert!(gone.upgrade().is_none());
+}

@@ -121,3 +121,30 @@ async fn what_is_made_and_changed_by_one_path_needs_what_it_needs_there() {
         assert_eq!(call(&tower, &token, method, path, body).await.status, status, "{method} {path}");
     }
 }
+
+#[tokio::test]
+async fn the_policies_decide_on_the_name_that_is_meant() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let text = r#"path "sys/policies/acl/*" { capabilities = ["update", "read", "delete"] }
+        path "sys/policies/acl/guarded" { capabilities = ["deny"] }
+        path "sys/policy/*" { capabilities = ["update", "read", "delete"] }
+        path "sys/policy/guarded" { capabilities = ["deny"] }"#;
+    for name in ["guarded", "keeper"] {
+        call(&tower, &admin, "PUT", &format!("/v1/sys/policies/acl/{name}"), json!({ "policy": text })).await;
+    }
+    call(&tower, &admin, "POST", "/v1/auth/approle/role/keeper", json!({"token_policies": "keeper"})).await;
+    let (role_id, secret_id) = tower.secret(&admin, "keeper", json!({})).await;
+    let token = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
+    for base in ["/v1/sys/policies/acl", "/v1/sys/policy"] {
+        let body = json!({"policy": r#"path "*" { policy = "sudo" }"#});
+        for (method, body) in [("GET", Value::Null), ("POST", body), ("DELETE", Value::Null)] {
+            let answer = call(&tower, &token, method, &format!("{base}/GUARDED"), body.clone()).await;
+            assert_eq!(answer.status, 403, "{method} {base}");
+            let answer = call(&tower, &token, method, &format!("{base}/Free?x=Y"), body).await;
+            assert!([200, 204, 404].contains(&answer.status.as_u16()), "{method} {base}: {answer:?}");
+        }
+    }
+    let guarded = call(&tower, &admin, "GET", "/v1/sys/policies/acl/guarded", Value::Null).await.ok();
+    assert_eq!(guarded["data"]["policy"], text);
+}

@@ -17,7 +17,7 @@ pub mod wrapping;
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{HeaderMap, Method, StatusCode, request::Parts},
+    http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -32,6 +32,9 @@ use crate::{app::App, tenant::Tenant};
 
 /// Where the surface is.
 const PREFIXES: [&str; 3] = ["/v1/sys/", "/v1/transit/", "/v1/auth/"];
+
+/// Where names stand that know no upper case.
+const FOLDED: [&str; 2] = ["/v1/sys/policy/", "/v1/sys/policies/acl/"];
 
 /// The header that names a tenant, by name or id.
 const NAMESPACE: &str = "x-vault-namespace";
@@ -69,6 +72,9 @@ pub async fn surface(mut request: Request, next: Next) -> Response {
     if !here {
         return next.run(request).await;
     }
+    if let Some(folded) = folded(request.uri()) {
+        *request.uri_mut() = folded;
+    }
     match request.method().as_str() {
         "LIST" => {
             *request.method_mut() = Method::GET;
@@ -78,6 +84,21 @@ pub async fn surface(mut request: Request, next: Next) -> Response {
         _ => {}
     }
     answer::in_their_shape(next.run(request).await)
+}
+
+/// The address with the name that is meant, where it is written with upper case: before the policies decide on it, so that they decide on
+/// what is read and written.
+fn folded(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if !FOLDED.iter().any(|prefix| path.starts_with(prefix)) || !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut text = path.to_ascii_lowercase();
+    if let Some(query) = uri.query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    text.parse().ok()
 }
 
 /// The id of the tenant that a request names, if it names one.

@@ -158,23 +158,27 @@ async fn configured(app: &App, caller: &Caller, path: &DocumentPath) -> Answer<C
     }
 }
 
-/// Changes what is there, or else makes it, and again where it was changed meanwhile.
+/// Makes what is not there, or changes what is, and again where it was changed meanwhile.
 async fn change(
     app: &App,
     caller: &Caller,
     name: &str,
-    may_create: bool,
+    is_new: bool,
     edit: impl Fn(&mut RoleConfig) -> Answer<()>,
 ) -> Answer<()> {
     let path = document_path(name)?;
     for _ in 0..TRIES {
         let Configured { mut config, revision } = configured(app, caller, &path).await?;
         let condition = match revision {
+            // Who may make one may not therefore change one.
+            Some(_) if is_new => {
+                return Err(ApiError::conflict("the role was made meanwhile; look before you change it"));
+            }
             Some(revision) => {
                 let tag = Revision::new(revision).to_string();
                 Condition::Match(tag.parse().map_err(ApiError::internal)?)
             }
-            None if may_create => Condition::Absent,
+            None if is_new => Condition::Absent,
             None => return Err(ApiError::not_found(format_args!("the AppRole `{name}`"))),
         };
         edit(&mut config)?;

@@ -65,13 +65,12 @@ impl Cache {
     /// Takes out what is about to change; to be called before it can be seen.
     pub(super) fn begin<'a>(&self, writes: impl Iterator<Item = &'a Write>) {
         let mut state = self.state();
-        for write in writes {
-            let (Write::Put(key, _) | Write::Delete(key)) = write else { continue };
+        for key in writes.filter_map(Write::key) {
             if let Some(entry) = state.young.remove(key) {
                 state.bytes = state.bytes.saturating_sub(size(&entry));
             }
             state.old.remove(key);
-            state.changing.insert(key.clone());
+            state.changing.insert(key.to_owned());
         }
     }
 
