@@ -241,17 +241,18 @@ impl Keyring {
         })
     }
 
-    /// Puts the keys under another seal.
+    /// Puts the keys under another seal, and `note` into the same commit.
     ///
     /// # Errors
     /// [`KeyringError::Overtaken`], [`KeyringError::Locked`].
-    pub async fn reseal(&self, seal: SealKey, kind: SealKind) -> Result<(), KeyringError> {
+    pub async fn reseal(&self, seal: SealKey, kind: SealKind, note: Option<Write>) -> Result<(), KeyringError> {
         let Held { seal: former, .. } = self.held()?;
         let entry = self.store.get(layout::KEYRING).await?.ok_or(KeyringError::Absent)?;
         let opened = open(&entry, &former)?;
         let record = Stored::seal(&opened.keks, &seal, kind, &mut random::rng())?.encode()?;
         let guards = vec![Guard::At(layout::KEYRING.to_owned(), opened.revision)];
-        match self.store.commit(guards, vec![Write::Put(layout::KEYRING.to_owned(), record)]).await? {
+        let writes = std::iter::once(Write::Put(layout::KEYRING.to_owned(), record)).chain(note).collect();
+        match self.store.commit(guards, writes).await? {
             Outcome::Committed(_) => self.unlock(seal).await,
             Outcome::Conflict { .. } | Outcome::Unknown => Err(KeyringError::Overtaken),
         }

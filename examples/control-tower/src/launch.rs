@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     app::{App, Credentials, Parts, reset_administrator},
-    audit::{self, Audit, AuditOptions},
+    audit::{self, Audit, AuditOptions, AuditOutcome, AuditRecord},
     backup,
     clock::Clock,
     config::{Config, ExternalUrl, SealChoice, StoreChoice, TlsFiles},
@@ -23,6 +23,7 @@ use crate::{
     seal::{self, Unsealing},
     server::{self, Drain, Limits, TlsSource},
     store::{Memory, SharedStore, Sqlite},
+    tenant::{self, Tenant},
     tls::{Authority, Tls},
 };
 
@@ -272,10 +273,28 @@ impl Tower {
 pub async fn reseal(config: &Config, to: &SealChoice) -> anyhow::Result<String> {
     let opened = open(config).await?;
     opened.keyring.opened().map_err(|_| seal::SealError::NeedsPassphrase)?;
-    seal::change(&opened.keyring, to).await?;
-    if config.tls.is_none() {
+    let tenant = Tenant::by_name(&Db::new(Arc::clone(&opened.keyring)), &tenant::DEFAULT.parse()?).await?;
+    let tenant = tenant.map_or_else(String::new, |tenant| tenant.value.id.to_string());
+    let record = AuditRecord::new(tenant, "reseal", AuditOutcome::Success, "tower", "", opened.clock.now());
+    let note = opened.audit.note(&record.with("to", to.to_string()))?;
+    seal::change(&opened.keyring, to, Some(note)).await?;
+    if let Err(error) = opened.audit.relay(&*opened.store).await {
+        // It is in the store, and comes into the log with the next start.
+        tracing::error!(%error, "audit");
+    }
+    let standby = gate::standby(&config.data_dir);
+    if !matches!(to, SealChoice::Passphrase(_)) {
+        for file in [&standby.key, &standby.cert] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %file.display(), %error, "is of no use any more and cannot be removed");
+                }
+                _ => {}
+            }
+        }
+    } else if config.tls.is_none() {
         // What is served while somebody has to send a passphrase.
-        let (url, standby) = (config.url(config.listen), gate::standby(&config.data_dir));
+        let url = config.url(config.listen);
         let _files = own_tls(&opened.keyring, &opened.store, url, standby, Clock::system().now()).await?;
     }
     Ok(format!(

@@ -18,6 +18,7 @@ use crate::{
     data_dir::{self, DataDirError},
     keyring::{Keyring, KeyringError},
     random,
+    store::Write,
 };
 
 /// Why there is no key.
@@ -290,11 +291,11 @@ pub async fn open(keyring: &Keyring, choice: &SealChoice, sealed_before: bool) -
     }
 }
 
-/// Puts the keys of an opened keyring under another seal. A key file that does not exist is made first.
+/// Puts the keys of an opened keyring under another seal, with the note that records it. A key file that does not exist is made first.
 ///
 /// # Errors
 /// [`SealError`]: the other seal has no key as yet; somebody else changed the keyring.
-pub async fn change(keyring: &Keyring, to: &SealChoice) -> Result<(), SealError> {
+pub async fn change(keyring: &Keyring, to: &SealChoice, note: Option<Write>) -> Result<(), SealError> {
     let (key, kind) = match (to, KeptKey::read(to)?) {
         (_, Some(kept)) => (kept.key, SealKind::Key),
         (SealChoice::KeyFile(path), None) => (KeptKey::create(path, &mut random::rng())?.key, SealKind::Key),
@@ -307,7 +308,7 @@ pub async fn change(keyring: &Keyring, to: &SealChoice) -> Result<(), SealError>
             return Err(SealError::NoCredential { name: name.clone() });
         }
     };
-    Ok(keyring.reseal(key, kind).await?)
+    Ok(keyring.reseal(key, kind, note).await?)
 }
 
 async fn unlock(keyring: &Keyring, choice: &SealChoice, key: SealKey) -> Result<Unsealing, SealError> {
@@ -514,9 +515,9 @@ mod tests {
             );
             assert_eq!(error, expected);
         }
-        let error = change(&keyring, &"passphrase".parse().unwrap()).await.unwrap_err().to_string();
+        let error = change(&keyring, &"passphrase".parse().unwrap(), None).await.unwrap_err().to_string();
         assert!(error.contains("--seal passphrase:file:FILE"), "{error}");
-        change(&keyring, &by_file.parse().unwrap()).await.unwrap();
+        change(&keyring, &by_file.parse().unwrap(), None).await.unwrap();
         let error = at(&store, &file, true).await.unwrap_err().to_string();
         assert!(error.starts_with("the data is sealed by a passphrase, but --seal says `key-file:"), "{error}");
         let (unsealing, keyring) = at(&store, "passphrase", true).await.unwrap();
@@ -526,7 +527,7 @@ mod tests {
         assert_eq!((unsealing, current(&keyring)), (Unsealing::Open, kek.clone()));
         // Back to a file that is made for it.
         let second = format!("key-file:{}", dir.path().join("second.key").display());
-        change(&keyring, &second.parse().unwrap()).await.unwrap();
+        change(&keyring, &second.parse().unwrap(), None).await.unwrap();
         assert_eq!(current(&at(&store, &second, true).await.unwrap().1), kek);
         assert!(at(&store, &file, true).await.is_err());
     }

@@ -209,7 +209,12 @@ async fn systemd_hands_over_the_key() {
     let to = format!("key-file:{}", key_file.display());
     assert!(reseal("passphrase:systemd-credential", &to).status.success());
     assert_eq!(fs::metadata(&key_file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!data.join("api.key").exists() && !data.join("api.pem").exists(), "nobody waits for a passphrase now");
     let tower = Tower::spawn(&data, &mut serve(&to));
-    tower.log_in_as_admin(&password).await;
+    let admin = tower.log_in_as_admin(&password).await;
+    let records = tower.get("/v1/state/audit?limit=100", &admin).await.ok();
+    let resealed = records["records"].as_array().unwrap().iter().filter(|record| record["event"] == "reseal");
+    let resealed: Vec<_> = resealed.map(|record| record["detail"]["to"].clone()).collect();
+    assert_eq!(resealed, [json!("passphrase:systemd-credential:keyward-passphrase"), json!(to)]);
     assert!(tower.stop().status.success());
 }
