@@ -179,11 +179,14 @@ impl Model {
             Event::Wait(seconds) => self.world.now += seconds,
             Event::OpenLink { whose, methods } => {
                 let identity = self.users[*whose].clone();
-                self.ledger.clear();
-                self.url = None;
                 let link = self.world.link(&identity, methods);
-                self.shown(&identity, Proof::EnrolmentLink);
                 let reply = self.world.open_link(&link);
+                // One that does not open leaves the browser in the login that it was in.
+                if matches!(reply, Reply::Page(_)) {
+                    self.ledger.clear();
+                    self.url = None;
+                    self.shown(&identity, Proof::EnrolmentLink);
+                }
                 self.look(reply);
             }
             in_flow => {
