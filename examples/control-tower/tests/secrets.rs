@@ -5,6 +5,8 @@
 
 #[path = "support/process.rs"]
 mod process;
+#[path = "secrets/vault.rs"]
+mod vault;
 
 use std::{
     collections::BTreeMap,
@@ -228,6 +230,8 @@ async fn nothing_secret_is_written() {
         .await
         .ok();
     tower.post("/v1/state/strongbox/check-issuer", &admin, json!({})).await.ok();
+
+    vault::walk(&tower, &admin, &mut secrets, &mut written).await;
 
     // What happens when it is not. Every one of these is somebody's secret, in the wrong place.
     let mut wrong = |name: &str| -> String {
