@@ -95,12 +95,6 @@ fn main() -> Result<()> {
     let user = UserRecord::decode(&storage.users[&ann])?;
     let outcome = flow.confirm(&realm, Some(user), &code, &mut rng(), now)?;
     println!("   keep {} recovery codes", outcome.recovery_codes.as_ref().map_or(0, |codes| codes.iter().count()));
-    let (cookie, _) = follow(&realm, &mut storage, outcome)?;
-
-    // No passkey today.
-    let AnyFlow::Ready(flow) = storage.resume(&cookie, now)? else { return Err("out of step".into()) };
-    let user = UserRecord::decode(&storage.users[&ann])?;
-    let outcome = flow.finish(&realm, Some(user), &mut rng(), now)?;
     let Next::LoggedIn(logged_in) = outcome.next else { return Err("refused".into()) };
     storage.commit(outcome.writes)?;
     let session = SessionRecord::decode(&storage.sessions[&logged_in.token.key()])?;
