@@ -196,6 +196,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/auth/token/lookup-accessor", Policy, "A token of the tenant by its accessor.", post(vault::token::lookup_accessor)),
         route("POST", "/v1/auth/token/renew-accessor", Policy, "Resets the life of a token by its accessor.", post(vault::token::renew_accessor)),
         route("POST", "/v1/auth/token/revoke-accessor", Policy, "Ends a token by its accessor, and all that were made from it.", post(vault::token::revoke_accessor)),
+        route("POST", "/v1/auth/token/tidy", Policy, "Nothing: what has expired goes by itself.", post(role::tidy)),
         route("POST", "/v1/sys/wrapping/wrap", Policy, "Keeps what it is sent for whoever has the token that it answers.", post(vault::wrapping::wrap)),
         route("POST", "/v1/sys/wrapping/unwrap", Public, "Takes a wrapped answer, once.", post(vault::wrapping::unwrap)),
         route("POST", "/v1/sys/wrapping/rewrap", Policy, "Puts a wrapped answer under a new token.", post(vault::wrapping::rewrap)),

@@ -79,11 +79,12 @@ async fn a_secret_id_is_made_looked_up_listed_used_and_destroyed() {
 
     let login = log_in(&tower, &role_id, &secret).await.ok()["auth"].clone();
     assert_eq!((&login["lease_duration"], &login["renewable"]), (&json!(1800), &json!(true)));
-    assert_eq!((&login["policies"], &login["token_type"]), (&json!(["default", "b"]), &json!("service")));
+    assert_eq!((&login["policies"], &login["token_type"]), (&json!(["b", "default"]), &json!("service")));
     assert_eq!((&login["metadata"]["role_name"], &login["orphan"]), (&json!("payments"), &json!(true)));
     let token = text(&login["client_token"]);
     let own = call(&tower, &token, "GET", "/v1/auth/token/lookup-self", Value::Null).await.ok()["data"].clone();
     assert_eq!((&own["id"], &own["accessor"]), (&login["client_token"], &login["accessor"]));
+    assert_eq!((&own["policies"], &login["token_policies"]), (&login["policies"], &login["policies"]));
     assert_eq!(
         (&own["ttl"], &own["creation_ttl"], &own["path"]),
         (&json!(1800), &json!(1800), &json!("auth/approle/login"))

@@ -385,11 +385,11 @@ pub struct RoleIdBody {
     role_id: String,
 }
 
-/// `POST /v1/auth/approle/tidy/secret-id`. There is nothing to do: what has expired goes by itself.
+/// `POST /v1/auth/approle/tidy/secret-id`, `POST /v1/auth/token/tidy`. There is nothing to do: what has expired goes by itself.
 ///
 /// # Errors
 /// None beyond the token's own.
 pub async fn tidy() -> Answer {
-    let text = "nothing has to be tidied here: secret-ids that have expired vanish by themselves";
+    let text = "nothing has to be tidied here: what has expired vanishes by itself";
     Ok((StatusCode::ACCEPTED, answer::warned(json!(null), [text])).into_response())
 }

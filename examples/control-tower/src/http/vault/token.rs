@@ -132,8 +132,8 @@ pub(super) fn auth(token: Option<&str>, record: &TokenRecord, now: OffsetDateTim
     json!({
         "client_token": token.unwrap_or_default(),
         "accessor": accessor(record),
-        "policies": record.policies(),
-        "token_policies": record.policies(),
+        "policies": policies(record),
+        "token_policies": policies(record),
         "metadata": metadata(record),
         "lease_duration": seconds_left(record, now),
         "renewable": record.is_renewable(),
@@ -143,6 +143,13 @@ pub(super) fn auth(token: Option<&str>, record: &TokenRecord, now: OffsetDateTim
         "mfa_requirement": null,
         "num_uses": record.uses_left().unwrap_or(0),
     })
+}
+
+/// In the order of their names, as they are there whatever the order in a role or request.
+fn policies(record: &TokenRecord) -> Vec<&Name> {
+    let mut policies: Vec<_> = record.policies().iter().collect();
+    policies.sort_unstable();
+    policies
 }
 
 /// With the SVIDs that come with it, which is more than they know of: fields beside the others, that a client which does not look
@@ -203,7 +210,7 @@ fn looked_up(token: &str, record: &TokenRecord, now: OffsetDateTime) -> Answer {
     let mut data = json!({
         "id": token,
         "accessor": accessor(record),
-        "policies": record.policies(),
+        "policies": policies(record),
         "path": path,
         "meta": metadata(record),
         "display_name": display_name,

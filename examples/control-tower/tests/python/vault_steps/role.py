@@ -61,6 +61,7 @@ def script(run):
     s("read the role-id", lambda t, y: {"is": role.read_role_id("r")["data"]["role_id"] == "a-role-id"})
     s("a role-id that another has", lambda t, y: role.update_role_id("r-old", "a-role-id"))
     s("tidy", lambda t, y: client._adapter.post("/v1/auth/approle/tidy/secret-id"))
+    s("tidy tokens", lambda t, y: client._adapter.post("/v1/auth/token/tidy"))
     s("bind tokens", lambda t, y: role.create_or_update_approle("r", token_ttl="30m", token_bound_cidrs=["127.0.0.0/8", "::1/128"]))
     s("a secret-id that binds", lambda t, y: role.generate_secret_id("r", metadata={"tag": "x", "site": "north"}, token_bound_cidrs=["127.0.0.1/32"], cidr_list=["127.0.0.0/8"]))
     s("a secret-id that binds less", lambda t, y: role.generate_secret_id("r", token_bound_cidrs=["10.0.0.0/8"]))
