@@ -12,6 +12,7 @@ use std::{
 
 use control_tower::{
     app::{Actor, Commit},
+    audit::Since,
     store::Write,
 };
 use serde_json::json;
@@ -24,18 +25,26 @@ async fn begin_and_drop(future: impl Future) {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await;
 }
 
+/// Change and record are one commit: where the client went away is no matter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_is_recorded_is_tried_even_if_its_client_goes_away() {
+async fn a_client_that_goes_away_leaves_a_change_and_its_record_or_neither() {
     let tower = Tower::fresh().await;
     let app = &tower.app;
-    let mut watch = app.db.store().watch("a-key", app.db.store().revision());
-    let record = Actor::task(&app.operators, "test").did("change", app.clock.now());
-    begin_and_drop(app.commit(Vec::new(), vec![Write::Put("a-key".to_owned(), vec![1])], record)).await;
-    let events = timeout(Duration::from_secs(20), watch.next()).await.expect("the change is made").unwrap();
-    assert_eq!(events[0].key, "a-key");
+    let record = |event| Actor::task(&app.operators, "test").did(event, app.clock.now());
+    let write = |key: &str| vec![Write::Put(key.to_owned(), vec![1])];
+    begin_and_drop(app.commit(Vec::new(), write("first"), record("first"))).await;
     // The next one is not held up.
-    let record = Actor::task(&app.operators, "test").did("change", app.clock.now());
-    assert!(matches!(app.commit(Vec::new(), Vec::new(), record).await, Ok(Commit::Done(_))));
+    let next = app.commit(Vec::new(), write("second"), record("second"));
+    let next = timeout(Duration::from_secs(20), next).await.expect("the next change is made");
+    assert!(matches!(next, Ok(Commit::Done(_))), "{next:?}");
+    app.relay_audit().await.unwrap();
+    let records = app.audit.read(Since::default(), None, 1000).await.unwrap();
+    for (event, fewest) in [("first", 0), ("second", 1)] {
+        let changed = usize::from(app.db.store().get(event).await.unwrap().is_some());
+        let recorded = records.iter().filter(|stored| stored.event == event).count();
+        assert!(changed >= fewest, "{event} was made");
+        assert_eq!(recorded, changed, "{event}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
