@@ -31,7 +31,7 @@ async fn a_client_that_goes_away_leaves_a_change_and_its_record_or_neither() {
     let tower = Tower::fresh().await;
     let app = &tower.app;
     let record = |event| Actor::task(&app.operators, "test").did(event, app.clock.now());
-    let write = |key: &str| vec![Write::Put(key.to_owned(), vec![1])];
+    let write = |key: &str| vec![Write::Put(key.to_owned(), Vec::new())];
     begin_and_drop(app.commit(Vec::new(), write("first"), record("first"))).await;
     // The next one is not held up.
     let next = app.commit(Vec::new(), write("second"), record("second"));
