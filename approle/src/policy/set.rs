@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyward_config_values::{Name, VariableName};
 use keyward_spiffe_id::SegmentTrie;
 
-use super::template::{Candidate, Templates};
+use super::template::{Candidate, Specificity, Templates};
 use super::{
     ADMINISTRATOR_POLICY, DEFAULT_POLICY, Effect, HiddenField, Operation, Operations, PathPattern, PolicyConfig,
     Request, RuleConfig,
@@ -103,6 +103,7 @@ pub(super) struct Policy {
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) pattern: PathPattern,
+    pub(super) specificity: Specificity,
     pub(super) operations: Operations,
     /// Which rule of the document says so, for each operation; that of the path's first rule where none says anything.
     numbers: [u32; Operation::ALL.len()],
@@ -111,7 +112,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    fn new(pattern: &PathPattern, rules: &[(usize, &RuleConfig)]) -> Self {
+    pub(super) fn new(pattern: &PathPattern, rules: &[(usize, &RuleConfig)]) -> Self {
         let mut operations = Operations::default();
         let first = rules.first().map_or(0, |(number, _)| *number);
         let mut numbers = [u32::try_from(first).unwrap_or(u32::MAX); Operation::ALL.len()];
@@ -130,7 +131,8 @@ impl Rule {
                 if lists.iter().any(Vec::is_empty) { Vec::new() } else { lists }
             }))
         });
-        Self { pattern: pattern.clone(), operations, numbers, hidden }
+        let specificity = Specificity::of(pattern.as_str());
+        Self { pattern: pattern.clone(), specificity, operations, numbers, hidden }
     }
 
     /// The number of the document's rule that says something of the operation, from 0.

@@ -163,8 +163,11 @@ impl<'a, F: FnMut(&'a Rule)> Search<'a, '_, F> {
             return Some(());
         };
         let value = value(self.request, name)?;
-        let room = rest.len().checked_sub(value.len());
+        let (first, room) = (value.as_bytes().first(), rest.len().checked_sub(value.len()));
         for start in room.map_or(0..0, |room| 0..room + 1) {
+            if rest.as_bytes().get(start) != first {
+                continue;
+            }
             let Some((before, from)) = rest.split_at_checked(start) else { continue };
             let Some(behind) = from.strip_prefix(value) else { continue };
             self.ways += 1;
