@@ -184,6 +184,13 @@ pub fn secret_id_accessors(tenant: &Name, role: &str) -> String {
     format!("t/{tenant}/secret-id/{role}/")
 }
 
+/// The tenant and the role of [`secret_id_accessors`], or of a key that is below it.
+pub fn parse_secret_id_accessors(key: &str) -> Option<(Name, &str)> {
+    let (tenant, rest) = key.strip_prefix("t/")?.split_once('/')?;
+    let (role, _) = rest.strip_prefix("secret-id/")?.split_once('/')?;
+    Some((tenant.parse().ok()?, role))
+}
+
 /// The key of the secret-id with an accessor.
 pub fn secret_id_accessor(tenant: &Name, role: &str, accessor: Accessor) -> String {
     format!("{}{accessor}", secret_id_accessors(tenant, role))

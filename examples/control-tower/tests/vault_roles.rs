@@ -6,6 +6,7 @@ mod support;
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 use support::{Reply, Tower};
+use time::Duration;
 
 const ROLE: &str = "/v1/auth/approle/role/app";
 const DOCUMENT: &str = "/v1/config/strongbox/authentication/approles/app";
@@ -123,6 +124,49 @@ async fn a_role_that_is_made_again_has_none_of_the_earlier_ones_secret_ids() {
     assert_eq!(found.status, 404);
     let by_itself = json!({"secret_id": made[1]["secret_id"]});
     assert_eq!(call(&tower, &admin, "POST", &format!("{ROLE}/secret-id/lookup"), by_itself).await.status, 204);
+}
+
+#[tokio::test]
+async fn what_a_deleted_role_leaves_at_rest_is_swept_and_the_next_ones_secret_ids_stay() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let list = format!("{ROLE}/secret-id");
+    let others = "/v1/auth/approle/role/app2";
+    for role in [ROLE, others] {
+        call(&tower, &admin, "POST", role, json!({})).await;
+    }
+    call(&tower, &admin, "POST", &format!("{others}/secret-id"), json!({})).await.ok();
+    // More than a step does.
+    for _ in 0..150 {
+        call(&tower, &admin, "POST", &list, json!({})).await.ok();
+    }
+    let places = ["secret-id/".to_owned(), format!("t/{}/secret-id/", tower.tenant())];
+    let left = async || {
+        let mut left = Vec::new();
+        for place in &places {
+            left.push(tower.app.db.store().range(place, None, 1000, None).await.unwrap().len());
+        }
+        left
+    };
+    tower.pass(Duration::days(40)).await;
+    assert_eq!(left().await, [151, 151]);
+    let admin = tower.administrator().await;
+    call(&tower, &admin, "DELETE", ROLE, Value::Null).await;
+    call(&tower, &admin, "POST", ROLE, json!({"role_id": "the-next"})).await;
+    let mut new = Vec::new();
+    for _ in 0..3 {
+        new.push(call(&tower, &admin, "POST", &list, json!({})).await.ok()["data"]["secret_id"].clone());
+    }
+    tower.pass(Duration::seconds(2)).await;
+    assert_eq!(left().await, [4, 4]);
+    for secret_id in &new {
+        tower.log_in("the-next", secret_id.as_str().unwrap()).await.ok();
+    }
+    call(&tower, &admin, "DELETE", ROLE, Value::Null).await;
+    tower.pass(Duration::seconds(2)).await;
+    assert_eq!(left().await, [1, 1]);
+    let entries = tower.app.db.store().range("expiry/", None, 1000, None).await.unwrap();
+    assert!(entries.iter().all(|entry| !entry.key.contains("/t/")), "no entry is left to be worked off");
 }
 
 #[tokio::test]

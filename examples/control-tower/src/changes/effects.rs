@@ -195,7 +195,12 @@ impl Changes<'_> {
                 let bytes = role.encode().map_err(ApiError::internal)?;
                 self.writes.push(self.app.db.put(key, &bytes)?);
             }
-            None => self.writes.push(Write::Delete(key)),
+            None => {
+                self.writes.push(Write::Delete(key));
+                // Its secret-ids are nobody's from now on; what is at rest of them goes in the background.
+                let left = layout::secret_id_accessors(&self.tenant, name.as_str());
+                self.writes.push(Write::Put(layout::expiry(self.now, &left), Vec::new()));
+            }
         }
         Ok(())
     }

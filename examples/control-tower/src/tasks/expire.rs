@@ -1,7 +1,10 @@
 //! Removes what has expired, in small steps and in the order of time, so that nothing has to be listed and no login waits long.
-//! Records whose entries are due but not removed as yet are refused all the same: this is only about space.
+//! Records whose entries are due but not removed as yet are refused all the same: this is only about what is at rest.
+//!
+//! An entry may be for all secret-ids of a role that was deleted. It is worked off a page at a time, and its place taken by one that
+//! says how far that came.
 
-use keyward_approle::{SecretIdRecord, TokenRecord, Wrapped};
+use keyward_approle::{Role, SecretIdRecord, TokenRecord, Wrapped};
 use time::OffsetDateTime;
 
 use super::pace::Pace;
@@ -27,16 +30,31 @@ async fn step(app: &App, size: usize) -> Result<bool, String> {
         return Ok(false);
     }
     let (mut guards, mut writes) = (Vec::new(), Vec::new());
+    let (mut expired, mut more) = (0, due.len() == size);
     for entry in &due {
+        let target = layout::parse_expiry(&entry.key);
+        if let Some((at, target)) = target.filter(|(_, target)| layout::parse_secret_id_accessors(target).is_some()) {
+            if expired > 0 {
+                // A step of its own.
+                more = true;
+                break;
+            }
+            let swept = of_earlier_roles(app, at, target, size, &mut guards, &mut writes).await;
+            expired = swept.map_err(|error| error.to_string())?;
+            writes.push(Write::Delete(entry.key.clone()));
+            more = true;
+            break;
+        }
+        expired += 1;
         writes.push(Write::Delete(entry.key.clone()));
-        if let Some((_, target)) = layout::parse_expiry(&entry.key) {
+        if let Some((_, target)) = target {
             expire(app, target, now, &mut guards, &mut writes).await.map_err(|error| error.to_string())?;
         }
     }
     // Not audited: nothing is decided here, the times were fixed when the records were made.
     if let Outcome::Committed(_) = store.commit(guards, writes).await.map_err(|error| error.to_string())? {
-        app.metrics.expired.inc_by(due.len() as u64);
-        return Ok(due.len() == size);
+        app.metrics.expired.inc_by(expired);
+        return Ok(more);
     }
     // Something was refreshed or used at this very moment: look again.
     Ok(true)
@@ -85,6 +103,61 @@ async fn expire(
     writes.push(Write::Delete(stored.key));
     writes.push(Write::Delete(index));
     Ok(())
+}
+
+/// Adds what removes the secret-ids of roles that have no more, the first few behind `target`, and an entry for what follows them.
+/// Answers how many they are.
+async fn of_earlier_roles(
+    app: &App,
+    at: OffsetDateTime,
+    target: &str,
+    size: usize,
+    guards: &mut Vec<Guard>,
+    writes: &mut Vec<Write>,
+) -> Result<u64, crate::db::DbError> {
+    let Some((tenant, name)) = layout::parse_secret_id_accessors(target) else { return Ok(0) };
+    // There may be another role of the name by now, whose secret-ids are among them. It is the same one when this is committed.
+    let place = layout::role(&tenant, name);
+    let role = match app.db.get(&place).await? {
+        Some(stored) => {
+            guards.push(stored.guard());
+            match Role::decode(&stored.value) {
+                Ok(role) => Some(role),
+                Err(error) => return damaged(&place, &error).map(|()| 0),
+            }
+        }
+        None => {
+            guards.push(Guard::Absent(place));
+            None
+        }
+    };
+    let all = layout::secret_id_accessors(&tenant, name);
+    let after = (target != all).then_some(target);
+    let entries = app.db.store().range(&all, after, size, None).await?;
+    if let Some(last) = entries.last().filter(|_| entries.len() == size) {
+        writes.push(Write::Put(layout::expiry(at, &last.key), Vec::new()));
+    }
+    let mut removed = 0;
+    for entry in entries {
+        let index = entry.key.clone();
+        let opened = app.db.open(entry).await?;
+        let Some(key) = std::str::from_utf8(&opened.value).ok().and_then(|text| text.parse().ok()) else { continue };
+        if let Some(stored) = app.db.get(&layout::secret_id(&key)).await? {
+            match SecretIdRecord::decode(&stored.value) {
+                Ok(record) if role.as_ref().is_some_and(|role| record.belongs_to(role)) => continue,
+                Ok(_) => {}
+                Err(error) => {
+                    damaged(&stored.key, &error)?;
+                    continue;
+                }
+            }
+            guards.push(stored.guard());
+            writes.push(Write::Delete(stored.key));
+        }
+        writes.push(Write::Delete(index));
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// A record that cannot be read is kept for whoever repairs it; only its expiry entry goes.
