@@ -9,7 +9,7 @@
 //!   in at once.
 //! - Nobody waits longer than a full allowance takes to come back, however much was tried before.
 //!
-//! The memory is of a fixed size; see [`Table`](table::Table). It is the process's own: nothing of it is stored.
+//! The memory is of a fixed size; see [`Table`]. It is the process's own: nothing of it is stored.
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
