@@ -64,12 +64,19 @@ pub struct Tower {
 /// # Errors
 /// What is there is damaged, newer, somebody else's, or in use.
 pub async fn open(config: &Config) -> anyhow::Result<Opened> {
+    open_checked(config, Missing::Make).await
+}
+
+async fn open_checked(config: &Config, missing: Missing) -> anyhow::Result<Opened> {
     let clock = clock(config)?;
     let directory = DataDir::open(&config.data_dir)?;
     let store: SharedStore = match &config.store {
         StoreChoice::Sqlite(path) => Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?),
         StoreChoice::Memory => Arc::new(Memory::new()),
     };
+    if missing == Missing::Refuse && store.revision() == 0 {
+        anyhow::bail!("there is nothing in the store of `{}`: start the tower once", config.data_dir.display());
+    }
     let keyring = Arc::new(Keyring::new(Arc::clone(&store)));
     let unsealing = seal::open(&keyring, &config.seal, store.revision() > 0).await?;
     if unsealing == Unsealing::Created {
@@ -81,6 +88,28 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     }
     let audit = Audit::open(&config.data_dir.join(audit::DIRECTORY), AuditOptions::default())?;
     Ok(Opened { clock, store, keyring, audit, directory })
+}
+
+/// Opens what a tower has made already; where there is nothing, nothing is made.
+///
+/// # Errors
+/// There is no store, or nothing in it; otherwise as [`open`].
+pub async fn open_existing(config: &Config) -> anyhow::Result<Opened> {
+    match &config.store {
+        StoreChoice::Sqlite(path) if !path.exists() => {
+            anyhow::bail!("there is no store `{}`: is --data-dir right?", path.display())
+        }
+        _ => open_checked(config, Missing::Refuse).await,
+    }
+}
+
+/// What becomes of a store that nothing was ever written to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It is begun.
+    Make,
+    /// It is an error.
+    Refuse,
 }
 
 /// TLS with a certificate from the tower's own authority. Where the tower may have to be served before somebody sends the
@@ -269,9 +298,9 @@ impl Tower {
 /// Puts the keys under another seal, and says how to start then.
 ///
 /// # Errors
-/// The store does not open with the present seal, or the other one cannot be used.
+/// There is no store, it does not open with the present seal, or the other one cannot be used.
 pub async fn reseal(config: &Config, to: &SealChoice) -> anyhow::Result<String> {
-    let opened = open(config).await?;
+    let opened = open_existing(config).await?;
     opened.keyring.opened().map_err(|_| seal::SealError::NeedsPassphrase)?;
     let tenant = Tenant::by_name(&Db::new(Arc::clone(&opened.keyring)), &tenant::DEFAULT.parse()?).await?;
     let tenant = tenant.map_or_else(String::new, |tenant| tenant.value.id.to_string());

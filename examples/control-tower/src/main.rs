@@ -36,7 +36,8 @@ fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
             output::done(&launch::restore(config, file, passphrase_file.as_deref())?)
         }
         Command::ResetAdmin { tenant } => {
-            let credentials = runtime.block_on(async { launch::open(config).await?.reset_admin(tenant).await })?;
+            let credentials =
+                runtime.block_on(async { launch::open_existing(config).await?.reset_admin(tenant).await })?;
             output::reset(&credentials, config.output)
         }
         Command::Init => {

@@ -136,6 +136,25 @@ async fn a_passphrase_is_sent_after_each_start() {
     backed_up(root.path(), &data, &by_file).await;
 }
 
+/// What changes a tower that is there makes none.
+#[test]
+fn a_mistyped_directory_stays_empty() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, phrase, key) = (root.path().join("typo"), root.path().join("phrase"), root.path().join("new.key"));
+    fs::write(&phrase, PHRASE).unwrap();
+    fs::set_permissions(&phrase, fs::Permissions::from_mode(0o600)).unwrap();
+    let (dir, seal) = (data.to_str().unwrap(), format!("passphrase:file:{}", phrase.display()));
+    let to = format!("key-file:{}", key.display());
+    for args in [&["reseal", "--to", &to, "--data-dir", dir, "--seal", &seal][..], &["reset-admin", "--data-dir", dir]]
+    {
+        let refused = run(args);
+        let expected = format!("control-tower: there is no store `{dir}/tower.db`: is --data-dir right?\n");
+        assert_eq!((refused.status.code(), text(&refused.stderr)), (Some(1), expected.as_str()));
+        assert_eq!(text(&refused.stdout), "");
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "the passphrase alone");
+}
+
 /// A backup needs a passphrase, and the restored tower its own.
 async fn backed_up(root: &Path, data: &Path, by_file: &str) {
     let (file, phrase) = (root.join("tower.backup"), root.join("phrase"));
