@@ -59,6 +59,18 @@ pub struct Tower {
     _directory: DataDir,
 }
 
+/// What is made without serving.
+pub struct Initialised {
+    /// How others will reach the tower, started with the same settings.
+    pub url: ExternalUrl,
+    /// The certificate that clients are to trust, unless it is the operator's.
+    pub ca_cert: Option<PathBuf>,
+    /// Where others will fetch the bundle of the tenant `default`, authenticated by SPIFFE, if anywhere.
+    pub federation_url: Option<String>,
+    /// How to log in for the first time.
+    pub credentials: Credentials,
+}
+
 /// Opens what is on the disk, making what is missing. The key that seals is on the disk before anything that it seals.
 ///
 /// # Errors
@@ -223,25 +235,30 @@ impl Opened {
     ///
     /// # Errors
     /// It was made already.
-    pub async fn init(self, config: &Config) -> anyhow::Result<Credentials> {
+    pub async fn init(self, config: &Config) -> anyhow::Result<Initialised> {
         let now = Clock::system().now();
         self.keyring.opened().map_err(|_| seal::SealError::NeedsPassphrase)?;
-        let external_url = config.url(config.listen);
+        let url = config.url(config.listen);
+        let mut ca_cert = None;
         if config.tls.is_none() {
             let standby = gate::standby(&config.data_dir);
-            let tls = own_tls(&self.keyring, &self.store, external_url.clone(), standby, now).await?;
-            self.directory.write_public(CA, tls.ca_pem().unwrap_or_default().as_bytes())?;
+            let tls = own_tls(&self.keyring, &self.store, url.clone(), standby, now).await?;
+            let path = self.directory.write_public(CA, tls.ca_pem().unwrap_or_default().as_bytes())?;
+            ca_cert = Some(std::path::absolute(path)?);
         }
         let parts = Parts {
             clock: self.clock,
             keyring: self.keyring,
             audit: self.audit,
-            external_url,
+            external_url: url.clone(),
             rate_limit: RateLimit::OFF,
         };
         let (app, credentials) = App::start(parts).await?;
         app.relay_audit().await?;
-        credentials.with_context(|| format!("`{}` has everything already", config.data_dir.display()))
+        let credentials =
+            credentials.with_context(|| format!("`{}` has everything already", config.data_dir.display()))?;
+        let federation_url = config.federation_listen.map(|at| Endpoint::new(&url, at).url(app.operators.as_str()));
+        Ok(Initialised { url, ca_cert, federation_url, credentials })
     }
 
     /// Gives the administrator of a tenant a new one-time password.

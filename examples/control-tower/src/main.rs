@@ -41,8 +41,8 @@ fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
             output::reset(&credentials, config.output)
         }
         Command::Init => {
-            let credentials = runtime.block_on(async { launch::open(config).await?.init(config).await })?;
-            output::reset(&credentials, config.output)
+            let made = runtime.block_on(async { launch::open(config).await?.init(config).await })?;
+            output::initialised(&made, config.output)
         }
         Command::Reseal { to } => output::done(&runtime.block_on(launch::reseal(config, to))?),
     }

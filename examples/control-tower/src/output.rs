@@ -5,7 +5,11 @@ use std::{io::Write as _, path::Path};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::{app::Credentials, config::OutputFormat, launch::Tower};
+use crate::{
+    app::Credentials,
+    config::OutputFormat,
+    launch::{Initialised, Tower},
+};
 
 /// The one line of `--output json`; what does not apply is left out.
 #[derive(Serialize)]
@@ -50,6 +54,19 @@ pub fn started(tower: &Tower, format: OutputFormat) -> anyhow::Result<()> {
         OutputFormat::Text => print(format!("Ready at {}.\n", tower.url).as_bytes())?,
     }
     Ok(())
+}
+
+/// How to reach the tower once it is started, and how to log in: the same as at a first start.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn initialised(made: &Initialised, format: OutputFormat) -> anyhow::Result<()> {
+    let place = Place {
+        url: made.url.as_str(),
+        ca_cert: made.ca_cert.as_deref(),
+        federation_url: made.federation_url.as_deref(),
+    };
+    show(Some(place), Some(&made.credentials), format)
 }
 
 /// How to log in from now on.

@@ -55,6 +55,11 @@ async fn a_passphrase_is_sent_after_each_start() {
     let first = with_input(&init, PHRASE);
     assert!(first.status.success(), "{}", text(&first.stderr));
     let first: Value = serde_json::from_slice(&first.stdout).unwrap();
+    // The line of a first start, which `supctl login --bootstrap` reads.
+    assert_eq!(first["ca-cert"], json!(data.join("ca.pem")));
+    for key in ["url", "tenant", "tenant-id", "username", "password"] {
+        assert!(first[key].is_string(), "{key}");
+    }
     let again = with_input(&init, PHRASE);
     assert!(text(&again.stderr).contains("has everything already"), "{}", text(&again.stderr));
     for (name, mode) in [("api.key", 0o600), ("api.pem", 0o600), ("ca.pem", 0o644)] {
