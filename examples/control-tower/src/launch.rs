@@ -20,7 +20,7 @@ use crate::{
     gate::{self, Gate, GateParts},
     keyring::Keyring,
     rate_limit::RateLimit,
-    seal::{self, Unsealing},
+    seal::{self, Presented, Unsealing},
     server::{self, Drain, Limits, TlsSource},
     store::{Memory, SharedStore, Sqlite},
     tenant::{self, Tenant},
@@ -81,6 +81,12 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
 
 async fn open_checked(config: &Config, missing: Missing) -> anyhow::Result<Opened> {
     let clock = clock(config)?;
+    // A seal that gives no key is refused before anything is made.
+    let is_new = match &config.store {
+        StoreChoice::Sqlite(path) => !path.exists(),
+        StoreChoice::Memory => true,
+    };
+    let presented = if is_new { Some(Presented::read_to_begin(&config.seal)?) } else { None };
     let directory = DataDir::open(&config.data_dir)?;
     let store: SharedStore = match &config.store {
         StoreChoice::Sqlite(path) => Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?),
@@ -90,7 +96,11 @@ async fn open_checked(config: &Config, missing: Missing) -> anyhow::Result<Opene
         anyhow::bail!("there is nothing in the store of `{}`: start the tower once", config.data_dir.display());
     }
     let keyring = Arc::new(Keyring::new(Arc::clone(&store)));
-    let unsealing = seal::open(&keyring, &config.seal, store.revision() > 0).await?;
+    let presented = match presented {
+        Some(presented) => presented,
+        None => Presented::read(&config.seal)?,
+    };
+    let unsealing = seal::open(&keyring, &config.seal, presented, store.revision() > 0).await?;
     if unsealing == Unsealing::Created {
         tracing::warn!(
             seal = %config.seal,

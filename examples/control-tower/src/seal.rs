@@ -232,6 +232,39 @@ impl PassphraseSource {
     }
 }
 
+/// What a setting gives. It is read once: standard input says a passphrase only once.
+#[derive(Debug)]
+pub enum Presented {
+    /// A kept key; none where a key file does not exist.
+    Key(Option<KeptKey>),
+    /// A passphrase; none where somebody is to send it.
+    Passphrase(Option<Passphrase>),
+}
+
+impl Presented {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`SealError`]: it cannot be read, or is nothing that seals.
+    pub fn read(choice: &SealChoice) -> Result<Self, SealError> {
+        match choice {
+            SealChoice::Passphrase(source) => source.read().map(Self::Passphrase),
+            _ => KeptKey::read(choice).map(Self::Key),
+        }
+    }
+
+    /// Reads it for a store that is to be begun.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read); a passphrase that somebody is to send has to be chosen first.
+    pub fn read_to_begin(choice: &SealChoice) -> Result<Self, SealError> {
+        match Self::read(choice)? {
+            Self::Passphrase(None) => Err(SealError::NotInitialised),
+            presented => Ok(presented),
+        }
+    }
+}
+
 /// What came of opening the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsealing {
@@ -243,36 +276,24 @@ pub enum Unsealing {
     Sealed,
 }
 
-/// Opens the keyring of a store with what the setting says; where there is none and nothing that it would have sealed, makes it.
+/// Opens the keyring of a store with what the setting gives; where there is none and nothing that it would have sealed, makes it.
 ///
 /// # Errors
 /// [`SealError`]: there is no key, it is another one, or the setting is not what sealed the data.
-pub async fn open(keyring: &Keyring, choice: &SealChoice, sealed_before: bool) -> Result<Unsealing, SealError> {
+pub async fn open(
+    keyring: &Keyring,
+    choice: &SealChoice,
+    presented: Presented,
+    sealed_before: bool,
+) -> Result<Unsealing, SealError> {
     let stored = keyring.stored().await?;
+    let kind = stored.as_ref().map(|stored| stored.kind());
     let other = |data| Err(SealError::OtherKind { data, choice: choice.clone() });
-    let SealChoice::Passphrase(source) = choice else {
-        if let Some(stored) = &stored {
-            return match (stored.kind(), KeptKey::read(choice)?, choice) {
-                (SealKind::Key, Some(kept), _) => unlock(keyring, choice, kept.key).await,
-                (SealKind::Passphrase(_), ..) => other("a passphrase"),
-                (_, None, SealChoice::KeyFile(path)) => Err(SealError::Missing { path: path.clone() }),
-                _ => other("a key"),
-            };
-        }
-        let (kept, made) = match (KeptKey::read(choice)?, choice) {
-            (Some(kept), _) => (kept, Unsealing::Open),
-            (None, SealChoice::KeyFile(path)) if sealed_before => {
-                return Err(SealError::Missing { path: path.clone() });
-            }
-            (None, SealChoice::KeyFile(path)) => (KeptKey::create(path, &mut random::rng())?, Unsealing::Created),
-            (None, _) => return other("a key"),
-        };
-        // What a former release sealed is sealed under the lines of the key file themselves.
-        let keks = if sealed_before { kept.keks } else { KekSet::new(Kek::generate(1, &mut random::rng())?) };
-        keyring.create(&keks, kept.key, SealKind::Key).await?;
-        return Ok(made);
+    let passphrase = match presented {
+        Presented::Key(kept) => return open_kept(keyring, choice, kind, kept, sealed_before).await,
+        Presented::Passphrase(passphrase) => passphrase,
     };
-    match (stored.as_ref().map(|stored| stored.kind()), source.read()?) {
+    match (kind, passphrase) {
         (Some(SealKind::Passphrase(parameters)), Some(passphrase)) => {
             unlock(keyring, choice, passphrase.derive(parameters)?).await
         }
@@ -289,6 +310,36 @@ pub async fn open(keyring: &Keyring, choice: &SealChoice, sealed_before: bool) -
             Ok(Unsealing::Open)
         }
     }
+}
+
+async fn open_kept(
+    keyring: &Keyring,
+    choice: &SealChoice,
+    kind: Option<&SealKind>,
+    kept: Option<KeptKey>,
+    sealed_before: bool,
+) -> Result<Unsealing, SealError> {
+    let other = |data| Err(SealError::OtherKind { data, choice: choice.clone() });
+    if let Some(kind) = kind {
+        return match (kind, kept, choice) {
+            (SealKind::Key, Some(kept), _) => unlock(keyring, choice, kept.key).await,
+            (SealKind::Passphrase(_), ..) => other("a passphrase"),
+            (_, None, SealChoice::KeyFile(path)) => Err(SealError::Missing { path: path.clone() }),
+            _ => other("a key"),
+        };
+    }
+    let (kept, made) = match (kept, choice) {
+        (Some(kept), _) => (kept, Unsealing::Open),
+        (None, SealChoice::KeyFile(path)) if sealed_before => {
+            return Err(SealError::Missing { path: path.clone() });
+        }
+        (None, SealChoice::KeyFile(path)) => (KeptKey::create(path, &mut random::rng())?, Unsealing::Created),
+        (None, _) => return other("a key"),
+    };
+    // What a former release sealed is sealed under the lines of the key file themselves.
+    let keks = if sealed_before { kept.keks } else { KekSet::new(Kek::generate(1, &mut random::rng())?) };
+    keyring.create(&keks, kept.key, SealKind::Key).await?;
+    Ok(made)
 }
 
 /// Puts the keys of an opened keyring under another seal, with the note that records it. A key file that does not exist is made first.
@@ -380,7 +431,8 @@ mod tests {
 
     async fn at(store: &Memory, choice: &str, sealed_before: bool) -> Result<(Unsealing, Keyring), SealError> {
         let keyring = Keyring::new(Arc::new(store.clone()) as SharedStore);
-        let unsealing = open(&keyring, &choice.parse().unwrap(), sealed_before).await?;
+        let choice = choice.parse().unwrap();
+        let unsealing = open(&keyring, &choice, Presented::read(&choice)?, sealed_before).await?;
         Ok((unsealing, keyring))
     }
 
@@ -470,16 +522,17 @@ mod tests {
         let choice: SealChoice = "systemd-credential:seal".parse().unwrap();
         let remedy = "there is no systemd credential `seal`: make one with `head -c 32 /dev/urandom | systemd-creds encrypt \
                       --name=seal - /etc/credstore.encrypted/seal` and add `LoadCredentialEncrypted=seal` to the unit";
-        let keyring = Keyring::new(Arc::new(store.clone()));
-        assert_eq!(open(&keyring, &choice, false).await.unwrap_err().to_string(), remedy);
+        assert_eq!(Presented::read(&choice).unwrap_err().to_string(), remedy);
         let choice = choice.with_credentials(Some(dir.path()));
-        assert_eq!(open(&keyring, &choice, false).await.unwrap_err().to_string(), remedy);
+        assert_eq!(Presented::read(&choice).unwrap_err().to_string(), remedy);
         for content in [vec![0xab; 32], "AB".repeat(32).into_bytes(), format!("1:{}\n", "ab".repeat(32)).into_bytes()] {
             fs::write(dir.path().join("seal"), content).unwrap();
             // systemd grants by access control lists, where the mode says more.
             fs::set_permissions(dir.path().join("seal"), fs::Permissions::from_mode(0o440)).unwrap();
             let keyring = Keyring::new(Arc::new(store.clone()));
-            assert_eq!(open(&keyring, &choice, true).await.unwrap_or(Unsealing::Sealed), Unsealing::Open);
+            let presented = Presented::read(&choice).unwrap();
+            let unsealing = open(&keyring, &choice, presented, true).await;
+            assert_eq!(unsealing.unwrap_or(Unsealing::Sealed), Unsealing::Open);
             fs::remove_file(dir.path().join("seal")).unwrap();
         }
         // A key file with the same key opens it, too; another does not.

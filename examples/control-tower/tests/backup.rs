@@ -10,7 +10,7 @@ use control_tower::{
     config::{Config, SealChoice, StoreChoice},
     data_dir::DataDir,
     keyring::Keyring,
-    seal::{self, SealError},
+    seal::{self, Presented, SealError},
     store::{Sqlite, Store, Write},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -44,7 +44,8 @@ async fn open(config: &Config) -> Running {
     let StoreChoice::Sqlite(path) = &config.store else { panic!("no file") };
     let store = Sqlite::open(path).unwrap();
     let keyring = Keyring::new(std::sync::Arc::new(store.clone()));
-    seal::open(&keyring, &config.seal, store.revision() > 0).await.unwrap();
+    let presented = Presented::read(&config.seal).unwrap();
+    seal::open(&keyring, &config.seal, presented, store.revision() > 0).await.unwrap();
     let audit = Audit::open(&directory.path().join(audit::DIRECTORY), AuditOptions::default()).unwrap();
     Running { store, audit, _directory: directory }
 }

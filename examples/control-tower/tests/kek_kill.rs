@@ -106,7 +106,7 @@ async fn look(data: &Path, seen: &mut Seen, rng: &mut StdRng) -> Arc<Opened> {
     let store = Arc::new(Sqlite::open(&data.join("tower.db")).unwrap());
     let keyring = Keyring::new(Arc::clone(&store) as SharedStore);
     let choice = SealChoice::KeyFile(data.join("kek.key"));
-    seal::open(&keyring, &choice, true).await.unwrap();
+    seal::open(&keyring, &choice, seal::Presented::read(&choice).unwrap(), true).await.unwrap();
     let keys = keyring.opened().unwrap();
     let latest = store.revision();
     let mut under = BTreeSet::new();

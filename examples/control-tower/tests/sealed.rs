@@ -52,6 +52,7 @@ async fn a_passphrase_is_sent_after_each_start() {
     let init = ["init", "--data-dir", dir, "--output", "json", "--seal", "passphrase:file:-"];
     let weak = with_input(&init, "too short");
     assert!(text(&weak.stderr).contains("9 characters, at least 12 are needed"), "{}", text(&weak.stderr));
+    assert!(!data.exists(), "a refusal makes nothing");
     let first = with_input(&init, PHRASE);
     assert!(first.status.success(), "{}", text(&first.stderr));
     let first: Value = serde_json::from_slice(&first.stdout).unwrap();
@@ -192,6 +193,7 @@ async fn systemd_hands_over_the_key() {
                     systemd-creds encrypt --name=keyward-seal - /etc/credstore.encrypted/keyward-seal` and add \
                     `LoadCredentialEncrypted=keyward-seal` to the unit\n";
     assert_eq!((missing.status.code(), text(&missing.stderr)), (Some(1), expected));
+    assert!(!data.exists(), "a refusal makes nothing");
     fs::write(credentials.join("keyward-seal"), [7; 32]).unwrap();
     fs::set_permissions(credentials.join("keyward-seal"), fs::Permissions::from_mode(0o440)).unwrap();
     let tower = Tower::spawn(&data, &mut serve("systemd-credential"));
