@@ -226,6 +226,11 @@ pub fn wrapped_of(tenant: &Name, key: &StorageKey) -> String {
     format!("{}{key}", tenant_wrapped(tenant))
 }
 
+/// The key of the answer of a tenant whose token has an accessor.
+pub fn wrapped_accessor(tenant: &Name, accessor: Accessor) -> String {
+    format!("t/{tenant}/wrapped-accessor/{accessor}")
+}
+
 /// Says that `key` is to be removed at a time; ordered by it.
 pub fn expiry(at: OffsetDateTime, key: &str) -> String {
     format!("{EXPIRY}{:016x}/{key}", at.unix_timestamp().max(0))

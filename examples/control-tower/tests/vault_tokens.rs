@@ -25,6 +25,14 @@ async fn tower() -> (Tower, String) {
     (tower, admin)
 }
 
+/// Makes a tenant and logs its administrator in.
+async fn tenant(tower: &Tower, operator: &str, name: &str) -> String {
+    tower.post("/v1/config/tenants", operator, json!({"name": name})).await.ok();
+    let reset = tower.post(&format!("/v1/state/tenants/{name}/reset-admin"), operator, json!({})).await.ok();
+    let body = json!({"tenant": name, "username": "admin", "password": reset["password"]});
+    text(&tower.call("POST", "/v1/login", None, Some(body)).await.ok()["token"])
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
@@ -273,4 +281,62 @@ async fn a_wrapped_secret_id_is_taken_once() {
         let refusal = wrapping(&tower, &admin, path, "5m", json!({})).await;
         assert_eq!(refusal.refused(400), "the answers of this path cannot be wrapped", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_wrapping_token_is_looked_up_and_revoked_like_another() {
+    let (tower, admin) = tower().await;
+    let other = tenant(&tower, &admin, "beta").await;
+    let (invalid, unwrap) = ("wrapping token is not valid or does not exist", "/v1/sys/wrapping/unwrap");
+    let auth = |path: &str| format!("/v1/auth/token/{path}");
+    for by_accessor in [false, true] {
+        let wrap = wrapping(&tower, &admin, &format!("{ROLE}/secret-id"), "60s", json!({})).await.ok();
+        let info = wrap["wrap_info"].clone();
+        let (token, by_token) = (text(&info["token"]), json!({"token": info["token"]}));
+        let accessor = json!({"accessor": info["accessor"]});
+        let named = call(&tower, &admin, "POST", &auth("lookup-accessor"), accessor.clone()).await.ok()["data"].clone();
+        assert_eq!((&named["id"], &named["accessor"]), (&json!(""), &info["accessor"]));
+        assert_eq!((&named["policies"], &named["num_uses"]), (&json!(["response-wrapping"]), &json!(1)));
+        assert_eq!((&named["path"], &named["creation_ttl"]), (&info["creation_path"], &json!(60)));
+        let shown = call(&tower, &admin, "POST", &auth("lookup"), by_token.clone()).await.ok()["data"].clone();
+        assert_eq!((&shown["id"], &shown["accessor"]), (&json!(token), &info["accessor"]));
+
+        // To another tenant it is no token at all.
+        assert_eq!(call(&tower, &other, "POST", &auth("revoke"), by_token.clone()).await.status, 204);
+        assert_eq!(refused(&call(&tower, &other, "POST", &auth("lookup"), by_token.clone()).await, 403), "bad token");
+        for path in ["lookup-accessor", "revoke-accessor"] {
+            let elsewhere = call(&tower, &other, "POST", &auth(path), accessor.clone()).await;
+            assert_eq!(refused(&elsewhere, 400), "invalid accessor", "{path}");
+        }
+        call(&tower, "", "POST", "/v1/sys/wrapping/lookup", by_token.clone()).await.ok();
+
+        let (path, body) = if by_accessor { ("revoke-accessor", &accessor) } else { ("revoke", &by_token) };
+        assert_eq!(call(&tower, &admin, "POST", &auth(path), body.clone()).await.status, 204, "{path}");
+        assert_eq!(refused(&call(&tower, "", "POST", unwrap, by_token.clone()).await, 400), invalid, "{path}");
+        assert_eq!(call(&tower, &admin, "POST", &auth("revoke"), by_token).await.status, 204);
+        for path in ["lookup-accessor", "revoke-accessor"] {
+            let gone = call(&tower, &admin, "POST", &auth(path), accessor.clone()).await;
+            assert_eq!(refused(&gone, 400), "invalid accessor", "{path}");
+        }
+        let records = tower.audit(&admin).await;
+        let ended =
+            |record: &&Value| record["event"] == "token-revoke" && record["detail"]["accessor"] == info["accessor"];
+        assert_eq!(records.iter().filter(ended).count(), 1, "{path}");
+    }
+    // What is taken, wrapped again or over leaves no accessor behind.
+    let taken = wrapping(&tower, &admin, "/v1/sys/wrapping/wrap", "5m", json!({"a": 1})).await.ok();
+    call(&tower, "", "POST", unwrap, json!({"token": taken["wrap_info"]["token"]})).await.ok();
+    let old = wrapping(&tower, &admin, "/v1/sys/wrapping/wrap", "5m", json!({"a": 1})).await.ok()["wrap_info"].clone();
+    let new = call(&tower, &admin, "POST", "/v1/sys/wrapping/rewrap", json!({"token": old["token"]})).await.ok();
+    let found = async |info: &Value| {
+        call(&tower, &admin, "POST", &auth("lookup-accessor"), json!({"accessor": info["accessor"]}))
+            .await
+            .status
+            .as_u16()
+    };
+    let states = (found(&taken["wrap_info"]).await, found(&old).await, found(&new["wrap_info"]).await);
+    assert_eq!(states, (400, 400, 200));
+    tower.pass(Duration::minutes(5) + Duration::seconds(1)).await;
+    let left = tower.app.db.store().range("t/", None, 1000, None).await.unwrap();
+    assert!(!left.iter().any(|entry| entry.key.contains("/wrapped")), "{left:?}");
 }

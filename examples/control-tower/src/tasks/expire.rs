@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::pace::Pace;
 use crate::{
     app::App,
+    http::vault::wrapping,
     layout,
     store::{Entry, Guard, Outcome, Write},
 };
@@ -79,8 +80,7 @@ async fn expire(
             Ok(record) if record.expires() > now => {}
             Ok(record) => {
                 guards.push(stored.guard());
-                writes.push(Write::Delete(stored.key));
-                writes.push(Write::Delete(layout::wrapped_of(record.tenant(), record.key())));
+                writes.extend(wrapping::end(&record));
             }
             Err(error) => return damaged(key, &error),
         }

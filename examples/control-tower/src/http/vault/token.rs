@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Extension, extract::State, http::StatusCode};
 use keyward_approle::{
-    Accessor, Authenticated, ChildRequest, Reason, RecordChange, Subject, Token, TokenId, TokenRecord, TokenType,
+    Accessor, Authenticated, ChildRequest, RecordChange, Subject, Token, TokenId, TokenRecord, TokenType, Wrapped,
     WrappedKind,
 };
 use keyward_config_values::{Duration, Name};
@@ -244,6 +244,31 @@ fn looked_up(token: &str, record: &TokenRecord, now: OffsetDateTime) -> Answer {
     Ok(answer::data(data))
 }
 
+/// A wrapping token is shown as what it is there: an orphan for one use that is not renewed, with a policy of its own.
+fn looked_up_wrapping(token: &str, record: &Wrapped, now: OffsetDateTime) -> Answer {
+    let text = |moment: OffsetDateTime| moment.format(&Rfc3339).map_err(ApiError::internal);
+    let ttl = (record.expires() - record.creation_time()).whole_seconds();
+    Ok(answer::data(json!({
+        "id": token,
+        "accessor": record.accessor(),
+        "policies": ["response-wrapping"],
+        "path": record.creation_path().trim_start_matches("/v1/"),
+        "meta": null,
+        "display_name": display_name(None),
+        "num_uses": 1,
+        "orphan": true,
+        "creation_time": record.creation_time().unix_timestamp(),
+        "creation_ttl": ttl,
+        "issue_time": text(record.creation_time())?,
+        "expire_time": text(record.expires())?,
+        "ttl": (record.expires() - now).whole_seconds().max(0),
+        "explicit_max_ttl": ttl,
+        "renewable": false,
+        "entity_id": "",
+        "type": TokenType::Service,
+    })))
+}
+
 /// `GET /v1/auth/token/lookup-self`.
 ///
 /// # Errors
@@ -303,8 +328,14 @@ async fn presented(app: &App, caller: &Caller, token: &str, now: OffsetDateTime)
 /// 403 `bad token`.
 pub async fn lookup(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
     let now = app.clock.now();
-    let found = presented(&app, &caller, &body.token, now).await?;
-    looked_up(&body.token, found.record(), now)
+    match presented(&app, &caller, &body.token, now).await {
+        Ok(found) => looked_up(&body.token, found.record(), now),
+        Err(error) if error.status() == StatusCode::FORBIDDEN => {
+            let wrapped = wrapping::by_token(&app, &caller, &body.token, now).await?.ok_or(error)?;
+            looked_up_wrapping(&body.token, &wrapped, now)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// `POST /v1/auth/token/lookup-accessor`.
@@ -317,9 +348,14 @@ pub async fn lookup_accessor(
     JsonBody(body): JsonBody<AccessorBody>,
 ) -> Answer {
     let now = app.clock.now();
-    let lineage = Lineage::by_accessor(&app, caller.tenant(), body.accessor()?).await?;
-    let found = lineage.found(now).map_err(|_: Reason| invalid_accessor())?;
-    looked_up("", found.record(), now)
+    let accessor = body.accessor()?;
+    match Lineage::by_accessor(&app, caller.tenant(), accessor).await?.found(now) {
+        Ok(found) => looked_up("", found.record(), now),
+        Err(_) => {
+            let wrapped = wrapping::by_accessor(&app, &caller, accessor, now).await?.ok_or_else(invalid_accessor)?;
+            looked_up_wrapping("", &wrapped, now)
+        }
+    }
 }
 
 /// `POST /v1/auth/token/renew-self`.
@@ -386,14 +422,23 @@ pub async fn revoke_self(State(app): State<Arc<App>>, caller: Caller) -> Answer 
     }
 }
 
-/// `POST /v1/auth/token/revoke`. What is no token is as good as revoked.
+/// `POST /v1/auth/token/revoke`, also of a wrapping token. What is no token is as good as revoked.
 ///
 /// # Errors
 /// 400 for a batch token.
 pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
-    if let Ok(found) = presented(&app, &caller, &body.token, app.clock.now()).await {
-        revocable(found.record())?;
-        made::revoke(&app, &caller, found.record().accessor()).await?;
+    let now = app.clock.now();
+    match presented(&app, &caller, &body.token, now).await {
+        Ok(found) => {
+            revocable(found.record())?;
+            made::revoke(&app, &caller, found.record().accessor()).await?;
+        }
+        Err(error) if error.status() == StatusCode::FORBIDDEN => {
+            if let Some(wrapped) = wrapping::by_token(&app, &caller, &body.token, now).await? {
+                wrapping::revoke(&app, &caller, &wrapped, now).await?;
+            }
+        }
+        Err(error) => return Err(error),
     }
     Ok(answer::nothing())
 }
@@ -407,7 +452,15 @@ pub async fn revoke_accessor(
     caller: Caller,
     JsonBody(body): JsonBody<AccessorBody>,
 ) -> Answer {
-    made::revoke(&app, &caller, body.accessor()?).await.map_err(no_such)?;
+    let accessor = body.accessor()?;
+    match made::revoke(&app, &caller, accessor).await {
+        Err(error) if error.status() == StatusCode::NOT_FOUND => {
+            let now = app.clock.now();
+            let wrapped = wrapping::by_accessor(&app, &caller, accessor, now).await?.ok_or_else(invalid_accessor)?;
+            wrapping::revoke(&app, &caller, &wrapped, now).await?;
+        }
+        done => done?,
+    }
     Ok(answer::nothing())
 }
 

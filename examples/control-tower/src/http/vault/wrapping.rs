@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use keyward_approle::{Accessor, Token, Wrapped, WrappedKind};
+use keyward_approle::{Accessor, StorageKey, Token, Wrapped, WrappedKind};
 use keyward_config_values::{Duration, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -144,6 +144,8 @@ fn kept(app: &App, token: &Token, record: &Wrapped, of: Option<Value>, now: Offs
     let bytes = record.encode().map_err(ApiError::internal)?;
     let mut writes = app.put_until(layout::wrapped(record.key()), &bytes, record.expires())?.to_vec();
     writes.push(Write::Put(layout::wrapped_of(record.tenant(), record.key()), Vec::new()));
+    let index = layout::wrapped_accessor(record.tenant(), record.accessor());
+    writes.push(app.db.put(index, record.key().to_string().as_bytes())?);
     let mut info = json!({
         "token": token.expose(),
         "accessor": record.accessor(),
@@ -250,8 +252,7 @@ async fn found(app: &App, source: std::net::IpAddr, headers: &HeaderMap, body: T
         invalid()
     };
     let Some(stored) = app.db.get(&layout::wrapped(&key)).await? else { return Err(refused("unknown-token")) };
-    let value = Wrapped::decode(&stored.value)
-        .map_err(|error| DbError::Damaged { key: stored.key.clone(), reason: error.to_string() })?;
+    let value = decoded(&stored)?;
     value.check(&key, now).map_err(|reason| refused(reason.code()))?;
     if app.living(value.tenant()).await?.is_none() {
         return Err(refused("tenant-removed"));
@@ -259,10 +260,66 @@ async fn found(app: &App, source: std::net::IpAddr, headers: &HeaderMap, body: T
     Ok(Stored { value, key: stored.key, revision: stored.revision })
 }
 
-/// What takes an answer.
-fn taken(stored: &Stored<Wrapped>) -> [Write; 2] {
-    let index = layout::wrapped_of(stored.value.tenant(), stored.value.key());
-    [Write::Delete(stored.key.clone()), Write::Delete(index)]
+/// What removes an answer.
+pub fn end(record: &Wrapped) -> [Write; 3] {
+    [
+        Write::Delete(layout::wrapped(record.key())),
+        Write::Delete(layout::wrapped_of(record.tenant(), record.key())),
+        Write::Delete(layout::wrapped_accessor(record.tenant(), record.accessor())),
+    ]
+}
+
+fn decoded(stored: &Stored<Zeroizing<Vec<u8>>>) -> Result<Wrapped, DbError> {
+    Wrapped::decode(&stored.value)
+        .map_err(|error| DbError::Damaged { key: stored.key.clone(), reason: error.to_string() })
+}
+
+/// An answer of the caller's tenant that still waits for this token. One of another tenant is none.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn by_token(app: &App, caller: &Caller, token: &str, now: OffsetDateTime) -> Answer<Option<Wrapped>> {
+    waiting(app, caller, &app.pepper.token_key(token), now).await
+}
+
+/// An answer of the caller's tenant that still waits for the token with this accessor.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn by_accessor(
+    app: &App,
+    caller: &Caller,
+    accessor: Accessor,
+    now: OffsetDateTime,
+) -> Answer<Option<Wrapped>> {
+    let found = app.db.get(&layout::wrapped_accessor(caller.tenant(), accessor)).await?;
+    match found.and_then(|found| std::str::from_utf8(&found.value).ok()?.parse::<StorageKey>().ok()) {
+        Some(key) => waiting(app, caller, &key, now).await,
+        None => Ok(None),
+    }
+}
+
+async fn waiting(app: &App, caller: &Caller, key: &StorageKey, now: OffsetDateTime) -> Answer<Option<Wrapped>> {
+    let Some(stored) = app.db.get(&layout::wrapped(key)).await? else { return Ok(None) };
+    let record = decoded(&stored)?;
+    Ok((record.tenant() == caller.tenant() && record.check(key, now).is_ok()).then_some(record))
+}
+
+/// Ends a wrapping token before its answer is taken, which nobody gets then.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn revoke(app: &App, caller: &Caller, record: &Wrapped, now: OffsetDateTime) -> Answer<()> {
+    let audit = caller
+        .actor()
+        .did("token-revoke", now)
+        .with("accessor", record.accessor().to_string())
+        .with("path", record.creation_path());
+    // Unguarded: where somebody was faster it is gone already.
+    match app.commit(Vec::new(), end(record).into(), audit).await? {
+        Commit::Done(_) => Ok(()),
+        Commit::Conflict => Err(ApiError::internal("a commit without guards had a conflict")),
+    }
 }
 
 /// `POST /v1/sys/wrapping/unwrap`: takes an answer. Its token is all that is needed, and good once.
@@ -280,7 +337,7 @@ pub async fn unwrap(
     let mut actor = Actor::stranger(&app, source);
     actor.tenant = stored.value.tenant().to_string();
     let audit = actor.did("unwrap", now).with("accessor", stored.value.accessor().to_string());
-    match app.commit(vec![stored.guard()], taken(&stored).into(), audit).await? {
+    match app.commit(vec![stored.guard()], end(&stored.value).into(), audit).await? {
         Commit::Done(_) => {
             let answer = serde_json::from_str(stored.value.answer()).map_err(ApiError::internal)?;
             match stored.value.kind() {
@@ -311,7 +368,7 @@ pub async fn rewrap(
     let (token, record) = stored.value.rewrap(&app.pepper, &mut random::rng(), now);
     let kept = kept(&app, &token, &record, None, now)?;
     let mut audit = caller.actor().did("rewrap", now).with("accessor", stored.value.accessor().to_string());
-    let mut writes = Vec::from(taken(&stored));
+    let mut writes = Vec::from(end(&stored.value));
     kept.beside(&mut writes, &mut audit);
     match app.commit(vec![stored.guard()], writes, audit).await? {
         Commit::Done(_) => Ok(kept.answer()),

@@ -42,3 +42,10 @@ def script(run):
     s("take by the old token", lambda t, y: y.unwrap(old))
     s("take by the new token", lambda t, y: y.unwrap(new["token"]))
     s("wrap nothing again", lambda t, y: client._adapter.post("/v1/sys/wrapping/rewrap", json={"token": "none"}))
+    for way in ("token", "accessor"):
+        s(f"wrap to be revoked by {way}", lambda t, y: ask("get", "/v1/auth/approle/role/app/role-id"))
+        waits = info(f"wrap to be revoked by {way}")
+        s(f"look a wrapping token up by {way}", lambda t, y: token.lookup(waits["token"]) if way == "token" else token.lookup_accessor(waits["accessor"]))
+        s(f"revoke a wrapping token by {way}", lambda t, y: token.revoke(waits["token"]) if way == "token" else token.revoke_accessor(waits["accessor"]))
+        s(f"take what is revoked by {way}", lambda t, y: y.unwrap(waits["token"]))
+        s(f"look what is revoked up by {way}", lambda t, y: token.lookup_accessor(waits["accessor"]))
