@@ -22,6 +22,7 @@ use crate::{
         caller::Caller,
         config::Mode,
         error::{Answer, ApiError},
+        vault,
     },
     identity::Identity,
     inbound::{self, KeysFrom, SpiffeLoginConfig},
@@ -197,7 +198,7 @@ struct Asked<'a> {
 pub enum Permitted {
     /// Here, document by document.
     Here,
-    /// On the path that was asked for, before.
+    /// On the path that was asked for, before. Nothing that it shows may be hidden.
     Before,
 }
 
@@ -214,7 +215,12 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
     let Asked { bulk, precondition, mode, permitted, brought } = asked;
     let dry_run = mode.is_dry_run();
     // Before the plan, whose errors tell what exists.
-    for item in bulk.items().iter().filter(|_| permitted == Permitted::Here) {
+    for item in bulk.items() {
+        if permitted == Permitted::Before {
+            // By another path than its own nothing of a document is kept for who does not see it.
+            vault::sees_all(app, caller, item.path()).await?;
+            continue;
+        }
         let path = format!("/v1/config/{}", item.path());
         match item.operation() {
             Operation::Replace => {

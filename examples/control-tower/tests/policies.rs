@@ -329,6 +329,100 @@ async fn hidden_fields_are_not_lost_and_not_written() {
 }
 
 #[tokio::test]
+async fn by_the_paths_of_vault_nothing_is_written_that_is_not_seen() {
+    let (tower, admin) = tower().await;
+    let all = json!({"read": "allow", "create": "allow", "update": "allow", "execute": "allow", "delete": "allow"});
+    let rules = json!([
+        {"path": "/v1/auth/approle/role/**", "operations": all, "hide-fields": ["secret_id_bound_cidrs"]},
+        // Of what is deeper it says nothing.
+        {"path": "/v1/auth/approle/role/whole", "operations": all, "hide-fields": ["token_ttl"]},
+        {"path": "/v1/auth/approle/role/whole/*", "operations": all},
+        {"path": "/v1/sys/policies/acl/*", "operations": all, "hide-fields": ["policy"]},
+        {"path": "/v1/sys/policy/*", "operations": all},
+        {"path": "/v1/transit/**", "operations": all, "hide-fields": ["exportable"]},
+        // Hidden for one operation, and written by another.
+        {"path": "/v1/transit/keys/seen", "operations": {"create": "allow", "update": "allow", "execute": "allow", "delete": "allow"}},
+        {"path": "/v1/transit/keys/seen", "operations": {"read": "allow"}, "hide-fields": ["exportable"]},
+        {"path": "/v1/transit/keys/seen/config", "operations": all},
+        {"path": "/v1/config/strongbox/**", "operations": all, "hide-fields": ["deletion-allowed"]},
+    ]);
+    let blind = restricted(&tower, &admin, "blind", rules).await;
+    let see = restricted(&tower, &admin, "see", json!([{"path": "/v1/**", "operations": all}])).await;
+    let bound = json!({"secret_id_bound_cidrs": ["192.0.2.0/24"]});
+    for (path, body) in [
+        ("auth/approle/role/pay", bound.clone()),
+        ("auth/approle/role/whole", bound),
+        ("sys/policies/acl/hid", json!({"policy": r#"path "a" { policy = "read" }"#})),
+        ("transit/keys/hk", json!({})),
+        ("transit/keys/seen", json!({})),
+        ("transit/keys/copied", json!({"exportable": true, "allow_plaintext_backup": true})),
+    ] {
+        let made = tower.post(&format!("/v1/{path}"), &admin, body).await;
+        assert!(made.status.is_success(), "{path}: {made:?}");
+    }
+    let backup = tower.get("/v1/transit/backup/copied", &admin).await.ok();
+    let restore = json!({"backup": backup["data"]["backup"], "force": true});
+    let other = json!({"secret_id_bound_cidrs": ["0.0.0.0/0"]});
+    let text = json!({"policy": r#"path "*" { policy = "sudo" }"#});
+    let documents = async || {
+        let mut all = Vec::new();
+        for path in ["authentication/approles/pay", "authentication/approles/whole", "policies/hid", "transit-keys/hk"]
+        {
+            all.push(tower.get(&format!("/v1/config/strongbox/{path}"), &admin).await.ok());
+        }
+        for path in ["transit-keys/seen", "transit-keys/hk", "transit-keys/copied"] {
+            all.push(tower.get(&format!("/v1/state/strongbox/{path}"), &admin).await.ok());
+        }
+        all
+    };
+    let before = documents().await;
+    for (method, path, body) in [
+        ("DELETE", "auth/approle/role/pay/secret-id-bound-cidrs", json!(null)),
+        ("DELETE", "auth/approle/role/pay/token-ttl", json!(null)),
+        ("POST", "auth/approle/role/pay/bound-cidr-list", other.clone()),
+        ("POST", "auth/approle/role/pay/role-id", json!({"role_id": "another-role-id"})),
+        ("POST", "auth/approle/role/pay", other.clone()),
+        ("POST", "auth/approle/role/new", other.clone()),
+        ("POST", "auth/approle/role/whole/secret-id-bound-cidrs", other),
+        ("DELETE", "auth/approle/role/pay", json!(null)),
+        ("POST", "sys/policies/acl/hid", text.clone()),
+        ("POST", "sys/policy/hid", text),
+        ("DELETE", "sys/policies/acl/hid", json!(null)),
+        ("DELETE", "sys/policy/HID", json!(null)),
+        ("POST", "transit/keys/hk/config", json!({"exportable": true})),
+        ("POST", "transit/keys/hk/config", json!({"min_encryption_version": 1})),
+        ("POST", "transit/keys/seen/config", json!({"exportable": true})),
+        ("POST", "transit/keys/hk/trim", json!({"min_available_version": 1})),
+        ("POST", "transit/keys/new", json!({"exportable": true})),
+        ("POST", "transit/restore/hk", restore.clone()),
+        ("POST", "transit/restore", restore),
+        ("DELETE", "transit/keys/hk", json!(null)),
+        ("DELETE", "transit/keys/seen", json!(null)),
+    ] {
+        let body = Some(body).filter(|body| !body.is_null());
+        let refused = tower.call(method, &format!("/v1/{path}"), Some(&blind), body).await;
+        let text = String::from_utf8_lossy(&refused.bytes);
+        assert!(refused.status == 403 && text.contains("hidden from you"), "{method} {path}: {refused:?}");
+        assert!(!text.contains("deletion"), "{text}");
+        assert_eq!(documents().await, before, "{method} {path}");
+    }
+    assert_eq!(tower.get("/v1/config/strongbox/authentication/approles/new", &admin).await.status, 404);
+    assert_eq!(tower.get("/v1/config/strongbox/transit-keys/new", &admin).await.status, 404);
+    // What a key does is no document, and whoever sees all writes as ever.
+    tower.post("/v1/transit/encrypt/hk", &blind, json!({"plaintext": "AAAA"})).await.ok();
+    tower.post("/v1/transit/keys/hk/config", &see, json!({"exportable": true})).await.ok();
+    assert_eq!(
+        tower.call("DELETE", "/v1/auth/approle/role/pay/secret-id-bound-cidrs", Some(&see), None).await.status,
+        204
+    );
+    // Why a key stays says nothing of what is hidden, in the configuration either.
+    let key = "/v1/config/strongbox/transit-keys/hk";
+    let text = tower.call("DELETE", key, Some(&blind), None).await.refused(409);
+    assert!(text.contains("hidden from you") && !text.contains("deletion-allowed"), "{text}");
+    assert!(tower.call("DELETE", key, Some(&see), None).await.refused(409).contains("deletion-allowed"));
+}
+
+#[tokio::test]
 async fn anybody_may_ask_what_they_may_do_and_some_what_others_may() {
     let (tower, admin) = tower().await;
     let rules = json!([

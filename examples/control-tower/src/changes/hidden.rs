@@ -15,7 +15,11 @@ use crate::{
 
 /// The fields of each document of a change that are hidden from whoever makes it.
 #[derive(Default)]
-pub(super) struct Masks(BTreeMap<Path, Vec<Visibility>>);
+pub(super) struct Masks {
+    written: BTreeMap<Path, Vec<Visibility>>,
+    /// Whether something is hidden of a document that is deleted: whole, but what refuses that can be made of what is hidden.
+    deletes: bool,
+}
 
 impl Masks {
     /// What is hidden from a caller who reads the documents of a change, and from one who writes them.
@@ -30,12 +34,15 @@ impl Masks {
                 Operation::Create => &[Permission::Read, Permission::Create],
                 Operation::Replace => &[Permission::Read, Permission::Create, Permission::Update],
                 Operation::Merge => &[Permission::Read, Permission::Update],
-                // Of the whole document, what is hidden in it included; it shows nothing.
-                _ => &[],
+                // Of the whole document, what is hidden in it included.
+                _ => &[Permission::Read, Permission::Delete],
             };
             for operation in operations {
                 if let Some(hidden) = standing.hidden(*operation, &format!("/v1/config/{}", item.path()))? {
-                    masks.0.entry(item.path().clone()).or_default().push(hidden);
+                    match item.operation() {
+                        Operation::Delete => masks.deletes = true,
+                        _ => masks.written.entry(item.path().clone()).or_default().push(hidden),
+                    }
                 }
             }
         }
@@ -44,12 +51,12 @@ impl Masks {
 
     /// Whether the field at the end of a way is hidden.
     pub(super) fn hides(&self, path: &Path, way: &[&str]) -> bool {
-        self.0.get(path).is_some_and(|masks| masks.iter().any(|mask| mask.hides(way)))
+        self.written.get(path).is_some_and(|masks| masks.iter().any(|mask| mask.hides(way)))
     }
 
     /// Whether anything of the document is hidden.
     pub(super) fn is_about(&self, path: &str) -> bool {
-        self.0.keys().any(|masked| masked.as_str() == path)
+        self.written.keys().any(|masked| masked.as_str() == path)
     }
 
     /// A refusal of the plan. What is wrong with a document as it was sent is told; what is wrong with it together with what is
@@ -80,7 +87,7 @@ impl Masks {
 
     /// A refusal of what follows from the plan.
     pub(super) fn veil_effect(&self, error: ApiError) -> ApiError {
-        if self.0.is_empty() || !error.status().is_client_error() {
+        if (self.written.is_empty() && !self.deletes) || !error.status().is_client_error() {
             return error;
         }
         ApiError::new(

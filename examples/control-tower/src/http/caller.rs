@@ -37,6 +37,8 @@ pub struct Caller {
     pub stored: Stored<Arc<TokenRecord>>,
     /// Where they are.
     pub source: IpAddr,
+    /// The path that they ask for.
+    pub asked: Arc<str>,
 }
 
 impl std::fmt::Debug for Caller {
@@ -139,7 +141,7 @@ pub fn operation(method: &Method) -> Operation {
 pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut request: Request, next: Next) -> Answer {
     let presented = presented(request.headers())?.to_owned();
     let client = app.limiter.client(source, Some(&presented));
-    let caller = identify(&app, presented, source).await;
+    let caller = identify(&app, presented, source, request.uri().path()).await;
     match &caller {
         Err(error) if error.status() != axum::http::StatusCode::UNAUTHORIZED => {}
         known => app.limiter.note_token(&client, known.is_ok(), app.clock.uptime()),
@@ -192,11 +194,11 @@ pub async fn authorize(State(app): State<Arc<App>>, caller: Caller, request: Req
     }
 }
 
-/// Who has a token.
+/// Who has a token, and asks for a path with it.
 ///
 /// # Errors
 /// 401 with one text for every token that does not count.
-pub async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Caller> {
+pub async fn identify(app: &App, presented: String, source: IpAddr, asked: &str) -> Answer<Caller> {
     let key = app.pepper.token_key(&presented);
     let place = layout::token(&key);
     loop {
@@ -218,7 +220,7 @@ pub async fn identify(app: &App, presented: String, source: IpAddr) -> Answer<Ca
             }
         };
         let presented = Arc::new(zeroize::Zeroizing::new(presented.clone()));
-        let mut caller = Caller { token: Arc::new(token), presented, stored, source };
+        let mut caller = Caller { token: Arc::new(token), presented, stored, source, asked: asked.into() };
         if app.living(caller.tenant()).await?.is_none() {
             app.refuse(Actor::stranger(app, source).refused("token", "tenant-removed", now));
             return Err(ApiError::unauthenticated(TOKEN_REFUSED));

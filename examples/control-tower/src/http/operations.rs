@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{app::App, metrics, openapi};
 
+/// Where the metrics are.
+const METRICS: &str = "/metrics";
+
 /// `GET /live`: the process answers.
 ///
 /// # Errors
@@ -51,8 +54,8 @@ pub async fn metrics(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap
 
 async fn is_operator(app: &App, headers: &HeaderMap, Peer(source): Peer) -> Answer<bool> {
     let Ok(presented) = caller::presented(headers) else { return Ok(false) };
-    let caller = caller::identify(app, presented.to_owned(), source).await?;
-    Ok(app.is_operators(caller.tenant()) && caller.permit(app, Operation::Read, "/metrics").await.is_ok())
+    let caller = caller::identify(app, presented.to_owned(), source, METRICS).await?;
+    Ok(app.is_operators(caller.tenant()) && caller.permit(app, Operation::Read, METRICS).await.is_ok())
 }
 
 /// `GET /openapi.json`.

@@ -22,13 +22,18 @@ use axum::{
     response::Response,
 };
 use keyward_approle::Operation;
+use keyward_config_tree::Path as DocumentPath;
 use keyward_config_values::Name;
 
 use super::{
     caller::Caller,
     error::{Answer, ApiError},
 };
-use crate::{app::App, tenant::Tenant};
+use crate::{
+    app::App,
+    documents::{KEYS, POLICIES, ROLES},
+    tenant::Tenant,
+};
 
 /// Where the surface is.
 const PREFIXES: [&str; 3] = ["/v1/sys/", "/v1/transit/", "/v1/auth/"];
@@ -115,20 +120,36 @@ pub async fn namespace(app: &App, headers: &HeaderMap) -> Answer<Option<Name>> {
     Ok(Some(tenant.value.id.clone()))
 }
 
-/// Fails where the policies hide fields of what a path answers: nothing is written by it then, for what is hidden would be lost, or chosen
-/// by who does not see it.
+/// Fails where the policies hide fields of what the path that was asked for answers, or the path that the document has here: nothing is
+/// written behind it then, for what is hidden would be lost, or chosen by who does not see it. Whatever operation it is hidden for.
 ///
 /// # Errors
 /// 403.
-pub async fn sees_all(app: &App, caller: &Caller, operation: Operation, path: &str) -> Answer<()> {
+pub async fn sees_all(app: &App, caller: &Caller, document: &DocumentPath) -> Answer<()> {
     let standing = caller.standing(app).await?;
-    for operation in [Operation::Read, operation] {
-        if standing.hidden(operation, path)?.is_some() {
-            let text = "fields of it are hidden from you: change its document instead, which keeps them";
-            return Err(ApiError::new(StatusCode::FORBIDDEN, text));
+    let mut paths = paths_of(document);
+    paths.push(caller.asked.to_string());
+    for path in paths {
+        for operation in Operation::ALL {
+            if standing.hidden(operation, &path)?.is_some() {
+                let record = caller.actor().refused("denied", "fields of the document are hidden", app.clock.now());
+                app.refuse(record.with("path", path));
+                let text = "fields of it are hidden from you: change its document instead, which keeps them";
+                return Err(ApiError::new(StatusCode::FORBIDDEN, text));
+            }
         }
     }
     Ok(())
+}
+
+/// Where a document as a whole is read here.
+fn paths_of(document: &DocumentPath) -> Vec<String> {
+    match document.as_str().rsplit_once('/') {
+        Some((ROLES, name)) => vec![format!("/v1/auth/approle/role/{name}")],
+        Some((POLICIES, name)) => FOLDED.iter().map(|path| format!("{path}{name}")).collect(),
+        Some((KEYS, name)) => vec![format!("/v1/transit/keys/{name}")],
+        _ => Vec::new(),
+    }
 }
 
 /// The refusal of a token in another tenant than its own. Whether that exists is not told.

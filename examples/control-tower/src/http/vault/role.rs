@@ -167,6 +167,8 @@ async fn change(
     edit: impl Fn(&mut RoleConfig) -> Answer<()>,
 ) -> Answer<()> {
     let path = document_path(name)?;
+    // Before anything is said of it.
+    super::sees_all(app, caller, &path).await?;
     for _ in 0..TRIES {
         let Configured { mut config, revision } = configured(app, caller, &path).await?;
         let condition = match revision {
@@ -209,7 +211,6 @@ pub async fn write(
     let operation = if exists { Permission::Update } else { Permission::Create };
     let asked = format!("/v1/auth/approle/role/{name}");
     caller.permit(&app, operation, &asked).await?;
-    super::sees_all(&app, &caller, operation, &asked).await?;
     let body = body.unwrap_or_else(|| json!({}));
     // Without `create` the policies let it change what is there, and no more.
     change(&app, &caller, &name, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;

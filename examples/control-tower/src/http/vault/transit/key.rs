@@ -21,6 +21,7 @@ use super::{
         },
         List, answer,
         fields::flag,
+        sees_all,
     },
     Number,
 };
@@ -150,6 +151,8 @@ pub async fn configure(
     JsonBody(body): JsonBody<ConfigBody>,
 ) -> Answer {
     refuse_period(body.auto_rotate_period.as_ref())?;
+    // Before anything is said of it, and for what stands beside the document, too.
+    sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
     let number = |number: &Option<Number>, field| number.as_ref().map(|number| number.get(field)).transpose();
     let decryption = number(&body.min_decryption_version, "min_decryption_version")?;
@@ -197,6 +200,7 @@ pub async fn trim(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<TrimBody>,
 ) -> Answer {
+    sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
     let version = body.min_available_version.get("min_available_version")?;
     let Some(encryption) = stored.value.min_encryption_version() else {
