@@ -340,3 +340,33 @@ async fn a_wrapping_token_is_looked_up_and_revoked_like_another() {
     let left = tower.app.db.store().range("t/", None, 1000, None).await.unwrap();
     assert!(!left.iter().any(|entry| entry.key.contains("/wrapped")), "{left:?}");
 }
+
+#[tokio::test]
+async fn a_login_is_good_in_its_own_namespace_alone() {
+    let (tower, admin) = tower().await;
+    tenant(&tower, &admin, "beta").await;
+    let id = tower.tenant();
+    // Seven uses: what is refused takes none.
+    let (role_id, secret_id) = tower.secret(&admin, "payments", json!({"num-uses": 7})).await;
+    let log_in = async |namespace: &str, secret_id: &str| {
+        let body = json!({"role_id": role_id, "secret_id": secret_id}).to_string();
+        let request = Request::post("/v1/auth/approle/login").header("x-vault-namespace", namespace);
+        tower.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let wrong = log_in("default", "none").await;
+    assert_eq!(refused(&wrong, 400), "invalid role or secret ID");
+    for namespace in ["beta", "beta/", "nothere", "../x", "default/x", "Default", "*", "\u{e9}"] {
+        let answer = log_in(namespace, &secret_id).await;
+        assert_eq!((answer.status, answer.json()), (wrong.status, wrong.json()), "{namespace}");
+    }
+    let records = tower.audit(&admin).await;
+    let refusals: Vec<_> = records.iter().filter(|record| record["event"] == "approle-login").collect();
+    let elsewhere =
+        |record: &&&Value| record["detail"]["reason"] == "other-namespace" && record["subject"] == "approle/payments";
+    assert_eq!((refusals.len(), refusals.iter().filter(elsewhere).count()), (9, 8), "{refusals:?}");
+    for namespace in ["", "/", "default", "default/", "/default", &id] {
+        log_in(namespace, &secret_id).await.ok();
+    }
+    self::log_in(&tower, &role_id, &secret_id).await.ok();
+    assert_eq!(refused(&log_in("default", &secret_id).await, 400), "invalid role or secret ID");
+}

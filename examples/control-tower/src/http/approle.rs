@@ -20,7 +20,10 @@ use super::{
     params::Path,
     peer::Peer,
     token,
-    vault::wrapping::{Beside, Kept},
+    vault::{
+        Namespace,
+        wrapping::{Beside, Kept},
+    },
 };
 use crate::{
     app::{Actor, App, Commit},
@@ -48,7 +51,8 @@ pub struct LoginBody {
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<LoginBody>) -> Answer {
     let attempt = Attempt::new(&body.role_id, &body.secret_id, &app.pepper);
     drop(body);
-    let Granted { token, record, svids, now, .. } = grant(&app, &attempt, source, &Beside::nothing()).await?;
+    let Granted { token, record, svids, now, .. } =
+        grant(&app, &attempt, source, &Namespace::Any, &Beside::nothing()).await?;
     Ok(token::answer(&svids.show(TokenView::new(&record, now).with_token(&token))))
 }
 
@@ -66,30 +70,47 @@ pub struct Granted {
     pub kept: Option<Kept>,
 }
 
-/// Logs in with what was presented.
+/// Logs in with what was presented, to the tenant that is asked for if one is.
 ///
 /// # Errors
 /// 401 with one text for every reason; 429 after too many failures.
-pub async fn grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside<'_, Granted>) -> Answer<Granted> {
+pub async fn grant(
+    app: &App,
+    attempt: &Attempt,
+    source: IpAddr,
+    namespace: &Namespace,
+    beside: &Beside<'_, Granted>,
+) -> Answer<Granted> {
     let login = app.limiter.login(source, attempt.role_key().as_bytes(), attempt.key().as_bytes());
-    limits::login(app, source, login, try_grant(app, attempt, source, beside)).await
+    limits::login(app, source, login, try_grant(app, attempt, source, namespace, beside)).await
 }
 
-async fn try_grant(app: &App, attempt: &Attempt, source: IpAddr, beside: &Beside<'_, Granted>) -> Answer<Granted> {
+async fn try_grant(
+    app: &App,
+    attempt: &Attempt,
+    source: IpAddr,
+    namespace: &Namespace,
+    beside: &Beside<'_, Granted>,
+) -> Answer<Granted> {
     for _ in 0..TRIES {
         let now = app.clock.now();
         let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
         let role = role_of(app, attempt, record.as_ref()).await?;
         let (found, stored) = (role.as_ref().map(|role| &*role.value), record.as_ref().map(|record| &*record.value));
-        let grant = match login(attempt, found, stored, source, now) {
-            LoginDecision::Granted(grant) => *grant,
-            LoginDecision::Refused(reason) => {
+        let decided = match login(attempt, found, stored, source, now) {
+            LoginDecision::Granted(grant) if namespace.admits(&grant.parameters.tenant) => Ok(*grant),
+            LoginDecision::Granted(_) => Err("other-namespace"),
+            LoginDecision::Refused(reason) => Err(reason.code()),
+        };
+        let grant = match decided {
+            Ok(grant) => grant,
+            Err(reason) => {
                 let mut actor = Actor::stranger(app, source);
                 if let Some(role) = found {
                     actor.tenant = role.tenant().to_string();
                     actor.subject = format!("approle/{}", role.name());
                 }
-                app.refuse(actor.refused("approle-login", reason.code(), now));
+                app.refuse(actor.refused("approle-login", reason, now));
                 app.metrics.login("approle", false);
                 return Err(ApiError::unauthenticated(LOGIN_REFUSED));
             }

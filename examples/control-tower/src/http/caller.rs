@@ -147,7 +147,7 @@ pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut r
         known => app.limiter.note_token(&client, known.is_ok(), app.clock.uptime()),
     }
     let caller = caller?;
-    if vault::namespace(&app, request.headers()).await?.is_some_and(|tenant| tenant != *caller.tenant()) {
+    if !vault::Namespace::asked(&app, request.headers()).await?.admits(caller.tenant()) {
         app.refuse(caller.actor().refused("denied", "the request names another tenant", app.clock.now()));
         return Err(vault::elsewhere());
     }

@@ -106,18 +106,42 @@ fn folded(uri: &Uri) -> Option<Uri> {
     text.parse().ok()
 }
 
-/// The id of the tenant that a request names, if it names one.
-///
-/// # Errors
-/// 403 where there is none, with the text for one that the token is not of.
-pub async fn namespace(app: &App, headers: &HeaderMap) -> Answer<Option<Name>> {
-    let Some(value) = headers.get(NAMESPACE) else { return Ok(None) };
-    let name = value.to_str().map_err(|_| elsewhere())?.trim_matches('/');
-    if name.is_empty() {
-        return Ok(None);
+/// The tenant that a request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    /// None: whichever the credential is of.
+    Any,
+    /// The one with this id.
+    Of(Name),
+    /// One that there is not.
+    Unknown,
+}
+
+impl Namespace {
+    /// What the request says.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn asked(app: &App, headers: &HeaderMap) -> Answer<Self> {
+        let Some(value) = headers.get(NAMESPACE) else { return Ok(Self::Any) };
+        let Ok(name) = value.to_str() else { return Ok(Self::Unknown) };
+        Ok(match name.trim_matches('/') {
+            "" => Self::Any,
+            name => match Tenant::find(&app.db, name).await? {
+                Some(tenant) => Self::Of(tenant.value.id.clone()),
+                None => Self::Unknown,
+            },
+        })
     }
-    let tenant = Tenant::find(&app.db, name).await?.ok_or_else(elsewhere)?;
-    Ok(Some(tenant.value.id.clone()))
+
+    /// Whether a credential of a tenant is good there.
+    pub fn admits(&self, tenant: &Name) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Of(id) => id == tenant,
+            Self::Unknown => false,
+        }
+    }
 }
 
 /// Fails where the policies hide fields of what the path that was asked for answers, or the path that the document has here: nothing is

@@ -24,7 +24,7 @@ use super::{
         params::{Path, Query},
         peer::Peer,
     },
-    List, answer, fields, token, wrapping,
+    List, Namespace, answer, fields, token, wrapping,
 };
 use crate::{app::App, db::Stored, documents::ROLES, layout};
 
@@ -42,7 +42,7 @@ pub struct LoginBody {
 /// `POST /v1/auth/approle/login`.
 ///
 /// # Errors
-/// 400 with one text for every reason.
+/// 400 with one text for every reason, also where the credential is of another namespace than the one that is named.
 pub async fn log_in(
     State(app): State<Arc<App>>,
     Peer(source): Peer,
@@ -62,7 +62,9 @@ pub async fn log_in(
     };
     let asked = wrapping::Handover::asked(&headers, "/v1/auth/approle/login")?;
     let beside = wrapping::Beside::asked(asked, WrappedKind::Login, &shape);
-    let mut granted = approle::grant(&app, &attempt, source, &beside).await.map_err(|error| match error.status() {
+    let namespace = Namespace::asked(&app, &headers).await?;
+    let granted = approle::grant(&app, &attempt, source, &namespace, &beside).await;
+    let mut granted = granted.map_err(|error| match error.status() {
         StatusCode::UNAUTHORIZED => ApiError::invalid("invalid role or secret ID"),
         _ => error,
     })?;
