@@ -267,8 +267,32 @@ async fn clients_of_vault_bring_keys_and_backups() {
     assert_eq!(verified["data"]["valid"], true);
     let alone = ask("POST", "sign/half", json!({"input": "aGk="})).await.refused(400);
     assert_eq!(alone, "version 1 has a public key alone");
-    let again = json!({"ciphertext": ciphertext, "hash_function": "SHA512"});
-    assert_eq!(ask("POST", "keys/half/import_version", again).await.status, 204);
+    // A version that is named is completed by its own private key, or nothing happens.
+    let other = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
+    let other = wrapped(&pem, HashFunction::Sha2_256, &other.to_pkcs8_der().unwrap());
+    let again = |version: Value| json!({"ciphertext": ciphertext, "hash_function": "SHA512", "version": version});
+    let before = tower.app.db.store().revision();
+    for (body, text) in [
+        (
+            json!({"ciphertext": other, "version": 1}),
+            "version 1 has a public key that is not the one of this private key",
+        ),
+        (again(json!(7)), "version 7 does not exist: without a version the key becomes the next one"),
+        (again(json!(0)), "version 0 does not exist: without a version the key becomes the next one"),
+        (
+            json!({"public_key": public, "version": 1}),
+            "version 1 has a public key alone, which only its private key completes",
+        ),
+    ] {
+        assert_eq!(ask("POST", "keys/half/import_version", body).await.refused(400), text);
+    }
+    ask("POST", "keys/half/import_version", again(json!("x"))).await.refused(400);
+    ask("POST", "keys/half/import_version", again(json!(-1))).await.refused(400);
+    assert_eq!(tower.app.db.store().revision(), before);
+    assert_eq!(ask("POST", "keys/half/import_version", again(json!("1"))).await.status, 204);
+    assert_eq!(ask("GET", "keys/half", Value::Null).await.ok()["data"]["latest_version"], 1);
+    let whole = ask("POST", "keys/half/import_version", again(json!(1))).await.refused(400);
+    assert_eq!(whole, "version 1 is not of a public key alone, which only a private key completes");
     ask("POST", "sign/half", json!({"input": "aGk="})).await.ok();
     assert_eq!(ask("POST", "keys/half/rotate", json!({})).await.ok()["data"]["imported_key"], false);
 

@@ -139,23 +139,42 @@ impl Ring {
     /// [`Error::Derived`] for a public key alone where the ring derives its keys, and those of [`rotate`](Self::rotate) and
     /// [`install`](Self::install).
     pub fn import(&mut self, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
-        let at = self.effective(now);
         match &material.0 {
             Key::Public(_) if self.config.derived => return Err(Error::Derived { operation: "import a public key" }),
             Key::Signing(key) => {
-                let is_half =
-                    |v: &&mut Version| v.is_public_alone() && v.public.as_ref().is_some_and(|p| p.kid == key.kid);
-                if let Some(half) = self.versions.iter_mut().find(is_half) {
-                    half.hmac = material.0.hmac()?;
-                    half.key = Some(material.0);
-                    let version = half.number;
-                    self.highest = at;
-                    return Ok(Command::Publish { version });
+                let is_half = |v: &&Version| v.is_public_alone() && v.public.as_ref().is_some_and(|p| p.kid == key.kid);
+                if let Some(version) = self.versions.iter().find(is_half).map(|half| half.number) {
+                    return self.complete(version, material, now);
                 }
             }
             _ => {}
         }
         self.install_from(self.newest_version().saturating_add(1), material, true, now)
+    }
+
+    /// Completes a version whose public key was imported alone with its private half, or changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Version`] where there is no such version, where it is not of a public key alone, or where that is not the
+    /// public key of what is handed in.
+    pub fn complete(&mut self, version: u32, material: Material, now: OffsetDateTime) -> Result<Command, Error> {
+        let at = self.effective(now);
+        let refused = |reason| Error::Version { version, reason };
+        let half = self.versions.iter_mut().find(|v| v.number == version);
+        let half = half.ok_or(refused("does not exist: without a version the key becomes the next one"))?;
+        if !half.is_public_alone() {
+            return Err(refused("is not of a public key alone, which only a private key completes"));
+        }
+        let Key::Signing(key) = &material.0 else {
+            return Err(refused("has a public key alone, which only its private key completes"));
+        };
+        if half.public.as_ref().is_none_or(|public| public.kid != key.kid) {
+            return Err(refused("has a public key that is not the one of this private key"));
+        }
+        half.hmac = material.0.hmac()?;
+        half.key = Some(material.0);
+        self.highest = at;
+        Ok(Command::Publish { version })
     }
 
     /// Destroys the key of an invalid version, as [`Command::Destroy`] asked. Its number, times

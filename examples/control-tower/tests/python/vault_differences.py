@@ -32,7 +32,7 @@ DIFFERENCES |= dict.fromkeys(
         "import convergent", "rotate what is only imported", "import a version of none", "import a bad version",
         *(f"sign with the public {kind}" for kind in ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa-2048", "rsa-3072")),
         "decrypt with the public half", "import a public symmetric key", "import no public key",
-        "import the public key of another kind", "back up what is kept", "back up none", "restore what exists",
+        "import the public key of another kind", "import another private half", "import the half of no version", "import the half of a whole", "back up what is kept", "back up none", "restore what exists",
         "a role-id that another has", "a secret-id that binds less", "restore it there again", "restore no backup", "restore no base64",
     ],
     MISTAKE,

@@ -107,16 +107,25 @@ pub async fn import(
 ) -> Answer {
     let stored = named(&app, &caller, &name).await?;
     let material = body.incoming()?.material(&app, &caller, stored.value.cipher()).await?;
-    commit_import(&app, &caller, stored, &material).await?;
+    commit_import(&app, &caller, stored, &material, None).await?;
     versions::view(&app, &caller, &name).await
 }
 
-/// Adds a version with a key from elsewhere, on record.
+/// Adds a version with a key from elsewhere, or completes the one that is named with its private half, on record.
 ///
 /// # Errors
 /// Those of the ring and of the store.
-pub async fn commit_import(app: &App, caller: &Caller, stored: Stored<Arc<Ring>>, material: &Material) -> Answer<()> {
+pub async fn commit_import(
+    app: &App,
+    caller: &Caller,
+    stored: Stored<Arc<Ring>>,
+    material: &Material,
+    completes: Option<u32>,
+) -> Answer<()> {
     let audit = caller.actor().did("key-import", app.clock.now());
-    let change = |ring: &mut Ring, now| ring.import(material.share(), now).map(drop);
+    let change = |ring: &mut Ring, now| match completes {
+        Some(version) => ring.complete(version, material.share(), now).map(drop),
+        None => ring.import(material.share(), now).map(drop),
+    };
     rings::change(app, caller.tenant(), stored, audit, change).await
 }

@@ -25,6 +25,17 @@ pub(super) fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<D
     }
 }
 
+/// A number, or the same as text; nothing at all means that it is not set.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let number = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.map(Some).ok_or_else(|| de::Error::custom("not a whole number from 0 to 4294967295"))
+}
+
 /// A flag; nothing at all means no.
 pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())

@@ -58,6 +58,12 @@ def script(run):
     s("encrypt with the public half", lambda t, y: t.encrypt_data("half-rsa-2048", plaintext=b64("hello")))
     s("decrypt with the public half", lambda t, y: t.decrypt_data("half-rsa-2048", ciphertext=run.data("encrypt with the public half", "ciphertext")))
     s("decrypt with the whole", lambda t, y: t.decrypt_data("own-rsa-2048", ciphertext=run.data("encrypt with the public half", "ciphertext")))
+    for what, key, version in ("another private half", KEYS["ed25519"], 1), ("the half of no version", KEYS[ec], 7), ("the half of a whole", KEYS["ecdsa-p384"], 1):
+        name = "own-ecdsa-p384" if what.endswith("whole") else f"half-{ec}" if version == 7 else "half-rsa-2048"
+        s(f"import {what}", lambda t, y: post(f"/v1/transit/keys/{name}/import_version", json={"ciphertext": wrap(wrapping, key), "version": version}))
+    s("read what was not completed", lambda t, y: t.read_key(f"half-{ec}"))
+    s("import the private half of a version", lambda t, y: post("/v1/transit/keys/half-ecdsa-p384/import_version", json={"ciphertext": wrap(wrapping, KEYS["ecdsa-p384"]), "version": 1}))
+    s("sign with the half of a version", lambda t, y: t.sign_data("half-ecdsa-p384", hash_input=b64("hello")))
     s("import the private half", lambda t, y: post(f"/v1/transit/keys/half-{ec}/import_version", json={"ciphertext": wrap(wrapping, KEYS[ec])}))
     s("read both halves", lambda t, y: t.read_key(f"half-{ec}"))
     s("sign with both halves", lambda t, y: t.sign_data(f"half-{ec}", hash_input=b64("hello")))

@@ -21,7 +21,7 @@ use super::{
             },
         },
         answer,
-        fields::flag,
+        fields::{flag, number},
     },
     key,
 };
@@ -42,7 +42,7 @@ pub async fn wrapping_key(State(app): State<Arc<App>>, caller: Caller) -> Answer
 
 /// A key from elsewhere.
 #[derive(Deserialize)]
-pub struct ImportVersionBody {
+struct ImportVersionBody {
     ciphertext: Option<String>,
     hash_function: Option<String>,
     public_key: Option<String>,
@@ -118,18 +118,27 @@ pub async fn import(
     Ok(answer::nothing())
 }
 
+/// A key from elsewhere, and which version of a public key alone it completes, if it is to be no new one.
+#[derive(Deserialize)]
+pub struct VersionBody {
+    #[serde(default, deserialize_with = "number")]
+    version: Option<u32>,
+    #[serde(flatten)]
+    key: ImportVersionBody,
+}
+
 /// `POST /v1/transit/keys/<name>/import_version`.
 ///
 /// # Errors
-/// 400.
+/// 400, also for a `version` that this key does not complete.
 pub async fn import_version(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<ImportVersionBody>,
+    JsonBody(body): JsonBody<VersionBody>,
 ) -> Answer {
     let stored = super::used(&app, &caller, &name).await?;
-    let material = body.incoming()?.material(&app, &caller, stored.value.cipher()).await?;
-    commit_import(&app, &caller, stored, &material).await?;
+    let material = body.key.incoming()?.material(&app, &caller, stored.value.cipher()).await?;
+    commit_import(&app, &caller, stored, &material, body.version).await?;
     Ok(answer::nothing())
 }
