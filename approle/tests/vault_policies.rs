@@ -12,7 +12,7 @@ const LISTED: [&str; 5] =
     ["auth/approle/role", "auth/approle/role/x/secret-id", "sys/policies/acl", "sys/policy", "transit/keys"];
 
 /// Of the paths that need `sudo` those that there are here.
-const PROTECTED: [&str; 2] = ["sys/seal", "sys/rotate"];
+const PROTECTED: [&str; 3] = ["sys/seal", "sys/rotate", "sys/rotate/keyring"];
 
 type Path = (String, Vec<&'static str>);
 

@@ -26,7 +26,7 @@ const LISTED: [&str; 5] =
     ["auth/approle/role", "auth/approle/role/+/secret-id", "sys/policies/acl", "sys/policy", "transit/keys"];
 
 /// What theirs lets only those do whose path has `sudo` as well ("root-protected API endpoints" of their documentation).
-const PROTECTED: [&str; 2] = ["sys/seal", "sys/rotate"];
+const PROTECTED: [&str; 3] = ["sys/seal", "sys/rotate", "sys/rotate/keyring"];
 /// The same by paths that they do not know, which their `*` is for here, too.
 const ALIKE: [&str; 2] = ["state/system/seal/seal", "state/system/seal/rotate"];
 
@@ -34,7 +34,7 @@ const ALIKE: [&str; 2] = ["state/system/seal/seal", "state/system/seal/rotate"];
 ///
 /// `create` and `delete` are the operations of that name; `update` is `update` and `execute`; `read` is `read`, and so is `list` on
 /// the paths that are listed. What is not among the capabilities of a path is denied there, as theirs is by the most specific path
-/// alone. Without `sudo` the paths that theirs protects by it, `sys/seal` and `sys/rotate`, are denied; elsewhere it says nothing.
+/// alone. Without `sudo` the paths that theirs protects by it, `sys/seal`, `sys/rotate` and `sys/rotate/keyring`, are denied; elsewhere it says nothing.
 /// `patch` and `scan` name what nothing here asks for.
 ///
 /// ```
@@ -240,7 +240,8 @@ mod tests {
             ),
             (
                 r#"path "*" { policy = "write" }"#,
-                "/v1/** create,read,update,delete,execute; /v1/sys/seal ; /v1/sys/rotate ; /v1/state/system/seal/seal ; \
+                "/v1/** create,read,update,delete,execute; /v1/sys/seal ; /v1/sys/rotate ; /v1/sys/rotate/keyring ; \
+                 /v1/state/system/seal/seal ; \
                  /v1/state/system/seal/rotate ",
             ),
             (r#"path "*" { policy = "sudo" }"#, "/v1/** create,read,update,delete,execute"),

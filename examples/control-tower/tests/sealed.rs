@@ -85,6 +85,8 @@ async fn a_passphrase_is_sent_after_each_start() {
     assert_eq!((status, &health["sealed"], &health["initialized"]), (503, &json!(true), &json!(true)));
     let (status, seal) = vault(&tower, "GET", "/v1/sys/seal-status", None).await;
     assert_eq!((status, &seal["sealed"], &seal["t"]), (200, &json!(true), &json!(1)));
+    let (status, leader) = vault(&tower, "GET", "/v1/sys/leader", None).await;
+    assert_eq!((status, &leader["ha_enabled"]), (200, &json!(false)));
     let (status, refused) = vault(&tower, "GET", "/v1/sys/mounts", None).await;
     assert_eq!(status, 503);
     assert!(refused["errors"][0].as_str().unwrap().starts_with("the tower is sealed"), "{refused}");

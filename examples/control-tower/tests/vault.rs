@@ -291,3 +291,76 @@ async fn policies_decide_on_the_path_that_is_asked_for() {
         assert!([403, 404].contains(&answer.status.as_u16()), "{method} {path}: {answer:?}");
     }
 }
+
+/// As `bao write` sends them: every value is text.
+#[tokio::test]
+async fn numbers_and_truth_values_may_be_text() {
+    let (tower, admin) = tower().await;
+    let post = async |path: &str, body: Value| call(&tower, &admin, "PUT", path, body).await;
+    let get = async |path: &str| call(&tower, &admin, "GET", path, Value::Null).await.ok();
+    let made = post("/v1/transit/keys/c2", json!({"exportable": "true", "derived": "0"})).await.ok();
+    assert_eq!((&made["data"]["exportable"], &made["data"]["derived"]), (&json!(true), &json!(false)));
+    let refused = post("/v1/transit/keys/c3", json!({"exportable": "hunter2"})).await.refused(400);
+    assert!(refused.contains("expected a boolean") && !refused.contains("hunter2"), "{refused}");
+    get_missing(&tower, &admin, "/v1/transit/keys/c3").await;
+    let config = json!({"deletion_allowed": "1", "min_decryption_version": "1"});
+    let config = post("/v1/transit/keys/c2/config", config).await.ok();
+    assert_eq!(config["data"]["deletion_allowed"], json!(true));
+    let encrypted = post("/v1/transit/encrypt/c2", json!({"plaintext": "aGk=", "key_version": "1"})).await.ok();
+    assert!(encrypted["data"]["ciphertext"].as_str().unwrap().starts_with("vault:v1:"));
+    let batch = json!({"batch_input": [{"plaintext": "aGk=", "key_version": "2"}]});
+    assert_eq!(post("/v1/transit/encrypt/c2", batch).await.status, 400);
+
+    let role = json!({
+        "bind_secret_id": "true", "secret_id_num_uses": "5", "token_num_uses": "7", "token_no_default_policy": "1",
+        "token_policies": "reader, writer", "token_bound_cidrs": "10.0.0.0/8,192.0.2.0/24", "token_ttl": "60",
+    });
+    for name in ["reader", "writer"] {
+        let policy = json!({"policy": r#"path "transit/keys/c2" { capabilities = ["read"] }"#});
+        assert_eq!(post(&format!("/v1/sys/policies/acl/{name}"), policy).await.status, 204);
+    }
+    assert_eq!(post("/v1/auth/approle/role/ci", role).await.status, 204);
+    let role = &get("/v1/auth/approle/role/ci").await["data"];
+    assert_eq!((&role["secret_id_num_uses"], &role["token_num_uses"]), (&json!(5), &json!(7)));
+    assert_eq!(role["token_no_default_policy"], json!(true));
+    assert_eq!(role["token_policies"], json!(["reader", "writer"]));
+    assert_eq!(role["token_bound_cidrs"], json!(["10.0.0.0/8", "192.0.2.0/24"]));
+    assert_eq!(post("/v1/auth/approle/role/ci/token-num-uses", json!({"token_num_uses": "9"})).await.status, 204);
+    assert_eq!(get("/v1/auth/approle/role/ci").await["data"]["token_num_uses"], json!(9));
+    let secret = post("/v1/auth/approle/role/ci/secret-id", json!({"num_uses": "3", "ttl": "60"})).await.ok();
+    assert_eq!(secret["data"]["secret_id_num_uses"], json!(3));
+    let token = json!({"renewable": "false", "num_uses": "2", "no_default_policy": "true", "policies": "reader"});
+    let token = post("/v1/auth/token/create", token).await.ok();
+    assert_eq!((&token["auth"]["renewable"], &token["auth"]["num_uses"]), (&json!(false), &json!(2)));
+
+    // The other routes take what their documentation says.
+    let key = json!({"name": "native", "exportable": "true"});
+    tower.post("/v1/config/strongbox/transit-keys", &admin, key).await.refused(400);
+}
+
+async fn get_missing(tower: &Tower, token: &str, path: &str) {
+    assert_eq!(call(tower, token, "GET", path, Value::Null).await.status, 404, "{path}");
+}
+
+/// What `bao status`, `bao operator rotate` and `bao operator key-status` ask for.
+#[tokio::test]
+async fn operators_have_their_paths() {
+    let (tower, admin) = tower().await;
+    let leader = call(&tower, "", "GET", "/v1/sys/leader", Value::Null).await.ok();
+    assert_eq!((&leader["ha_enabled"], &leader["is_self"]), (&json!(false), &json!(false)));
+    let term =
+        async || call(&tower, &admin, "GET", "/v1/sys/key-status", Value::Null).await.ok()["data"]["term"].clone();
+    assert_eq!(term().await, json!(1));
+    let rotate = "/v1/sys/rotate/keyring";
+    assert_eq!(call(&tower, &admin, "PUT", rotate, Value::Null).await.status, 204);
+    assert_eq!(term().await, json!(2));
+
+    // A policy without `sudo` keeps them from it.
+    let everything = json!({"policy": r#"path "*" { capabilities = ["create", "read", "update", "delete", "list"] }"#});
+    assert_eq!(call(&tower, &admin, "PUT", "/v1/sys/policies/acl/most", everything).await.status, 204);
+    let token = json!({"policies": ["most"], "no_default_policy": true});
+    let token = call(&tower, &admin, "PUT", "/v1/auth/token/create", token).await.ok();
+    let token = token["auth"]["client_token"].as_str().unwrap();
+    call(&tower, token, "PUT", rotate, Value::Null).await.refused(403);
+    assert_eq!(call(&tower, token, "GET", "/v1/sys/key-status", Value::Null).await.ok()["term"], json!(2));
+}

@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Answer, ApiError};
 
+/// JSON that is being read.
+type Json<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
+
 /// The longest body that is read: 1 MiB.
 pub const LIMIT: usize = 1 << 20;
 
@@ -20,18 +23,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let kind = content_type(&request).map(str::to_owned);
-        let bytes = read(request, state).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return serde_json::from_str("null").map(Self).map_err(|_| ApiError::invalid("a JSON body is required"));
-        }
-        if let Some(kind) = kind
-            && !is_json(&kind)
-        {
-            return Err(unsupported(&kind, "application/json"));
-        }
-        parse(&bytes).map(Self)
+        extract(request, state, |json| T::deserialize(json)).await.map(Self)
     }
+}
+
+/// What is read from the JSON of a body; of `null` where there is none.
+///
+/// # Errors
+/// 400, 413 or 415.
+pub async fn extract<S: Send + Sync, T>(
+    request: Request,
+    state: &S,
+    from: impl Fn(&mut Json<'_>) -> serde_json::Result<T>,
+) -> Answer<T> {
+    let kind = content_type(&request).map(str::to_owned);
+    let bytes = read(request, state).await?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return from(&mut Json::from_slice(b"null")).map_err(|_| ApiError::invalid("a JSON body is required"));
+    }
+    if let Some(kind) = kind
+        && !is_json(&kind)
+    {
+        return Err(unsupported(&kind, "application/json"));
+    }
+    parse(&bytes, from)
 }
 
 /// The bytes of a body, at most [`LIMIT`].
@@ -80,20 +95,24 @@ pub fn is_yaml(kind: &str) -> bool {
         || kind.starts_with("application/") && kind.ends_with("+yaml")
 }
 
-/// A JSON object (or `null`) as a `T`, whose members occur once. The text of an error never repeats a value: it may be a secret.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+/// A JSON object (or `null`) as a `T`, whose members occur once.
+fn parse<T>(bytes: &[u8], from: impl Fn(&mut Json<'_>) -> serde_json::Result<T>) -> Answer<T> {
     // A list would be taken for the values of the fields in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::invalid("the JSON body is refused: write an object such as {\"name\": …}, not a list"));
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        let text = error.to_string();
-        let what = match error.classify() {
-            serde_json::error::Category::Data => without_values(&text),
-            _ => text,
-        };
-        ApiError::invalid(format!("the JSON body is refused: {what}"))
-    })
+    let mut json = Json::from_slice(bytes);
+    from(&mut json).and_then(|value| json.end().map(|()| value)).map_err(|error| refused(&error))
+}
+
+/// 400 for JSON. The text never repeats a value: it may be a secret.
+pub fn refused(error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    let what = match error.classify() {
+        serde_json::error::Category::Data => without_values(&text),
+        _ => text,
+    };
+    ApiError::invalid(format!("the JSON body is refused: {what}"))
 }
 
 /// serde quotes the value that it did not expect; what is in double quotes goes. The value may hold quotes itself, escaped.
@@ -119,9 +138,11 @@ fn without_values(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[allow(dead_code)]
     struct Sample {
@@ -130,7 +151,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_field_and_never_a_value() {
-        let text = |json: &str| parse::<Sample>(json.as_bytes()).unwrap_err().message().to_owned();
+        let text =
+            |json: &str| parse(json.as_bytes(), |json| Sample::deserialize(json)).unwrap_err().message().to_owned();
         assert!(text(r#"{"nunber":1}"#).contains("unknown field `nunber`, expected `number`"));
         let secret = text(r#"{"number":"hunter2"}"#);
         assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
@@ -142,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_list_is_no_object() {
-        let text = |json: &str| parse::<Sample>(json.as_bytes()).unwrap_err().message().to_owned();
+        let text =
+            |json: &str| parse(json.as_bytes(), |json| Sample::deserialize(json)).unwrap_err().message().to_owned();
         assert!(text(" [7]").ends_with("write an object such as {\"name\": …}, not a list"));
     }
 

@@ -20,7 +20,7 @@ use super::{
     error::{Answer, ApiError, SEALED},
     operations,
     peer::Peer,
-    vault::{self, sys},
+    vault::{self, body::VaultBody, sys},
 };
 use crate::{app::App, gate::Gate};
 
@@ -33,6 +33,7 @@ pub fn router(gate: Arc<Gate>) -> Router {
         .route("/v1/sys/init", get(sys::initialized))
         .route("/v1/sys/health", get(health))
         .route("/v1/sys/seal-status", get(|| async { seal_status(true) }))
+        .route("/v1/sys/leader", get(sys::leader))
         .route("/v1/sys/unseal", post(vault_unseal_sealed))
         .fallback(refusal)
         .method_not_allowed_fallback(refusal)
@@ -104,7 +105,7 @@ pub async fn unseal() -> Answer {
 async fn vault_unseal_sealed(
     State(gate): State<Arc<Gate>>,
     Peer(source): Peer,
-    JsonBody(body): JsonBody<VaultUnsealBody>,
+    VaultBody(body): VaultBody<VaultUnsealBody>,
 ) -> Answer {
     match body.key {
         _ if body.reset => seal_status(true),

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod approle;
+pub mod body;
 pub mod capabilities;
 mod fields;
 pub mod role;

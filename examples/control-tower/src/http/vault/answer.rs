@@ -14,6 +14,9 @@ use super::super::{
 };
 use crate::random;
 
+/// What there is instead of a moment.
+pub const NEVER: &str = "0001-01-01T00:00:00Z";
+
 /// 200 with `data`.
 pub fn data(data: impl Serialize) -> Response {
     with_status(StatusCode::OK, data)

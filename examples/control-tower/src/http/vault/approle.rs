@@ -17,19 +17,17 @@ use zeroize::Zeroizing;
 use super::{
     super::{
         approle::{self, Granted, MadeSecretId},
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         listing::{self, Page, VaultPage},
         params::{Path, Query},
         peer::Peer,
     },
-    List, Namespace, answer, fields, token, wrapping,
+    List, Namespace, answer,
+    body::VaultBody,
+    fields, token, wrapping,
 };
 use crate::{app::App, db::Stored, documents::ROLES, layout};
-
-/// What there is instead of a moment.
-const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// `POST /v1/auth/approle/login`.
 #[derive(Default, Deserialize)]
@@ -47,7 +45,7 @@ pub async fn log_in(
     State(app): State<Arc<App>>,
     Peer(source): Peer,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<LoginBody>,
+    VaultBody(body): VaultBody<LoginBody>,
 ) -> Answer {
     for (field, value) in [("role_id", &body.role_id), ("secret_id", &body.secret_id)] {
         if value.is_empty() {
@@ -138,7 +136,7 @@ pub async fn make_secret_id(
     caller: Caller,
     Path(name): Path<String>,
     Extension(asked): Extension<Option<wrapping::Handover>>,
-    JsonBody(body): JsonBody<Option<SecretIdBody>>,
+    VaultBody(body): VaultBody<Option<SecretIdBody>>,
 ) -> Answer {
     make(&app, &caller, &name, body.unwrap_or_default().request()?, asked).await
 }
@@ -152,7 +150,7 @@ pub async fn make_custom_secret_id(
     caller: Caller,
     Path(name): Path<String>,
     Extension(asked): Extension<Option<wrapping::Handover>>,
-    JsonBody(body): JsonBody<SecretIdBody>,
+    VaultBody(body): VaultBody<SecretIdBody>,
 ) -> Answer {
     let secret_id = body.secret_id.as_ref().ok_or_else(|| ApiError::invalid("missing secret_id"))?;
     let mut request = body.request()?;
@@ -266,7 +264,7 @@ fn properties(record: &SecretIdRecord) -> Answer {
     Ok(answer::data(json!({
         "cidr_list": texts(record.bound_cidrs()),
         "creation_time": created,
-        "expiration_time": record.expires().map_or_else(|| Ok(NEVER.to_owned()), text)?,
+        "expiration_time": record.expires().map_or_else(|| Ok(answer::NEVER.to_owned()), text)?,
         "last_updated_time": created,
         "metadata": record.metadata(),
         "secret_id_accessor": record.accessor(),
@@ -284,7 +282,7 @@ pub async fn lookup(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<OneBody>,
+    VaultBody(body): VaultBody<OneBody>,
 ) -> Answer {
     match found(&app, &caller, &name, &body.secret_id).await? {
         Some(record) => properties(&record.value),
@@ -300,7 +298,7 @@ pub async fn destroy(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<OneBody>,
+    VaultBody(body): VaultBody<OneBody>,
 ) -> Answer {
     let record = found(&app, &caller, &name, &body.secret_id).await?;
     let record = record.ok_or_else(|| ApiError::invalid("invalid secret id"))?;
@@ -316,7 +314,7 @@ pub async fn lookup_accessor(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<AccessorBody>,
+    VaultBody(body): VaultBody<AccessorBody>,
 ) -> Answer {
     properties(&found_by_accessor(&app, &caller, &name, &body).await?.value)
 }
@@ -329,7 +327,7 @@ pub async fn destroy_accessor(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<AccessorBody>,
+    VaultBody(body): VaultBody<AccessorBody>,
 ) -> Answer {
     let record = found_by_accessor(&app, &caller, &name, &body).await?;
     approle::destroy(&app, &caller, &record).await?;

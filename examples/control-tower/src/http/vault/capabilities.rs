@@ -13,12 +13,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         lineage::Lineage,
     },
-    answer, fields,
+    answer,
+    body::VaultBody,
+    fields,
 };
 use crate::{
     app::App,
@@ -45,7 +46,7 @@ pub struct Body {
 ///
 /// # Errors
 /// 400 without a path.
-pub async fn of_self(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<Body>) -> Answer {
+pub async fn of_self(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<Body>) -> Answer {
     answer(&body, &caller.standing(&app).await?)
 }
 
@@ -53,7 +54,7 @@ pub async fn of_self(State(app): State<Arc<App>>, caller: Caller, JsonBody(body)
 ///
 /// # Errors
 /// 400 for a token that does not count.
-pub async fn of_token(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<Body>) -> Answer {
+pub async fn of_token(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<Body>) -> Answer {
     let Some(token) = body.token.as_ref().filter(|token| !token.is_empty()) else {
         return Err(ApiError::invalid("missing token"));
     };
@@ -66,7 +67,7 @@ pub async fn of_token(State(app): State<Arc<App>>, caller: Caller, JsonBody(body
 ///
 /// # Errors
 /// 400 for an accessor of no token of the tenant.
-pub async fn of_accessor(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<Body>) -> Answer {
+pub async fn of_accessor(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<Body>) -> Answer {
     let accessor = body.accessor.as_deref().and_then(|accessor| accessor.parse::<Accessor>().ok());
     let found = match accessor {
         Some(accessor) => Lineage::by_accessor(&app, caller.tenant(), accessor).await?.found(app.clock.now()).ok(),

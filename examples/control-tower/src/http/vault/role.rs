@@ -16,12 +16,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         params::Path,
     },
-    answer, fields,
+    answer,
+    body::{VaultBody, read},
+    fields,
 };
 use crate::{
     app::App,
@@ -204,7 +205,7 @@ pub async fn write(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<Option<Value>>,
+    VaultBody(body): VaultBody<Option<Value>>,
 ) -> Answer {
     let path = document_path(&name)?;
     let exists = app.db.get(&layout::document(caller.tenant(), path.as_str())).await?.is_some();
@@ -215,10 +216,6 @@ pub async fn write(
     // Without `create` the policies let it change what is there, and no more.
     change(&app, &caller, &name, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;
     Ok(answer::nothing())
-}
-
-fn read<T: serde::de::DeserializeOwned>(body: &Value) -> Answer<T> {
-    T::deserialize(body).map_err(|error| ApiError::invalid(format!("the JSON body is refused: {error}")))
 }
 
 /// `GET /v1/auth/approle/role/<name>`.
@@ -334,7 +331,7 @@ pub async fn write_part(
     caller: Caller,
     method: Method,
     Path((name, segment)): Path<(String, String)>,
-    JsonBody(body): JsonBody<Option<Value>>,
+    VaultBody(body): VaultBody<Option<Value>>,
 ) -> Answer {
     let field = part(&segment)?;
     let one = if method == Method::DELETE {
@@ -368,7 +365,7 @@ pub async fn set_role_id(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<RoleIdBody>,
+    VaultBody(body): VaultBody<RoleIdBody>,
 ) -> Answer {
     let role_id = role_id_of(body.role_id)?;
     change(&app, &caller, &name, false, |role| {

@@ -11,13 +11,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         listing::{self, Listed, Page, VaultPage},
         params::{Path, Query},
     },
     List, answer,
+    body::VaultBody,
 };
 use crate::{
     app::App,
@@ -105,13 +105,39 @@ pub async fn seal(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     Ok(answer::nothing())
 }
 
-/// `POST /v1/sys/rotate`: a new key-encryption key.
+/// `POST /v1/sys/rotate` and `POST /v1/sys/rotate/keyring`: a new key-encryption key.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn rotate(State(app): State<Arc<App>>, caller: Caller) -> Answer {
     super::super::seal::rotated(&app, &caller).await?;
     Ok(answer::nothing())
+}
+
+/// `GET /v1/sys/leader`: every tower is its own.
+///
+/// # Errors
+/// None.
+pub async fn leader() -> Answer {
+    let fields = json!({
+        "ha_enabled": false,
+        "is_self": false,
+        "leader_address": "",
+        "leader_cluster_address": "",
+        "performance_standby": false,
+        "performance_standby_last_remote_wal": 0,
+    });
+    Ok(Json(fields).into_response())
+}
+
+/// `GET /v1/sys/key-status`: the version of the current key-encryption key. When it was made and how often it was used is not kept.
+///
+/// # Errors
+/// Those of the store.
+pub async fn key_status(State(app): State<Arc<App>>) -> Answer {
+    let term = app.db.keyring().opened()?.keks().current().version();
+    let fields = json!({ "term": term, "install_time": answer::NEVER, "encryptions": 0 });
+    Ok(answer::data_twice(fields.as_object().cloned().unwrap_or_default()))
 }
 
 /// `GET /v1/sys/init`.
@@ -149,7 +175,7 @@ pub struct EnableBody {
 ///
 /// # Errors
 /// Always 400: what there is is enabled, and nothing else can be.
-pub async fn enable_mount(Path(path): Path<String>, JsonBody(body): JsonBody<EnableBody>) -> Answer {
+pub async fn enable_mount(Path(path): Path<String>, VaultBody(body): VaultBody<EnableBody>) -> Answer {
     Err(not_enabled(&MOUNTS, &path, &body.kind))
 }
 
@@ -157,7 +183,7 @@ pub async fn enable_mount(Path(path): Path<String>, JsonBody(body): JsonBody<Ena
 ///
 /// # Errors
 /// As [`enable_mount`].
-pub async fn enable_login(Path(path): Path<String>, JsonBody(body): JsonBody<EnableBody>) -> Answer {
+pub async fn enable_login(Path(path): Path<String>, VaultBody(body): VaultBody<EnableBody>) -> Answer {
     Err(not_enabled(&LOGINS, &path, &body.kind))
 }
 
@@ -239,7 +265,7 @@ pub async fn write_policy(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<PolicyBody>,
+    VaultBody(body): VaultBody<PolicyBody>,
 ) -> Answer {
     let (name, path) = policy_path(&name)?;
     let key = layout::document(caller.tenant(), path.as_str());

@@ -15,14 +15,15 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         lineage::Lineage,
         made,
         token::Svids,
     },
-    answer, fields, wrapping,
+    answer,
+    body::VaultBody,
+    fields, wrapping,
 };
 use crate::app::App;
 
@@ -97,7 +98,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     Extension(asked): Extension<Option<wrapping::Handover>>,
-    JsonBody(body): JsonBody<Option<CreateBody>>,
+    VaultBody(body): VaultBody<Option<CreateBody>>,
 ) -> Answer {
     let body = body.unwrap_or_default();
     let orphan = body.no_parent;
@@ -112,7 +113,7 @@ pub async fn create_orphan(
     State(app): State<Arc<App>>,
     caller: Caller,
     Extension(asked): Extension<Option<wrapping::Handover>>,
-    JsonBody(body): JsonBody<Option<CreateBody>>,
+    VaultBody(body): VaultBody<Option<CreateBody>>,
 ) -> Answer {
     make(&app, &caller, body.unwrap_or_default(), true, asked).await
 }
@@ -326,7 +327,7 @@ async fn presented(app: &App, caller: &Caller, token: &str, now: OffsetDateTime)
 ///
 /// # Errors
 /// 403 `bad token`.
-pub async fn lookup(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
+pub async fn lookup(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<TokenBody>) -> Answer {
     let now = app.clock.now();
     match presented(&app, &caller, &body.token, now).await {
         Ok(found) => looked_up(&body.token, found.record(), now),
@@ -345,7 +346,7 @@ pub async fn lookup(State(app): State<Arc<App>>, caller: Caller, JsonBody(body):
 pub async fn lookup_accessor(
     State(app): State<Arc<App>>,
     caller: Caller,
-    JsonBody(body): JsonBody<AccessorBody>,
+    VaultBody(body): VaultBody<AccessorBody>,
 ) -> Answer {
     let now = app.clock.now();
     let accessor = body.accessor()?;
@@ -365,7 +366,7 @@ pub async fn lookup_accessor(
 pub async fn renew_self(
     State(app): State<Arc<App>>,
     caller: Caller,
-    JsonBody(body): JsonBody<Option<RenewBody>>,
+    VaultBody(body): VaultBody<Option<RenewBody>>,
 ) -> Answer {
     let increment = body.unwrap_or_default().increment;
     let record = caller.token.record();
@@ -379,7 +380,7 @@ pub async fn renew_self(
 ///
 /// # Errors
 /// 400, also when it cannot be renewed.
-pub async fn renew(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
+pub async fn renew(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<TokenBody>) -> Answer {
     let now = app.clock.now();
     let found = presented(&app, &caller, &body.token, now).await;
     let found = found.map_err(|error| match error.status() {
@@ -402,7 +403,7 @@ pub async fn renew(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): 
 pub async fn renew_accessor(
     State(app): State<Arc<App>>,
     caller: Caller,
-    JsonBody(body): JsonBody<AccessorBody>,
+    VaultBody(body): VaultBody<AccessorBody>,
 ) -> Answer {
     let refreshed = made::refresh(&app, &caller, body.accessor()?, body.increment, false).await;
     let (record, _, now) = refreshed.map_err(no_such)?;
@@ -426,7 +427,7 @@ pub async fn revoke_self(State(app): State<Arc<App>>, caller: Caller) -> Answer 
 ///
 /// # Errors
 /// 400 for a batch token.
-pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<TokenBody>) -> Answer {
+pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<TokenBody>) -> Answer {
     let now = app.clock.now();
     match presented(&app, &caller, &body.token, now).await {
         Ok(found) => {
@@ -450,7 +451,7 @@ pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, JsonBody(body):
 pub async fn revoke_accessor(
     State(app): State<Arc<App>>,
     caller: Caller,
-    JsonBody(body): JsonBody<AccessorBody>,
+    VaultBody(body): VaultBody<AccessorBody>,
 ) -> Answer {
     let accessor = body.accessor()?;
     match made::revoke(&app, &caller, accessor).await {

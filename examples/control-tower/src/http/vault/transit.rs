@@ -20,7 +20,6 @@ use serde_json::json;
 
 use super::{
     super::{
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         params::Path,
@@ -32,6 +31,7 @@ use super::{
         },
     },
     answer,
+    body::VaultBody,
 };
 use crate::{app::App, db::Stored, random};
 
@@ -78,7 +78,7 @@ macro_rules! calls {
             State(app): State<Arc<App>>,
             caller: Caller,
             Path(name): Path<String>,
-            JsonBody(body): JsonBody<Item>,
+            VaultBody(body): VaultBody<Item>,
         ) -> Answer {
             call(&app, &caller, &name, Call::$call, body).await
         }
@@ -111,7 +111,7 @@ macro_rules! calls_with_hash {
             State(app): State<Arc<App>>,
             caller: Caller,
             Path((name, hash)): Path<(String, String)>,
-            JsonBody(body): JsonBody<Item>,
+            VaultBody(body): VaultBody<Item>,
         ) -> Answer {
             call(&app, &caller, &name, Call::$call, body.with_hash(Some(hash))).await
         }
@@ -135,7 +135,7 @@ pub async fn datakey(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path((kind, name)): Path<(String, String)>,
-    JsonBody(body): JsonBody<Option<Item>>,
+    VaultBody(body): VaultBody<Option<Item>>,
 ) -> Answer {
     let with_plaintext = match kind.as_str() {
         "plaintext" => true,
@@ -198,7 +198,7 @@ pub struct RandomBody {
 ///
 /// # Errors
 /// 400 for none, or more than 128 KiB.
-pub async fn random(JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
+pub async fn random(VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
     let body = body.unwrap_or_default();
     let count = body.bytes.as_ref().map_or(Ok(32), |bytes| bytes.get("bytes"))?;
     random_bytes(count, body.format)
@@ -208,7 +208,7 @@ pub async fn random(JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
 ///
 /// # Errors
 /// As [`random()`].
-pub async fn random_many(Path(bytes): Path<String>, JsonBody(body): JsonBody<Option<RandomBody>>) -> Answer {
+pub async fn random_many(Path(bytes): Path<String>, VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
     random_bytes(Number::Text(bytes).get("bytes")?, body.unwrap_or_default().format)
 }
 
@@ -229,7 +229,7 @@ pub struct HashBody {
 ///
 /// # Errors
 /// 400.
-pub async fn hash(JsonBody(body): JsonBody<HashBody>) -> Answer {
+pub async fn hash(VaultBody(body): VaultBody<HashBody>) -> Answer {
     digest(&body, body.algorithm)
 }
 
@@ -237,7 +237,7 @@ pub async fn hash(JsonBody(body): JsonBody<HashBody>) -> Answer {
 ///
 /// # Errors
 /// 400.
-pub async fn hash_with(Path(algorithm): Path<String>, JsonBody(body): JsonBody<HashBody>) -> Answer {
+pub async fn hash_with(Path(algorithm): Path<String>, VaultBody(body): VaultBody<HashBody>) -> Answer {
     let algorithm = algorithm.parse().map_err(keyward_transit::Error::Keys)?;
     digest(&body, Some(algorithm))
 }

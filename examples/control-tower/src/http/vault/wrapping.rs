@@ -16,12 +16,13 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        body::JsonBody,
         caller::{self, Caller},
         error::{Answer, ApiError},
         peer::Peer,
     },
-    answer, fields,
+    answer,
+    body::VaultBody,
+    fields,
 };
 use crate::{
     app::{Actor, App, Commit},
@@ -39,8 +40,15 @@ const DEFAULT: Duration = Duration::HOUR;
 
 /// Whether the answers of a path can be wrapped: of those that anybody gets, a login's alone.
 pub(super) fn is_for(path: &str) -> bool {
-    !["/v1/sys/health", "/v1/sys/init", "/v1/sys/seal-status", "/v1/sys/wrapping/lookup", "/v1/sys/wrapping/unwrap"]
-        .contains(&path)
+    const PLAIN: [&str; 6] = [
+        "/v1/sys/health",
+        "/v1/sys/init",
+        "/v1/sys/leader",
+        "/v1/sys/seal-status",
+        "/v1/sys/wrapping/lookup",
+        "/v1/sys/wrapping/unwrap",
+    ];
+    !PLAIN.contains(&path)
 }
 
 fn ttl(headers: &HeaderMap) -> Answer<Option<Duration>> {
@@ -218,7 +226,7 @@ pub async fn wrap(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<Value>,
+    VaultBody(body): VaultBody<Value>,
 ) -> Answer {
     if !headers.contains_key(HEADER) {
         return Err(ApiError::invalid("endpoint requires response wrapping to be used"));
@@ -330,7 +338,7 @@ pub async fn unwrap(
     State(app): State<Arc<App>>,
     Peer(source): Peer,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<Option<TokenBody>>,
+    VaultBody(body): VaultBody<Option<TokenBody>>,
 ) -> Answer {
     let stored = found(&app, source, &headers, body.unwrap_or_default()).await?;
     let now = app.clock.now();
@@ -358,7 +366,7 @@ pub async fn rewrap(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<Option<TokenBody>>,
+    VaultBody(body): VaultBody<Option<TokenBody>>,
 ) -> Answer {
     let stored = found(&app, caller.source, &headers, body.unwrap_or_default()).await?;
     if stored.value.tenant() != caller.tenant() {
@@ -385,7 +393,7 @@ pub async fn lookup(
     State(app): State<Arc<App>>,
     Peer(source): Peer,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<Option<TokenBody>>,
+    VaultBody(body): VaultBody<Option<TokenBody>>,
 ) -> Answer<Response> {
     let stored = found(&app, source, &headers, body.unwrap_or_default()).await?;
     let wrapped = &stored.value;

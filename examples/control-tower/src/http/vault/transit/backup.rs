@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use super::super::{
     super::{
-        body::JsonBody,
         caller::Caller,
         error::{Answer, ApiError},
         params::Path,
         transit::backup::{Form, commit_restore, made, read},
     },
     answer,
+    body::VaultBody,
     fields::flag,
 };
 use crate::{app::App, changes::Permitted};
@@ -44,7 +44,7 @@ pub struct RestoreBody {
 ///
 /// # Errors
 /// 400.
-pub async fn restore(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<RestoreBody>) -> Answer {
+pub async fn restore(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<RestoreBody>) -> Answer {
     let name = body.name.as_deref().filter(|name| !name.is_empty());
     restored(&app, &caller, name, &body).await
 }
@@ -57,7 +57,7 @@ pub async fn restore_as(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<RestoreBody>,
+    VaultBody(body): VaultBody<RestoreBody>,
 ) -> Answer {
     restored(&app, &caller, Some(&name), &body).await
 }

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::{
     super::{
         super::{
-            body::JsonBody,
             caller::Caller,
             error::{Answer, ApiError},
             params::Path,
@@ -21,6 +20,7 @@ use super::{
             },
         },
         answer,
+        body::VaultBody,
         fields::{flag, number},
     },
     key,
@@ -91,7 +91,7 @@ pub async fn import(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<ImportBody>,
+    VaultBody(body): VaultBody<ImportBody>,
 ) -> Answer {
     key::refuse_period(body.auto_rotate_period.as_ref())?;
     if body.convergent_encryption.is_some_and(|asked| !asked.is_null()) {
@@ -135,7 +135,7 @@ pub async fn import_version(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<VersionBody>,
+    VaultBody(body): VaultBody<VersionBody>,
 ) -> Answer {
     let stored = super::used(&app, &caller, &name).await?;
     let material = body.key.incoming()?.material(&app, &caller, stored.value.cipher()).await?;

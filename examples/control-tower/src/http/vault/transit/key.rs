@@ -12,7 +12,6 @@ use time::format_description::well_known::Rfc3339;
 use super::{
     super::{
         super::{
-            body::JsonBody,
             caller::Caller,
             error::{Answer, ApiError},
             listing::{self, VaultPage},
@@ -20,6 +19,7 @@ use super::{
             transit::{named, versions},
         },
         List, answer,
+        body::VaultBody,
         fields::flag,
         sees_all,
     },
@@ -67,7 +67,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<Option<CreateBody>>,
+    VaultBody(body): VaultBody<Option<CreateBody>>,
 ) -> Answer {
     let body = body.unwrap_or_default();
     let exists = named(&app, &caller, &name).await.is_ok();
@@ -148,7 +148,7 @@ pub async fn configure(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<ConfigBody>,
+    VaultBody(body): VaultBody<ConfigBody>,
 ) -> Answer {
     refuse_period(body.auto_rotate_period.as_ref())?;
     // Before anything is said of it, and for what stands beside the document, too.
@@ -198,7 +198,7 @@ pub async fn trim(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    JsonBody(body): JsonBody<TrimBody>,
+    VaultBody(body): VaultBody<TrimBody>,
 ) -> Answer {
     sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
