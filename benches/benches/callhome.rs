@@ -55,7 +55,7 @@ fn callhome(criterion: &mut Criterion) {
         bencher.iter(|| {
             let presented = verifier.verify(black_box(certificate.svid().chain()), now).unwrap();
             let address = [192, 0, 2, 7].into();
-            let knock = Knock { host: &host, key: "thumbprint", address, certificate: Some(&presented) };
+            let knock = Knock { certificate: Some(&presented), ..Knock::new(&host, "thumbprint", address) };
             decide(&settings, &knock, None, Some(entry.clone()), None, now).unwrap()
         });
     });

@@ -6,7 +6,9 @@ use keyward_config_values::Name;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{CallHomeCertificate, CallHomeSettings, Entry, HostHash, HostRecord, Refusal, Taken};
+use crate::{
+    AgentVersion, CallHomeCertificate, CallHomeSettings, Entry, HostHash, HostName, HostRecord, Refusal, Taken,
+};
 
 /// What became of a host that called home.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,6 +37,17 @@ pub struct Knock<'a> {
     pub address: IpAddr,
     /// Its certificate, if it presented one.
     pub certificate: Option<&'a CallHomeCertificate>,
+    /// What it calls itself.
+    pub host_name: Option<&'a HostName>,
+    /// The version of its agent.
+    pub agent_version: Option<&'a AgentVersion>,
+}
+
+impl<'a> Knock<'a> {
+    /// Of a host that presents no certificate and says nothing of itself.
+    pub fn new(host: &'a HostHash, key: &'a str, address: IpAddr) -> Self {
+        Self { host, key, address, certificate: None, host_name: None, agent_version: None }
+    }
 }
 
 /// What a knock comes to, where it is not refused.
@@ -88,7 +101,7 @@ fn again(
     listed: Option<&Name>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
-    let mut record = record.clone().seen(knock.address, now);
+    let mut record = record.clone().seen(knock, now);
     if *record.state() == HostState::Unclaimed {
         // Who came in with a certificate that was revoked since is not claimed any more.
         if entry.is_some_and(|entry| entry.revoked().is_some()) {
@@ -116,7 +129,7 @@ fn first(
         None if settings.enable_unclaimed => HostState::Unclaimed,
         None => return Err(Refusal::UnclaimedDisabled),
     };
-    let mut record = HostRecord::new(knock.host.clone(), knock.key.to_owned(), state, knock.address, now);
+    let mut record = HostRecord::new(knock, state, now);
     let mut changed = None;
     if let Some(certificate) = knock.certificate {
         let mut entry = entry.filter(|entry| entry.serial() == certificate.serial()).ok_or(Refusal::Unknown)?;

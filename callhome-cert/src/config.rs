@@ -2,6 +2,9 @@
 
 use keyward_config_values::Cidr;
 use keyward_keys::ErrorKind;
+use keyward_svid::HttpsUrl;
+use keyward_svid::pki_types::CertificateDer;
+use keyward_svid::x509::chain_from_pem;
 use serde::{Deserialize, Serialize};
 
 use crate::Granularity;
@@ -31,6 +34,12 @@ pub struct CallHomeSettings {
     pub max_unclaimed: u32,
     /// How many duplicates are kept: 1 to 1000, 20 by default.
     pub max_duplicates: u32,
+    /// Where hosts call home, if that is not the tower's own listener: a load balancer's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_url: Option<HttpsUrl>,
+    /// The certificates that verify whoever is there, in PEM, where the tower's own do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_ca_pem: Option<String>,
 }
 
 impl Default for CallHomeSettings {
@@ -40,6 +49,8 @@ impl Default for CallHomeSettings {
             enable_unclaimed: true,
             max_unclaimed: 20,
             max_duplicates: 20,
+            external_url: None,
+            external_ca_pem: None,
         }
     }
 }
@@ -51,12 +62,27 @@ impl Default for CallHomeSettings {
 pub struct ClientCertificates {
     /// How narrow a certificate has to be; by default any will do.
     pub verify: Granularity,
+    /// Whether a connection without a certificate is ended before anything is said on it; by default it is asked for, and what
+    /// comes of that is answered in words.
+    pub handshake: Handshake,
     /// How a load balancer passes certificates on.
     pub lb_mode: LbMode,
     /// Where load balancers connect from. A header and a PROXY header count from there alone.
     pub lb_addresses: Vec<Cidr>,
     /// Whether connections begin with a PROXY header (version 2); never guessed.
     pub proxy_protocol: ProxyProtocol,
+}
+
+/// What a TLS handshake does about a client's certificate. Whether it is one to call home with is found out after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Handshake {
+    /// It asks for one. Hosts that are registered come without.
+    #[default]
+    Optional,
+    /// It fails without one. Hosts that lost their identity have to be released to come back.
+    Required,
 }
 
 /// How a load balancer passes certificates on.
@@ -128,6 +154,20 @@ impl CallHomeSettings {
         if certificates.lb_mode != LbMode::None && certificates.verify == Granularity::Never {
             return problem("client-certificate.lb-mode", "passes certificates on, but `verify` is `never`");
         }
+        if certificates.handshake == Handshake::Required {
+            if certificates.verify == Granularity::Never {
+                return problem("client-certificate.handshake", "is `required`, but `verify` is `never`");
+            }
+            if certificates.lb_mode != LbMode::None {
+                return problem(
+                    "client-certificate.handshake",
+                    "is `required`, but a load balancer that passes certificates on has none of its own",
+                );
+            }
+        }
+        if self.external_ca_pem.is_some() && self.external_ca().is_none() {
+            return problem("external-ca-pem", "is not PEM of certificates");
+        }
         if !(1..=MOST).contains(&self.max_unclaimed) {
             return problem("max-unclaimed", "is out of its bounds: 1 to 1000 are allowed");
         }
@@ -135,5 +175,10 @@ impl CallHomeSettings {
             return problem("max-duplicates", "is out of its bounds: 1 to 1000 are allowed");
         }
         Ok(())
+    }
+
+    /// The certificates that verify whoever is at `external-url`, where they are given.
+    pub fn external_ca(&self) -> Option<Vec<CertificateDer<'static>>> {
+        chain_from_pem(self.external_ca_pem.as_deref()?).ok().filter(|chain| !chain.is_empty())
     }
 }

@@ -15,6 +15,19 @@ pub enum Error {
     /// A text is not the hash of a host-id.
     #[error("the hash of a host-id is 64 digits of lower-case hexadecimal")]
     HostHash,
+    /// A text is not the id of a batch.
+    #[error("the id of a batch is 16 digits of lower-case hexadecimal")]
+    Batch,
+    /// What a host says of itself cannot be shown.
+    #[error("`{field}` is 1 to {most} letters, digits and {others}")]
+    About {
+        /// The field.
+        field: &'static str,
+        /// The most characters.
+        most: usize,
+        /// What else is allowed.
+        others: &'static str,
+    },
     /// A certificate shall live for too short or too long.
     #[error("`ttl` is {found} seconds, but 60 to {most} (30d) are allowed")]
     Ttl {
@@ -77,7 +90,7 @@ impl Error {
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Granularity { .. } | Self::HostHash => ErrorKind::Malformed,
+            Self::Granularity { .. } | Self::HostHash | Self::Batch | Self::About { .. } => ErrorKind::Malformed,
             Self::Ttl { .. } | Self::MaxUses { .. } | Self::Order { .. } | Self::Id(_) | Self::Script { .. } => {
                 ErrorKind::Refused
             }

@@ -10,9 +10,9 @@ use keyward_keys::sha256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
-use crate::Error;
-use crate::admission::HostState;
+use crate::admission::{HostState, Knock};
 use crate::hex::hex;
+use crate::{AgentVersion, Error, HostName};
 
 /// The SHA-256 of a host-id in lower-case hexadecimal. The host-id is a shared secret and stands in no certificate, record or log;
 /// its hash does.
@@ -84,6 +84,10 @@ pub struct HostRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bound_site: Option<Name>,
     address: IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host_name: Option<HostName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent_version: Option<AgentVersion>,
     #[serde(with = "time::serde::rfc3339")]
     first_seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -91,15 +95,17 @@ pub struct HostRecord {
 }
 
 impl HostRecord {
-    pub(crate) fn new(host: HostHash, key: String, state: HostState, address: IpAddr, now: OffsetDateTime) -> Self {
+    pub(crate) fn new(knock: &Knock<'_>, state: HostState, now: OffsetDateTime) -> Self {
         Self {
             format: FORMAT,
-            host,
-            key,
+            host: knock.host.clone(),
+            key: knock.key.to_owned(),
             state,
             certificate: None,
             bound_site: None,
-            address: address.to_canonical(),
+            address: knock.address.to_canonical(),
+            host_name: knock.host_name.cloned(),
+            agent_version: knock.agent_version.cloned(),
             first_seen: now,
             last_seen: now,
         }
@@ -117,10 +123,25 @@ impl HostRecord {
         self
     }
 
-    pub(crate) fn seen(mut self, address: IpAddr, now: OffsetDateTime) -> Self {
+    pub(crate) fn seen(mut self, knock: &Knock<'_>, now: OffsetDateTime) -> Self {
         self.last_seen = self.last_seen.max(now);
-        self.address = address.to_canonical();
+        self.address = knock.address.to_canonical();
+        self.host_name = knock.host_name.cloned().or(self.host_name);
+        self.agent_version = knock.agent_version.cloned().or(self.agent_version);
         self
+    }
+
+    /// What of it is worth storing, `before` being what is stored: that a host calls again every few seconds is not.
+    pub fn news(&self, before: &Self) -> News {
+        const SELDOM: time::Duration = time::Duration::MINUTE;
+        let about = |record: &Self| (record.address, record.host_name.clone(), record.agent_version.clone());
+        if (&self.state, &self.key) != (&before.state, &before.key) {
+            News::State
+        } else if about(self) != about(before) || self.last_seen - before.last_seen >= SELDOM {
+            News::Seen
+        } else {
+            News::Nothing
+        }
     }
 
     /// The hash of its host-id.
@@ -151,6 +172,16 @@ impl HostRecord {
     /// Where it called from last.
     pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// What it calls itself.
+    pub fn host_name(&self) -> Option<&HostName> {
+        self.host_name.as_ref()
+    }
+
+    /// The version of its agent.
+    pub fn agent_version(&self) -> Option<&AgentVersion> {
+        self.agent_version.as_ref()
     }
 
     /// When it called first.
@@ -204,6 +235,17 @@ impl HostRecord {
         check_format(record, FORMAT, HOST)?;
         serde_json::from_slice(record).map_err(|_| Error::Record { what: HOST })
     }
+}
+
+/// What is new in the record of a host that was here before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// What became of it.
+    State,
+    /// From where and when it called last, and what it says of itself.
+    Seen,
+    /// Nothing that is worth storing.
+    Nothing,
 }
 
 const HOST: &str = "record of a host";

@@ -41,31 +41,44 @@
 //! caller guards it, so that of two hosts one wins.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod about;
 mod admission;
 mod aws;
 mod config;
 mod error;
 mod hex;
 mod host;
+mod identity;
 mod ledger;
 mod order;
+mod package;
 mod presentation;
+mod protocol;
 mod proxy;
 mod refusal;
 mod scope;
 mod script;
 mod verify;
 
+pub use about::{AgentVersion, HostName};
 pub use admission::{Decision, HostState, Knock, decide};
 pub use aws::{MAX_HEADER_BYTES, chain_from_header};
-pub use config::{CallHomeSettings, ClientCertificates, LbMode, ProxyProtocol, SettingsError};
+pub use config::{CallHomeSettings, ClientCertificates, Handshake, LbMode, ProxyProtocol, SettingsError};
 pub use error::Error;
-pub use host::{HostHash, HostRecord, displaced};
+pub use host::{HostHash, HostRecord, News, displaced};
+pub use identity::{HOST_TTL, HostPath};
 pub use keyward_keys::ErrorKind;
 pub use ledger::{Entry, Taken};
 pub use order::{Batch, DEFAULT_TTL, LONGEST_TTL, MAX_USES, Order};
+pub use package::Package;
 pub use presentation::{HEADER, Presentation, presented};
-pub use proxy::{MAX_PROXY_HEADER, ProxyAddress, ProxyError, ProxyHeader, proxied_source, read_proxy_header};
+pub use protocol::{
+    CALL_HOME_PATH, CallHomeAnswer, CallHomeRequest, HostIdentity, RENEW_PATH, RefusalAnswer, RenewRequest, SvidPem,
+    Waiting,
+};
+pub use proxy::{
+    MAX_PROXY_HEADER, ProxyAddress, ProxyError, ProxyHeader, missing_proxy_bytes, proxied_source, read_proxy_header,
+};
 pub use refusal::Refusal;
 pub use scope::{Granularity, Scope};
 pub use script::{InstallScript, ScriptRequest};

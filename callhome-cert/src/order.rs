@@ -1,6 +1,7 @@
 //! What an operator orders, and issuing it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use keyward_config_values::Duration;
 use keyward_keys::{KeyType, PrivateKey, PublicKey, Signer};
@@ -35,14 +36,18 @@ impl Batch {
         Self(hex(&bytes))
     }
 
-    /// The one with this id, which need not exist.
-    pub fn from_id(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-
     /// Its id.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Batch {
+    type Err = Error;
+
+    fn from_str(id: &str) -> Result<Self, Error> {
+        let fits = id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if fits { Ok(Self(id.to_owned())) } else { Err(Error::Batch) }
     }
 }
 

@@ -55,6 +55,29 @@ pub enum ProxyError {
     Checksum,
 }
 
+impl ProxyError {
+    /// A word for logs and programs, which does not change.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "proxy-missing",
+            Self::Forbidden => "proxy-forbidden",
+            Self::Stranger => "proxy-from-stranger",
+            Self::TooLong => "proxy-too-long",
+            Self::Malformed(_) => "proxy-malformed",
+            Self::Checksum => "proxy-checksum",
+        }
+    }
+}
+
+/// How many bytes are missing of a header of which these have arrived, as far as they say: what may be read from the
+/// connection without reading any of what follows the header.
+pub fn missing_proxy_bytes(beginning: &[u8]) -> usize {
+    match beginning.split_first_chunk::<FIXED>() {
+        Some((&[.., high, low], rest)) => usize::from(u16::from_be_bytes([high, low])).saturating_sub(rest.len()),
+        None => FIXED - beginning.len(),
+    }
+}
+
 /// Reads the header at the beginning of a connection, as far as it has arrived: `None` means that more bytes are needed, of
 /// at most [`MAX_PROXY_HEADER`]. Give a client little time for them.
 ///

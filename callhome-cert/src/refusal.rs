@@ -94,6 +94,18 @@ pub enum Refusal {
     /// The host was removed.
     #[error("the host was removed: an operator has to release it")]
     Removed,
+    /// The certificate request cannot be read, or does not prove that the host has the key.
+    #[error("the certificate request is refused: {0}")]
+    BadCsr(#[source] x509::authority::Error),
+    /// The host has an identity of which the tower knows nothing any more.
+    #[error("the host is not registered: it was released, or never claimed; it has to call home")]
+    NotRegistered,
+    /// The host belongs to another site than its identity says.
+    #[error("the host belongs to another site by now: it has to call home again")]
+    OtherSite,
+    /// Another key is registered for the host.
+    #[error("another key is registered for this host: an operator has to release it")]
+    OtherKey,
     /// Hosts that nobody knows are not wanted.
     #[error("the host-id is not known to any site, and unclaimed hosts are not accepted (`enable-unclaimed` is false)")]
     UnclaimedDisabled,
@@ -125,13 +137,19 @@ impl Refusal {
             Self::Duplicate => "duplicate",
             Self::Removed => "removed",
             Self::UnclaimedDisabled => "unclaimed-disabled",
+            Self::BadCsr(_) => "bad-csr",
+            Self::NotRegistered => "not-registered",
+            Self::OtherSite => "other-site",
+            Self::OtherKey => "other-key",
         }
     }
 
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Malformed(_) | Self::HeaderMalformed { .. } | Self::HeaderRepeated => ErrorKind::Malformed,
+            Self::Malformed(_) | Self::HeaderMalformed { .. } | Self::HeaderRepeated | Self::BadCsr(_) => {
+                ErrorKind::Malformed
+            }
             _ => ErrorKind::Refused,
         }
     }

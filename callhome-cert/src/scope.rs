@@ -122,6 +122,22 @@ impl Granularity {
         }
     }
 
+    /// Whether certificates of this scope are of any use: a tower does not issue what it would refuse.
+    ///
+    /// # Errors
+    /// [`Error::Order`] with what to say instead.
+    pub fn check_order(self, scope: &Scope) -> Result<(), Error> {
+        let problem = match self {
+            _ if self != Self::Never && scope.granularity() >= self => return Ok(()),
+            Self::Never => {
+                "the tower takes no call-home certificates (`client-certificate.verify` is `never`): the host-id alone lets hosts in"
+            }
+            Self::HostId => "the tower asks for a certificate for each host: say `host-id`",
+            _ => "the tower asks for a certificate for each site: say `site` or `host-id`",
+        };
+        Err(Error::Order { problem })
+    }
+
     /// Whether a host with this certificate, or without, may call home: the certificate is there where one is asked for, it is
     /// not broader, and it is not another host's.
     ///

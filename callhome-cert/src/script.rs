@@ -11,15 +11,21 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::hex::hex;
+use crate::package::Package;
 use crate::{Error, Scope};
 
-/// What a script needs. `Debug` shows no key.
+/// What a script, or a package, needs. `Debug` shows no key.
 pub struct ScriptRequest<'a> {
     tower: &'a HttpsUrl,
     ca: &'a [CertificateDer<'static>],
-    scope: Scope,
-    certificate: String,
+    certificate: Option<Certificate>,
     key: Option<Zeroizing<String>>,
+}
+
+#[derive(Debug)]
+struct Certificate {
+    scope: Scope,
+    pem: String,
     serial: String,
     expires: OffsetDateTime,
 }
@@ -28,9 +34,7 @@ impl fmt::Debug for ScriptRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScriptRequest")
             .field("tower", &self.tower)
-            .field("scope", &self.scope)
-            .field("serial", &self.serial)
-            .field("expires", &self.expires)
+            .field("certificate", &self.certificate)
             .finish_non_exhaustive()
     }
 }
@@ -59,15 +63,18 @@ impl<'a> ScriptRequest<'a> {
         scope: &Scope,
         certificate: &IssuedSvid,
     ) -> Self {
-        Self {
-            tower,
-            ca,
+        let certificate = Certificate {
             scope: scope.clone(),
-            certificate: certificate.chain_pem(),
-            key: None,
+            pem: certificate.chain_pem(),
             serial: certificate.serial(),
             expires: certificate.not_after(),
-        }
+        };
+        Self { certificate: Some(certificate), ..Self::without_certificate(tower, ca) }
+    }
+
+    /// A script without a certificate, for a tower that takes none.
+    pub fn without_certificate(tower: &'a HttpsUrl, ca: &'a [CertificateDer<'static>]) -> Self {
+        Self { tower, ca, certificate: None, key: None }
     }
 
     /// Makes the script.
@@ -76,32 +83,32 @@ impl<'a> ScriptRequest<'a> {
     /// [`Error::Script`] when a value cannot stand in it.
     pub fn to_script(&self) -> Result<InstallScript, Error> {
         let tower = quotable(self.tower.as_str())?;
-        if self.ca.is_empty() {
-            return Err(Error::Script {
-                field: "ca",
-                problem: "is empty: a host could not tell its tower from another",
-            });
-        }
-        let expires = self.expires.format(&Rfc3339).unwrap_or_default();
-        let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
+        let ca = self.ca_pem()?;
+        let mut text = Zeroizing::new(String::with_capacity(16 * 1024 + ca.len()));
         let mut rest = TEMPLATE;
         while let Some((before, after)) = rest.split_once("@@") {
             let (name, after) = after.split_once("@@").unwrap_or((after, ""));
             text.push_str(before);
             match name {
                 "tower" => text.push_str(tower),
-                "scope" => text.push_str(&self.scope.to_string()),
-                "serial" => text.push_str(&self.serial),
-                "expires" => text.push_str(&expires),
-                "ca" => text.push_str(chain_to_pem(self.ca).trim_end()),
-                "certificate" => text.push_str(self.certificate.trim_end()),
-                "key" => match &self.key {
-                    Some(key) => {
+                "what" => text.push_str(&self.what()),
+                "ca" => text.push_str(ca.trim_end()),
+                "certificate" => match &self.certificate {
+                    Some(certificate) => {
+                        text.push_str(CERTIFICATE_BEFORE);
+                        text.push_str(certificate.pem.trim_end());
+                        text.push_str(CERTIFICATE_AFTER);
+                    }
+                    None => text.push_str(NO_CERTIFICATE),
+                },
+                "key" => match (&self.key, &self.certificate) {
+                    (Some(key), _) => {
                         text.push_str(KEY_BEFORE);
                         text.push_str(key.trim_end());
                         text.push_str(KEY_AFTER);
                     }
-                    None => text.push_str(NO_KEY),
+                    (None, Some(_)) => text.push_str(NO_KEY),
+                    (None, None) => text.push(':'),
                 },
                 _ => return Err(Error::Script { field: "template", problem: "has a place that nothing fills" }),
             }
@@ -109,6 +116,37 @@ impl<'a> ScriptRequest<'a> {
         }
         text.push_str(rest.trim_end());
         Ok(InstallScript { digest: hex(&sha256(text.as_bytes())), text })
+    }
+
+    /// Makes the package: what the script writes, as files in a tar archive.
+    ///
+    /// # Errors
+    /// [`Error::Script`] without certificates that verify the tower.
+    pub fn to_package(&self, now: OffsetDateTime) -> Result<Package, Error> {
+        let ca = self.ca_pem()?;
+        let url = format!("{}\n", self.tower.as_str());
+        let certificate = self.certificate.as_ref().map(|certificate| ("certificate.pem", certificate.pem.as_str()));
+        let key = self.key.as_ref().map(|key| ("key.pem", key.as_str()));
+        let files = [("tower-url", url.as_str()), ("ca.pem", &ca)].into_iter().chain(certificate).chain(key);
+        Ok(Package::new(files, now))
+    }
+
+    fn ca_pem(&self) -> Result<String, Error> {
+        match self.ca {
+            [] => Err(Error::Script { field: "ca", problem: "is empty: a host could not tell its tower from another" }),
+            ca => Ok(chain_to_pem(ca)),
+        }
+    }
+
+    /// What the script is, for whoever looks into it.
+    fn what(&self) -> String {
+        match &self.certificate {
+            Some(Certificate { scope, serial, expires, .. }) => format!(
+                "The certificate in it, {serial}, is for {scope} and expires at {}.\n# Keep it secret until then.",
+                expires.format(&Rfc3339).unwrap_or_default()
+            ),
+            None => "There is no certificate in it: the host-id alone lets this host in.".to_owned(),
+        }
     }
 }
 
@@ -150,6 +188,9 @@ fn quotable(text: &str) -> Result<&str, Error> {
 /// complete command, and a shell does nothing.
 const TEMPLATE: &str = include_str!("script/install.sh");
 
+const CERTIFICATE_BEFORE: &str = "cat > \"$package/certificate.pem\" << 'KEYWARD_END'\n";
+const CERTIFICATE_AFTER: &str = "\nKEYWARD_END";
+const NO_CERTIFICATE: &str = "rm -f \"$package/certificate.pem\" \"$package/key.pem\"";
 const KEY_BEFORE: &str = "cat > \"$package/key.pem.new\" << 'KEYWARD_END'\n";
 const KEY_AFTER: &str = "\nKEYWARD_END\n    mv -f \"$package/key.pem.new\" \"$package/key.pem\"";
 const NO_KEY: &str =

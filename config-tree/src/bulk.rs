@@ -69,6 +69,25 @@ impl Bulk {
         Ok(Self { items })
     }
 
+    /// The same operations with other documents, where `change` answers one: for what a program keeps otherwise than it is written.
+    /// The lines stay those of the text.
+    ///
+    /// ```
+    /// use keyward_config_tree::{Bulk, Document};
+    ///
+    /// let bulk = Bulk::parse("{x-path: users/anna, x-operation: create, pin: 7}").unwrap();
+    /// let kept = bulk.with_documents(|_| Some(Document::from_yaml(b"{pin: '*'}").unwrap()));
+    /// assert_eq!(kept.items()[0].document().fields()["pin"], "*");
+    /// ```
+    #[must_use]
+    pub fn with_documents(&self, change: impl Fn(&Item) -> Option<Document>) -> Self {
+        let changed = |item: &Item| match change(item) {
+            Some(document) => Item { document, ..item.clone() },
+            None => item.clone(),
+        };
+        Self { items: self.items.iter().map(changed).collect() }
+    }
+
     /// The operations, in the order they are done.
     pub fn items(&self) -> &[Item] {
         &self.items

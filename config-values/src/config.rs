@@ -6,7 +6,7 @@ mod site;
 mod value;
 mod variable;
 
-pub use host_id::HostId;
+pub use host_id::{HostId, ListedHost};
 pub use key::{LabelName, VariableKey};
 pub use site::SiteConfig;
 pub use value::{LabelValue, VariableValue};

@@ -182,6 +182,9 @@ pub enum Error {
     /// Not the id of a host, which is not shown: it is a secret of the host's.
     #[error("a host-id is 1 to 255 visible ASCII characters")]
     HostId,
+    /// Not the digest of a host-id, although it begins like one.
+    #[error("a host-id that begins with `sha256:` is one as it is kept, with 64 digits of lower-case hexadecimal")]
+    HostIdDigest,
     /// A host-id that is listed twice.
     #[error("the host-id at `host-ids[{index}]` is listed before; remove one")]
     HostIdTwice {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings this host to its Keyward control tower: @@tower@@
-# The certificate in it, @@serial@@, is for @@scope@@ and expires at @@expires@@.
-# Keep it secret until then. `sh FILE --help` tells what it does.
+# @@what@@
+# `sh FILE --help` tells what it does.
 
 say() { printf '%s\n' "$*"; }
 
@@ -14,13 +14,13 @@ usage() {
     cat << 'KEYWARD_END'
 usage: sh FILE [--dry-run] [--agent PATH] [--state-dir DIR]
 
-Writes the call-home package (where the tower is, how to know it, and a certificate that is valid for a
-short time) into the state directory, and has the edge agent call home with it. Running it again is
+Writes the call-home package (where the tower is, how to know it, and, if the tower asks for one, a
+certificate that is valid for a short time) into the state directory, and has the edge agent call home with it. Running it again is
 harmless: a host that has an identity keeps it.
 
   --dry-run        say what would be done, and do nothing
   --agent PATH     the edge agent; by default `edge-agent`, as found in the PATH
-  --state-dir DIR  where the agent keeps its state; by default /var/lib/keyward-edge-agent
+  --state-dir DIR  where the agent keeps its state; by default /var/lib/keyward
 KEYWARD_END
 }
 
@@ -31,16 +31,14 @@ write_package() {
     cat > "$package/ca.pem" << 'KEYWARD_END'
 @@ca@@
 KEYWARD_END
-    cat > "$package/certificate.pem" << 'KEYWARD_END'
-@@certificate@@
-KEYWARD_END
+    @@certificate@@
     @@key@@
 }
 
 main() {
     set -eu
     umask 077
-    state=/var/lib/keyward-edge-agent
+    state=/var/lib/keyward
     agent=
     dry_run=
     while [ "$#" -gt 0 ]; do

@@ -43,7 +43,7 @@ impl Tower {
         let serial = serial.or(known.as_ref().and_then(HostRecord::certificate));
         let entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial).cloned();
         let listed = self.listed.iter().find(|(listed, _)| *listed == id).map(|(_, site)| site.parse().unwrap());
-        let knock = Knock { host: &host, key, address: "192.0.2.7".parse().unwrap(), certificate };
+        let knock = Knock { certificate, ..Knock::new(&host, key, "192.0.2.7".parse().unwrap()) };
         match decide(&self.settings, &knock, known.as_ref(), entry, listed.as_ref(), now)? {
             Decision::Registered { record, entry } => {
                 self.hosts.retain(|old| old.host() != record.host());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostId, LabelName, LabelValue, VariableKey, VariableValue};
+use super::{LabelName, LabelValue, ListedHost, VariableKey, VariableValue};
 use crate::{Bindings, Error, Name};
 
 /// The most labels, variables or host-ids of one site.
@@ -34,9 +34,9 @@ pub struct SiteConfig {
     /// Variables that hold here in the place of the tenant's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<VariableKey, VariableValue>,
-    /// Hosts that are of this site when they call home.
+    /// Hosts that are of this site when they call home. They are secrets: what is kept of each is its hash.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub host_ids: Vec<HostId>,
+    pub host_ids: Vec<ListedHost>,
 }
 
 impl SiteConfig {

@@ -7,7 +7,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::possession::verify_possession;
 
-/// For servers most of whose clients have no SVID: asks for a certificate, demands none, and takes any.
+/// For servers most of whose clients have no SVID: asks for a certificate, demands none unless told to, and
+/// takes any.
 ///
 /// The handshake proves that the client holds the leaf's key, **and nothing else**: anybody makes a certificate with
 /// anybody's ID in it. Whoever lets the chain count verifies it first, where it counts, with
@@ -17,6 +18,7 @@ use super::possession::verify_possession;
 pub struct DeferredVerifier {
     hints: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
+    demands: bool,
 }
 
 impl DeferredVerifier {
@@ -33,13 +35,20 @@ impl DeferredVerifier {
         Self {
             hints: hints.into_iter().map(DistinguishedName::from).collect(),
             algorithms: provider.signature_verification_algorithms,
+            demands: false,
         }
+    }
+
+    /// The same, and a handshake without a certificate fails. Any will still do.
+    #[must_use]
+    pub fn demanding(self) -> Self {
+        Self { demands: true, ..self }
     }
 }
 
 impl ClientCertVerifier for DeferredVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.demands
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

@@ -80,6 +80,13 @@ impl Ring {
         active.and_then(RingSigner::new).ok_or_else(|| self.not_active())
     }
 
+    /// Every version that is published and has its key, oldest first. Only the active one signs what is new: the others take back
+    /// what they signed, as revocation lists do.
+    pub fn published_signers(&self, now: OffsetDateTime) -> Vec<RingSigner> {
+        let published = self.published(now).into_iter();
+        published.filter_map(|published| self.version(published.version).and_then(RingSigner::new)).collect()
+    }
+
     /// The version that signs at a site which holds a replica of the ring and whose last contact was at
     /// `last_contact`.
     ///

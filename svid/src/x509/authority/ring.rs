@@ -14,12 +14,13 @@ use keyward_transit::{
     RingConfig, RingSigner, Schedule,
 };
 use rand_core::CryptoRng;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use time::OffsetDateTime;
 
 use super::Error;
 use super::config::CaConfig;
 use super::issuer::Issuer;
+use super::revocation_list::RevocationList;
 use super::root::AuthorityRequest;
 use super::signing::Authority;
 use super::subject::Subject;
@@ -119,6 +120,11 @@ impl AuthorityRing {
         let subject = validate(&config, purpose)?;
         let ring = Ring::new(ring_config(&config, purpose), first, now)?;
         Ok(Self { config, subject, trust_domain, purpose, ring, issuers: Vec::new() })
+    }
+
+    /// What everything that it issues is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// The configuration.
@@ -258,6 +264,24 @@ impl AuthorityRing {
             Purpose::Svid => authority,
             Purpose::Client => authority.with_longest_ttl(LONGEST_CLIENT_TTL.to_time()),
         })
+    }
+
+    /// A revocation list, signed by each version that verifiers know: they look for the one of a certificate's issuer, and each
+    /// version is an issuer of its own.
+    ///
+    /// # Errors
+    /// As [`RevocationList::to_der`].
+    pub fn revocation_lists(
+        &self,
+        list: &RevocationList,
+        now: OffsetDateTime,
+    ) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+        let signers = self.ring.published_signers(now).into_iter();
+        let authorities = signers.filter_map(|signer| {
+            let issuer = Arc::clone(self.issuer(signer.version())?);
+            Some(Authority::with_issuer(issuer, signer))
+        });
+        authorities.map(|authority| list.to_der(&authority, now)).collect()
     }
 
     /// The certificates that verifiers need, oldest first: of prepared, active and retired versions.
