@@ -135,6 +135,11 @@ pub struct Sourced {
 }
 
 impl ExpandError {
+    /// Whether it is for want of a variable's value.
+    pub fn is_undefined(&self) -> bool {
+        matches!(self, Self::Expression { error, .. } if matches!(error.problem, Problem::Undefined { .. }))
+    }
+
     /// What kind of failure it is: [`ErrorKind::Refused`] for what a profile does not allow.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -204,7 +209,7 @@ impl Expansion {
         })
     }
 
-    fn sourced(&self, place: usize, range: Range) -> Sourced {
+    pub(crate) fn sourced(&self, place: usize, range: Range) -> Sourced {
         sourced(&self.sources, place, range)
     }
 }

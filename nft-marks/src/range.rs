@@ -165,6 +165,17 @@ impl Range {
     }
 }
 
+impl Range {
+    /// As people write it, in documents: `192.0.2.0/24 tcp 443`.
+    pub fn written(&self) -> String {
+        let (addresses, protocol) = (Addresses(self.first, self.last), self.protocol);
+        match protocol.has_ports() {
+            true => format!("{addresses} {protocol} {}", self.ports),
+            false => format!("{addresses} {protocol}"),
+        }
+    }
+}
+
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} . {} . {}", Addresses(self.first, self.last), self.protocol.nft(self.is_ipv6()), self.ports)

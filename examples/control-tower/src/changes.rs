@@ -32,11 +32,13 @@ use crate::{
 
 mod authority_set;
 mod effects;
+mod firewall;
 mod hidden;
 mod ring_set;
 mod tenants;
 mod variables;
 
+use firewall::Firewalls;
 use hidden::Masks;
 
 /// How often a change is planned again because another one came first.
@@ -106,6 +108,9 @@ pub struct DocumentResult {
     /// Of a key with a schedule: the life of its versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Value>,
+    /// Of an ingress or a resource profile: what its ranges come to at each site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sites: Option<Value>,
 }
 
 /// Plans and commits a change, or only plans it. A refusal is recorded, unless nothing was to be changed.
@@ -251,15 +256,20 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
             caller.permit(app, needed, &format!("/v1/config/{}", outcome.path())).await?;
         }
         if plan.is_unchanged() && brought.is_none() {
-            return applied(app, caller, &plan, &masks, dry_run, None).await;
+            let firewalls = match dry_run {
+                true => changes.firewalls(&plan).await.map_err(|error| masks.veil_effect(error))?,
+                false => Firewalls::default(),
+            };
+            return applied(app, caller, &plan, &masks, firewalls, dry_run, None).await;
         }
         for change in plan.changes() {
             changes.document(change)?;
         }
         changes.brought = brought;
         changes.effects(plan.changes(), dry_run).await.map_err(|error| masks.veil_effect(error))?;
+        let firewalls = changes.firewalls(&plan).await.map_err(|error| masks.veil_effect(error))?;
         if dry_run {
-            return applied(app, caller, &plan, &masks, true, None).await;
+            return applied(app, caller, &plan, &masks, firewalls, true, None).await;
         }
         let paths: Vec<Value> = plan
             .outcomes()
@@ -276,7 +286,7 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
         if let Commit::Done(revision) = app.commit(guards, writes, audit).await? {
             app.tasks.rings_changed();
             after_change(app, &plan, &removed).await;
-            return applied(app, caller, &plan, &masks, false, Some(revision)).await;
+            return applied(app, caller, &plan, &masks, firewalls, false, Some(revision)).await;
         }
     }
     Err(ApiError::unavailable("the configuration is being changed by others all the time; try again"))
@@ -389,6 +399,7 @@ async fn applied(
     caller: &Caller,
     plan: &Plan,
     masks: &Masks,
+    mut firewalls: Firewalls,
     dry_run: bool,
     revision: Option<u64>,
 ) -> Answer<Applied> {
@@ -401,6 +412,7 @@ async fn applied(
     warnings.extend(relying_parties(app, caller, plan).await.unwrap_or_default());
     warnings.extend(logins(app, caller, plan).await.unwrap_or_default());
     warnings.extend(variables::warnings(app, caller, plan).await.unwrap_or_default());
+    warnings.append(&mut firewalls.warnings);
     // What is made of fields that are hidden is hidden.
     warnings.retain(|warning| !masks.is_about(warning["path"].as_str().unwrap_or_default()));
     let documents = plan
@@ -413,6 +425,7 @@ async fn applied(
             effect: outcome.effect().as_str(),
             timeline: timeline(outcome.path(), outcome.change().after())
                 .filter(|_| !masks.is_about(outcome.path().as_str())),
+            sites: firewalls.sites.remove(outcome.path()).filter(|_| !masks.is_about(outcome.path().as_str())),
         })
         .collect();
     Ok(Applied { dry_run, changed: !plan.is_unchanged(), summary: plan.to_string(), documents, warnings, revision })

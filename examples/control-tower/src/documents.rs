@@ -7,6 +7,7 @@ use keyward_config_values::{
     config::{SiteConfig, VariableConfig},
 };
 use keyward_keys::Algorithm;
+use keyward_nft_marks::config::{FirewallConfig, IngressConfig, ResourceProfileConfig};
 use keyward_svid::{SpiffeSettings, federation::FederationConfig, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
 use keyward_transit::{RingConfig, ScheduleError};
 
@@ -31,6 +32,13 @@ pub const POLICIES: &str = "strongbox/policies";
 pub const VARIABLES: &str = "variables";
 /// Sites.
 pub const SITES: &str = "system/sites";
+
+/// The firewall of all hosts.
+pub const FIREWALL: &str = "firewall";
+/// What tenants may use.
+pub const PROFILES: &str = "resource-profiles";
+/// Where the applications of the tenant are reached.
+pub const INGRESS: &str = "ingress";
 
 /// The table of collections.
 ///
@@ -79,6 +87,8 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
             collection::<SiteConfig>(format!("{SITES}/<name>"))
                 .validate(|site: &SiteConfig| site.validate().map_err(|error| site_error(&error))),
         )?
+        // The application may come to exist later, and what the ranges come to is checked with the sites.
+        .with(collection::<IngressConfig>(format!("{INGRESS}/<name>")))?
         .with(
             collection::<PolicyConfig>(format!("{POLICIES}/<name>"))
                 .validate(|policy: &PolicyConfig| valid(policy.validate())),
@@ -86,18 +96,29 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
     Ok(schema.check(move |view| tokens_outlive_no_key(view, &limits)))
 }
 
-/// The table of collections of the tenant `default`, which has the other tenants among them.
+/// The table of collections of the tenant `default`, which has the other tenants among them, the firewall of the hosts, and what of
+/// it tenants may use.
 ///
 /// # Errors
 /// As [`schema`].
 pub fn operators_schema(limits: Limits) -> Result<Schema, SchemaError> {
     let tenants = format!("{}/<name>", tenant::COLLECTION);
-    schema(limits)?.with(collection::<TenantConfig>(tenants).validate(TenantConfig::validate))
+    schema(limits)?
+        .with(collection::<TenantConfig>(tenants).validate(TenantConfig::validate).references(
+            |tenant: &TenantConfig| {
+                let profile = tenant.resource_profile.as_ref();
+                let to = |name| Reference::required("resource-profile", format!("{PROFILES}/{name}"));
+                profile.map(to).into_iter().collect()
+            },
+        ))?
+        .with(collection::<FirewallConfig>(FIREWALL))?
+        .with(collection::<ResourceProfileConfig>(format!("{PROFILES}/<name>")))
 }
 
 /// Whether a path is of the tenant `default` alone: for others it is not there, whatever is asked of it.
 pub fn is_for_operators(path: &Path) -> bool {
-    path.as_str().split('/').next() == Some(tenant::COLLECTION)
+    let first = path.as_str().split('/').next().unwrap_or_default();
+    [tenant::COLLECTION, FIREWALL, PROFILES].contains(&first)
 }
 
 /// References to policies, which need not exist yet. Those that are built in always do.

@@ -69,6 +69,11 @@ pub fn config_head(tenant: &Name) -> String {
     format!("t/{tenant}/config-head")
 }
 
+/// Changed by every change of what the firewalls of hosts come from, of whatever tenant, which serialises them.
+pub fn firewall_head() -> &'static str {
+    "meta/firewall-head"
+}
+
 /// Of all key rings of a tenant.
 pub fn rings(tenant: &Name) -> String {
     format!("t/{tenant}/ring/")

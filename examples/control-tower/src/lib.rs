@@ -23,6 +23,7 @@ pub mod data_dir;
 pub mod db;
 pub mod documents;
 pub mod federation;
+pub mod firewall;
 pub mod gate;
 pub mod http;
 pub mod identity;

@@ -40,6 +40,9 @@ pub struct TenantConfig {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Where its applications may be reached: nowhere, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_profile: Option<Name>,
 }
 
 impl TenantConfig {
@@ -170,7 +173,8 @@ mod tests {
     #[test]
     fn a_name_is_a_label_and_no_id() {
         let check = |name: &str, description: Option<&str>| {
-            let config = TenantConfig { name: name.parse().unwrap(), description: description.map(str::to_owned) };
+            let description = description.map(str::to_owned);
+            let config = TenantConfig { name: name.parse().unwrap(), description, resource_profile: None };
             config.validate().map_err(|error| error.to_string())
         };
         assert_eq!(check("acme", Some("who pays")), Ok(()));

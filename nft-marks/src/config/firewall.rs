@@ -93,15 +93,29 @@ pub enum ConfigError {
     /// Fields that do not work together.
     #[error("`firewall`: {0}")]
     Firewall(#[from] FirewallError),
+    /// A firewall made by a newer program.
+    #[error("the firewall has the format {found}, but this program knows {newest} at most; update it")]
+    Format {
+        /// Its format.
+        found: u32,
+        /// The newest known.
+        newest: u32,
+    },
 }
 
 impl ConfigError {
+    /// Whether it is for want of a variable's value, which another site may have.
+    pub fn is_undefined(&self) -> bool {
+        matches!(self, Self::Ranges(error) if error.is_undefined())
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Marks(error) => error.kind(),
             Self::Ranges(error) => error.kind(),
             Self::Firewall(error) => error.kind(),
+            Self::Format { .. } => ErrorKind::Misconfigured,
         }
     }
 }
@@ -111,6 +125,43 @@ impl FirewallConfig {
     #[must_use]
     pub fn max_ranges(&self) -> usize {
         self.max_ranges.map_or(DEFAULT_MAX_RANGES, |max| usize::try_from(max).unwrap_or(usize::MAX))
+    }
+
+    /// The same with these values in the place of its variables.
+    ///
+    /// # Errors
+    /// What is wrong first, by field and expression.
+    pub fn resolve(&self, values: &Bindings) -> Result<Self, ConfigError> {
+        let literal = |field: &str, ranges: &[RangeExpression]| {
+            let expansion = self.expand(field, ranges, values)?;
+            Ok::<Vec<_>, ConfigError>(
+                expansion.ranges().iter().filter_map(|range| range.written().parse().ok()).collect(),
+            )
+        };
+        Ok(Self {
+            workload_egress: match &self.workload_egress {
+                None => None,
+                Some(ranges) => Some(literal("workload-egress", ranges)?),
+            },
+            control_inbound: literal("control-inbound", &self.control_inbound)?,
+            control_outbound: literal("control-outbound", &self.control_outbound)?,
+            ..self.clone()
+        })
+    }
+
+    /// How many ranges there can be of all ingress documents together, beside those of its own.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn room(&self, values: &Bindings) -> Result<usize, ConfigError> {
+        let Self { workload_egress, control_inbound, control_outbound, .. } = self.resolve(values)?;
+        let own = workload_egress.map_or(0, |ranges| ranges.len()) + control_inbound.len() + control_outbound.len();
+        Ok(self.max_ranges().saturating_sub(own))
+    }
+
+    fn expand(&self, field: &str, ranges: &[RangeExpression], values: &Bindings) -> Result<Expansion, ExpandError> {
+        let spec = RangeSpec { ranges: ranges.to_vec(), ..RangeSpec::default() };
+        Expansion::new(&format!("firewall {field}"), &spec, values, self.max_ranges())
     }
 
     /// The firewall with these values, and with the ranges of all ingress documents together.
@@ -126,10 +177,7 @@ impl FirewallConfig {
             }
         };
         let max = self.max_ranges();
-        let set = |field: &str, ranges: &[RangeExpression]| {
-            let spec = RangeSpec { ranges: ranges.to_vec(), ..RangeSpec::default() };
-            Expansion::new(&format!("firewall {field}"), &spec, values, max)?.into_set()
-        };
+        let set = |field: &str, ranges: &[RangeExpression]| self.expand(field, ranges, values)?.into_set();
         let firewall = Firewall {
             marks,
             accept_mark: self.accept_mark,

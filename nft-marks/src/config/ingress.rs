@@ -48,13 +48,19 @@ impl IngressConfig {
         Self { name, application, ranges: Vec::new(), protocols: Vec::new(), ports: Vec::new() }
     }
 
+    /// What it is called in errors.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("ingress/{}", self.name)
+    }
+
     /// The ranges with these values, at most `max`. Whether they lie inside the tenant's profile says
     /// [`Expansion::inside`].
     ///
     /// # Errors
     /// As [`Expansion::new`].
     pub fn expand(&self, values: &Bindings, max: usize) -> Result<Expansion, ExpandError> {
-        let Self { name, application: _, ranges, protocols, ports } = self.clone();
-        Expansion::new(&format!("ingress/{name}"), &RangeSpec { ranges, protocols, ports }, values, max)
+        let Self { name: _, application: _, ranges, protocols, ports } = self.clone();
+        Expansion::new(&self.path(), &RangeSpec { ranges, protocols, ports }, values, max)
     }
 }

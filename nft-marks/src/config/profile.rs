@@ -3,7 +3,13 @@
 use keyward_config_values::{Bindings, Name};
 use serde::{Deserialize, Serialize};
 
-use crate::{ExpandError, Expansion, PortsExpression, ProtocolExpression, RangeExpression, RangeSet, RangeSpec};
+use crate::{
+    DEFAULT_MAX_RANGES, ExpandError, Expansion, PortsExpression, ProtocolExpression, RangeExpression, RangeSet,
+    RangeSpec,
+};
+
+/// The most ranges of a tenant, where its profile says nothing: a tenth of what a site has room for.
+const DEFAULT_MOST: usize = DEFAULT_MAX_RANGES / 10;
 
 /// What a tenant may use: the document `resource-profiles/<name>`.
 ///
@@ -44,6 +50,9 @@ pub struct IngressAllowance {
     /// Ports of the ranges that say none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortsExpression>,
+    /// The most ranges that documents of the tenant come to at a site; 10,000 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ranges: Option<u32>,
 }
 
 impl ResourceProfileConfig {
@@ -51,6 +60,12 @@ impl ResourceProfileConfig {
     #[must_use]
     pub fn new(name: Name) -> Self {
         Self { name, ingress: IngressAllowance::default() }
+    }
+
+    /// The most ranges that a tenant has at a site.
+    #[must_use]
+    pub fn max_ranges(&self) -> usize {
+        self.ingress.max_ranges.map_or(DEFAULT_MOST, |max| usize::try_from(max).unwrap_or(usize::MAX))
     }
 
     /// What it is called in errors, and in [`Expansion::inside`].
@@ -64,7 +79,7 @@ impl ResourceProfileConfig {
     /// # Errors
     /// As [`Expansion::new`] and [`Expansion::into_set`].
     pub fn allowed(&self, values: &Bindings, max: usize) -> Result<RangeSet, ExpandError> {
-        let IngressAllowance { ranges, protocols, ports } = self.ingress.clone();
+        let IngressAllowance { ranges, protocols, ports, max_ranges: _ } = self.ingress.clone();
         Expansion::new(&self.path(), &RangeSpec { ranges, protocols, ports }, values, max)?.into_set()
     }
 }
