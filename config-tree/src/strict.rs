@@ -52,17 +52,18 @@ use serde_json::Map;
 use std::fmt;
 
 pub(crate) use fields::of as fields_of;
+pub use read::{Failure, Reader};
 
 /// A value as a type, refusing fields that the type does not have.
 ///
 /// # Errors
 /// [`FieldError`] with the field and what is wrong with it.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
-    T::deserialize(read::Reader::new(value, true)).map_err(read::Failure::finish)
+    T::deserialize(Reader::strict(value)).map_err(FieldError::from)
 }
 
 pub(crate) fn from_fields<T: DeserializeOwned>(fields: &Map<String, Value>, strict: bool) -> Result<T, FieldError> {
-    T::deserialize(read::FieldsReader { fields, strict }).map_err(read::Failure::finish)
+    T::deserialize(read::FieldsReader { fields, strict }).map_err(FieldError::from)
 }
 
 pub(crate) fn lenient<T: DeserializeOwned>(fields: &Map<String, Value>) -> Result<T, FieldError> {
@@ -126,11 +127,17 @@ impl FieldError {
     }
 }
 
+/// About a document that has no path.
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        let (field, reason) = error.into_parts();
+        Self::new(Place { field, ..Place::default() }, reason)
+    }
+}
+
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (field, reason) = &*self.0;
-        let place = Place { field: field.clone(), ..Place::default() };
-        Error::new(place, reason.clone()).fmt(f)
+        Error::from(self.clone()).fmt(f)
     }
 }
 

@@ -13,9 +13,9 @@ use serde::de::{
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Why reading stopped; the way there is gathered while the error rises.
+/// Why reading stopped; the way there is gathered while the error rises. Its end is a [`FieldError`].
 #[derive(Debug)]
-pub(super) struct Failure(Box<(Vec<Step>, Reason)>);
+pub struct Failure(Box<(Vec<Step>, Reason)>);
 
 impl Failure {
     fn new(reason: Reason) -> Self {
@@ -30,10 +30,12 @@ impl Failure {
         self.0.0.push(step);
         self
     }
+}
 
-    pub(super) fn finish(self) -> FieldError {
-        let (steps, reason) = *self.0;
-        FieldError::because(Field::from_reversed(steps), reason)
+impl From<Failure> for FieldError {
+    fn from(failure: Failure) -> Self {
+        let (steps, reason) = *failure.0;
+        Self::because(Field::from_reversed(steps), reason)
     }
 }
 
@@ -86,7 +88,8 @@ impl de::Error for Failure {
     }
 
     fn unknown_field(found: &str, known: &'static [&'static str]) -> Self {
-        unknown_field(found, known)
+        // Whoever reads the name adds it to the way.
+        unknown(found, known)
     }
 
     fn missing_field(name: &'static str) -> Self {
@@ -98,24 +101,42 @@ impl de::Error for Failure {
     }
 }
 
-fn unknown_field(found: &str, known: &[&str]) -> Failure {
+fn unknown(found: &str, known: &[&str]) -> Failure {
     Failure::new(Reason::UnknownField {
         nearest: nearest(found, known.iter().copied()).map(str::to_owned),
         known: known.iter().map(|name| (*name).to_owned()).collect(),
     })
-    .inside(key(found))
 }
 
-/// Reads a value.
-#[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+/// Reads a value, and knows the field where it failed: for who reads a type in a way of their own, such as through a deserializer
+/// that wraps this one.
+///
+/// ```
+/// use keyward_config_tree::{FieldError, strict::Reader};
+/// use serde::Deserialize;
+///
+/// let value = serde_json::json!({"audiences": ["sts.amazonaws.com", 7]});
+/// let refused = std::collections::BTreeMap::<String, Vec<String>>::deserialize(Reader::new(&value)).unwrap_err();
+/// assert_eq!(
+///     FieldError::from(refused).to_string(),
+///     "field `audiences[1]`: a whole number where text belongs; write it in quotes",
+/// );
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
     value: &'a Value,
     strict: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(value: &'a Value, strict: bool) -> Self {
-        Self { value, strict }
+    /// Reads a value. Whether unknown fields are refused is the type's to say.
+    pub fn new(value: &'a Value) -> Self {
+        Self { value, strict: false }
+    }
+
+    /// The same, refusing fields that a type does not have, whatever it says itself.
+    pub(super) fn strict(value: &'a Value) -> Self {
+        Self { value, strict: true }
     }
 
     fn unexpected(self) -> Unexpected<'a> {
@@ -249,7 +270,7 @@ impl<'de> Deserializer<'de> for FieldsReader<'_> {
         if self.strict
             && let Some(name) = self.fields.keys().find(|name| !known.contains(&name.as_str()))
         {
-            return Err(unknown_field(name, known));
+            return Err(unknown(name, known).inside(key(name)));
         }
         self.deserialize_map(visitor)
     }
@@ -297,7 +318,7 @@ impl<'de> SeqAccess<'de> for &mut Items<'_> {
         let Some(value) = self.items.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        let item = seed.deserialize(Reader::new(value, self.strict));
+        let item = seed.deserialize(Reader { value, strict: self.strict });
         item.map(Some).map_err(|failure| failure.inside(Step::Index(index)))
     }
 
@@ -325,7 +346,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         let Some((name, value)) = self.value.take() else {
             return Err(Failure::custom("a value was asked for before its name"));
         };
-        seed.deserialize(Reader::new(value, self.strict)).map_err(|failure| failure.inside(key(name)))
+        seed.deserialize(Reader { value, strict: self.strict }).map_err(|failure| failure.inside(key(name)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -399,7 +420,9 @@ struct Variant<'a> {
 impl Variant<'_> {
     fn content<T>(self, read: impl FnOnce(Reader<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         match self.content {
-            Some(value) => read(Reader::new(value, self.strict)).map_err(|failure| failure.inside(key(self.word))),
+            Some(value) => {
+                read(Reader { value, strict: self.strict }).map_err(|failure| failure.inside(key(self.word)))
+            }
             None => Err(Failure::value(
                 format!("{}: more belongs to it", Quoted(&excerpt(self.word))),
                 Some("write it as a field with a value".to_owned()),

@@ -149,12 +149,12 @@ fn types_and_ranges_are_refused_in_plain_words() {
         (
             "inner",
             json!("30d"),
-            "text where a block of fields belongs; write fields, one indented `name: value` per line",
+            "text where a block of fields belongs; write fields, one indented `name: value` per line or `{\"name\": value}`",
         ),
         (
             "inner",
             json!(["30d"]),
-            "a list where a block of fields belongs; write fields, one indented `name: value` per line",
+            "a list where a block of fields belongs; write fields, one indented `name: value` per line or `{\"name\": value}`",
         ),
         ("list", json!("a"), "text where a list belongs; write a list, one `- item` per line or `[item, item]`"),
         (
@@ -162,7 +162,11 @@ fn types_and_ranges_are_refused_in_plain_words() {
             json!({}),
             "a block of fields where a list belongs; write a list, one `- item` per line or `[item, item]`",
         ),
-        ("map", json!([]), "a list where a block of fields belongs; write fields, one indented `name: value` per line"),
+        (
+            "map",
+            json!([]),
+            "a list where a block of fields belongs; write fields, one indented `name: value` per line or `{\"name\": value}`",
+        ),
         ("word", json!("nowhere"), "`nowhere`: not a known word here; write one of `all`, `sites`"),
         ("word", json!("sties"), "`sties`: not a known word here; write `sites`, or one of `all`, `sites`"),
         ("word", json!(3), "a whole number where one of the known words belongs; write one of the known words"),

@@ -64,7 +64,9 @@ pub(super) fn remedy(unexpected: &Unexpected<'_>, expected: &str) -> Option<Stri
         (Unexpected::Seq | Unexpected::Map | Unexpected::Unit, "a list") | (_, "a list") => {
             "write a list, one `- item` per line or `[item, item]`".to_owned()
         }
-        (_, "a block of fields") => "write fields, one indented `name: value` per line".to_owned(),
+        (_, "a block of fields") => {
+            "write fields, one indented `name: value` per line or `{\"name\": value}`".to_owned()
+        }
         (Unexpected::Unit, expected) => format!("write {expected}, or leave the field out"),
         _ => return None,
     })

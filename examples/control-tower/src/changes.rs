@@ -172,6 +172,16 @@ pub struct Brought {
     pub permitted: Permitted,
 }
 
+impl Brought {
+    /// 409: there is one of its name.
+    fn exists(&self) -> ApiError {
+        let name = self.ring.name();
+        ApiError::conflict(format!(
+            "the key `{name}` exists; take another name, or `force=true` to replace it, whatever is lost with it"
+        ))
+    }
+}
+
 /// Commits a ring and its document as one.
 ///
 /// # Errors
@@ -185,7 +195,10 @@ pub async fn bring(app: &App, caller: &Caller, brought: &Brought) -> Answer<Appl
     let bulk = Bulk::from(Item::from_json(path, operation, &document)?);
     let permitted = brought.permitted;
     let asked = Asked { bulk: &bulk, precondition: None, mode: Mode::default(), permitted, brought: Some(brought) };
-    let result = try_apply(app, caller, asked).await;
+    let result = try_apply(app, caller, asked).await.map_err(|error| match error.reason() {
+        Some("exists") => brought.exists(),
+        _ => error,
+    });
     result.inspect_err(|error| note_refusal(app, caller, error))
 }
 

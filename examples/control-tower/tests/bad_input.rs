@@ -337,8 +337,8 @@ async fn bodies_of_calls() {
     for path in &calls {
         for (body, expected) in [
             (r#"{"no-such-field":1}"#, "no-such-field"),
-            ("[]", "not a list"),
-            (r#"["a","b"]"#, "not a list"),
+            ("[]", "a list where a block of fields belongs"),
+            (r#"["a","b"]"#, "a list where a block of fields belongs"),
             ("\"a\"", "the JSON body is refused"),
             ("7", "the JSON body is refused"),
             ("{", "EOF"),

@@ -52,7 +52,7 @@ async fn a_limit_that_is_misspelt_is_refused() {
     tower.bulk(&admin, WALK).await.ok();
     let generate = "/v1/state/strongbox/authentication/approles/payments/generate-secret-id";
     let message = tower.post(generate, &admin, json!({"num_uses": 1})).await.refused(400);
-    assert!(message.contains("unknown field `num_uses`"), "{message}");
+    assert!(message.contains("field `num_uses`: unknown; write `num-uses`"), "{message}");
     let dry = tower
         .call("DELETE", "/v1/config/strongbox/authentication/approles/payments?dry-run=true", Some(&admin), None)
         .await;

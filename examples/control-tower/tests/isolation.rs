@@ -194,7 +194,7 @@ impl World {
 /// Whether a refusal says that the body is not of the fields that the route has.
 fn is_misread(answer: &Reply) -> bool {
     let text = String::from_utf8_lossy(&answer.bytes);
-    ["missing field", "unknown field", "the body"].iter().any(|part| text.contains(part))
+    ["`: missing", "`: unknown", "JSON body"].iter().any(|part| text.contains(part))
 }
 
 /// One request, with names for what differs.

@@ -130,7 +130,7 @@ impl Set<Ring> {
             return Err(ApiError::conflict(message));
         }
         if self.now.contains_key(name) && !brought.replaces {
-            return Err(ApiError::conflict(format!("the key `{name}` exists")));
+            return Err(brought.exists());
         }
         self.now.insert(name.clone(), brought.ring.clone());
         self.changed.insert(name.clone());

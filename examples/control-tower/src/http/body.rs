@@ -5,12 +5,11 @@ use axum::{
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
-use serde::de::DeserializeOwned;
+use keyward_config_tree::{FieldError, strict::Reader};
+use serde::{Deserializer, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::error::{Answer, ApiError};
-
-/// JSON that is being read.
-type Json<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 
 /// The longest body that is read: 1 MiB.
 pub const LIMIT: usize = 1 << 20;
@@ -19,11 +18,29 @@ pub const LIMIT: usize = 1 << 20;
 /// matter then.
 pub struct JsonBody<T>(pub T);
 
+/// How JSON becomes a type.
+pub trait Manner {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Those of the JSON.
+    fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error>;
+}
+
+/// As the type has it.
+pub struct Exact;
+
+impl Manner for Exact {
+    fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
+        T::deserialize(json)
+    }
+}
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        extract(request, state, |json| T::deserialize(json)).await.map(Self)
+        extract::<Exact, T, S>(request, state).await.map(Self)
     }
 }
 
@@ -31,22 +48,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 ///
 /// # Errors
 /// 400, 413 or 415.
-pub async fn extract<S: Send + Sync, T>(
-    request: Request,
-    state: &S,
-    from: impl Fn(&mut Json<'_>) -> serde_json::Result<T>,
-) -> Answer<T> {
+pub async fn extract<M: Manner, T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Answer<T> {
     let kind = content_type(&request).map(str::to_owned);
     let bytes = read(request, state).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return from(&mut Json::from_slice(b"null")).map_err(|_| ApiError::invalid("a JSON body is required"));
+        return value::<M, T>(&Value::Null).map_err(|_| ApiError::invalid("a JSON body is required"));
     }
     if let Some(kind) = kind
         && !is_json(&kind)
     {
         return Err(unsupported(&kind, "application/json"));
     }
-    parse(&bytes, from)
+    parse::<M, T>(&bytes)
+}
+
+/// What is read from a value that was a body already.
+///
+/// # Errors
+/// 400.
+pub fn value<M: Manner, T: DeserializeOwned>(value: &Value) -> Answer<T> {
+    M::read(Reader::new(value)).map_err(|failure| refused(failure.into()))
 }
 
 /// The bytes of a body, at most [`LIMIT`].
@@ -96,44 +117,43 @@ pub fn is_yaml(kind: &str) -> bool {
 }
 
 /// A JSON object (or `null`) as a `T`, whose members occur once.
-fn parse<T>(bytes: &[u8], from: impl Fn(&mut Json<'_>) -> serde_json::Result<T>) -> Answer<T> {
+fn parse<M: Manner, T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
     // A list would be taken for the values of the fields in their order.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(ApiError::invalid("the JSON body is refused: write an object such as {\"name\": …}, not a list"));
-    }
-    let mut json = Json::from_slice(bytes);
-    from(&mut json).and_then(|value| json.end().map(|()| value)).map_err(|error| refused(&error))
-}
-
-/// 400 for JSON. The text never repeats a value: it may be a secret.
-pub fn refused(error: &serde_json::Error) -> ApiError {
-    let text = error.to_string();
-    let what = match error.classify() {
-        serde_json::error::Category::Data => without_values(&text),
-        _ => text,
+    let read = match bytes.trim_ascii_start().first() {
+        Some(b'[') => Err(None),
+        _ => M::read(&mut json).and_then(|value| json.end().map(|()| value)).map_err(Some),
     };
-    ApiError::invalid(format!("the JSON body is refused: {what}"))
+    read.map_err(|error| {
+        // Nobody but a refused one pays for knowing where it is.
+        let whole = serde_json::from_slice::<Value>(bytes);
+        match (whole, error) {
+            (Err(error), _) => ApiError::invalid(format!("the JSON body is refused: {error}")),
+            (Ok(found), error) => match (value::<M, T>(&found), error) {
+                (Err(refusal), _) => refusal,
+                (Ok(_), Some(error)) => repeated(&error),
+                (Ok(_), None) => {
+                    ApiError::invalid("the JSON body is refused: a list; write an object, `{\"name\": value}`")
+                }
+            },
+        }
+    })
 }
 
-/// serde quotes the value that it did not expect; what is in double quotes goes. The value may hold quotes itself, escaped.
-fn without_values(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        if c != '"' {
-            kept.push(c);
-            continue;
-        }
-        kept.push('…');
-        while let Some(c) = rest.next() {
-            match c {
-                '"' => break,
-                '\\' => drop(rest.next()),
-                _ => {}
-            }
-        }
+/// 400 for a field. The text never repeats a value: it may be a secret.
+fn refused(error: FieldError) -> ApiError {
+    let error = keyward_config_tree::Error::from(error);
+    let info = serde_json::to_value(&error).unwrap_or(Value::Null);
+    ApiError::invalid(format!("the JSON body is refused: {error}")).with_info(info)
+}
+
+/// 400 for a field that is there twice, which a value that was read whole does not show.
+fn repeated(error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    match text.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => refused(FieldError::new(field, "there twice; remove one")),
+        None => ApiError::invalid("the JSON body is refused: it does not fit"),
     }
-    kept
 }
 
 #[cfg(test)]
@@ -147,26 +167,44 @@ mod tests {
     #[allow(dead_code)]
     struct Sample {
         number: u8,
+        #[serde(default)]
+        inner: Vec<Sample>,
     }
 
     #[test]
     fn errors_name_the_field_and_never_a_value() {
-        let text =
-            |json: &str| parse(json.as_bytes(), |json| Sample::deserialize(json)).unwrap_err().message().to_owned();
-        assert!(text(r#"{"nunber":1}"#).contains("unknown field `nunber`, expected `number`"));
-        let secret = text(r#"{"number":"hunter2"}"#);
-        assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
-        let secret = text(r#"{"number":"a\"hunter2"}"#);
-        assert!(!secret.contains("hunter2") && secret.contains("expected u8"), "{secret}");
-        assert!(text(r#"{"number":1,"number":2}"#).contains("duplicate field `number`"));
-        assert!(text("{").contains("EOF"));
-    }
-
-    #[test]
-    fn a_list_is_no_object() {
-        let text =
-            |json: &str| parse(json.as_bytes(), |json| Sample::deserialize(json)).unwrap_err().message().to_owned();
-        assert!(text(" [7]").ends_with("write an object such as {\"name\": …}, not a list"));
+        let text = |json: &str| parse::<Exact, Sample>(json.as_bytes()).unwrap_err().message().to_owned();
+        for (json, refusal) in [
+            (r#"{"nunber":1}"#, "field `nunber`: unknown; write `number`, or one of `number`, `inner`"),
+            (
+                r#"{"number":"hunter2"}"#,
+                "field `number`: text where a whole number from 0 to 255 belongs; write a whole number from 0 to 255",
+            ),
+            (
+                r#"{"number":"a\"hunter2"}"#,
+                "field `number`: text where a whole number from 0 to 255 belongs; write a whole number from 0 to 255",
+            ),
+            (r#"{"number":256}"#, "field `number`: out of range; write a whole number from 0 to 255"),
+            (r#"{"number":1,"inner":[{"number":2},{}]}"#, "field `inner[1].number`: missing; add it"),
+            (r#"{"number":1,"number":2}"#, "field `number`: there twice; remove one"),
+            ("{}", "field `number`: missing; add it"),
+            (
+                " [7]",
+                "a list where a block of fields belongs; write fields, one indented `name: value` per line or `{\"name\": value}`",
+            ),
+            (
+                "7",
+                "a whole number where a block of fields belongs; write fields, one indented `name: value` per line or `{\"name\": value}`",
+            ),
+            (
+                "null",
+                "nothing where a block of fields belongs; write fields, one indented `name: value` per line or `{\"name\": value}`",
+            ),
+            ("{", "EOF while parsing an object at line 1 column 1"),
+            ("{} x", "trailing characters at line 1 column 4"),
+        ] {
+            assert_eq!(text(json), format!("the JSON body is refused: {refusal}"), "{json}");
+        }
     }
 
     #[test]

@@ -101,6 +101,12 @@ impl ApiError {
         self.status
     }
 
+    /// The word for the reason, where a document or a body was refused.
+    pub fn reason(&self) -> Option<&str> {
+        let (_, info) = self.problems.first()?;
+        info.as_ref()?.get("reason")?.as_str()
+    }
+
     /// The first message.
     pub fn message(&self) -> &str {
         self.problems.first().map_or("", |(message, _)| message)

@@ -24,7 +24,7 @@ fn compromised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Comp
         Value::Bool(true) => Ok(Some(Compromised::Active)),
         Value::String(which) if which == "active" => Ok(Some(Compromised::Active)),
         Value::String(which) if which == "all" => Ok(Some(Compromised::All)),
-        _ => Err(de::Error::custom("`compromised` is `true` (the active version), `all` or `false`")),
+        _ => Err(de::Error::custom("no known way; write `true` (the active version), `all` or `false`")),
     }
 }
 

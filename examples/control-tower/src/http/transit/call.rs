@@ -7,7 +7,8 @@ use keyward_transit::{
     Error, HashFunction, Marshaling, Ring, SignOptions,
     operation::{DataKey, Decrypt, Encrypt, Hmac, Input, Rewrap, RsaPadding, SaltLength, Sign, Verify, VerifyHmac},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -55,11 +56,22 @@ pub enum Speech {
 pub struct Text(Zeroizing<String>);
 
 /// A number or a name, as clients send lengths of salts.
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Salt {
     Bytes(usize),
     Name(String),
+}
+
+impl<'de> Deserialize<'de> for Salt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = || de::Error::custom("no length of a salt; write a number of bytes, or `auto` or `hash`");
+        match Value::deserialize(deserializer)? {
+            Value::Number(bytes) => {
+                bytes.as_u64().and_then(|bytes| bytes.try_into().ok()).map(Self::Bytes).ok_or_else(wanted)
+            }
+            Value::String(name) => Ok(Self::Name(name)),
+            _ => Err(wanted()),
+        }
+    }
 }
 
 /// What is done something with, and how; in a batch the options of the whole.

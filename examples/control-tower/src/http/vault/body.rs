@@ -20,7 +20,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for VaultBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        body::extract(request, state, |json| T::deserialize(Lenient(json))).await.map(Self)
+        body::extract::<AsText, T, S>(request, state).await.map(Self)
     }
 }
 
@@ -29,7 +29,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for VaultBody<T> {
 /// # Errors
 /// 400 as [`VaultBody`].
 pub(super) fn read<T: DeserializeOwned>(value: &serde_json::Value) -> Answer<T> {
-    T::deserialize(Lenient(value)).map_err(|error| body::refused(&error))
+    body::value::<AsText, T>(value)
+}
+
+/// As [`Lenient`].
+struct AsText;
+
+impl body::Manner for AsText {
+    fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
+        T::deserialize(Lenient(json))
+    }
 }
 
 /// Whatever wants a number or a truth value gets it from text too, by the rules of OpenBao (`mapstructure.WeakDecode` of Go): text is read

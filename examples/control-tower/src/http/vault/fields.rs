@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Seconds as a number or as text, or text with a unit; 0 and nothing at all mean that it is not set.
 pub(super) fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let refuse = || de::Error::custom("a duration is a number of seconds, or a number with a unit such as `30m`");
+    let refuse = || de::Error::custom("no duration; write a number of seconds, or a number with a unit such as `30m`");
     let seconds = |seconds: u64| match seconds {
         0 => Ok(None),
         seconds => Duration::from_secs(seconds).map(Some).map_err(de::Error::custom),
@@ -33,7 +33,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    number.map(Some).ok_or_else(|| de::Error::custom("not a whole number from 0 to 4294967295"))
+    number.map(Some).ok_or_else(|| de::Error::custom("no number; write a whole number from 0 to 4294967295"))
 }
 
 /// A flag; nothing at all means no.
@@ -46,16 +46,17 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: std::str::FromStr>(deserializer
 where
     T::Err: std::fmt::Display,
 {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Text(String),
-        List(Vec<String>),
-    }
     let texts = match Option::deserialize(deserializer)? {
         None => Vec::new(),
-        Some(Either::Text(text)) => text.split(',').map(str::to_owned).collect(),
-        Some(Either::List(list)) => list,
+        Some(Value::String(text)) => text.split(',').map(str::to_owned).collect(),
+        Some(Value::Array(items)) => {
+            let text = |(index, item)| match item {
+                Value::String(text) => Ok(text),
+                _ => Err(de::Error::custom(format_args!("item {} is no text; write it in quotes", index + 1_usize))),
+            };
+            items.into_iter().enumerate().map(text).collect::<Result<_, _>>()?
+        }
+        Some(_) => return Err(de::Error::custom("neither a list nor text; write `[\"a\", \"b\"]` or `\"a,b\"`")),
     };
     let texts = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
     texts.map(str::parse).collect::<Result<_, _>>().map_err(de::Error::custom)
@@ -76,7 +77,7 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeM
     let text = |(name, value): (String, Value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
-        _ => Err(de::Error::custom("its values are texts")),
+        _ => Err(de::Error::custom("a value is no text; write `{\"name\": \"text\"}`")),
     };
     let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
     values.unwrap_or_default().into_iter().map(text).collect()

@@ -169,28 +169,11 @@ impl Format {
     }
 }
 
-/// A number, as JSON or as text: clients send both.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Number(u32),
-    Text(String),
-}
-
-impl Number {
-    fn get(&self, field: &str) -> Answer<u32> {
-        match self {
-            Self::Number(number) => Ok(*number),
-            Self::Text(text) => text.parse().map_err(|_| ApiError::invalid(format!("`{field}` is no number"))),
-        }
-    }
-}
-
 /// `random`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct RandomBody {
-    bytes: Option<Number>,
+    bytes: Option<u32>,
     format: Option<Format>,
 }
 
@@ -200,8 +183,7 @@ pub struct RandomBody {
 /// 400 for none, or more than 128 KiB.
 pub async fn random(VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
     let body = body.unwrap_or_default();
-    let count = body.bytes.as_ref().map_or(Ok(32), |bytes| bytes.get("bytes"))?;
-    random_bytes(count, body.format)
+    random_bytes(body.bytes.unwrap_or(32), body.format)
 }
 
 /// `POST /v1/transit/random/<bytes>`.
@@ -209,7 +191,8 @@ pub async fn random(VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
 /// # Errors
 /// As [`random()`].
 pub async fn random_many(Path(bytes): Path<String>, VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
-    random_bytes(Number::Text(bytes).get("bytes")?, body.unwrap_or_default().format)
+    let count = bytes.parse().map_err(|_| ApiError::invalid("`bytes` is no number"))?;
+    random_bytes(count, body.unwrap_or_default().format)
 }
 
 fn random_bytes(count: u32, format: Option<Format>) -> Answer<Response> {
@@ -275,7 +258,7 @@ async fn exported(app: &App, caller: &Caller, kind: &str, name: &str, version: O
     let version = match version {
         None => None,
         Some("latest") => ring.active_version(now),
-        Some(text) => Some(Number::Text(text.to_owned()).get("version")?),
+        Some(text) => Some(text.parse().map_err(|_| ApiError::invalid("`version` is no number"))?),
     };
     let keys = ring.export(export, version)?;
     let mut shown = BTreeMap::new();

@@ -40,27 +40,18 @@ pub async fn wrapping_key(State(app): State<Arc<App>>, caller: Caller) -> Answer
     Ok(answer::data(json!({ "public_key": key.public_key_pem() })))
 }
 
-/// A key from elsewhere.
-#[derive(Deserialize)]
-struct ImportVersionBody {
-    ciphertext: Option<String>,
-    hash_function: Option<String>,
-    public_key: Option<String>,
-}
-
-impl ImportVersionBody {
-    fn incoming(&self) -> Answer<Incoming<'_>> {
-        let hash = match self.hash_function.as_deref().unwrap_or("SHA256").to_ascii_uppercase().as_str() {
-            "SHA256" => HashFunction::Sha2_256,
-            "SHA384" => HashFunction::Sha2_384,
-            "SHA512" => HashFunction::Sha2_512,
-            _ => return Err(ApiError::invalid("`hash_function` is one of `SHA256`, `SHA384` and `SHA512`")),
-        };
-        match (&self.ciphertext, &self.public_key) {
-            (Some(wrapped), None) => Ok(Incoming::Wrapped(wrapped, hash)),
-            (None, Some(pem)) => Ok(Incoming::Public(pem)),
-            _ => Err(ApiError::invalid("one of `ciphertext` and `public_key` is needed")),
-        }
+/// A key from elsewhere, by the fields of a body.
+fn incoming<'a>(wrapped: Option<&'a str>, hash: Option<&str>, public_key: Option<&'a str>) -> Answer<Incoming<'a>> {
+    let hash = match hash.unwrap_or("SHA256").to_ascii_uppercase().as_str() {
+        "SHA256" => HashFunction::Sha2_256,
+        "SHA384" => HashFunction::Sha2_384,
+        "SHA512" => HashFunction::Sha2_512,
+        _ => return Err(ApiError::invalid("`hash_function` is one of `SHA256`, `SHA384` and `SHA512`")),
+    };
+    match (wrapped, public_key) {
+        (Some(wrapped), None) => Ok(Incoming::Wrapped(wrapped, hash)),
+        (None, Some(pem)) => Ok(Incoming::Public(pem)),
+        _ => Err(ApiError::invalid("one of `ciphertext` and `public_key` is needed")),
     }
 }
 
@@ -79,8 +70,9 @@ pub struct ImportBody {
     allow_plaintext_backup: bool,
     convergent_encryption: Option<Value>,
     auto_rotate_period: Option<Value>,
-    #[serde(flatten)]
-    key: ImportVersionBody,
+    ciphertext: Option<String>,
+    hash_function: Option<String>,
+    public_key: Option<String>,
 }
 
 /// `POST /v1/transit/keys/<name>/import`: makes a key whose first version comes from elsewhere.
@@ -108,7 +100,9 @@ pub async fn import(
     config.exportable = body.exportable;
     config.allow_plaintext_backup = body.allow_plaintext_backup;
     config.imported_only = !body.allow_rotation;
-    let material = body.key.incoming()?.material(&app, &caller, cipher).await?;
+    let material = incoming(body.ciphertext.as_deref(), body.hash_function.as_deref(), body.public_key.as_deref())?
+        .material(&app, &caller, cipher)
+        .await?;
     let now = app.clock.now();
     // Without a schedule nothing depends on what was published before.
     let mut ring = Ring::new(config, FirstActivation::AtOnce, now)?;
@@ -123,8 +117,9 @@ pub async fn import(
 pub struct VersionBody {
     #[serde(default, deserialize_with = "number")]
     version: Option<u32>,
-    #[serde(flatten)]
-    key: ImportVersionBody,
+    ciphertext: Option<String>,
+    hash_function: Option<String>,
+    public_key: Option<String>,
 }
 
 /// `POST /v1/transit/keys/<name>/import_version`.
@@ -138,7 +133,9 @@ pub async fn import_version(
     VaultBody(body): VaultBody<VersionBody>,
 ) -> Answer {
     let stored = super::used(&app, &caller, &name).await?;
-    let material = body.key.incoming()?.material(&app, &caller, stored.value.cipher()).await?;
+    let material = incoming(body.ciphertext.as_deref(), body.hash_function.as_deref(), body.public_key.as_deref())?
+        .material(&app, &caller, stored.value.cipher())
+        .await?;
     commit_import(&app, &caller, stored, &material, body.version).await?;
     Ok(answer::nothing())
 }

@@ -9,21 +9,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{
+use super::super::{
     super::{
-        super::{
-            caller::Caller,
-            error::{Answer, ApiError},
-            listing::{self, VaultPage},
-            params::{Path, Query},
-            transit::{named, versions},
-        },
-        List, answer,
-        body::VaultBody,
-        fields::flag,
-        sees_all,
+        caller::Caller,
+        error::{Answer, ApiError},
+        listing::{self, VaultPage},
+        params::{Path, Query},
+        transit::{named, versions},
     },
-    Number,
+    List, answer,
+    body::VaultBody,
+    fields::flag,
+    sees_all,
 };
 use crate::{
     app::App,
@@ -132,8 +129,8 @@ pub async fn rotate(State(app): State<Arc<App>>, caller: Caller, Path(name): Pat
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct ConfigBody {
-    min_decryption_version: Option<Number>,
-    min_encryption_version: Option<Number>,
+    min_decryption_version: Option<u32>,
+    min_encryption_version: Option<u32>,
     deletion_allowed: Option<bool>,
     exportable: Option<bool>,
     allow_plaintext_backup: Option<bool>,
@@ -154,13 +151,12 @@ pub async fn configure(
     // Before anything is said of it, and for what stands beside the document, too.
     sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
-    let number = |number: &Option<Number>, field| number.as_ref().map(|number| number.get(field)).transpose();
-    let decryption = number(&body.min_decryption_version, "min_decryption_version")?;
-    let encryption = number(&body.min_encryption_version, "min_encryption_version")?;
     // Zero is what these clients call none.
-    let decryption = decryption.map_or(stored.value.min_decryption_version(), |version| version.max(1));
-    let encryption =
-        encryption.map_or(stored.value.min_encryption_version(), |version| (version > 0).then_some(version));
+    let decryption =
+        body.min_decryption_version.map_or(stored.value.min_decryption_version(), |version| version.max(1));
+    let encryption = body
+        .min_encryption_version
+        .map_or(stored.value.min_encryption_version(), |version| (version > 0).then_some(version));
     let is_same =
         (decryption, encryption) == (stored.value.min_decryption_version(), stored.value.min_encryption_version());
     if !is_same {
@@ -187,7 +183,7 @@ pub async fn configure(
 /// Up to where versions go.
 #[derive(Deserialize)]
 pub struct TrimBody {
-    min_available_version: Number,
+    min_available_version: u32,
 }
 
 /// `POST /v1/transit/keys/<name>/trim`: destroys the versions below.
@@ -202,7 +198,7 @@ pub async fn trim(
 ) -> Answer {
     sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
-    let version = body.min_available_version.get("min_available_version")?;
+    let version = body.min_available_version;
     let Some(encryption) = stored.value.min_encryption_version() else {
         let message = "minimum available version cannot be set when minimum encryption version is not set";
         return Err(ApiError::invalid(message));
