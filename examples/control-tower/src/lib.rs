@@ -38,6 +38,7 @@ pub mod openapi;
 pub mod outbound;
 pub mod output;
 pub mod own_svid;
+pub mod pages;
 pub mod policies;
 pub mod publication;
 pub mod random;

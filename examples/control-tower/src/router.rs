@@ -16,6 +16,7 @@ use crate::{
         operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit,
         vault::{self, role, sys, transit as vault_transit},
     },
+    pages::assets,
 };
 
 /// Who may call a route.
@@ -204,6 +205,8 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/sys/wrapping/unwrap", Public, "Takes a wrapped answer, once.", post(vault::wrapping::unwrap)),
         route("POST", "/v1/sys/wrapping/rewrap", Policy, "Puts a wrapped answer under a new token.", post(vault::wrapping::rewrap)),
         route("POST", "/v1/sys/wrapping/lookup", Public, "What a wrapped answer is of.", post(vault::wrapping::lookup)),
+        // Pages.
+        route("GET", "/assets/{file}", Public, "What pages load: style, script and mark, under names that change with them.", get(assets::serve)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
         route("GET", "/v1/state/tenants", Operators, "The tenants, and those that are on their way out.", get(tenants::all)),

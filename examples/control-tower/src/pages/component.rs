@@ -1,0 +1,86 @@
+//! What pages are put together from. `ARCHITECTURE.md` says how to add a page.
+
+mod act;
+mod copy;
+mod field;
+mod notice;
+mod table;
+mod when;
+
+use maud::{Markup, html};
+
+pub use self::{
+    act::{Act, form},
+    copy::{copied, copied_block},
+    field::{Check, Field, Kind},
+    notice::{Tone, badge, notice},
+    table::{Column, table},
+    when::{date, when},
+};
+
+/// What stands where there is nothing yet: what would be here, and how it comes about.
+pub fn empty(what: &str, how: &Markup) -> Markup {
+    html! {
+        div class="empty" {
+            p { (what) }
+            (how)
+        }
+    }
+}
+
+/// A part of a page under a heading, in a box of its own.
+pub fn section(id: &str, title: &str, content: &Markup) -> Markup {
+    html! {
+        section class="card" aria-labelledby=(id) {
+            header { h2 id=(id) { (title) } }
+            (content)
+        }
+    }
+}
+
+/// Words in a row: `a`, `a and b`, `a, b and c`.
+pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_in_a_row() {
+        assert_eq!(listed([]), "");
+        assert_eq!(listed(["a"]), "a");
+        assert_eq!(listed(["a", "b"]), "a and b");
+        assert_eq!(listed(["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn whatever_a_name_is_it_is_no_markup() {
+        let name = "\"><script>alert(1)</script>'&";
+        let field = Field { value: name, error: Some(name), hint: Some(name), ..Field::text("n", name) };
+        let shown = [
+            field.show(),
+            notice(Tone::Warn, &html! { (name) }),
+            badge(Tone::Good, name),
+            copied("id", name, name),
+            copied_block("id", name, name),
+            empty(name, &html! {}),
+            section("id", name, &html! {}),
+            form(name, name, &html! {}),
+            Act { summary: name, danger: true, content: html! { (name) } }.show(),
+            Check { name: "n", value: name, label: name, hint: Some(name), checked: false }.show(),
+            table(name, &[Column::new(name)], &[vec![html! { (name) }]]),
+        ];
+        for markup in shown {
+            let text = markup.into_string();
+            assert!(!text.contains("<script"), "{text}");
+            assert!(text.contains("&lt;script&gt;"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What is around the content of a page.
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+
+use super::{
+    assets, component,
+    icon::{self, mark},
+    security,
+};
+
+/// HTML §8.1.3: understood by every browser, like the `<meta>` of that name.
+const REFRESH: HeaderName = HeaderName::from_static("refresh");
+
+/// The pages that are reached from everywhere, in the order in which they are shown. A page that is added gets a line here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// What needs doing, and the keys.
+    Overview,
+    /// Those who log in.
+    Users,
+    /// The reader's own.
+    Account,
+}
+
+impl Place {
+    const ALL: [Self; 3] = [Self::Overview, Self::Users, Self::Account];
+
+    /// Where it is.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Overview => "/",
+            Self::Users => "/users",
+            Self::Account => "/account",
+        }
+    }
+
+    /// What it is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Users => "Users",
+            Self::Account => "Account",
+        }
+    }
+
+    /// Whether it is there for administrators alone. That it is not shown keeps nobody out: the policies do.
+    fn is_for_administrators(self) -> bool {
+        matches!(self, Self::Users)
+    }
+}
+
+/// Who reads a page inside a session.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    /// What people call them.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Their tenant.
+    pub tenant: String,
+    /// Their login URL, as it is passed on.
+    pub login_url: String,
+    /// What they logged in with, in words.
+    pub method: String,
+    /// Whether this browser remembers the login.
+    pub remembered: bool,
+    /// Whether pages for administrators are shown to them.
+    pub administers: bool,
+    /// What their forms carry.
+    pub token: String,
+}
+
+/// A page as it is answered.
+#[derive(Debug)]
+pub struct Page {
+    status: StatusCode,
+    markup: Markup,
+    headers: HeaderMap,
+}
+
+impl Page {
+    /// A page with one thing to do, outside of a session or in the middle of a login.
+    pub fn single(title: &str, main: &Markup) -> Self {
+        let body = html! {
+            div class="single" {
+                header { a class="brand" href="/login" { (mark()) "Keyward" } }
+                main id="main" { (main) }
+                footer { "Keyward control tower" }
+            }
+        };
+        Self::new(title, &body)
+    }
+
+    /// The same, from where the browser goes on to another address by itself.
+    pub fn leading_to(url: &str, title: &str, main: &Markup) -> Self {
+        let mut page = Self::single(title, main);
+        page.headers.extend(HeaderValue::from_str(&format!("0; url={url}")).ok().map(|value| (REFRESH, value)));
+        page
+    }
+
+    /// A page inside a session.
+    pub fn within(viewer: &Viewer, place: Option<Place>, title: &str, main: &Markup) -> Self {
+        let body = html! {
+            a class="skip" href="#main" { "Skip to the content" }
+            header class="top" {
+                div class="bar" {
+                    a class="brand" href="/" { (mark()) "Keyward" }
+                    nav aria-label="Pages" { (navigation(viewer, place)) }
+                    (menu(viewer))
+                }
+            }
+            main id="main" class="page" tabindex="-1" { (main) }
+        };
+        Self::new(title, &body)
+    }
+
+    fn new(title: &str, body: &Markup) -> Self {
+        let markup = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    title { (title) " – Keyward" }
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="robots" content="noindex";
+                    link rel="icon" type="image/svg+xml" href=(assets::MARK.url);
+                    link rel="stylesheet" href=(assets::STYLE.url);
+                    script src=(assets::SCRIPT.url) defer {}
+                }
+                body {
+                    (body)
+                    div class="visually-hidden" role="status" data-status="" {}
+                }
+            }
+        };
+        Self { status: StatusCode::OK, markup, headers: HeaderMap::new() }
+    }
+
+    /// The same under another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same with a cookie.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+        self.headers.append(header::SET_COOKIE, cookie);
+        self
+    }
+
+    /// The text of the page.
+    pub fn text(&self) -> &str {
+        &self.markup.0
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        (self.status, security::HEAD, self.headers, self.markup.into_string()).into_response()
+    }
+}
+
+fn navigation(viewer: &Viewer, here: Option<Place>) -> Markup {
+    let shown = Place::ALL.into_iter().filter(|place| viewer.administers || !place.is_for_administrators());
+    html! {
+        ul {
+            @for place in shown {
+                li { a href=(place.path()) aria-current=[(here == Some(place)).then_some("page")] { (place.title()) } }
+            }
+        }
+    }
+}
+
+/// The account menu: who is logged in and how, their login URL, their password, whether the login is remembered, the way out.
+fn menu(viewer: &Viewer) -> Markup {
+    html! {
+        details class="menu" {
+            summary {
+                (icon::user())
+                span class="who" {
+                    span { (viewer.email) }
+                    span class="muted small" { (viewer.tenant) }
+                }
+                (icon::down())
+                span class="visually-hidden" { "Account menu" }
+            }
+            div class="panel" {
+                div class="stack" {
+                    div {
+                        @if viewer.name != viewer.email { p { strong { (viewer.name) } } }
+                        p { (viewer.email) }
+                        p class="muted small" { "Tenant " (viewer.tenant) }
+                        p class="muted small" { "Logged in with " (viewer.method) }
+                    }
+                    div class="stack-s" {
+                        p class="small muted" { "Your login URL" }
+                        (component::copied("menu-login-url", "your login URL", &viewer.login_url))
+                    }
+                    (remember("menu", viewer))
+                    hr;
+                    div class="row between" {
+                        a class="button quiet" href="/account#password" { "Change password" }
+                        a class="button quiet" href="/account" { "Account" }
+                    }
+                    (component::form("/logout", &viewer.token, &html! {
+                        button class="button second full" { "Log out" }
+                    }))
+                }
+            }
+        }
+    }
+}
+
+/// The box to remember this login. With script it needs no button.
+pub fn remember(place: &str, viewer: &Viewer) -> Markup {
+    let content = html! {
+        input type="hidden" name="from" value=(place);
+        label class="check" {
+            input type="checkbox" name="remember" value="yes" checked[viewer.remembered] data-submit="";
+            span {
+                "Remember this login in this browser"
+                span class="hint" { "It is listed on the login page then. It logs nobody in by itself." }
+            }
+        }
+        button class="button second slim" data-without-script="" { "Save" }
+    };
+    component::form("/account/remember", &viewer.token, &content)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::pages) fn viewer() -> Viewer {
+        Viewer {
+            name: "Ann <b>Lee</b>".into(),
+            email: "ann@example.com".into(),
+            tenant: "b2".into(),
+            login_url: "https://tower.example/login/b2/ann%40example.com".into(),
+            method: "password and passkey".into(),
+            remembered: true,
+            administers: false,
+            token: "token-of-the-form".into(),
+        }
+    }
+
+    #[test]
+    fn a_page_says_what_it_is_and_loads_nothing_from_elsewhere() {
+        let page = Page::within(&viewer(), Some(Place::Account), "Account", &html! { h1 { "Account" } });
+        let text = page.text();
+        assert!(text.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{text}");
+        assert!(text.contains("<title>Account – Keyward</title>"));
+        assert!(text.contains(r#"<a href="/account" aria-current="page">Account</a>"#));
+        assert!(text.contains("Ann &lt;b&gt;Lee&lt;/b&gt;"));
+        assert!(!text.contains("/users"), "not an administrator");
+        for forbidden in [" style=", "<style", "onclick", "src=\"http", "href=\"http", "javascript:"] {
+            assert!(!text.contains(forbidden), "{forbidden}");
+        }
+        let administrator = Viewer { administers: true, ..viewer() };
+        assert!(Page::within(&administrator, None, "x", &html! {}).text().contains(r#"href="/users""#));
+    }
+
+    #[test]
+    fn nobody_keeps_a_page() {
+        let response = Page::single("x", &html! {}).with_status(StatusCode::UNAUTHORIZED).into_response();
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+        assert_eq!(response.headers()["content-security-policy"], security::POLICY);
+    }
+}

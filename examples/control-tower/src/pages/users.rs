@@ -1,0 +1,293 @@
+//! The administrators' page of users.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::{
+    component::{self, Act, Check, Column, Field, Kind, Tone, badge, empty, form, notice, section, table, when},
+    layout::{Page, Place, Viewer},
+    problem::Problem,
+};
+
+/// A user as the list shows them.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Their address.
+    pub email: String,
+    /// What people call them, where that is something else.
+    pub name: Option<String>,
+    /// Their policies.
+    pub policies: Vec<String>,
+    /// What they have set up, in words.
+    pub has: Vec<&'static str>,
+    /// What every login must prove, in words.
+    pub enforced: Vec<&'static str>,
+    /// Whether they are kept out.
+    pub locked: bool,
+    /// When they last logged in.
+    pub last_login: Option<OffsetDateTime>,
+    /// Whether it is the reader.
+    pub is_reader: bool,
+}
+
+/// A link that sets up what a user lacks, shown this once.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// For whom.
+    pub email: String,
+    /// The link.
+    pub url: String,
+    /// Until when it works.
+    pub expires: OffsetDateTime,
+}
+
+/// What is in the form of a new user.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Their address.
+    pub email: String,
+    /// What people call them.
+    pub name: String,
+    /// Their policies.
+    pub policies: String,
+    /// What is enforced.
+    pub enforced: Vec<String>,
+}
+
+/// The page.
+#[derive(Clone, Debug)]
+pub struct Users {
+    /// What did not work.
+    pub problem: Option<Problem>,
+    /// What was done.
+    pub done: Option<String>,
+    /// A link that was made.
+    pub link: Option<Link>,
+    /// They.
+    pub users: Vec<User>,
+    /// Where the next page of them is.
+    pub next: Option<String>,
+    /// The policies that there are, as suggestions.
+    pub policies: Vec<String>,
+    /// What was typed and not accepted.
+    pub draft: Option<Draft>,
+}
+
+/// The methods that can be enforced: what the form says, what people read, what it means.
+const METHODS: [(&str, &str, &str); 3] = [
+    ("password", "Password", "They set it with the link."),
+    ("totp", "One-time password", "They set it up at the first login."),
+    ("passkey", "Passkey", "They make it at the first login, and nothing else lets them in then."),
+];
+
+impl Users {
+    /// As a page.
+    pub fn page(&self, viewer: &Viewer) -> Page {
+        let main = html! {
+            header class="stack" {
+                h1 { "Users" }
+                p class="muted" { "Those who log in to the tenant " (viewer.tenant) "." }
+                (Problem::shown(self.problem.as_ref()))
+                @if let Some(done) = &self.done { (notice(Tone::Good, &html! { (done) })) }
+                @if let Some(link) = &self.link { (enrolment(link)) }
+            }
+            div class="stack-l" {
+                (section("list", "All users", &self.list(viewer)))
+                (section("create", "New user", &self.create(viewer)))
+            }
+        };
+        Page::within(viewer, Some(Place::Users), "Users", &main)
+    }
+
+    fn list(&self, viewer: &Viewer) -> Markup {
+        if self.users.is_empty() {
+            return empty("There are no users.", &html! { p class="small" { "Make the first one below." } });
+        }
+        let columns = [
+            Column::new("User"),
+            Column::new("Logs in with"),
+            Column::new("Policies"),
+            Column::new("Last login"),
+            Column::untitled("What can be done"),
+        ];
+        let rows: Vec<Vec<Markup>> = self.users.iter().map(|user| row(user, viewer)).collect();
+        html! {
+            div class="stack" {
+                (table("Users", &columns, &rows))
+                @if let Some(next) = &self.next { p { a href=(next) { "More users" } } }
+            }
+        }
+    }
+
+    fn create(&self, viewer: &Viewer) -> Markup {
+        let draft = self.draft.clone().unwrap_or_default();
+        let content = html! {
+            (Field { value: &draft.email, kind: Kind::Email, ..Field::text("email", "Email or user name") }.show())
+            (Field {
+                value: &draft.name,
+                required: false,
+                hint: Some("What people read instead of the address."),
+                ..Field::text("display-name", "Name")
+            }.show())
+            (Field {
+                value: &draft.policies,
+                required: false,
+                hint: Some(&self.suggestion()),
+                ..Field::text("policies", "Policies")
+            }.show())
+            fieldset class="field" {
+                legend class="label" { "Every login must prove" }
+                div class="checks" {
+                    @for (value, label, hint) in METHODS {
+                        (Check {
+                            name: "enforced",
+                            value,
+                            label,
+                            hint: Some(hint),
+                            checked: draft.enforced.iter().any(|one| one == value),
+                        }.show())
+                    }
+                }
+            }
+            p class="muted small" { "You get a link for them, with which they set up their login. It is shown once." }
+            button class="button" { "Create the user" }
+        };
+        form("/users", &viewer.token, &content)
+    }
+
+    fn suggestion(&self) -> String {
+        let names = component::listed(self.policies.iter().take(8).map(String::as_str));
+        match names.is_empty() {
+            true => "Names, separated by spaces.".to_owned(),
+            false => format!("Names, separated by spaces. There are {names}."),
+        }
+    }
+}
+
+fn row(user: &User, viewer: &Viewer) -> Vec<Markup> {
+    vec![
+        html! {
+            p class="row" {
+                strong { (user.email) }
+                @if user.is_reader { (badge(Tone::Info, "You")) }
+                @if user.locked { (badge(Tone::Danger, "Locked")) }
+            }
+            @if let Some(name) = &user.name { p class="muted small" { (name) } }
+        },
+        html! {
+            @if user.has.is_empty() { span class="muted" { "nothing yet" } } @else { (component::listed(user.has.iter().copied())) }
+            @if !user.enforced.is_empty() {
+                p class="muted small" { "Must prove " (component::listed(user.enforced.iter().copied())) }
+            }
+        },
+        html! {
+            @if user.policies.is_empty() { span class="muted" { "none" } }
+            @else { (component::listed(user.policies.iter().map(String::as_str))) }
+        },
+        html! { @match user.last_login { Some(moment) => (when(moment)), None => span class="muted" { "never" } } },
+        actions(user, viewer),
+    ]
+}
+
+fn actions(user: &User, viewer: &Viewer) -> Markup {
+    let who = html! { input type="hidden" name="email" value=(user.email); };
+    let whose = html! { span class="visually-hidden" { " " (user.email) } };
+    let lock = form(
+        if user.locked { "/users/unlock" } else { "/users/lock" },
+        &viewer.token,
+        &html! {
+            (who)
+            button class="button slim second" { @if user.locked { "Unlock" } @else { "Lock" } (whose) }
+        },
+    );
+    let reset = form(
+        "/users/reset",
+        &viewer.token,
+        &html! {
+            (who)
+            fieldset class="stack-s" {
+                legend { "What was lost is taken away, and set up anew with the link that you get." }
+                @for (value, label, _) in METHODS { (Check { name: "methods", value, label, hint: None, checked: false }.show()) }
+            }
+            button class="button slim" { "Make the link" (whose) }
+        },
+    );
+    let remove = form(
+        "/users/remove",
+        &viewer.token,
+        &html! {
+            (who)
+            p { "Their sessions and passkeys here are gone with them." }
+            button class="button slim danger" { "Remove" (whose) }
+        },
+    );
+    html! {
+        div class="row" {
+            @if !user.is_reader { (lock) }
+            (Act { summary: "Reset", danger: false, content: reset }.show())
+            @if !user.is_reader { (Act { summary: "Remove", danger: true, content: remove }.show()) }
+        }
+    }
+}
+
+fn enrolment(link: &Link) -> Markup {
+    notice(
+        Tone::Warn,
+        &html! {
+            "Give this link to " strong { (link.email) } ". It works once, until " (when(link.expires)) ", and is not shown again."
+            (component::copied("enrolment-link", "the enrolment link", &link.url))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::layout::tests::viewer;
+
+    fn users(list: Vec<User>) -> Users {
+        let link = Link {
+            email: "<u>@x".into(),
+            url: "https://tower.example/enrol#abc".into(),
+            expires: time::macros::datetime!(2026-03-01 12:00 UTC),
+        };
+        let draft = Draft { email: "<new>".into(), enforced: vec!["passkey".into()], ..Draft::default() };
+        Users {
+            problem: None,
+            done: None,
+            link: Some(link),
+            users: list,
+            next: None,
+            policies: vec!["reader".into()],
+            draft: Some(draft),
+        }
+    }
+
+    #[test]
+    fn each_user_with_what_can_be_done() {
+        let user = |email: &str, is_reader: bool| User {
+            email: email.into(),
+            name: Some("<script>".into()),
+            policies: vec![],
+            has: vec!["password"],
+            enforced: vec!["passkey"],
+            locked: !is_reader,
+            last_login: None,
+            is_reader,
+        };
+        let text = users(vec![user("ann@example.com", true), user("bob@example.com", false)])
+            .page(&viewer())
+            .text()
+            .to_owned();
+        assert!(!text.contains("<script>") && text.contains("&lt;script&gt;") && text.contains("&lt;u&gt;@x"));
+        assert!(text.contains("/users/unlock") && !text.contains("\"/users/lock\""));
+        assert_eq!(text.matches("/users/remove").count(), 1, "nobody removes themselves");
+        assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
+        assert!(text.contains(r#"value="passkey" checked"#), "what was typed is not lost");
+    }
+
+    #[test]
+    fn nobody_yet() {
+        assert!(users(vec![]).page(&viewer()).text().contains("There are no users."));
+    }
+}
