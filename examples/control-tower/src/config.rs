@@ -12,6 +12,8 @@ use crate::{rate_limit::RateLimit, tenant};
 mod choice;
 mod external_url;
 
+pub use keyward_base::logging::LogFormat;
+
 pub use self::{
     choice::{PassphraseSource, SealChoice, StoreChoice},
     external_url::{ExternalUrl, ExternalUrlError},
@@ -147,17 +149,6 @@ pub enum Command {
         #[arg(long, value_name = "SEAL")]
         to: SealChoice,
     },
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 /// How results look on standard output.

@@ -87,7 +87,7 @@ async fn open_checked(config: &Config, missing: Missing) -> anyhow::Result<Opene
         StoreChoice::Memory => true,
     };
     let presented = if is_new { Some(Presented::read_to_begin(&config.seal)?) } else { None };
-    let directory = DataDir::open(&config.data_dir)?;
+    let directory = DataDir::open(&config.data_dir, "control-tower")?;
     let store: SharedStore = match &config.store {
         StoreChoice::Sqlite(path) => Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?),
         StoreChoice::Memory => Arc::new(Memory::new()),

@@ -40,7 +40,7 @@ struct Running {
 }
 
 async fn open(config: &Config) -> Running {
-    let directory = DataDir::open(&config.data_dir).unwrap();
+    let directory = DataDir::open(&config.data_dir, "control-tower").unwrap();
     let StoreChoice::Sqlite(path) = &config.store else { panic!("no file") };
     let store = Sqlite::open(path).unwrap();
     let keyring = Keyring::new(std::sync::Arc::new(store.clone()));

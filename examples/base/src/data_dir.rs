@@ -1,4 +1,4 @@
-//! The directory that holds everything of one tower: private, and used by one process at a time.
+//! The directory that holds everything of one program: private, and used by one process at a time.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -14,10 +14,12 @@ use zeroize::Zeroizing;
 #[non_exhaustive]
 pub enum DataDirError {
     /// Another process has it.
-    #[error("the data directory `{path}` is in use by another control-tower (process {holder})")]
+    #[error("the data directory `{path}` is in use by another {program} (process {holder})")]
     Locked {
         /// The directory.
         path: PathBuf,
+        /// The name of the program.
+        program: &'static str,
         /// The process that holds it, as it wrote into the lock file.
         holder: String,
     },
@@ -57,11 +59,11 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
 }
 
 impl DataDir {
-    /// Makes the directory with mode 0700, or takes an existing one and makes it so, and locks it.
+    /// Makes the directory with mode 0700, or takes an existing one and makes it so, and locks it for this program.
     ///
     /// # Errors
     /// [`DataDirError::Locked`] when another process has it.
-    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+    pub fn open(path: &Path, program: &'static str) -> Result<Self, DataDirError> {
         make(path)?;
         let lock_path = path.join("lock");
         let mut lock = OpenOptions::new()
@@ -78,7 +80,7 @@ impl DataDir {
                 let mut holder = String::new();
                 // It only makes the message better.
                 let _ = lock.read_to_string(&mut holder);
-                return Err(DataDirError::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
+                return Err(DataDirError::Locked { path: path.to_owned(), program, holder: holder.trim().to_owned() });
             }
             Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
         }
@@ -104,7 +106,10 @@ impl DataDir {
 }
 
 /// Makes a directory with mode 0700, those above it as the system does, or tightens an existing one.
-fn make(path: &Path) -> Result<(), DataDirError> {
+///
+/// # Errors
+/// There is something else of that name, or the system refuses.
+pub fn make(path: &Path) -> Result<(), DataDirError> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
     }
@@ -163,6 +168,18 @@ fn read_whole(file: &mut File, path: &Path) -> Result<Zeroizing<Vec<u8>>, DataDi
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1)));
     file.read_to_end(&mut bytes).map_err(at(path))?;
     Ok(bytes)
+}
+
+/// Removes a file, for good: synced with its directory. One that is not there is removed already.
+///
+/// # Errors
+/// The system refuses.
+pub fn remove(path: &Path) -> Result<(), DataDirError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(at(path)(error)),
+    }
 }
 
 /// Writes a new private file, mode 0600, synced with its directory; an existing one is left alone. A crash leaves it whole or
@@ -237,9 +254,9 @@ mod tests {
     fn it_is_private_and_for_one_process() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("deep/tower-data");
-        let first = DataDir::open(&path).unwrap();
+        let first = DataDir::open(&path, "control-tower").unwrap();
         assert_eq!((mode(&path), mode(&path.join("lock"))), (0o700, 0o600));
-        let error = DataDir::open(&path).unwrap_err();
+        let error = DataDir::open(&path, "control-tower").unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
@@ -250,7 +267,7 @@ mod tests {
         );
         drop(first);
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        let second = DataDir::open(&path).unwrap();
+        let second = DataDir::open(&path, "control-tower").unwrap();
         assert_eq!(mode(&path), 0o700);
         let ca = second.write_public("ca.pem", b"one").unwrap();
         second.write_public("ca.pem", b"two").unwrap();
@@ -263,7 +280,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("file");
         fs::write(&path, "").unwrap();
-        assert_eq!(DataDir::open(&path).unwrap_err().to_string(), format!("`{}` is not a directory", path.display()));
+        assert_eq!(
+            DataDir::open(&path, "control-tower").unwrap_err().to_string(),
+            format!("`{}` is not a directory", path.display())
+        );
     }
 
     #[test]

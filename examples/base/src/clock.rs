@@ -1,4 +1,4 @@
-//! The only `now()` of the program.
+//! The only `now()` of a program.
 //!
 //! Everything below takes the time as an argument; this is where it comes from. A clock made by [`Clock::fixed`] or
 //! [`Clock::adjustable`] is moved by hand, which lets a test live through a year in a second.
@@ -26,7 +26,7 @@ enum Kind {
         offset: AtomicI64,
     },
     #[cfg(feature = "test-clock")]
-    File(crate::clock::file::OffsetFile),
+    File(file::OffsetFile),
 }
 
 impl Clock {

@@ -1,8 +1,19 @@
 //! Log lines, to standard error: standard output is for results.
 
+use clap::ValueEnum;
+use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, filter::ParseError, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::LogFormat;
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Why there are no log lines.
 #[derive(Debug, thiserror::Error)]

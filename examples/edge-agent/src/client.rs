@@ -1,0 +1,185 @@
+//! Requests to the tower.
+
+mod refusal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyward_base::clock::Clock;
+use keyward_base::no_answer::NoAnswer;
+use keyward_keys::{Algorithm, KeySigner, PrivateKey};
+use keyward_svid::HttpsUrl;
+use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use keyward_svid::x509::authority::CertificateRequest;
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
+use rustls::client::Resumption;
+use rustls::time_provider::TimeProvider;
+use serde::Serialize;
+
+pub(crate) use self::refusal::Refusal;
+use crate::error::Error;
+use crate::protocol::Answer;
+
+/// No answer is longer.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// A way to the tower.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// Why there is nothing to go on with.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The tower said no, and says it again to whoever asks again.
+    Refused(Refusal),
+    /// No answer, or one that says nothing about this host.
+    Later(Later),
+}
+
+/// What may be better another time.
+#[derive(Debug)]
+pub(crate) struct Later {
+    /// In words
+    pub(crate) why: String,
+    /// For how long the tower wants to be left alone
+    pub(crate) asked: Option<Duration>,
+}
+
+impl Client {
+    /// A way to this tower, which one of these authorities has to know; shows a certificate where there is one.
+    pub(crate) fn new(
+        tower: &HttpsUrl,
+        authorities: &[CertificateDer<'static>],
+        shown: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+        clock: &Clock,
+    ) -> Result<Self, Error> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            Error::usage(
+                format!("cannot prepare TLS: {error}"),
+                "check the certificates and keys in the state directory",
+            )
+        };
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_details(provider, Arc::new(OurTime(clock.clone())))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| cannot(&error))?
+            .with_root_certificates(roots);
+        let mut tls = match shown {
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| cannot(&error))?,
+            None => builder.with_no_client_auth(),
+        };
+        // Each request is a connection of its own, hours apart.
+        tls.resumption = Resumption::disabled();
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("edge-agent/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .redirect(Policy::none())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(30));
+        if is_loopback(tower) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| cannot(&error))?;
+        Ok(Self { http, base: tower.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    /// Where it leads.
+    pub(crate) fn tower(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for what both questions are answered with.
+    pub(crate) async fn ask(&self, path: &str, request: &impl Serialize) -> Result<Answer, Failure> {
+        let sent = self.http.post(format!("{}{path}", self.base)).json(request).send().await;
+        let response = sent.map_err(|error| self.no_answer(&error))?;
+        let status = response.status();
+        let asked = retry_after(&response);
+        let body = self.body(response).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body)
+                .map_err(|error| self.foreign(format!("a broken answer: {error}"), asked));
+        }
+        match Refusal::read(status, &body) {
+            // Too many requests, sealed, not ready: another time.
+            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                let said =
+                    Refusal::read(status, &body).map_or_else(|| status.to_string(), |refusal| refusal.to_string());
+                Err(Failure::Later(Later { why: format!("{} cannot answer now: {said}", self.base), asked }))
+            }
+            Some(refusal) => Err(Failure::Refused(refusal)),
+            None => Err(self.foreign(format!("{status}, which is no answer of a tower"), asked)),
+        }
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ANSWER {
+                return Err(self.foreign("more than 1 MiB".to_owned(), None));
+            }
+        }
+        Ok(body)
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        let no_answer = NoAnswer::of(error);
+        let remedy = match &no_answer {
+            NoAnswer::UnknownIssuer => " (run a new install script if the tower has a new authority)",
+            NoAnswer::Expired | NoAnswer::NotYetValid => " (check the clocks of both)",
+            NoAnswer::ClientCertificate(_) => " (issue a new certificate and run its install script)",
+            _ => "",
+        };
+        Failure::Later(Later { why: format!("no answer from {}: {no_answer}{remedy}", self.base), asked: None })
+    }
+
+    fn foreign(&self, what: String, asked: Option<Duration>) -> Failure {
+        Failure::Later(Later { why: format!("{} answered {what}", self.base), asked })
+    }
+}
+
+/// A request for a certificate of this key: the tower says for which ID.
+pub(crate) fn certificate_request(key: &PrivateKey) -> Result<String, Error> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Error::usage(
+            format!("cannot ask for a certificate with key.pem: {error}"),
+            "look at key.pem in the state directory",
+        )
+    };
+    // A key that is kept may not be cloned; its document may be read again.
+    let document = key.to_pkcs8_der().map_err(|error| cannot(&error))?;
+    let copy = PrivateKey::from_pkcs8_der(&document).map_err(|error| cannot(&error))?;
+    let signer = KeySigner::new(copy, Algorithm::default_for(key.key_type()), None).map_err(|error| cannot(&error))?;
+    let request = CertificateRequest::sign(&signer, key.public_key(), None, [] as [&str; 0]);
+    Ok(request.map_err(|error| cannot(&error))?.to_pem())
+}
+
+/// RFC 9110 §10.2.3, in seconds: no tower sends a date.
+fn retry_after(response: &Response) -> Option<Duration> {
+    response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Whether a tower is on this machine.
+pub(crate) fn is_loopback(tower: &HttpsUrl) -> bool {
+    let host = tower.host().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// The time by which the tower's certificate is judged is that of everything else.
+#[derive(Debug)]
+struct OurTime(Clock);
+
+impl TimeProvider for OurTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now().unix_timestamp()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}

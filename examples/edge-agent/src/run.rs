@@ -1,0 +1,98 @@
+//! The service: an identity is called for, and kept renewed, until somebody says that it is over.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::call_home::{Host, Patience};
+use crate::client::{Failure, Later};
+use crate::config::{Config, Until};
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::notify::Notify;
+use crate::protocol::{Answer, Renewal};
+use crate::retry::{Backoff, renewal};
+use crate::state::{Phase, Trouble};
+use crate::state_dir::StateDir;
+use crate::voice::{Voice, length, moment};
+
+/// How often the clock is looked at: it may be set, and the machine may sleep.
+const TICK: Duration = Duration::from_secs(1);
+
+/// `edge-agent run`
+pub(crate) async fn command(config: &Config) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::System)?;
+    let notify = Notify::new(&config.notify);
+    let host = Host::open(StateDir::open(&config.state_dir)?, config, Voice::Log)?;
+    notify.ready();
+    // What is written is written between two waits, and whole: whatever waits may be dropped.
+    let ended = tokio::select! {
+        ended = live(host, &notify) => ended,
+        () = notify.live() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    notify.stopping();
+    if ended.is_ok() {
+        tracing::info!("stopped");
+    }
+    ended
+}
+
+/// Ends when the tower refuses the host for good.
+async fn live(mut host: Host, notify: &Notify) -> Result<(), Error> {
+    loop {
+        match host.identity()? {
+            None => host.call_home(Until::Claimed, &Patience::new(None), |line| notify.status(line)).await?,
+            Some(identity) => keep(&mut host, &identity, notify).await?,
+        }
+    }
+}
+
+/// Waits until an identity is to be renewed, and renews it; comes back when there is another one, or none.
+async fn keep(host: &mut Host, identity: &Identity, notify: &Notify) -> Result<(), Error> {
+    let expires = identity.svid().not_after();
+    let mut next = renewal(host.state.renew_at, host.clock.now(), expires, &mut rand::rng());
+    let mut backoff = Backoff::default();
+    loop {
+        host.state.next_try = Some(next);
+        host.record()?;
+        notify.status(&format!("{} until {}, to be renewed at {}", identity.id(), moment(expires), moment(next)));
+        while host.clock.now() < next.min(expires) {
+            tokio::time::sleep(TICK).await;
+        }
+        if !identity.is_valid(host.clock.now()) {
+            return Ok(());
+        }
+        let answer = host.api(identity)?.ask("/v1/host/renew", &Renewal { csr: host.csr() }).await;
+        let now = host.clock.now();
+        let later = match answer {
+            Ok(Answer::Claimed(claimed)) => match host.renewed(&claimed, now)? {
+                Ok(()) => return Ok(()),
+                Err(why) => Later { why, asked: None },
+            },
+            Ok(Answer::Unclaimed { .. }) => Later { why: "the tower answered no identity".to_owned(), asked: None },
+            Err(Failure::Later(later)) => later,
+            Err(Failure::Refused(refusal)) if refusal.code().is_some() => {
+                tracing::error!("the tower refuses the identity of this host, which stops using it: {refusal}");
+                let trouble =
+                    Trouble { at: now, code: refusal.code().map(str::to_owned), message: refusal.to_string() };
+                let phase = if refusal.is_removal() { Phase::Removed } else { Phase::Refused };
+                host.lose_identity(phase, trouble)?;
+                // A host that was released may call home again; one that was removed may not.
+                return if refusal.is_removal() { Err(Error::Refused(Box::new(refusal))) } else { Ok(()) };
+            }
+            Err(Failure::Refused(refusal)) => Later { why: refusal.to_string(), asked: None },
+        };
+        let pause = backoff.after_failure(later.asked, &mut rand::rng());
+        next = now.saturating_add(time::Duration::try_from(pause).unwrap_or_default());
+        let left = length(expires - now);
+        tracing::warn!(
+            "cannot renew the identity, which expires in {left}: {}; next try at {}",
+            later.why,
+            moment(next)
+        );
+        host.state.last_error = Some(Trouble { at: now, code: None, message: later.why });
+    }
+}

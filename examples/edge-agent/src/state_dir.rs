@@ -1,0 +1,168 @@
+//! The state directory: where each file is, and what becomes of them together.
+
+use std::path::{Path, PathBuf};
+
+use keyward_base::data_dir::{self, DataDir, DataDirError};
+use keyward_config_values::config::HostId;
+use keyward_keys::{KeyType, PrivateKey};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::package::Package;
+use crate::state::State;
+
+/// The directory of this host, for one agent at a time.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    files: Files,
+    _lock: DataDir,
+}
+
+/// Where the files are.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    directory: PathBuf,
+}
+
+impl StateDir {
+    /// Makes it, or takes it over.
+    ///
+    /// # Errors
+    /// [`DataDirError::Locked`] while another agent has it.
+    pub(crate) fn open(directory: &Path) -> Result<Self, DataDirError> {
+        let lock = DataDir::open(directory, "edge-agent")?;
+        Ok(Self { files: Files::of(directory), _lock: lock })
+    }
+
+    /// Where its files are.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The host's own key, made at the first call. It never leaves the host.
+    pub(crate) fn key(&self) -> Result<PrivateKey, Error> {
+        let path = self.files.path("key.pem");
+        if let Some(pem) = data_dir::read_private(&path)? {
+            let unusable = || {
+                Error::usage(
+                    format!("`{}` is no private key", path.display()),
+                    "restore it, or remove it together with identity.pem: the host then has to be released at the tower and calls home anew",
+                )
+            };
+            let pem = std::str::from_utf8(&pem).map_err(|_| unusable())?;
+            return PrivateKey::from_pkcs8_pem(pem).map_err(|_| unusable());
+        }
+        let cannot = |error| Error::usage(format!("cannot make a key: {error}"), "look at what the system is short of");
+        let key = PrivateKey::generate(KeyType::EcdsaP256).map_err(cannot)?;
+        data_dir::create_private(&path, key.to_pkcs8_pem().map_err(cannot)?.as_bytes())?;
+        Ok(key)
+    }
+
+    /// The id that this host calls home with: the one that is given, else the one from before, else the machine's.
+    pub(crate) fn host_id(
+        &self,
+        given: Option<&HostId>,
+        machine: impl FnOnce() -> Result<HostId, Error>,
+    ) -> Result<HostId, Error> {
+        let path = self.files.path("host-id");
+        let kept = match data_dir::read_private(&path)? {
+            Some(text) => {
+                let text = std::str::from_utf8(&text).unwrap_or_default().trim();
+                let unusable = |_| {
+                    Error::usage(
+                        format!("`{}` holds no host-id", path.display()),
+                        "remove it, or give one with --host-id-file",
+                    )
+                };
+                Some(text.parse::<HostId>().map_err(unusable)?)
+            }
+            None => None,
+        };
+        let id = match (given, kept) {
+            (Some(given), Some(kept)) if *given == kept => return Ok(kept),
+            (Some(_), Some(_)) if self.files.state()?.is_registered() => {
+                return Err(Error::usage(
+                    "this host called home with another host-id",
+                    format!(
+                        "leave the host-id out, or begin anew with another --state-dir than `{}`",
+                        self.files.directory.display()
+                    ),
+                ));
+            }
+            (Some(given), _) => given.clone(),
+            (None, Some(kept)) => return Ok(kept),
+            (None, None) => machine()?,
+        };
+        data_dir::replace_private(&path, format!("{}\n", id.as_str()).as_bytes())?;
+        Ok(id)
+    }
+
+    /// Keeps an identity: the bundle first, so that whoever finds the identity can verify others.
+    pub(crate) fn keep(&self, identity: &Identity) -> Result<(), DataDirError> {
+        data_dir::replace_private(&self.files.path("bundle.pem"), identity.bundle_pem().as_bytes())?;
+        data_dir::replace_private(&self.files.path("identity.pem"), identity.chain_pem().as_bytes())
+    }
+
+    /// Stops using the identity.
+    pub(crate) fn forget_identity(&self) -> Result<(), DataDirError> {
+        data_dir::remove(&self.files.path("identity.pem"))
+    }
+
+    /// Keeps the state.
+    pub(crate) fn record(&self, state: &State) -> Result<(), Error> {
+        let text = state.to_record();
+        Ok(data_dir::replace_private(&self.files.path("state.json"), text.as_bytes())?)
+    }
+
+    /// The call-home package, written where a tower was given, else as it was found.
+    pub(crate) fn package(&self, given: Option<&(keyward_svid::HttpsUrl, String)>) -> Result<Option<Package>, Error> {
+        let directory = self.files.path("call-home");
+        if let Some((url, ca)) = given {
+            Package::write(&directory, url, ca)?;
+        }
+        Package::read(&directory)
+    }
+}
+
+impl Files {
+    /// Those of a state directory, which need not exist.
+    pub(crate) fn of(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// What `status` shows; that of a host that never called home where there is none.
+    pub(crate) fn state(&self) -> Result<State, Error> {
+        let path = self.path("state.json");
+        match data_dir::read_private(&path)? {
+            Some(text) => State::from_record(&text).map_err(|problem| {
+                Error::usage(format!("`{}` {problem}", path.display()), "remove it: what counts is in the other files")
+            }),
+            None => Ok(State::default()),
+        }
+    }
+
+    /// The identity, if there is one.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, Error> {
+        let (path, bundle) = (self.path("identity.pem"), self.path("bundle.pem"));
+        let (Some(chain), Some(bundle)) = (data_dir::read_private(&path)?, data_dir::read_private(&bundle)?) else {
+            return Ok(None);
+        };
+        let text = |bytes: &Zeroizing<Vec<u8>>| String::from_utf8_lossy(bytes).into_owned();
+        Identity::read(text(&chain), text(&bundle)).map(Some).map_err(|problem| {
+            Error::usage(
+                format!("`{}`: {problem}", path.display()),
+                "remove it: the host calls home again with the same key",
+            )
+        })
+    }
+}
