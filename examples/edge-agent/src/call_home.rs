@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use keyward_base::clock::Clock;
 use keyward_base::data_dir::DataDirError;
-use keyward_callhome_cert::HostHash;
+use keyward_callhome_cert::{CALL_HOME_PATH, CallHomeAnswer, CallHomeRequest, HostHash, HostIdentity};
 use keyward_config_values::config::HostId;
 use keyward_keys::PrivateKey;
-use keyward_svid::HttpsUrl;
+use keyward_svid::x509::authority::CertificateRequest;
 use time::OffsetDateTime;
 
 use crate::client::{self, Client, Failure, Later, Refusal};
@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::host_id;
 use crate::identity::Identity;
 use crate::package::Package;
-use crate::protocol::{Answer, Claimed, Request};
 use crate::retry::Backoff;
 use crate::state::{Phase, State, Trouble};
 use crate::state_dir::{Files, StateDir};
@@ -94,8 +93,7 @@ pub(crate) struct Host {
     package: Option<Package>,
     host_id: HostId,
     key: PrivateKey,
-    csr: String,
-    name: Option<String>,
+    csr: CertificateRequest,
 }
 
 impl Host {
@@ -122,9 +120,8 @@ impl Host {
         let host_id = directory.host_id(config.host_id.as_ref(), host_id::of_this_machine)?;
         let key = directory.key()?;
         let csr = client::certificate_request(&key)?;
-        let name = host_id::name();
         let clock = config.clock.clone();
-        Ok(Self { directory, state, clock, voice, package, host_id, key, csr, name })
+        Ok(Self { directory, state, clock, voice, package, host_id, key, csr })
     }
 
     /// The identity, unless there is none or it has expired.
@@ -166,17 +163,18 @@ impl Host {
     /// The tower's API, for a host with an identity.
     pub(crate) fn api(&self, identity: &Identity) -> Result<Client, Error> {
         let package = self.package()?;
-        let url = self.state.tower_url.as_deref().and_then(|url| url.parse::<HttpsUrl>().ok());
+        let url = self.state.tower_url.as_ref().unwrap_or(&package.tower);
+        let ca = self.directory.tower_ca()?.unwrap_or_else(|| package.ca.clone());
         let key = self.key.to_pkcs8_der().map_err(|error| Error::usage(error.to_string(), "look at key.pem"))?;
         let shown = (
             identity.svid().chain().to_vec(),
             key.to_vec().try_into().map_err(|error: &str| Error::usage(error, "look at key.pem"))?,
         );
-        Client::new(url.as_ref().unwrap_or(&package.tower), &package.ca, Some(shown), &self.clock)
+        Client::new(url, &ca, Some(shown), &self.clock)
     }
 
     /// Takes the answer to a renewal; the inner error says why it is none.
-    pub(crate) fn renewed(&mut self, claimed: &Claimed, now: OffsetDateTime) -> Result<Result<(), String>, Error> {
+    pub(crate) fn renewed(&mut self, claimed: &HostIdentity, now: OffsetDateTime) -> Result<Result<(), String>, Error> {
         match Identity::received(claimed, &self.key, now) {
             Ok(identity) => {
                 self.receive(&identity, claimed, now)?;
@@ -188,7 +186,7 @@ impl Host {
     }
 
     /// The request for a certificate, the same each time.
-    pub(crate) fn csr(&self) -> &str {
+    pub(crate) fn csr(&self) -> &CertificateRequest {
         &self.csr
     }
 
@@ -217,19 +215,16 @@ impl Host {
             self.record()?;
         }
         self.voice.say(&format!("calling home to {} (this host is {host} there)", client.tower()));
+        let mut request = CallHomeRequest::new(self.host_id.clone(), &self.csr);
+        request.host_name = host_id::name();
+        request.agent_version = env!("CARGO_PKG_VERSION").parse().ok();
         let mut backoff = Backoff::default();
         let mut said_unclaimed = None;
         loop {
-            let request = Request {
-                host_id: self.host_id.as_str(),
-                csr: &self.csr,
-                host_name: self.name.as_deref(),
-                agent_version: env!("CARGO_PKG_VERSION"),
-            };
-            let answer = client.ask("/v1/call-home", &request).await;
+            let answer = client.ask(CALL_HOME_PATH, &request).await;
             let now = self.clock.now();
             let (pause, why) = match answer {
-                Ok(Answer::Claimed(claimed)) => match Identity::received(&claimed, &self.key, now) {
+                Ok(CallHomeAnswer::Claimed(claimed)) => match Identity::received(&claimed, &self.key, now) {
                     Ok(identity) => {
                         self.receive(&identity, &claimed, now)?;
                         let until = moment(identity.svid().not_after());
@@ -245,7 +240,7 @@ impl Host {
                         now,
                     ),
                 },
-                Ok(Answer::Unclaimed { retry_after }) => {
+                Ok(CallHomeAnswer::Unclaimed(waiting)) => {
                     self.state.heard(now);
                     self.state.enter(Phase::Unclaimed, now);
                     self.note_certificate();
@@ -262,7 +257,11 @@ impl Host {
                         said_unclaimed = Some(now);
                         self.voice.say(&format!("{why} ({})", length(now - since)));
                     }
-                    (backoff.after_answer(retry_after.map(Duration::from_secs), &mut rand::rng()), why)
+                    (backoff.after_answer(Some(Duration::from_secs(waiting.retry_after)), &mut rand::rng()), why)
+                }
+                Ok(_) => {
+                    let why = format!("{} answered what only a newer agent understands", client.tower());
+                    self.failed(Later { why, asked: None }, &mut backoff, now)
                 }
                 Err(Failure::Later(later)) => self.failed(later, &mut backoff, now),
                 Err(Failure::Refused(refusal)) => {
@@ -286,15 +285,18 @@ impl Host {
     }
 
     /// Keeps what the tower gave: the identity first, which is what counts.
-    pub(crate) fn receive(&mut self, identity: &Identity, claimed: &Claimed, now: OffsetDateTime) -> Result<(), Error> {
-        self.directory.keep(identity)?;
+    pub(crate) fn receive(
+        &mut self,
+        identity: &Identity,
+        claimed: &HostIdentity,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        self.directory.keep(identity, claimed.tower_ca.as_deref())?;
         self.state.heard(now);
         self.state.enter(Phase::Claimed, now);
         self.state.site = Some(claimed.site.clone());
         self.state.renew_at = Some(claimed.renew_at);
-        if claimed.tower_url.is_some() {
-            self.state.tower_url.clone_from(&claimed.tower_url);
-        }
+        self.state.tower_url = Some(claimed.tower_url.clone());
         self.note_certificate();
         self.record()?;
         self.use_up_certificate()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use keyward_base::clock::Clock;
 use keyward_base::no_answer::NoAnswer;
+use keyward_callhome_cert::CallHomeAnswer;
 use keyward_keys::{Algorithm, KeySigner, PrivateKey};
 use keyward_svid::HttpsUrl;
 use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -20,7 +21,6 @@ use serde::Serialize;
 
 pub(crate) use self::refusal::Refusal;
 use crate::error::Error;
-use crate::protocol::Answer;
 
 /// No answer is longer.
 const MAX_ANSWER: usize = 1 << 20;
@@ -97,7 +97,7 @@ impl Client {
     }
 
     /// Asks for what both questions are answered with.
-    pub(crate) async fn ask(&self, path: &str, request: &impl Serialize) -> Result<Answer, Failure> {
+    pub(crate) async fn ask(&self, path: &str, request: &impl Serialize) -> Result<CallHomeAnswer, Failure> {
         let sent = self.http.post(format!("{}{path}", self.base)).json(request).send().await;
         let response = sent.map_err(|error| self.no_answer(&error))?;
         let status = response.status();
@@ -107,11 +107,10 @@ impl Client {
             return serde_json::from_slice(&body)
                 .map_err(|error| self.foreign(format!("a broken answer: {error}"), asked));
         }
-        match Refusal::read(status, &body) {
+        match Refusal::read(&body) {
             // Too many requests, sealed, not ready: another time.
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                let said =
-                    Refusal::read(status, &body).map_or_else(|| status.to_string(), |refusal| refusal.to_string());
+                let said = Refusal::read(&body).map_or_else(|| status.to_string(), |refusal| refusal.to_string());
                 Err(Failure::Later(Later { why: format!("{} cannot answer now: {said}", self.base), asked }))
             }
             Some(refusal) => Err(Failure::Refused(refusal)),
@@ -147,7 +146,7 @@ impl Client {
 }
 
 /// A request for a certificate of this key: the tower says for which ID.
-pub(crate) fn certificate_request(key: &PrivateKey) -> Result<String, Error> {
+pub(crate) fn certificate_request(key: &PrivateKey) -> Result<CertificateRequest, Error> {
     let cannot = |error: &dyn std::fmt::Display| {
         Error::usage(
             format!("cannot ask for a certificate with key.pem: {error}"),
@@ -159,7 +158,7 @@ pub(crate) fn certificate_request(key: &PrivateKey) -> Result<String, Error> {
     let copy = PrivateKey::from_pkcs8_der(&document).map_err(|error| cannot(&error))?;
     let signer = KeySigner::new(copy, Algorithm::default_for(key.key_type()), None).map_err(|error| cannot(&error))?;
     let request = CertificateRequest::sign(&signer, key.public_key(), None, [] as [&str; 0]);
-    Ok(request.map_err(|error| cannot(&error))?.to_pem())
+    request.map_err(|error| cannot(&error))
 }
 
 /// RFC 9110 §10.2.3, in seconds: no tower sends a date.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use keyward_base::data_dir::DataDirError;
+use keyward_callhome_cert::HostName;
 use keyward_config_values::config::HostId;
 
 use crate::error::Error;
@@ -31,9 +32,9 @@ pub(crate) fn of_this_machine() -> Result<HostId, Error> {
 }
 
 /// What the host calls itself, for operators to see.
-pub(crate) fn name() -> Option<String> {
+pub(crate) fn name() -> Option<HostName> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    name.trim().parse().ok()
 }
 
 fn choose(product: &str, machine: &str) -> Result<HostId, Error> {

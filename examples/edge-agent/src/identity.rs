@@ -1,13 +1,12 @@
 //! The identity of the host: its X.509-SVID and the bundle of its trust domain.
 
+use keyward_callhome_cert::HostIdentity;
 use keyward_keys::PrivateKey;
 use keyward_spiffe_id::SpiffeId;
 use keyward_svid::X509Bundle;
 use keyward_svid::pki_types::CertificateDer;
 use keyward_svid::x509::{X509Mode, X509Svid, X509Verifier, X509VerifyOptions, chain_from_pem, peek_id};
 use time::OffsetDateTime;
-
-use crate::protocol::Claimed;
 
 /// An identity that was verified when it was received.
 #[derive(Debug, Clone)]
@@ -25,19 +24,19 @@ pub(crate) enum Problem {
     #[error("the X.509-SVID is for another key than this host's")]
     OtherKey,
     #[error("the X.509-SVID is for `{found}` and not for `{said}`")]
-    OtherId { found: SpiffeId, said: String },
+    OtherId { found: SpiffeId, said: SpiffeId },
     #[error("the bundle is of no use: {0}")]
     Bundle(#[source] keyward_svid::x509::Error),
 }
 
 impl Identity {
     /// Takes what the tower answered, if it is what this host asked for.
-    pub(crate) fn received(claimed: &Claimed, key: &PrivateKey, now: OffsetDateTime) -> Result<Self, Problem> {
+    pub(crate) fn received(claimed: &HostIdentity, key: &PrivateKey, now: OffsetDateTime) -> Result<Self, Problem> {
         let identity = Self::verified(claimed.x509_svid.cert.clone(), claimed.bundle.clone(), Some(now))?;
         if identity.svid.public_key() != key.public_key() {
             return Err(Problem::OtherKey);
         }
-        if identity.id().as_str() != claimed.spiffe_id {
+        if *identity.id() != claimed.spiffe_id {
             return Err(Problem::OtherId { found: identity.id().clone(), said: claimed.spiffe_id.clone() });
         }
         Ok(identity)

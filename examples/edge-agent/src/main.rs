@@ -13,7 +13,6 @@ mod host_id;
 mod identity;
 mod notify;
 mod package;
-mod protocol;
 mod retry;
 mod run;
 mod state;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyward_callhome_cert::{CallHomeAnswer, RENEW_PATH, RenewRequest};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::call_home::{Host, Patience};
@@ -10,7 +11,6 @@ use crate::config::{Config, Until};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::notify::Notify;
-use crate::protocol::{Answer, Renewal};
 use crate::retry::{Backoff, renewal};
 use crate::state::{Phase, Trouble};
 use crate::state_dir::StateDir;
@@ -65,14 +65,14 @@ async fn keep(host: &mut Host, identity: &Identity, notify: &Notify) -> Result<(
         if !identity.is_valid(host.clock.now()) {
             return Ok(());
         }
-        let answer = host.api(identity)?.ask("/v1/host/renew", &Renewal { csr: host.csr() }).await;
+        let answer = host.api(identity)?.ask(RENEW_PATH, &RenewRequest::new(host.csr())).await;
         let now = host.clock.now();
         let later = match answer {
-            Ok(Answer::Claimed(claimed)) => match host.renewed(&claimed, now)? {
+            Ok(CallHomeAnswer::Claimed(claimed)) => match host.renewed(&claimed, now)? {
                 Ok(()) => return Ok(()),
                 Err(why) => Later { why, asked: None },
             },
-            Ok(Answer::Unclaimed { .. }) => Later { why: "the tower answered no identity".to_owned(), asked: None },
+            Ok(_) => Later { why: "the tower answered no identity".to_owned(), asked: None },
             Err(Failure::Later(later)) => later,
             Err(Failure::Refused(refusal)) if refusal.code().is_some() => {
                 tracing::error!("the tower refuses the identity of this host, which stops using it: {refusal}");

@@ -1,5 +1,7 @@
 //! How the host stands: what `status` shows, and what a restart needs to know. Identities and keys have files of their own.
 
+use keyward_config_values::Name;
+use keyward_svid::HttpsUrl;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -19,10 +21,10 @@ pub(crate) struct State {
     pub(crate) host: Option<String>,
     /// Where the tower's API is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tower_url: Option<String>,
+    pub(crate) tower_url: Option<HttpsUrl>,
     /// The site that it was claimed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) site: Option<String>,
+    pub(crate) site: Option<Name>,
     /// When the identity is to be renewed.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub(crate) renew_at: Option<OffsetDateTime>,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use keyward_base::data_dir::{self, DataDir, DataDirError};
 use keyward_config_values::config::HostId;
 use keyward_keys::{KeyType, PrivateKey};
+use keyward_svid::pki_types::CertificateDer;
+use keyward_svid::x509::chain_from_pem;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -98,10 +100,26 @@ impl StateDir {
         Ok(id)
     }
 
-    /// Keeps an identity: the bundle first, so that whoever finds the identity can verify others.
-    pub(crate) fn keep(&self, identity: &Identity) -> Result<(), DataDirError> {
+    /// Keeps an identity, and what its tower is known by where that is said: what it is used with first, so that whoever finds
+    /// the identity finds the rest.
+    pub(crate) fn keep(&self, identity: &Identity, tower_ca: Option<&str>) -> Result<(), DataDirError> {
+        let path = self.files.path("tower-ca.pem");
+        match tower_ca {
+            Some(ca) => data_dir::replace_private(&path, ca.as_bytes())?,
+            None => data_dir::remove(&path)?,
+        }
         data_dir::replace_private(&self.files.path("bundle.pem"), identity.bundle_pem().as_bytes())?;
         data_dir::replace_private(&self.files.path("identity.pem"), identity.chain_pem().as_bytes())
+    }
+
+    /// What the tower's API is known by, where that is not what the place to call home is known by.
+    pub(crate) fn tower_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
+        let path = self.files.path("tower-ca.pem");
+        let Some(pem) = data_dir::read_private(&path)? else { return Ok(None) };
+        let chain = chain_from_pem(&String::from_utf8_lossy(&pem));
+        chain.map(Some).map_err(|error| {
+            Error::usage(format!("`{}`: {error}", path.display()), "remove it: the tower says it again")
+        })
     }
 
     /// Stops using the identity.

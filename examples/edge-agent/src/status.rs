@@ -3,6 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use keyward_config_values::Name;
+use keyward_spiffe_id::SpiffeId;
+use keyward_svid::HttpsUrl;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -22,13 +25,13 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    site: Option<String>,
+    site: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    spiffe_id: Option<String>,
+    spiffe_id: Option<SpiffeId>,
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     expires: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tower_url: Option<String>,
+    tower_url: Option<HttpsUrl>,
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     last_contact: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
@@ -66,7 +69,7 @@ impl Shown {
             since: state.since,
             host: state.host,
             site: state.site.filter(|_| phase == Phase::Claimed),
-            spiffe_id: identity.as_ref().map(|identity| identity.id().to_string()),
+            spiffe_id: identity.as_ref().map(|identity| identity.id().clone()),
             expires: identity.as_ref().map(|identity| identity.svid().not_after()),
             tower_url: state.tower_url,
             last_contact: state.last_contact,
@@ -103,15 +106,15 @@ impl Shown {
         let rows = [
             ("state", Some(state.to_owned())),
             ("since", self.since.map(ago)),
-            ("site", self.site.clone()),
-            ("SPIFFE ID", self.spiffe_id.clone()),
+            ("site", self.site.as_ref().map(ToString::to_string)),
+            ("SPIFFE ID", self.spiffe_id.as_ref().map(ToString::to_string)),
             ("expires", self.expires.map(ahead)),
             ("next renewal", self.next_renewal.map(ahead)),
             ("next try", self.next_try.map(ahead)),
             ("last contact", self.last_contact.map(ago)),
             ("last error", trouble),
             ("host", self.host.clone()),
-            ("tower", self.tower_url.clone()),
+            ("tower", self.tower_url.as_ref().map(ToString::to_string)),
         ];
         let shown = rows.into_iter().filter_map(|(name, value)| Some(format!("{name:<13} {}", value?)));
         shown.collect::<Vec<_>>().join("\n")

@@ -2,47 +2,21 @@
 
 use std::fmt;
 
-use reqwest::StatusCode;
-use serde::Deserialize;
+use keyward_callhome_cert::RefusalAnswer;
 
 /// A refusal in the tower's own words, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    message: String,
-    code: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Body {
-    errors: Vec<Fault>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Fault {
-    error_message: String,
-    #[serde(default)]
-    error_info: Info,
-}
-
-#[derive(Deserialize, Default)]
-struct Info {
-    #[serde(default)]
-    code: Option<String>,
-}
+pub(crate) struct Refusal(RefusalAnswer);
 
 impl Refusal {
     /// Reads the body of an answer that is no success; `None` for one that is not a tower's.
-    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Option<Self> {
-        let Body { errors } = serde_json::from_slice(body).ok()?;
-        let code = errors.iter().find_map(|fault| fault.error_info.code.clone());
-        let message = errors.into_iter().map(|fault| fault.error_message).collect::<Vec<_>>().join("; ");
-        (!message.is_empty() && !status.is_success()).then_some(Self { message, code })
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        RefusalAnswer::read(body).map(Self)
     }
 
     /// The tower's word for it, which does not change.
     pub(crate) fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.0.code.as_deref()
     }
 
     /// Whether an operator removed the host.
@@ -63,9 +37,10 @@ impl Refusal {
             "duplicate" => {
                 "if this is the right host, have an operator release the other one; else give this one an id of its own with --host-id-file"
             }
-            "removed" | "released" => {
-                "if that was a mistake, have an operator release the host, and run a new install script"
-            }
+            "removed" => "if that was a mistake, have an operator release the host, and run a new install script",
+            "not-registered" | "other-site" => "the host calls home again by itself while `edge-agent run` runs",
+            "other-key" => "have an operator release the host, and run a new install script",
+            "bad-csr" => "look at key.pem in the state directory, and whether agent and tower are of versions that fit",
             "unclaimed-disabled" => "have an operator list the host-id at a site, and call home again",
             "header-from-stranger" | "header-unexpected" | "header-repeated" | "header-malformed" | "disagree" => {
                 "have an operator compare the load balancer with the tower's call-home settings (lb-mode, lb-addresses)"
@@ -77,8 +52,8 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.code {
+        f.write_str(&self.0.message)?;
+        match self.code() {
             Some(code) => write!(f, " ({code})"),
             None => Ok(()),
         }
@@ -90,7 +65,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Option<Refusal> {
-        Refusal::read(StatusCode::FORBIDDEN, body.as_bytes())
+        Refusal::read(body.as_bytes())
     }
 
     #[test]
