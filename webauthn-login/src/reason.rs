@@ -19,6 +19,8 @@ pub enum Reason {
     UnknownUser,
     /// A wrong password.
     WrongPassword,
+    /// The password that somebody else chose was to be set again.
+    SamePassword,
     /// A wrong one-time password.
     WrongCode,
     /// A one-time password that was used before.
@@ -87,6 +89,7 @@ impl Reason {
             Self::TooManyAttempts => "too-many-attempts",
             Self::UnknownUser => "unknown-user",
             Self::WrongPassword => "wrong-password",
+            Self::SamePassword => "same-password",
             Self::WrongCode => "wrong-code",
             Self::CodeUsed => "code-used",
             Self::WrongRecoveryCode => "wrong-recovery-code",
@@ -125,6 +128,7 @@ impl Reason {
             self,
             Self::Expired
                 | Self::TooManyAttempts
+                | Self::SamePassword
                 | Self::AlreadyRegistered
                 | Self::TooManyPasskeys
                 | Self::EnrolmentNeeded
@@ -155,6 +159,7 @@ impl Reason {
             Self::TooManyAttempts => "too many attempts; start again",
             Self::UnknownUser => "no such user, or not with this method",
             Self::WrongPassword => "wrong password",
+            Self::SamePassword => "this is the password that you were given; choose another one",
             Self::WrongCode => "wrong one-time password",
             Self::CodeUsed => "the one-time password was used before",
             Self::WrongRecoveryCode => "wrong or used recovery code",

@@ -55,6 +55,9 @@ pub(crate) struct Data {
     pub(crate) locked: Option<OffsetDateTime>,
     #[serde(default)]
     pub(crate) password: Option<PasswordHash>,
+    /// Somebody else knows the password: a person who logs in with it sets another one first.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) temporary: bool,
     #[serde(default)]
     pub(crate) totp: Option<StoredTotp>,
     #[serde(default)]
@@ -104,6 +107,7 @@ impl UserRecord {
                 enforced,
                 locked: None,
                 password: None,
+                temporary: false,
                 totp: None,
                 recovery: StoredCodes::default(),
                 passkeys: Vec::new(),
@@ -181,6 +185,12 @@ impl UserRecord {
     #[must_use]
     pub fn recovery_codes_left(&self) -> usize {
         self.data.recovery.left()
+    }
+
+    /// Whether somebody else chose the password, so that a person who logs in with it has to set another one.
+    #[must_use]
+    pub fn password_is_temporary(&self) -> bool {
+        self.data.temporary
     }
 
     /// When the record was made.

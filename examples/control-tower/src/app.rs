@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use keyward_approle::{Limits, Pepper};
 use keyward_config_values::Name;
 use keyward_spiffe_id::SpiffeId;
+use keyward_webauthn_login::Realm;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -18,7 +19,7 @@ use crate::{
     http::error::{Answer, ApiError},
     identity::Identity,
     keyring::Keyring,
-    layout,
+    layout, login,
     metrics::Metrics,
     random,
     rate_limit::{Limiter, RateLimit},
@@ -29,7 +30,7 @@ use crate::{
 
 mod bootstrap;
 
-pub use bootstrap::{Credentials, NewAdministrator, RESET, reset_administrator};
+pub use bootstrap::{Credentials, Draft, NewAdministrator, RESET, reset_administrator};
 
 /// Passwords that are hashed at the same time: each takes 19 MiB.
 const HASHES: usize = 2;
@@ -52,6 +53,8 @@ pub struct App {
     pub operators: Name,
     /// Limits on every token.
     pub limits: Limits,
+    /// What every step of a login needs.
+    pub realm: Realm,
     /// How others reach the tower.
     pub external_url: ExternalUrl,
     /// Counters.
@@ -95,6 +98,8 @@ pub struct Parts {
     pub external_url: ExternalUrl,
     /// What each client may ask for.
     pub rate_limit: RateLimit,
+    /// The domain of passkeys, where it is not the external URL's host.
+    pub relying_party: Option<String>,
 }
 
 /// Who asks, as the audit log names them.
@@ -161,7 +166,11 @@ impl App {
     pub async fn start(parts: Parts) -> anyhow::Result<(Arc<Self>, Option<Credentials>)> {
         let db = Db::new(parts.keyring);
         crate::keyring::rewrap::resume(&db).await?;
-        let credentials = bootstrap::prepare(&db, &parts.audit, parts.clock.now()).await?;
+        let secret = login::realm::secret(&db).await?;
+        let now = parts.clock.now();
+        let credentials = bootstrap::prepare(&db, &parts.audit, &secret, now).await?;
+        login::users::migrate(&db, now).await?;
+        let realm = login::realm::realm(&parts.external_url, parts.relying_party.as_deref(), secret)?;
         let pepper = bootstrap::pepper(&db).await?;
         let operators = Tenant::by_name(&db, &tenant::DEFAULT.parse()?).await?;
         let operators = operators.context("the store has lost the tenant `default`")?.value.id.clone();
@@ -172,6 +181,7 @@ impl App {
             audit: parts.audit,
             pepper,
             limits: Limits::default(),
+            realm,
             external_url: parts.external_url,
             metrics: Metrics::default(),
             tasks: Tasks::default(),

@@ -77,6 +77,10 @@ struct Settings {
     /// The URL by which others reach the tower [default: https://localhost:PORT]
     #[arg(long, env = "KEYWARD_EXTERNAL_URL", value_name = "URL", global = true)]
     external_url: Option<ExternalUrl>,
+    /// The domain that passkeys are made for: the external URL's host, or a domain above it that sites share, so that one
+    /// passkey logs in everywhere. Another domain means that all passkeys are made anew [default: the external URL's host]
+    #[arg(long, env = "KEYWARD_RELYING_PARTY", value_name = "DOMAIN", global = true)]
+    relying_party: Option<String>,
     /// `sqlite:PATH`, or `memory:` which forgets everything at the end [default: sqlite:DATA_DIR/tower.db]
     #[arg(long, env = "KEYWARD_STORE", value_name = "STORE", global = true)]
     store: Option<StoreChoice>,
@@ -182,6 +186,8 @@ pub struct Config {
     pub federation_listen: Option<SocketAddr>,
     /// The URL by which others reach the tower; see [`Config::url`].
     pub external_url: Option<ExternalUrl>,
+    /// The domain that passkeys are made for, where it is not the external URL's host.
+    pub relying_party: Option<String>,
     /// The engine of the store.
     pub store: StoreChoice,
     /// The source of the key-encryption key.
@@ -295,6 +301,7 @@ impl Settings {
             listen: self.listen.or(other.listen),
             federation_listen: self.federation_listen.or(other.federation_listen),
             external_url: self.external_url.or(other.external_url),
+            relying_party: self.relying_party.or(other.relying_party),
             store: self.store.or(other.store),
             seal: self.seal.or(other.seal),
             log: self.log.or(other.log),
@@ -323,6 +330,7 @@ impl Settings {
             listen,
             federation_listen: self.federation_listen,
             external_url: self.external_url,
+            relying_party: self.relying_party,
             store: self.store.unwrap_or_else(|| StoreChoice::Sqlite(data_dir.join("tower.db"))),
             seal: self.seal.unwrap_or_else(|| SealChoice::KeyFile(data_dir.join("kek.key"))),
             log: self.log.unwrap_or_default(),

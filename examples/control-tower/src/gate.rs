@@ -48,6 +48,7 @@ pub struct Gate {
     tls: Arc<Tls>,
     federation: Option<SocketAddr>,
     rate_limit: RateLimit,
+    relying_party: Option<String>,
     serving: RwLock<Arc<Serving>>,
     open: RwLock<Option<Open>>,
     attempts: Semaphore,
@@ -80,6 +81,8 @@ pub struct GateParts {
     pub federation: Option<SocketAddr>,
     /// What each client may ask for.
     pub rate_limit: RateLimit,
+    /// The domain of passkeys, where it is not the external URL's host.
+    pub relying_party: Option<String>,
 }
 
 impl Gate {
@@ -88,7 +91,7 @@ impl Gate {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(parts: GateParts) -> Result<Arc<Self>, rustls::Error> {
-        let GateParts { clock, keyring, audit, external_url, tls, federation, rate_limit } = parts;
+        let GateParts { clock, keyring, audit, external_url, tls, federation, rate_limit, relying_party } = parts;
         Ok(Arc::new(Self {
             clock,
             keyring,
@@ -97,6 +100,7 @@ impl Gate {
             tls,
             federation,
             rate_limit,
+            relying_party,
             serving: RwLock::new(Arc::new(Serving::new()?)),
             open: RwLock::default(),
             attempts: Semaphore::new(ATTEMPTS),
@@ -116,6 +120,7 @@ impl Gate {
             audit: self.audit.clone(),
             external_url: self.external_url.clone(),
             rate_limit: self.rate_limit,
+            relying_party: self.relying_party.clone(),
         };
         let (app, credentials) = App::start(parts).await?;
         app.gate.get_or_init(|| Arc::downgrade(self));

@@ -208,6 +208,7 @@ impl Opened {
             tls: Arc::clone(&tls),
             federation: bound,
             rate_limit: config.rate_limit,
+            relying_party: config.relying_party.clone(),
         };
         let gate = Gate::new(parts)?;
         let credentials = if is_sealed { None } else { gate.open().await? };
@@ -237,7 +238,8 @@ impl Opened {
     pub async fn app(self, config: &Config) -> anyhow::Result<Arc<App>> {
         let external_url = config.url(config.listen);
         let Self { clock, keyring, audit, .. } = self;
-        let parts = Parts { clock, keyring, audit, external_url, rate_limit: RateLimit::OFF };
+        let (rate_limit, relying_party) = (RateLimit::OFF, config.relying_party.clone());
+        let parts = Parts { clock, keyring, audit, external_url, rate_limit, relying_party };
         Ok(App::start(parts).await?.0)
     }
 
@@ -262,6 +264,7 @@ impl Opened {
             audit: self.audit,
             external_url: url.clone(),
             rate_limit: RateLimit::OFF,
+            relying_party: config.relying_party.clone(),
         };
         let (app, credentials) = App::start(parts).await?;
         app.relay_audit().await?;

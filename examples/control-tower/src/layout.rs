@@ -5,10 +5,13 @@
 
 use keyward_approle::{Accessor, Pepper, Role, StorageKey};
 use keyward_config_values::Name;
+use keyward_webauthn_login::{Binding, Email, Key, UserHandle};
 use time::OffsetDateTime;
 
 /// The pepper that every stored secret is hashed under.
 pub const PEPPER: &str = "meta/pepper";
+/// What the salts, decoys and cookies of logins are derived under.
+pub const LOGIN_SECRET: &str = "meta/login-secret";
 /// The key-encryption keys, under the key of the seal.
 pub const KEYRING: &str = "meta/keyring";
 /// How far sealing every record under the current key is.
@@ -21,6 +24,16 @@ pub const EXPIRY: &str = "expiry/";
 pub const ROLE_IDS: &str = "role-id/";
 /// Of all answers that wait for their tokens.
 pub const WRAPPED: &str = "wrapped/";
+/// Of all logins that are under way.
+pub const CEREMONIES: &str = "login/";
+/// Of all sessions.
+pub const SESSIONS: &str = "session/";
+/// Of all enrolment links.
+pub const LINKS: &str = "enrolment-link/";
+/// Of all histories of guesses.
+pub const ATTEMPTS: &str = "attempts/";
+/// Of what tenants have.
+pub const TENANT_DATA: &str = "t/";
 /// Of all leases.
 pub const LEASES: &str = "lease/";
 /// Of all tenants.
@@ -167,6 +180,68 @@ pub fn federations(tenant: &Name) -> String {
 /// A relationship with another trust domain.
 pub fn federation(tenant: &Name, trust_domain: &str) -> String {
     format!("t/{tenant}/federation/{trust_domain}")
+}
+
+/// The tenant and the name of a [`user`].
+pub fn parse_user(key: &str) -> Option<(Name, &str)> {
+    let (tenant, rest) = key.strip_prefix("t/")?.split_once('/')?;
+    Some((tenant.parse().ok()?, rest.strip_prefix("user/")?))
+}
+
+/// Of the tenants that have a user with an address, by id. The address is hashed: it may hold a slash.
+pub fn user_address(email: &Email) -> String {
+    format!("user-address/{}/", Key::of(email.as_str()))
+}
+
+/// Which user an authenticator names.
+pub fn user_handle(handle: &UserHandle) -> String {
+    format!("user-handle/{handle}")
+}
+
+/// Of all users of a tenant by what they are at providers.
+pub fn user_bindings(tenant: &Name) -> String {
+    format!("t/{tenant}/user-binding/")
+}
+
+/// Which user of a tenant somebody at a provider is.
+pub fn user_binding(tenant: &Name, binding: &Binding) -> String {
+    let Binding { provider, issuer, subject } = binding;
+    format!("{}{}", user_bindings(tenant), Key::of(&format!("{provider}\n{issuer}\n{subject}")))
+}
+
+/// A login that is under way.
+pub fn ceremony(key: &Key) -> String {
+    format!("{CEREMONIES}{key}")
+}
+
+/// A session.
+pub fn session(key: &Key) -> String {
+    format!("{SESSIONS}{key}")
+}
+
+/// Of all sessions of a tenant, by user.
+pub fn tenant_sessions(tenant: &Name) -> String {
+    format!("t/{tenant}/session/")
+}
+
+/// Of all sessions of a user.
+pub fn user_sessions(tenant: &Name, email: &Email) -> String {
+    format!("{}{}/", tenant_sessions(tenant), Key::of(email.as_str()))
+}
+
+/// An enrolment link.
+pub fn enrolment_link(key: &Key) -> String {
+    format!("{LINKS}{key}")
+}
+
+/// Of all enrolment links of a tenant.
+pub fn tenant_links(tenant: &Name) -> String {
+    format!("t/{tenant}/enrolment-link/")
+}
+
+/// How much was guessed, of whom or from where.
+pub fn attempts(of: &str) -> String {
+    format!("{ATTEMPTS}{}", Key::of(of))
 }
 
 /// A user.

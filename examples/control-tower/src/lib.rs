@@ -30,6 +30,7 @@ pub mod issuer_check;
 pub mod keyring;
 pub mod launch;
 pub mod layout;
+pub mod login;
 pub mod metrics;
 pub mod openapi;
 pub mod outbound;

@@ -1,114 +1,138 @@
-//! Users who log in with a password.
+//! Users as they are stored: the record of the login with what the tower keeps beside it.
 
-use anyhow::Context as _;
-use argon2::{
-    Algorithm, Argon2, Block, Params, Version,
-    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
-};
-use keyward_config_values::Name;
+use keyward_webauthn_login::{Identity, PasswordHash, UserRecord};
+use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use time::{Duration, OffsetDateTime};
 
 /// Of the first administrator.
 pub const ADMINISTRATOR: &str = "admin";
 
-/// 2 has `tokens-since`; 1, which has not, is read.
-const FORMAT: u32 = 2;
+/// 1 and 2 had a password and policies alone; [`User::migrate`] makes a record of the present format of them.
+const FORMAT: u32 = 3;
 
-/// A stored user. The password is only there as its hash.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// A stored user.
+#[derive(Clone)]
 pub struct User {
+    record: UserRecord,
+    /// Tokens from before a change that ends them do not count: whoever stole one would refresh it for ever.
+    tokens_since: OffsetDateTime,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Stored<'a> {
     format: u32,
-    password_hash: String,
-    /// Names of the user's policies.
-    pub policies: Vec<Name>,
-    /// Tokens from before the password do not count: whoever stole one would refresh it for ever.
-    #[serde(default, with = "time::serde::timestamp::milliseconds::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "time::serde::timestamp::milliseconds")]
+    tokens_since: OffsetDateTime,
+    #[serde(borrow)]
+    user: &'a RawValue,
+}
+
+/// Of formats 1 and 2.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Former {
+    password_hash: PasswordHash,
+    policies: Vec<keyward_config_values::Name>,
+    #[serde(default, with = "time::serde::timestamp::milliseconds::option")]
     tokens_since: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize)]
+struct Probe {
+    format: u32,
 }
 
 impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("policies", &self.policies).finish_non_exhaustive()
+        f.debug_struct("User").field("record", &self.record).finish_non_exhaustive()
     }
 }
 
 impl User {
-    /// A user with a password. Takes tens of milliseconds and 19 MiB.
-    ///
-    /// # Errors
-    /// When the hash cannot be made.
-    pub fn new(password: &str, policies: Vec<Name>) -> anyhow::Result<Self> {
-        let mut salt = [0; 16];
-        rand_core::Rng::fill_bytes(&mut crate::random::rng(), &mut salt);
-        let hasher = hasher()?;
-        let output = digest(&hasher, password, &salt)?;
-        let hash = PasswordHash {
-            algorithm: ALGORITHM.ident(),
-            version: Some(VERSION.into()),
-            params: ParamsString::try_from(hasher.params())?,
-            salt: Some(Salt::new(&salt)?),
-            hash: Some(output),
-        };
-        Ok(Self { format: FORMAT, password_hash: hash.to_string(), policies, tokens_since: None })
+    /// A new user. Tokens of a former one of the name do not count, nor any of this very millisecond.
+    pub fn new(record: UserRecord, now: OffsetDateTime) -> Self {
+        Self { record, tokens_since: now.saturating_add(Duration::MILLISECOND) }
     }
 
-    /// The same in the place of a former one, whose tokens do not count, nor any of before now or of this very millisecond.
+    /// The same user with a changed record. What ends sessions (a lock, another password, a stricter policy) ends tokens too; so do
+    /// other policies, which tokens carry along.
     #[must_use]
-    pub fn replacing(self, former: Option<&Self>, now: OffsetDateTime) -> Self {
-        let latest = former.map_or(now, |former| former.dated(now));
-        Self { tokens_since: Some(latest.saturating_add(Duration::MILLISECOND)), ..self }
+    pub fn changed(&self, record: UserRecord, now: OffsetDateTime) -> Self {
+        let ends = record.epoch() != self.record.epoch() || record.policies() != self.record.policies();
+        let tokens_since = if ends { self.dated(now).saturating_add(Duration::MILLISECOND) } else { self.tokens_since };
+        Self { record, tokens_since }
+    }
+
+    /// Who it is, and what proves it.
+    pub fn record(&self) -> &UserRecord {
+        &self.record
     }
 
     /// Whether a token that was made then counts.
     pub fn accepts(&self, created: OffsetDateTime) -> bool {
-        self.tokens_since.is_none_or(|since| milliseconds(created) >= milliseconds(since))
+        self.record.locked().is_none() && milliseconds(created) >= milliseconds(self.tokens_since)
     }
 
     /// When a token of a login at `now` says that it was made: never before the password that it was had with, whatever became of
     /// the clock.
     pub fn dated(&self, now: OffsetDateTime) -> OffsetDateTime {
-        self.tokens_since.map_or(now, |since| since.max(now))
-    }
-
-    /// Whether it is the user's password. For an unknown user the work is the same and the answer no.
-    ///
-    /// # Errors
-    /// A damaged record.
-    pub fn check(user: Option<&Self>, password: &str) -> anyhow::Result<bool> {
-        let Some(user) = user else {
-            // One hash of work, so that the time does not tell who exists.
-            drop(std::hint::black_box(digest(&hasher()?, password, &[0; 16])));
-            return Ok(false);
-        };
-        let hash = PasswordHash::new(&user.password_hash).context("a stored password hash is damaged")?;
-        let (salt, expected) = hash.salt.zip(hash.hash).context("a stored password hash is damaged")?;
-        // With the parameters that it was made with, which may not be those of this release.
-        let version = hash.version.map_or(Ok(VERSION), Version::try_from)?;
-        let hasher = Argon2::new(Algorithm::try_from(hash.algorithm.as_str())?, version, Params::try_from(&hash)?);
-        // Compared in constant time.
-        Ok(digest(&hasher, password, &salt)? == expected)
+        self.tokens_since.max(now)
     }
 
     /// The record to be stored.
     ///
     /// # Errors
     /// None that a user can cause.
-    pub fn encode(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
+    pub fn encode(&self) -> anyhow::Result<Vec<u8>> {
+        let user = self.record.encode()?;
+        let stored = Stored { format: FORMAT, tokens_since: self.tokens_since, user: serde_json::from_slice(&user)? };
+        Ok(serde_json::to_vec(&stored)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
-    /// Damage, or a newer format.
+    /// Damage, or another format than the present one.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let user: Self = serde_json::from_slice(bytes).map_err(|_| "damaged".to_owned())?;
-        if user.format > FORMAT {
-            return Err(format!("format {} is of a newer program", user.format));
+        let Stored { format, tokens_since, user } = serde_json::from_slice(bytes).map_err(|_| unreadable(bytes))?;
+        if format != FORMAT {
+            return Err(unreadable(bytes));
         }
-        Ok(user)
+        let record = UserRecord::decode(user.get().as_bytes()).map_err(|error| error.to_string())?;
+        Ok(Self { record, tokens_since })
+    }
+
+    /// A user of an earlier program as one of this; `None` for one of this program.
+    ///
+    /// # Errors
+    /// Damage, or a newer format.
+    pub fn migrate(
+        bytes: &[u8],
+        identity: Identity,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> Result<Option<Self>, String> {
+        let Probe { format } = serde_json::from_slice(bytes).map_err(|_| unreadable(bytes))?;
+        match format {
+            FORMAT => return Ok(None),
+            1 | 2 => {}
+            _ => return Err(unreadable(bytes)),
+        }
+        let Former { password_hash, policies, tokens_since } =
+            serde_json::from_slice(bytes).map_err(|_| unreadable(bytes))?;
+        let mut record = UserRecord::create(identity, [].into(), policies, rng, now);
+        record.import_password(password_hash);
+        Ok(Some(Self { record, tokens_since: tokens_since.unwrap_or(OffsetDateTime::UNIX_EPOCH) }))
+    }
+}
+
+fn unreadable(bytes: &[u8]) -> String {
+    match serde_json::from_slice(bytes) {
+        Ok(Probe { format }) if format > FORMAT => format!("format {format} is of a newer program"),
+        _ => "damaged".to_owned(),
     }
 }
 
@@ -116,82 +140,77 @@ fn milliseconds(moment: OffsetDateTime) -> i128 {
     moment.unix_timestamp_nanos() / 1_000_000
 }
 
-const ALGORITHM: Algorithm = Algorithm::Argon2id;
-const VERSION: Version = Version::V0x13;
-
-/// Reserved for each hash, which touches no more of it than it needs. Memory of more than 32 MiB glibc takes from the system by
-/// itself and gives back as soon as it is free (mallopt(3), `M_MMAP_THRESHOLD`); of less it would keep a piece for every thread
-/// that ever hashed a password.
-const RESERVED: usize = 33 << 20;
-
-/// Argon2id with 19 MiB, two passes, one lane (the OWASP minimum).
-fn hasher() -> anyhow::Result<Argon2<'static>> {
-    Ok(Argon2::new(ALGORITHM, VERSION, Params::new(19 * 1024, 2, 1, None)?))
-}
-
-fn digest(hasher: &Argon2<'_>, password: &str, salt: &[u8]) -> anyhow::Result<Output> {
-    let blocks = hasher.params().block_count();
-    let mut memory = Vec::with_capacity(blocks.max(RESERVED / Block::SIZE));
-    memory.resize(blocks, Block::new());
-    let mut output = [0; Output::MAX_LENGTH];
-    let length = hasher.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
-    let output = output.get_mut(..length).context("a stored password hash is damaged")?;
-    hasher.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory)?;
-    Ok(Output::new(output)?)
-}
-
 #[cfg(test)]
 mod tests {
+    use keyward_webauthn_login::{Password, Secret, hash_new_password};
+    use time::macros::datetime;
+
     use super::*;
+    use crate::random::rng;
 
-    #[test]
-    fn hashes_are_those_of_everybody_else() {
-        use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-        let ours = User::new("open sesame", Vec::new()).unwrap();
-        let hash = PasswordHash::new(&ours.password_hash).unwrap();
-        assert!(ours.password_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", ours.password_hash);
-        assert_eq!(Argon2::default().verify_password(b"open sesame", &hash), Ok(()));
-        assert!(Argon2::default().verify_password(b"open sesamE", &hash).is_err());
-        // Of another release, with other parameters.
-        let other = Argon2::new(Algorithm::Argon2i, Version::V0x10, Params::new(512, 3, 2, Some(24)).unwrap());
-        let theirs = other.hash_password_with_salt(b"open sesame", b"some salt").unwrap().to_string();
-        let user = User { format: FORMAT, password_hash: theirs, policies: Vec::new(), tokens_since: None };
-        assert!(User::check(Some(&user), "open sesame").unwrap());
-        assert!(!User::check(Some(&user), "open sesamE").unwrap());
-        for damaged in ["", "x", "$argon2id$v=19$m=512,t=2,p=1$c29tZSBzYWx0", "$scrypt$ln=1$c29tZSBzYWx0$c29tZSBoYXNo"]
-        {
-            let user =
-                User { format: FORMAT, password_hash: damaged.to_owned(), policies: Vec::new(), tokens_since: None };
-            assert!(User::check(Some(&user), "open sesame").is_err(), "{damaged}");
-        }
+    const NOW: OffsetDateTime = datetime!(2026-03-01 00:00 UTC);
+    const HASH: &str = "$argon2id$v=19$m=512,t=2,p=1$c29tZSBzYWx0c29tZQ$bTTWl4DTYfbHOZ5pdLtcMKrNqe5nV8QbHNXcCo2x2K0";
+
+    fn ann() -> Identity {
+        Identity::new("ann@example.com".parse().unwrap(), "acme".parse().unwrap())
+    }
+
+    fn user() -> User {
+        User::new(UserRecord::create(ann(), [].into(), Vec::new(), &mut rng(), NOW), NOW)
     }
 
     #[test]
-    fn a_password_is_checked_and_never_kept() {
-        let user = User::new("open sesame", vec!["administrator".parse().unwrap()]).unwrap();
-        assert!(User::check(Some(&user), "open sesame").unwrap());
-        assert!(!User::check(Some(&user), "open sesamE").unwrap());
-        assert!(!User::check(None, "open sesame").unwrap());
+    fn what_was_stored_is_read() {
+        let user = user();
         let stored = user.encode().unwrap();
-        assert!(!String::from_utf8(stored.clone()).unwrap().contains("sesame"));
+        let again = User::decode(&stored).unwrap();
+        assert_eq!(again.record().handle(), user.record().handle());
+        assert_eq!(again.tokens_since, user.tokens_since);
+        let newer = String::from_utf8(stored).unwrap().replacen("\"format\":3", "\"format\":4", 1);
+        assert_eq!(User::decode(newer.as_bytes()).unwrap_err(), "format 4 is of a newer program");
+        assert_eq!(User::decode(b"{}").unwrap_err(), "damaged");
         assert!(!format!("{user:?}").contains("argon2"));
-        assert!(User::check(Some(&User::decode(&stored).unwrap()), "open sesame").unwrap());
-        let newer = String::from_utf8(stored).unwrap().replace("\"format\":2", "\"format\":3");
-        assert!(User::decode(newer.as_bytes()).is_err());
     }
 
     #[test]
-    fn a_new_password_ends_the_tokens_of_the_old_one() {
-        let now = time::macros::datetime!(2026-03-01 00:00 UTC);
-        let old = User::decode(br#"{"format":1,"password-hash":"x","policies":[]}"#).unwrap();
-        assert!(old.accepts(now) && old.dated(now) == now);
-        let stored = old.clone().replacing(None, now).encode().unwrap();
-        let new = User::decode(&stored).unwrap();
-        let newest = old.replacing(Some(&new), now - Duration::HOUR);
-        assert!(!newest.accepts(new.dated(now)));
-        assert!(!new.accepts(now - Duration::HOUR) && !new.accepts(now));
-        for login in [now - Duration::HOUR, now, now + Duration::HOUR] {
-            assert!(new.accepts(new.dated(login)), "{login}");
-        }
+    fn users_of_earlier_programs_are_brought_along() {
+        let migrate = |text: &str| User::migrate(text.as_bytes(), ann(), &mut rng(), NOW);
+        let first = migrate(&format!(r#"{{"format":1,"password-hash":"{HASH}","policies":["reader"]}}"#)).unwrap();
+        let first = first.unwrap();
+        assert!(first.record().has().password && first.record().policies().len() == 1);
+        assert!(first.accepts(NOW - Duration::days(900)));
+        let since = NOW.unix_timestamp() * 1000;
+        let text = format!(r#"{{"format":2,"password-hash":"{HASH}","policies":[],"tokens-since":{since}}}"#);
+        let second = migrate(&text).unwrap().unwrap();
+        assert!(second.accepts(NOW) && !second.accepts(NOW - Duration::MILLISECOND));
+        assert!(User::decode(&second.encode().unwrap()).is_ok());
+        assert!(migrate(std::str::from_utf8(&second.encode().unwrap()).unwrap()).unwrap().is_none());
+        assert!(migrate(r#"{"format":2,"password-hash":"x","policies":[]}"#).is_err());
+        assert!(migrate(r#"{"format":4}"#).unwrap_err().contains("newer"));
+    }
+
+    #[test]
+    fn what_ends_sessions_ends_tokens() {
+        let user = user();
+        assert!(!user.accepts(NOW) && user.accepts(user.dated(NOW)));
+        let secret = Secret::from_bytes(&[7; 32]);
+        let password = Password::new("kessel run in twelve".to_owned());
+        let hashed = hash_new_password(password, &ann().email, &secret).unwrap().run().unwrap();
+        let later = NOW + Duration::HOUR;
+        let mut record = user.record().clone();
+        record.set_password(&hashed);
+        let with_password = user.changed(record.clone(), later);
+        assert!(!with_password.accepts(later) && with_password.accepts(with_password.dated(later)));
+        // A clock that was set back makes nothing good again.
+        record.lock(NOW);
+        let locked = with_password.changed(record.clone(), NOW);
+        record.unlock();
+        let unlocked = locked.changed(record.clone(), NOW);
+        assert!(!locked.accepts(locked.dated(later)), "whatever is presented");
+        assert!(!unlocked.accepts(with_password.dated(later)) && unlocked.accepts(unlocked.dated(later)));
+        record.set_display_name(Some("Ann".to_owned()));
+        assert_eq!(unlocked.changed(record.clone(), later).tokens_since, unlocked.tokens_since);
+        record.set_policies(vec!["reader".parse().unwrap()]);
+        assert_ne!(unlocked.changed(record, later).tokens_since, unlocked.tokens_since);
     }
 }

@@ -301,7 +301,10 @@ async fn numbers_and_truth_values_may_be_text() {
     let made = post("/v1/transit/keys/c2", json!({"exportable": "true", "derived": "0"})).await.ok();
     assert_eq!((&made["data"]["exportable"], &made["data"]["derived"]), (&json!(true), &json!(false)));
     let refused = post("/v1/transit/keys/c3", json!({"exportable": "hunter2"})).await.refused(400);
-    assert!(refused.contains("field `exportable`: text where `true` or `false` belongs") && !refused.contains("hunter2"), "{refused}");
+    assert!(
+        refused.contains("field `exportable`: text where `true` or `false` belongs") && !refused.contains("hunter2"),
+        "{refused}"
+    );
     get_missing(&tower, &admin, "/v1/transit/keys/c3").await;
     let config = json!({"deletion_allowed": "1", "min_decryption_version": "1"});
     let config = post("/v1/transit/keys/c2/config", config).await.ok();

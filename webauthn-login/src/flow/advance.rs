@@ -30,7 +30,11 @@ pub(crate) fn still_missing(common: &Common, user: &UserRecord, proofs: &Proofs)
     let asked = common.link.iter().copied();
     let enforced: BTreeSet<Method> = user.enforced().iter().copied().chain(asked.clone()).collect();
     let open: BTreeSet<Method> = user.open().iter().copied().chain(asked).collect();
-    missing(&enforced, has, &open, proofs)
+    missing(&enforced, has, &open, proofs).or_else(|| {
+        // Nobody goes on with a password that somebody else chose.
+        let known_to_others = user.data.temporary && proofs.contains(&Proof::Password);
+        (known_to_others && common.audience == Audience::Browser).then_some(Missing::Enrol(Method::Password))
+    })
 }
 
 /// Why this login is none for that user, whatever they prove.
@@ -109,7 +113,9 @@ pub(crate) fn enrol(
     rng: &mut impl CryptoRng,
 ) -> Result<Outcome, Error> {
     let who = Who::of(user);
-    let common = Common { enrolled: true, ..common };
+    // Who has just set a password in the place of one that others know has set up nothing yet.
+    let enrolled = common.enrolled || method != Method::Password || !user.data.temporary;
+    let common = Common { enrolled, ..common };
     Ok(match method {
         Method::Password => go_on(Flow { common, state: SettingPassword { who, proofs } }),
         Method::Totp => {

@@ -62,6 +62,19 @@ impl Flow<Second> {
 }
 
 impl PasswordAttempt {
+    /// The same with the users read anew, of the same look-up: hashing took a while, and what is decided is committed against the
+    /// revisions that were read.
+    pub fn with_users(self, users: Vec<UserRecord>) -> Self {
+        let users = match &self.step {
+            Step::First(flow) => {
+                let (email, tenant) = (flow.state.email.as_ref(), flow.common.tenant.as_ref());
+                users.into_iter().filter(|user| matches(user, email, tenant)).collect()
+            }
+            Step::Second(_) => users,
+        };
+        Self { step: self.step, users }
+    }
+
     /// Decides, when the hash has been made.
     ///
     /// # Errors
@@ -209,6 +222,9 @@ impl NewPasswordAttempt {
             Ok(user) => user,
             Err(reason) => return Ok(flow.over(reason).about(&identity)),
         };
+        if user.data.temporary && user.password_is(hashed) {
+            return Ok(flow.again(Reason::SamePassword).about(&identity));
+        }
         user.set_password(hashed);
         let mut writes = flow.common.end();
         writes.push(Write::PutUser(user.clone()));

@@ -246,6 +246,24 @@ impl AnyFlow {
         self.common().expires
     }
 
+    /// The tenant that was named, whose login it is alone.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Name> {
+        self.common().tenant.as_ref()
+    }
+
+    /// Where to go when it is through.
+    #[must_use]
+    pub fn next(&self) -> &NextPath {
+        &self.common().next
+    }
+
+    /// The session inside of which it goes on, where it is no login of its own.
+    #[must_use]
+    pub fn session(&self) -> Option<Key> {
+        self.common().step_up.as_ref().map(|step_up| step_up.session)
+    }
+
     /// The user whom something was proved of, to be looked up for the next step.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {

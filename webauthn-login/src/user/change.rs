@@ -73,7 +73,15 @@ impl UserRecord {
     /// Brings a hash along that was made elsewhere.
     pub fn import_password(&mut self, hash: PasswordHash) {
         self.data.password = Some(hash);
+        self.data.temporary = false;
         self.data.epoch += 1;
+    }
+
+    /// Sets a password that somebody else chose and has handed over. A person who logs in with it sets another one before anything
+    /// else; programs go on logging in with it.
+    pub fn set_temporary_password(&mut self, hashed: &Hashed) {
+        self.set_password(hashed);
+        self.data.temporary = self.data.password.is_some();
     }
 
     /// Takes methods away from one who lost them; an enrolment link sets them up again, and nothing else does. Sessions and logins
@@ -81,6 +89,7 @@ impl UserRecord {
     pub fn reset(&mut self, methods: &BTreeSet<Method>) {
         if methods.contains(&Method::Password) {
             self.data.password = None;
+            self.data.temporary = false;
         }
         if methods.contains(&Method::Totp) {
             self.data.totp = None;
@@ -110,6 +119,7 @@ impl UserRecord {
     pub fn set_password(&mut self, hashed: &Hashed) {
         if let Some(hash) = hashed.to_store() {
             self.data.password = Some(hash);
+            self.data.temporary = false;
             self.data.open.remove(&Method::Password);
             self.data.epoch += 1;
         }

@@ -1,17 +1,20 @@
 //! The first start: a tenant, an administrator and the pepper.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use keyward_approle::{ADMINISTRATOR_POLICY, Pepper};
 use keyward_config_values::Name;
+use keyward_webauthn_login::{
+    Email, HashJob, Hashed, Identity, Method, Password, Secret, UserRecord, hash_new_password,
+};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{
     audit::{Audit, AuditOutcome, AuditRecord},
-    db::{Db, DbError, Stored},
-    layout, random,
+    db::{Db, DbError},
+    layout,
+    login::{self, users},
+    random,
     store::{Guard, Outcome, Write},
     tenant::{self, Tenant},
     user::{ADMINISTRATOR, User},
@@ -39,24 +42,30 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// Makes what is missing, in one commit, and answers the administrator's credentials if it had to.
-pub(super) async fn prepare(db: &Db, audit: &Audit, now: OffsetDateTime) -> anyhow::Result<Option<Credentials>> {
+pub(super) async fn prepare(
+    db: &Db,
+    audit: &Audit,
+    secret: &Secret,
+    now: OffsetDateTime,
+) -> anyhow::Result<Option<Credentials>> {
     if db.get(layout::PEPPER).await.context("cannot read the store")?.is_some() {
         return Ok(None);
     }
     let id: Name = random::uuid().parse()?;
     let name: Name = tenant::DEFAULT.parse()?;
     let tenant = Tenant::new(id.clone(), name.clone());
-    let (user, password) = administrator()?;
+    let Draft { job, password } = Draft::new(secret)?;
+    let administrator = NewAdministrator::make(None, &tenant, &job.run()?, password, now)?;
     let pepper = Pepper::generate(&mut random::rng());
-    let writes = vec![
+    let mut writes = vec![
         db.put(layout::PEPPER.to_owned(), pepper.as_bytes())?,
         db.put(layout::tenant(&name), &tenant.encode()?)?,
         db.put(layout::tenant_id(id.as_str()), &tenant.encode()?)?,
-        db.put(layout::user(&id, ADMINISTRATOR), &user.encode()?)?,
         audit.note(&record(&id, "first-start", now))?,
     ];
+    writes.extend(administrator.writes(db, &id)?);
     match db.store().commit(vec![Guard::Absent(layout::PEPPER.to_owned())], writes).await? {
-        Outcome::Committed(_) => Ok(Some(credentials(&tenant, password))),
+        Outcome::Committed(_) => Ok(Some(administrator.credentials(&tenant))),
         // Another tower on the same store was first.
         Outcome::Conflict { .. } => Ok(None),
         Outcome::Unknown => anyhow::bail!("the store's answer was lost; start again"),
@@ -84,10 +93,13 @@ pub async fn reset_administrator(
         tenant::DEFAULT => "there is no tenant `default` yet: start the tower once".to_owned(),
         name => format!("there is no tenant `{name}`"),
     })?;
+    users::migrate(db, now).await?;
     let former = NewAdministrator::former(db, &found.value.id).await?;
-    let new = NewAdministrator::make(former.as_ref().map(|former| &*former.value), now)?;
-    let write = new.write(db, &found.value.id)?;
-    let writes = vec![write, audit.note(&record(&found.value.id, RESET, now))?];
+    let Draft { job, password } = Draft::new(&login::realm::secret(db).await?)?;
+    let former = former.as_ref().map(|former| &*former.value);
+    let new = NewAdministrator::make(former, &found.value, &job.run()?, password, now)?;
+    let mut writes = new.writes(db, &found.value.id)?;
+    writes.push(audit.note(&record(&found.value.id, RESET, now))?);
     // Unguarded: no tower runs on this store now.
     let Outcome::Committed(_) = db.store().commit(Vec::new(), writes).await? else {
         anyhow::bail!("the store did not take the change; try again");
@@ -96,58 +108,102 @@ pub async fn reset_administrator(
     Ok(new.credentials(&found.value))
 }
 
-/// An administrator with a new password, whether there was one before or not. All tokens that were had with the old password end:
-/// whoever stole it would refresh them for ever.
+/// A password for an administrator, and the work of hashing it, which takes tens of milliseconds.
+pub struct Draft {
+    /// The work.
+    pub job: HashJob,
+    /// To be handed over.
+    pub password: Zeroizing<String>,
+}
+
+impl Draft {
+    /// Draws a password.
+    ///
+    /// # Errors
+    /// None that chance brings about.
+    pub fn new(secret: &Secret) -> anyhow::Result<Self> {
+        let email: Email = ADMINISTRATOR.parse()?;
+        // One in millions holds the user's name, which no password may.
+        for _ in 0..8 {
+            let password = random::password();
+            if let Ok(job) = hash_new_password(Password::new(password.to_string()), &email, secret) {
+                return Ok(Self { job, password });
+            }
+        }
+        anyhow::bail!("no password can be drawn")
+    }
+}
+
+/// An administrator with a new password, whether there was one before or not; what else the former had to prove, or could prove, is
+/// gone. All tokens and sessions that were had before end: whoever stole one would refresh it for ever. A person who logs in with the
+/// password sets another one.
 pub struct NewAdministrator {
+    former: Option<User>,
     user: User,
     password: Zeroizing<String>,
 }
 
 impl NewAdministrator {
-    /// Draws a password. Takes tens of milliseconds.
+    /// Of a tenant, in the place of the former.
     ///
     /// # Errors
-    /// It cannot be hashed.
-    pub fn make(former: Option<&User>, now: OffsetDateTime) -> anyhow::Result<Self> {
-        let (user, password) = administrator()?;
-        Ok(Self { user: user.replacing(former, now), password })
+    /// None that a tenant can cause.
+    pub fn make(
+        former: Option<&User>,
+        tenant: &Tenant,
+        hashed: &Hashed,
+        password: Zeroizing<String>,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<Self> {
+        let policies = vec![ADMINISTRATOR_POLICY.parse()?];
+        let mut record = match former {
+            Some(former) => {
+                let mut record = former.record().clone();
+                record.unlock();
+                record.enforce([].into());
+                record.reset(&[Method::Password, Method::Totp, Method::Passkey].into());
+                record.set_bindings(Vec::new());
+                record.set_policies(policies);
+                record
+            }
+            None => {
+                let identity = Identity::new(ADMINISTRATOR.parse()?, tenant.name.clone());
+                UserRecord::create(identity, [].into(), policies, &mut random::rng(), now)
+            }
+        };
+        record.set_temporary_password(hashed);
+        let user = match former {
+            Some(former) => former.changed(record, now),
+            None => User::new(record, now),
+        };
+        Ok(Self { former: former.cloned(), user, password })
     }
 
     /// The present one, if there is one.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn former(db: &Db, tenant: &Name) -> Result<Option<Stored<Arc<User>>>, DbError> {
-        db.load(&layout::user(tenant, ADMINISTRATOR), User::decode).await
+    pub async fn former(db: &Db, tenant: &Name) -> Result<Option<users::StoredUser>, DbError> {
+        users::get(db, tenant, ADMINISTRATOR).await
     }
 
     /// What stores it.
     ///
     /// # Errors
     /// It cannot be sealed.
-    pub fn write(&self, db: &Db, tenant: &Name) -> anyhow::Result<Write> {
-        Ok(db.put(layout::user(tenant, ADMINISTRATOR), &self.user.encode()?)?)
+    pub fn writes(&self, db: &Db, tenant: &Name) -> Result<Vec<Write>, DbError> {
+        users::put(db, tenant, self.former.as_ref(), &self.user)
     }
 
     /// How to log in, once it is stored.
     #[must_use]
     pub fn credentials(self, tenant: &Tenant) -> Credentials {
-        credentials(tenant, self.password)
-    }
-}
-
-fn administrator() -> anyhow::Result<(User, Zeroizing<String>)> {
-    let password = random::password();
-    let user = User::new(&password, vec![ADMINISTRATOR_POLICY.parse()?])?;
-    Ok((user, password))
-}
-
-fn credentials(tenant: &Tenant, password: Zeroizing<String>) -> Credentials {
-    Credentials {
-        tenant: tenant.name.to_string(),
-        tenant_id: tenant.id.to_string(),
-        username: ADMINISTRATOR.to_owned(),
-        password,
+        Credentials {
+            tenant: tenant.name.to_string(),
+            tenant_id: tenant.id.to_string(),
+            username: ADMINISTRATOR.to_owned(),
+            password: self.password,
+        }
     }
 }
 

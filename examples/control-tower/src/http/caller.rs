@@ -23,6 +23,7 @@ use crate::{
     app::{Actor, App, Commit},
     db::Stored,
     layout,
+    login::session,
     standing::{Standing, Who},
 };
 
@@ -139,14 +140,27 @@ pub fn operation(method: &Method) -> Operation {
 /// # Errors
 /// 401 with one text for every token that does not count; 400 for what can be understood in two ways.
 pub async fn authenticate(State(app): State<Arc<App>>, Peer(source): Peer, mut request: Request, next: Next) -> Answer {
-    let presented = presented(request.headers())?.to_owned();
-    let client = app.limiter.client(source, Some(&presented));
-    let caller = identify(&app, presented, source, request.uri().path()).await;
-    match &caller {
-        Err(error) if error.status() != axum::http::StatusCode::UNAUTHORIZED => {}
-        known => app.limiter.note_token(&client, known.is_ok(), app.clock.uptime()),
-    }
-    let caller = caller?;
+    let presented = presented(request.headers()).map(str::to_owned);
+    let client = app.limiter.client(source, presented.as_deref().ok());
+    let path = request.uri().path();
+    let session = match &presented {
+        // Clients of Vault are no browsers.
+        Err(_) if !vault::is_here(path) => {
+            session::caller_of(&app, request.headers(), request.method(), path, source).await?
+        }
+        _ => None,
+    };
+    let caller = match session {
+        Some(caller) => caller,
+        None => {
+            let caller = identify(&app, presented?, source, path).await;
+            match &caller {
+                Err(error) if error.status() != axum::http::StatusCode::UNAUTHORIZED => {}
+                known => app.limiter.note_token(&client, known.is_ok(), app.clock.uptime()),
+            }
+            caller?
+        }
+    };
     if !vault::Namespace::asked(&app, request.headers()).await?.admits(caller.tenant()) {
         app.refuse(caller.actor().refused("denied", "the request names another tenant", app.clock.now()));
         return Err(vault::elsewhere());

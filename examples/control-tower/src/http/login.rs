@@ -1,10 +1,9 @@
-//! Logins of users.
+//! Logins of users who are programs, or use one.
 
 use std::{net::IpAddr, sync::Arc};
 
 use axum::extract::State;
-use keyward_approle::{TokenParameters, TokenRecord, TokenView};
-use keyward_config_values::Name;
+use keyward_approle::TokenView;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -16,11 +15,13 @@ use super::{
     token,
 };
 use crate::{
-    app::{Actor, App, Commit},
-    db::Stored,
-    layout, random,
+    app::{Actor, App},
+    login::{
+        client::{self, Presented, Refused},
+        session::actor_of,
+        steps::Granted,
+    },
     tenant::{self, Tenant},
-    user::User,
 };
 
 /// The one text of every refused login.
@@ -33,60 +34,44 @@ pub struct Body {
     username: String,
     password: Zeroizing<String>,
     tenant: Option<String>,
-    /// For users with a one-time password; ignored for those without.
-    #[allow(dead_code)]
+    /// A one-time password or a recovery code, for users who have them; ignored for those who have not.
     otp: Option<Zeroizing<String>>,
 }
 
 /// `POST /v1/login`. Without `tenant` the tenant is `default`.
 ///
 /// # Errors
-/// 401 with one text for every reason; 429 when too many log in at once.
+/// 401 with one text for every reason; 429 after too many guesses, and when too many log in at once.
 pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(body): JsonBody<Body>) -> Answer {
-    let named = body.tenant.as_deref().unwrap_or(tenant::DEFAULT);
+    let Body { username, password, tenant, otp } = body;
+    let named = tenant.as_deref().unwrap_or(tenant::DEFAULT);
     let tenant = Tenant::find(&app.db, named).await?;
     // By its name or its id it is one identity.
-    let id = tenant.as_ref().map_or(named, |tenant| tenant.value.id.as_str());
-    let login = app.limiter.login_by_password(source, (id, &body.username));
-    limits::login(&app, source, login, try_log_in(&app, source, body, tenant)).await
+    let (id, name) = match &tenant {
+        Some(tenant) => (tenant.value.id.as_str(), tenant.value.name.as_str()),
+        None => (named, named),
+    };
+    let login = app.limiter.login_by_password(source, (id, &username));
+    let presented = Presented { username, password, otp };
+    let Granted { token, record, now } =
+        limits::login(&app, source, login, try_log_in(&app, source, &presented, name)).await?;
+    Ok(token::answer(&TokenView::new(&record, now).with_token(&token)))
 }
 
-async fn try_log_in(app: &App, source: IpAddr, body: Body, tenant: Option<Stored<Arc<Tenant>>>) -> Answer {
-    let Body { username, password, .. } = body;
-    let user = match &tenant {
-        Some(tenant) => app.db.load(&layout::user(&tenant.value.id, &username), User::decode).await?,
-        None => None,
+async fn try_log_in(app: &App, source: IpAddr, presented: &Presented, tenant: &str) -> Answer<Granted> {
+    let (reason, user) = match client::log_in(app, source, presented, tenant).await {
+        Ok(granted) => return Ok(granted),
+        Err(Refused::Error(error)) => return Err(error),
+        Err(Refused::Reason(reason, user)) => (reason, user),
     };
-    let known = user.as_ref().map(|user| (*user.value).clone());
-    let good = app.hash(move || User::check(known.as_ref(), &password)).await?.map_err(ApiError::internal)?;
-    let now = app.clock.now();
-    let mut actor = Actor::stranger(app, source);
-    if let Some(tenant) = &tenant {
-        actor.tenant = tenant.value.id.to_string();
-    }
     // A name that does not exist is left out: it may be a password typed into the wrong field.
-    if user.is_some() {
-        actor.subject = format!("user/{username}");
+    let mut actor = Actor::stranger(app, source);
+    match (user, Tenant::find(&app.db, tenant).await?) {
+        (Some(user), _) => actor = actor_of(app, &user, Some(source)),
+        (None, Some(tenant)) => actor.tenant = tenant.value.id.to_string(),
+        (None, None) => {}
     }
-    let (Some(tenant), Some(user), true) = (tenant, user, good) else {
-        let reason = if actor.subject.is_empty() { "unknown-user" } else { "wrong-password" };
-        app.refuse(actor.refused("login", reason, now));
-        app.metrics.login("user", false);
-        return Err(ApiError::unauthenticated(REFUSED));
-    };
-    let now = user.value.dated(now);
-    let parameters = TokenParameters::for_user(tenant.value.id.clone(), username, policies(&user.value));
-    let (token, record) = TokenRecord::issue(parameters, &app.limits, &app.pepper, &mut random::rng(), now);
-    let audit = actor.did("login", now).with("accessor", record.accessor().to_string());
-    match app.commit(vec![tenant.guard(), user.guard()], token::store(app, &record)?, audit).await? {
-        Commit::Done(_) => {
-            app.metrics.login("user", true);
-            Ok(token::answer(&TokenView::new(&record, now).with_token(&token)))
-        }
-        Commit::Conflict => Err(ApiError::conflict("the user was changed meanwhile; log in again")),
-    }
-}
-
-fn policies(user: &User) -> Vec<Name> {
-    user.policies.clone()
+    app.refuse(actor.refused("login", reason.code(), app.clock.now()));
+    app.metrics.login("user", false);
+    Err(ApiError::unauthenticated(REFUSED))
 }

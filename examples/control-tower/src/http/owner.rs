@@ -8,14 +8,14 @@ use crate::{
     app::App,
     db::{DbError, Stored},
     layout,
+    login::users::{self, StoredUser},
     store::Guard,
-    user::User,
 };
 
 /// The role, user or configuration of a token.
 pub struct Owned {
     role: Option<Stored<Arc<Role>>>,
-    user: Option<Stored<Arc<User>>>,
+    user: Option<StoredUser>,
     /// Whether the token is from after the user's password.
     user_accepts: bool,
     spiffe: Option<Stored<Arc<SpiffeAuth>>>,
@@ -33,7 +33,7 @@ impl Owned {
             Subject::Approle { name, .. } => {
                 role = app.db.load(&layout::role(tenant, name.as_str()), Role::decode).await?;
             }
-            Subject::User { name } => user = app.db.load(&layout::user(tenant, name), User::decode).await?,
+            Subject::User { name } => user = users::get(&app.db, tenant, name).await?,
             Subject::Spiffe { name, .. } => {
                 spiffe = app.db.load(&layout::spiffe_auth(tenant, name.as_str()), SpiffeAuth::decode).await?;
             }

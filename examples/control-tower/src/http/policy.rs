@@ -21,8 +21,8 @@ use super::{
 use crate::{
     app::App,
     layout,
+    login::users,
     standing::{Standing, Who},
-    user::User,
 };
 
 pub mod who_may;
@@ -152,8 +152,8 @@ impl Examined {
                 Self::granted(name, TokenParameters::for_role(&role.ok_or_else(missing)?.value, source))
             }
             About::User(user) => {
-                let stored = app.db.load(&layout::user(tenant, user), User::decode).await?;
-                let policies = stored.ok_or_else(missing)?.value.policies.clone();
+                let stored = users::get(&app.db, tenant, user).await?;
+                let policies = stored.ok_or_else(missing)?.value.record().policies().to_vec();
                 Self::granted(name, TokenParameters::for_user(tenant.clone(), user, policies))
             }
             About::Token(accessor) => {

@@ -14,7 +14,7 @@ use super::{
     token,
 };
 use crate::{
-    app::{App, Commit, NewAdministrator, RESET},
+    app::{App, Commit, Draft, NewAdministrator, RESET},
     audit::{AuditOutcome, AuditRecord},
     db::Stored,
     federation, layout,
@@ -86,10 +86,12 @@ pub async fn reset_admin(State(app): State<Arc<App>>, caller: Caller, Path(name)
     let mut guards = vec![stored.guard()];
     guards.extend(former.as_ref().map(Stored::guard));
     let former = former.map(|former| former.value);
-    let new = app.compute(move || NewAdministrator::make(former.as_deref(), now)).await?.map_err(ApiError::internal)?;
-    let write = new.write(&app.db, &tenant.id).map_err(ApiError::internal)?;
+    let Draft { job, password } = Draft::new(app.realm.secret()).map_err(ApiError::internal)?;
+    let hashed = app.compute(move || job.run()).await?.map_err(ApiError::internal)?;
+    let new = NewAdministrator::make(former.as_deref(), tenant, &hashed, password, now).map_err(ApiError::internal)?;
+    let writes = new.writes(&app.db, &tenant.id)?;
     let audit = caller.actor().did(RESET, now).with("name", name.as_str()).with("tenant-id", tenant.id.as_str());
-    match app.commit(guards, vec![write], audit).await? {
+    match app.commit(guards, writes, audit).await? {
         Commit::Done(_) => {}
         Commit::Conflict => {
             return Err(ApiError::conflict(

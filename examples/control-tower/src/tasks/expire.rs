@@ -5,6 +5,7 @@
 //! says how far that came.
 
 use keyward_approle::{Role, SecretIdRecord, TokenRecord, Wrapped};
+use keyward_webauthn_login::History;
 use time::OffsetDateTime;
 
 use super::pace::Pace;
@@ -74,6 +75,11 @@ async fn expire(
     guards: &mut Vec<Guard>,
     writes: &mut Vec<Write>,
 ) -> Result<(), crate::db::DbError> {
+    // An index of sessions or links, which holds nothing.
+    if key.starts_with(layout::TENANT_DATA) {
+        writes.push(Write::Delete(key.to_owned()));
+        return Ok(());
+    }
     let Some(stored) = app.db.get(key).await? else { return Ok(()) };
     if key.starts_with(layout::WRAPPED) {
         match Wrapped::decode(&stored.value) {
@@ -83,6 +89,13 @@ async fn expire(
                 writes.extend(wrapping::end(&record));
             }
             Err(error) => return damaged(key, &error),
+        }
+        return Ok(());
+    }
+    if let Some(is_over) = of_logins(key, &stored.value, now) {
+        if is_over {
+            guards.push(stored.guard());
+            writes.push(Write::Delete(stored.key));
         }
         return Ok(());
     }
@@ -103,6 +116,15 @@ async fn expire(
     writes.push(Write::Delete(stored.key));
     writes.push(Write::Delete(index));
     Ok(())
+}
+
+/// Whether what belongs to logins is over: a history once it says nothing any more, all else with its entry. `None` for what does not.
+fn of_logins(key: &str, bytes: &[u8], now: OffsetDateTime) -> Option<bool> {
+    let whole = [layout::CEREMONIES, layout::SESSIONS, layout::LINKS];
+    if whole.iter().any(|prefix| key.starts_with(prefix)) {
+        return Some(true);
+    }
+    key.starts_with(layout::ATTEMPTS).then(|| History::decode(bytes).is_ok_and(|history| history.is_empty(now)))
 }
 
 /// Adds what removes the secret-ids of roles that have no more, the first few behind `target`, and an entry for what follows them.

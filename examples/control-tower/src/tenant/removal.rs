@@ -16,7 +16,9 @@ use crate::{
     app::App,
     db::{Db, DbError, Stored},
     layout,
+    login::users,
     store::{Entry, Guard, Outcome, Write},
+    user::User,
 };
 
 const FORMAT: u32 = 1;
@@ -162,6 +164,9 @@ async fn next(
         layout::token_accessors(id),
         layout::secret_ids(id),
         layout::tenant_wrapped(id),
+        layout::tenant_sessions(id),
+        layout::tenant_links(id),
+        layout::users(id),
         layout::trust_domains(id),
         layout::everything(id),
     ];
@@ -173,9 +178,7 @@ async fn next(
         let destroyed = entries.len() as u64;
         for entry in entries {
             let key = entry.key.clone();
-            if let Some(other) = elsewhere(app, id, &place, entry, guards).await? {
-                writes.push(Write::Delete(other));
-            }
+            writes.extend(elsewhere(app, id, &place, entry, guards).await?.into_iter().map(Write::Delete));
             writes.push(Write::Delete(key));
         }
         return Ok(destroyed);
@@ -190,12 +193,23 @@ async fn elsewhere(
     place: &str,
     entry: Entry,
     guards: &mut Vec<Guard>,
-) -> Result<Option<String>, DbError> {
+) -> Result<Vec<String>, DbError> {
     let storage_key = async |entry: Entry| -> Result<Option<StorageKey>, DbError> {
         let opened = app.db.open(entry).await?;
         Ok(std::str::from_utf8(&opened.value).ok().and_then(|text| text.parse().ok()))
     };
-    Ok(if place == layout::roles(id) {
+    if place == layout::users(id) {
+        let key = entry.key.clone();
+        let opened = app.db.open(entry).await?;
+        return Ok(match User::decode(&opened.value) {
+            Ok(user) => users::indexes(id, user.record()),
+            Err(error) => {
+                tracing::error!(key, %error, "a user of a removed tenant cannot be read");
+                Vec::new()
+            }
+        });
+    }
+    let one = if place == layout::roles(id) {
         let key = entry.key.clone();
         let opened = app.db.open(entry).await?;
         match Role::decode(&opened.value) {
@@ -212,12 +226,20 @@ async fn elsewhere(
         storage_key(entry).await?.map(|key| layout::secret_id(&key))
     } else if place == layout::tenant_wrapped(id) {
         entry.key.strip_prefix(place).and_then(|key| key.parse().ok()).map(|key: StorageKey| layout::wrapped(&key))
+    } else if place == layout::tenant_sessions(id) || place == layout::tenant_links(id) {
+        let key = entry.key.rsplit('/').next().and_then(|key| key.parse().ok());
+        key.map(
+            |key| if place == layout::tenant_links(id) { layout::enrolment_link(&key) } else { layout::session(&key) },
+        )
     } else if place == layout::trust_domains(id) {
-        let Some(trust_domain) = entry.key.strip_prefix(place) else { return Ok(None) };
-        owned(app, id, trust_domain, guards).await?
+        match entry.key.strip_prefix(place) {
+            Some(trust_domain) => owned(app, id, trust_domain, guards).await?,
+            None => None,
+        }
     } else {
         None
-    })
+    };
+    Ok(one.into_iter().collect())
 }
 
 /// The record that gives a trust domain to a tenant, if it is still this one.

@@ -125,7 +125,8 @@ impl Tower {
         let audit = Audit::open(&directory.path().join(audit), options).unwrap();
         let external_url: ExternalUrl = url.parse().unwrap();
         let keyring = keyring(store).await;
-        let (app, credentials) = App::start(Parts { clock, keyring, audit, external_url, rate_limit }).await.unwrap();
+        let parts = Parts { clock, keyring, audit, external_url, rate_limit, relying_party: None };
+        let (app, credentials) = App::start(parts).await.unwrap();
         Self { router: router(Arc::clone(&app)), app, credentials, directory }
     }
 

@@ -177,7 +177,7 @@ impl Page<'_> {
             }
             "user" => {
                 let user = User::decode(bytes).map_err(ApiError::internal)?;
-                TokenParameters::for_user(self.caller.tenant().clone(), name, user.policies)
+                TokenParameters::for_user(self.caller.tenant().clone(), name, user.record().policies().to_vec())
             }
             // Whom a login by SVID lets in is not known before somebody comes: what their identity says depends on it.
             _ => {
