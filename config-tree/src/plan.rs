@@ -3,6 +3,7 @@
 use crate::diff::{FieldChange, diff};
 use crate::error::{Error, Place, Reason};
 use crate::hidden::refuse_hidden;
+use crate::reference::Kind;
 use crate::view::View;
 use crate::{Bulk, Document, Field, Item, Operation, Path, Reference, Schema, Source};
 use serde::{Serialize, Serializer};
@@ -282,7 +283,7 @@ impl Finished<'_> {
         let mut states: Vec<(&Path, &State)> = self.states.iter().collect();
         states.sort_by_key(|(_, state)| state.by);
         for (path, state) in states {
-            for Reference { field, to, required } in &state.references {
+            for Reference { field, to, kind } in state.references.iter().filter(|one| one.kind != Kind::Mention) {
                 let target: Path = match to.parse() {
                     Ok(target) => target,
                     Err(error) => return Err(Error::new(self.place(path, field.clone()), Reason::Path(error))),
@@ -290,7 +291,7 @@ impl Finished<'_> {
                 if self.view.document(&target)?.is_some() {
                     continue;
                 }
-                if *required {
+                if *kind == Kind::Required {
                     let reason = Reason::MissingReference { to: target };
                     return Err(Error::new(self.place(path, field.clone()), reason));
                 }
@@ -303,20 +304,36 @@ impl Finished<'_> {
     /// What is deleted is needed by nobody. Touched documents were looked at already: for them it would be a
     /// missing reference.
     fn check_deletions(&self) -> Result<(), Error> {
-        let deleted = |path: &Path| self.states.get(path).is_some_and(|s| s.before.is_some() && s.now.is_none());
-        if !self.states.keys().any(deleted) {
-            return Ok(());
-        }
+        let deleted: Vec<&Path> =
+            self.states.iter().filter(|(_, s)| s.before.is_some() && s.now.is_none()).map(|(path, _)| path).collect();
         let mut needed: BTreeMap<Path, Vec<(Path, Field)>> = BTreeMap::new();
-        for collection in self.schema.referring() {
-            for (path, document) in self.view.documents(collection.pattern())? {
-                for reference in collection.references(&document).into_iter().filter(|r| r.required) {
-                    if let Ok(to) = reference.to.parse::<Path>()
-                        && deleted(&to)
-                    {
-                        needed.entry(to).or_default().push((path.clone(), reference.field));
+        let mut note = |path: &Path, references: Vec<Reference>| {
+            for reference in references.into_iter().filter(Reference::is_required) {
+                if let Ok(to) = reference.to.parse::<Path>()
+                    && deleted.contains(&&to)
+                {
+                    needed.entry(to).or_default().push((path.clone(), reference.field));
+                }
+            }
+        };
+        let mut all = false;
+        for path in &deleted {
+            match self.view.referring(path)? {
+                None => all = true,
+                Some(found) => {
+                    for by in found {
+                        if let (Some(document), Some(collection)) = (self.view.document(&by)?, self.schema.find(&by)) {
+                            let to_it = |reference: &Reference| reference.to == path.as_str();
+                            let references = collection.references(&document);
+                            note(&by, references.into_iter().filter(to_it).collect());
+                        }
                     }
                 }
+            }
+        }
+        for collection in self.schema.referring().filter(|_| all) {
+            for (path, document) in self.view.documents(collection.pattern())? {
+                note(&path, collection.references(&document));
             }
         }
         match needed.into_iter().min_by_key(|(path, _)| self.states.get(path).map(|state| state.by)) {

@@ -3,10 +3,12 @@
 use crate::error::{Error, Place, Reason};
 use crate::nearest::nearest;
 use crate::pattern::Pattern;
+use crate::reference::Kind;
 use crate::strict;
 use crate::view::{CrossError, View};
 use crate::{Document, ErrorKind, Field, FieldError, Path, Reference, Value};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -188,6 +190,14 @@ impl Schema {
                 },
             )),
         }
+    }
+
+    /// The paths that a document names and that are to be found from the other side: what it needs, and what it mentions. Whoever
+    /// keeps an index of them can answer [`Source::referring`](crate::Source::referring).
+    pub fn names(&self, path: &Path, document: &Document) -> BTreeSet<Path> {
+        let references = self.find(path).map(|collection| collection.references(document)).unwrap_or_default();
+        let named = references.into_iter().filter(|reference| reference.kind != Kind::Optional);
+        named.filter_map(|reference| reference.to.parse().ok()).collect()
     }
 
     pub(crate) fn find(&self, path: &Path) -> Option<&Collection> {

@@ -20,6 +20,26 @@ pub trait Source {
     /// # Errors
     /// [`SourceError`] when they cannot be read.
     fn list(&self, prefix: &str) -> Result<Vec<(Path, Document)>, SourceError>;
+
+    /// Documents that need the one at a path ([`Reference::required`](crate::Reference::required)), but for those that are excepted:
+    /// at least one, if there are any. `None` from a source that keeps no index of them: they are looked for among all then.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it cannot be read.
+    fn referring(&self, to: &Path, except: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<Path>>, SourceError> {
+        let _ = (to, except);
+        Ok(None)
+    }
+
+    /// The document that is the greatest of those whose path begins with a text, by the number that the checks of the schema ask
+    /// for there, but for those that are excepted; alone, or none. `None` from a source that keeps no index of them.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it cannot be read.
+    fn greatest(&self, prefix: &str, except: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<Path>>, SourceError> {
+        let _ = (prefix, except);
+        Ok(None)
+    }
 }
 
 impl Source for BTreeMap<Path, Document> {

@@ -55,6 +55,36 @@ impl<'a> View<'a> {
             .collect()
     }
 
+    /// The document of a collection for which a number is the greatest, among those that have one.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn greatest<T: DeserializeOwned, N: Ord>(
+        &self,
+        pattern: &str,
+        number: impl Fn(&T) -> Option<N>,
+    ) -> Result<Option<(Path, T)>, CrossError> {
+        let Ok(parsed) = Pattern::parse(pattern) else { return Ok(None) };
+        let candidates = match self.source.greatest(&parsed.prefix(), &|path| self.over.contains_key(path))? {
+            None => self.list::<T>(pattern)?,
+            Some(greatest) => {
+                let touched = self.over.keys().filter(|path| parsed.matches(path.as_str()));
+                let mut found = Vec::new();
+                for path in greatest.iter().chain(touched) {
+                    found.extend(self.get::<T>(path)?.map(|document| (path.clone(), document)));
+                }
+                found
+            }
+        };
+        let numbered = candidates.into_iter().filter_map(|(path, value)| Some((number(&value)?, path, value)));
+        Ok(numbered.max_by(|(a, ..), (b, ..)| a.cmp(b)).map(|(_, path, value)| (path, value)))
+    }
+
+    /// What [`Source::referring`] has of a document.
+    pub(crate) fn referring(&self, to: &Path) -> Result<Option<Vec<Path>>, SourceError> {
+        self.source.referring(to, &|path| self.over.contains_key(path))
+    }
+
     /// The paths that the plan touches, in order.
     pub fn touched(&self) -> impl Iterator<Item = &Path> {
         self.over.keys()

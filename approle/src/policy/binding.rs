@@ -128,6 +128,13 @@ impl fmt::Display for VariableWarning {
 }
 
 impl PolicyConfig {
+    /// The variables in its rules that documents give values, each once and without an index.
+    #[must_use]
+    pub fn variables(&self) -> BTreeSet<VariableName> {
+        let all = self.rest_api.rules.iter().flat_map(|rule| rule.path.variables());
+        all.filter(|variable| !variable.is_built_in()).filter_map(|variable| variable.base().parse().ok()).collect()
+    }
+
     /// The variables that are neither built in nor have a value from a document of the tenant or of any of its sites, each once.
     #[must_use]
     pub fn variable_warnings(&self, tenant: &Variables, sites: &[SiteConfig]) -> Vec<VariableWarning> {

@@ -1,6 +1,7 @@
 //! Policies made ready for decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use keyward_config_values::{Name, VariableName};
 use keyward_spiffe_id::SegmentTrie;
@@ -12,10 +13,10 @@ use super::{
 };
 use crate::error::Invalid;
 
-/// The policies of one tenant, made ready for decisions; the built-in ones are always among them.
+/// The policies of one tenant, made ready for decisions; the built-in ones are always among them. A clone shares them.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
-    policies: BTreeMap<Name, Policy>,
+    policies: BTreeMap<Name, Arc<Policy>>,
 }
 
 impl PolicySet {
@@ -26,7 +27,7 @@ impl PolicySet {
         for (name, rules) in [(DEFAULT_POLICY, default_rules()), (ADMINISTRATOR_POLICY, administrator_rules())] {
             // The names are legal: a test holds them to it.
             if let Ok(name) = name.parse::<Name>() {
-                policies.insert(name, Policy::new(&rules));
+                policies.insert(name, Arc::new(Policy::new(&rules)));
             }
         }
         Self { policies }
@@ -39,7 +40,7 @@ impl PolicySet {
     /// The problems of [`PolicyConfig::validate`], but for those of its `vault-policy`, which decides nothing.
     pub fn insert(&mut self, policy: &PolicyConfig) -> Result<(), Invalid> {
         Invalid::check(policy.problems())?;
-        self.policies.insert(policy.name.clone(), Policy::new(&policy.rest_api.rules));
+        self.policies.insert(policy.name.clone(), Arc::new(Policy::new(&policy.rest_api.rules)));
         Ok(())
     }
 
@@ -80,7 +81,7 @@ impl PolicySet {
 
     /// The policy and the name as the set has it.
     pub(super) fn get(&self, name: &Name) -> Option<(&Name, &Policy)> {
-        self.policies.get_key_value(name)
+        self.policies.get_key_value(name).map(|(name, policy)| (name, &**policy))
     }
 }
 
@@ -91,7 +92,6 @@ impl Default for PolicySet {
 }
 
 /// The rules of one policy, found by path.
-#[derive(Clone)]
 pub(super) struct Policy {
     rules: SegmentTrie<Rule>,
     templates: Templates,

@@ -1,8 +1,9 @@
 //! What operations do, and what they are refused for.
 
-use crate::schema::{Documents, done, path, run, schema};
+use crate::schema::{Documents, KEYS, Key, SpiffeSettings, done, path, run, schema};
 use keyward_config_tree::{
-    Bulk, Document, Effect, Error, ErrorKind, Item, Operation, Path, Reason, Source, SourceError, plan,
+    Bulk, Document, Effect, Error, ErrorKind, Item, Operation, Path, Reason, Reference, Schema, Source, SourceError,
+    collection, plan,
 };
 
 const KEY: &str = "{x-path: strongbox/transit-keys/k, x-operation: replace, cipher: rsa-2048}";
@@ -187,6 +188,64 @@ impl Source for Broken {
     fn list(&self, _: &str) -> Result<Vec<(Path, Document)>, SourceError> {
         Err(SourceError::new("the disk is gone"))
     }
+}
+
+/// Documents with an index of who needs what, and nothing to list.
+struct Indexed(Documents, Vec<(&'static str, &'static str)>);
+
+impl Source for Indexed {
+    fn get(&self, path: &Path) -> Result<Option<Document>, SourceError> {
+        Source::get(&self.0, path)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(Path, Document)>, SourceError> {
+        panic!("`{prefix}` is listed")
+    }
+
+    fn referring(&self, to: &Path, except: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<Path>>, SourceError> {
+        let by = self.1.iter().filter(|(name, _)| *name == to.as_str()).filter_map(|(_, by)| by.parse().ok());
+        Ok(Some(by.filter(|by| !except(by)).collect()))
+    }
+
+    fn greatest(&self, _: &str, _: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<Path>>, SourceError> {
+        Ok(Some(Vec::new()))
+    }
+}
+
+#[test]
+fn an_index_says_who_needs_what_is_deleted() {
+    let (key, settings) = ("strongbox/transit-keys/k", "strongbox/authentication/spiffe-settings");
+    let mut documents = with_key();
+    done(&mut documents, SETTINGS);
+    let settings_path = path(settings);
+    let names = schema().names(&settings_path, &documents[&settings_path]);
+    assert_eq!(names.iter().map(Path::as_str).collect::<Vec<_>>(), [key]);
+    let refusal = refusal(&documents, &op("delete", "")).to_string();
+    let planned = |source: &Indexed, text: &str| {
+        plan(
+            source,
+            &Bulk::parse(text).unwrap(),
+            &Schema::new()
+                .with(collection::<Key>(KEYS))
+                .unwrap()
+                .with(collection::<SpiffeSettings>(settings).references(|settings: &SpiffeSettings| {
+                    vec![Reference::required(
+                        "jwt-signing-key",
+                        format!("strongbox/transit-keys/{}", settings.jwt_signing_key),
+                    )]
+                }))
+                .unwrap(),
+        )
+        .map(|plan| plan.to_string())
+        .map_err(|error| error.to_string())
+    };
+    let indexed = Indexed(documents, vec![(key, settings)]);
+    assert_eq!(planned(&indexed, &op("delete", "")), Err(refusal));
+    // One that goes with it does not hold it, nor one that names it no more.
+    let gone = format!("{{x-path: {settings}, x-operation: delete}}");
+    assert_eq!(planned(&indexed, &[&op("delete", "") as &str, &gone].join("\n---\n")), Ok("2 deleted".to_owned()));
+    let stale = Indexed(with_key(), vec![(key, settings)]);
+    assert_eq!(planned(&stale, &op("delete", "")), Ok("1 deleted".to_owned()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::{
     app::{App, Commit},
-    documents::{self, KEYS, ROLES},
+    documents::{self, KEYS, POLICIES, ROLES, SITES, VARIABLES},
     federation,
     http::{
         caller::Caller,
@@ -24,13 +24,14 @@ use crate::{
         error::{Answer, ApiError},
         vault,
     },
-    identity::Identity,
+    identity::{Identity, SETTINGS},
     inbound::{self, KeysFrom, SpiffeLoginConfig},
     layout,
-    store::{Guard, Write, snapshot},
+    store::{Guard, Write},
 };
 
 mod authority_set;
+mod current;
 mod effects;
 mod firewall;
 mod hidden;
@@ -38,6 +39,7 @@ mod ring_set;
 mod tenants;
 mod variables;
 
+use current::Current;
 use firewall::Firewalls;
 use hidden::Masks;
 
@@ -262,7 +264,8 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
             Permitted::Here => Masks::of(app, caller, bulk).await?,
             Permitted::Before => Masks::default(),
         };
-        let (mut changes, plan) = prepare(app, caller, bulk, precondition.as_ref(), &masks).await?;
+        let prepared = prepare(app, caller, bulk, precondition.as_ref(), &masks).await?;
+        let Some((mut changes, plan)) = prepared else { continue };
         changes.force = mode.is_forced();
         for outcome in plan.outcomes().iter().filter(|_| permitted == Permitted::Here) {
             let needed = permission(outcome.operation(), outcome.effect());
@@ -337,8 +340,8 @@ struct Changes<'a> {
     bulk: &'a Bulk,
     tenant: Name,
     now: OffsetDateTime,
-    /// The documents of AppRoles as they were.
-    roles: BTreeMap<Path, Document>,
+    /// The documents as they were.
+    current: Current,
     brought: Option<&'a Brought>,
     /// Whether a tenant that is not empty may be removed.
     force: bool,
@@ -350,13 +353,14 @@ struct Changes<'a> {
     writes: Vec<Write>,
 }
 
+/// Plans the change; nothing when another one came in between.
 async fn prepare<'a>(
     app: &'a App,
     caller: &Caller,
     bulk: &'a Bulk,
     precondition: Option<&Precondition>,
     masks: &Masks,
-) -> Answer<(Changes<'a>, Plan)> {
+) -> Answer<Option<(Changes<'a>, Plan)>> {
     let tenant = caller.tenant().clone();
     // The head is read first: a change between the two makes the commit fail, not slip through.
     let head_key = layout::config_head(&tenant);
@@ -377,26 +381,45 @@ async fn prepare<'a>(
         }
         guards.push(Guard::seen(key, entry.as_ref()));
     }
-    let prefix = layout::documents(&tenant);
-    let (_, entries) = snapshot(&**app.db.store(), &prefix).await?;
-    let mut current: BTreeMap<Path, Document> = BTreeMap::new();
-    for entry in entries {
-        let opened = app.db.open(entry).await?;
-        let path = opened.key.strip_prefix(&prefix).and_then(|path| path.parse().ok());
-        let path = path.ok_or_else(|| ApiError::internal(format!("a document stands at `{}`", opened.key)))?;
-        current.insert(path, Document::from_json(&opened.value)?);
-    }
     let schema = app.schema(&tenant);
-    let plan = plan_hiding(&current, bulk, schema, &|path, way| masks.hides(path, way))
-        .map_err(|error| masks.veil(error, bulk, schema))?;
-    let writes = vec![Write::Put(head_key, Vec::new())];
-    current.retain(|path, _| name_in(path, ROLES).is_some());
+    let paths = bulk.items().iter().map(|item| item.path().clone());
+    let settings = SETTINGS.parse::<Path>().ok();
+    let mut current = Current::open(app, &tenant, head.as_ref(), paths).await?;
+    current.prefetch(settings);
+    let plan = loop {
+        current.load(app, &tenant).await?;
+        let plan = plan_hiding(&current, bulk, schema, &|path, way| masks.hides(path, way));
+        // What was decided without something that it asked for counts for nothing.
+        if current.is_complete() {
+            break plan;
+        }
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => {
+            // A refusal is of one moment, too: the commit that would find out is not made.
+            let now = app.db.store().get(&head_key).await?;
+            return match now.map(|entry| entry.revision) == head.map(|entry| entry.revision) {
+                true => Err(masks.veil(error, bulk, schema)),
+                false => Ok(None),
+            };
+        }
+    };
+    let index_key = layout::config_index(&tenant, &current::form(&app.limits));
+    let mut writes = vec![Write::Put(head_key, Vec::new()), Write::Put(index_key, Vec::new())];
+    let (come, go) = current.index_writes(app, &tenant, plan.changes());
+    writes.extend(come.into_iter().map(|key| Write::Put(key, Vec::new())));
+    writes.extend(go.into_iter().map(Write::Delete));
+    let decides = [POLICIES, VARIABLES, SITES];
+    if plan.changes().iter().any(|change| decides.iter().any(|of| change.path().as_str().starts_with(of))) {
+        writes.push(Write::Put(layout::policies_head(&tenant), Vec::new()));
+    }
     let changes = Changes {
         app,
         bulk,
         tenant,
         now: app.clock.now(),
-        roles: current,
+        current,
         brought: None,
         force: false,
         removed: Vec::new(),
@@ -404,7 +427,7 @@ async fn prepare<'a>(
         guards,
         writes,
     };
-    Ok((changes, plan))
+    Ok(Some((changes, plan)))
 }
 
 async fn applied(

@@ -85,13 +85,20 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
         .with(collection::<VariableConfig>(format!("{VARIABLES}/<name>")))?
         .with(
             collection::<SiteConfig>(format!("{SITES}/<name>"))
-                .validate(|site: &SiteConfig| site.validate().map_err(|error| site_error(&error))),
+                .validate(|site: &SiteConfig| site.validate().map_err(|error| site_error(&error)))
+                .references(|site: &SiteConfig| {
+                    let names = site.variables.keys().map(|key| key.name().as_str());
+                    names.map(|name| variable("variables", name)).collect()
+                }),
         )?
         // The application may come to exist later, and what the ranges come to is checked with the sites.
-        .with(collection::<IngressConfig>(format!("{INGRESS}/<name>")))?
+        .with(collection::<IngressConfig>(format!("{INGRESS}/<name>")).references(|_| any_variable()))?
         .with(
             collection::<PolicyConfig>(format!("{POLICIES}/<name>"))
-                .validate(|policy: &PolicyConfig| valid(policy.validate())),
+                .validate(|policy: &PolicyConfig| valid(policy.validate()))
+                .references(|policy: &PolicyConfig| {
+                    policy.variables().iter().map(|name| variable("rest-api.rules", name.as_str())).collect()
+                }),
         )?;
     Ok(schema.check(move |view| tokens_outlive_no_key(view, &limits)))
 }
@@ -111,14 +118,24 @@ pub fn operators_schema(limits: Limits) -> Result<Schema, SchemaError> {
                 profile.map(to).into_iter().collect()
             },
         ))?
-        .with(collection::<FirewallConfig>(FIREWALL))?
-        .with(collection::<ResourceProfileConfig>(format!("{PROFILES}/<name>")))
+        .with(collection::<FirewallConfig>(FIREWALL).references(|_| any_variable()))?
+        .with(collection::<ResourceProfileConfig>(format!("{PROFILES}/<name>")).references(|_| any_variable()))
 }
 
 /// Whether a path is of the tenant `default` alone: for others it is not there, whatever is asked of it.
 pub fn is_for_operators(path: &Path) -> bool {
     let first = path.as_str().split('/').next().unwrap_or_default();
     [tenant::COLLECTION, FIREWALL, PROFILES].contains(&first)
+}
+
+/// A variable that a document has something to do with.
+fn variable(field: &'static str, name: &str) -> Reference {
+    Reference::mention(field, format!("{VARIABLES}/{name}"))
+}
+
+/// What documents have that may name variables: which, is known once they are expanded.
+fn any_variable() -> Vec<Reference> {
+    vec![Reference::mention(Field::root(), VARIABLES)]
 }
 
 /// References to policies, which need not exist yet. Those that are built in always do.
@@ -227,12 +244,12 @@ fn tokens_outlive_no_key(view: &View<'_>, limits: &Limits) -> Result<(), CrossEr
         );
         return Err(CrossError::new(settings_path, error));
     }
-    let roles = view.list::<RoleConfig>(&format!("{ROLES}/<name>"))?;
-    let with_svids = roles.iter().filter(|(_, role)| role.token_spiffe_jwt.is_some());
     let life = |role: &RoleConfig| role.longest_token_life(limits);
-    let Some((role_path, role)) = with_svids.max_by_key(|(_, role)| life(role)) else { return Ok(()) };
-    let Err(error) = ring.validate(Some(life(role))) else { return Ok(()) };
-    Err(blame(view, &key_path, role_path, life(role), &error))
+    let with_svids = |role: &RoleConfig| role.token_spiffe_jwt.as_ref().map(|_| life(role));
+    let longest = view.greatest(&format!("{ROLES}/<name>"), with_svids)?;
+    let Some((role_path, role)) = longest else { return Ok(()) };
+    let Err(error) = ring.validate(Some(life(&role))) else { return Ok(()) };
+    Err(blame(view, &key_path, &role_path, life(&role), &error))
 }
 
 /// The error is the role's when the role is what changed, else the key's.

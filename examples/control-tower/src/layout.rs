@@ -87,6 +87,42 @@ pub fn firewall_head() -> &'static str {
     "meta/firewall-head"
 }
 
+/// Changed by every change of a tenant's policies, or of what gives their variables values.
+pub fn policies_head(tenant: &Name) -> String {
+    format!("t/{tenant}/policies-head")
+}
+
+/// Written with [`config_head`] by a program that keeps the index of the documents in this form: of the same revision, the index
+/// is whole.
+pub fn config_index(tenant: &Name, form: &str) -> String {
+    format!("t/{tenant}/config-index/{form}")
+}
+
+/// Of all entries that say which document names which.
+pub fn naming(tenant: &Name) -> String {
+    format!("t/{tenant}/names/")
+}
+
+/// Of the entries of the documents that name the one at a path. (No segment of a path is empty.)
+pub fn naming_path(tenant: &Name, to: &str) -> String {
+    format!("{}{to}//", naming(tenant))
+}
+
+/// Says that one document names another.
+pub fn names(tenant: &Name, to: &str, from: &str) -> String {
+    format!("{}{from}", naming_path(tenant, to))
+}
+
+/// Of all entries of AppRoles with JWT-SVIDs, by how long their tokens live: the longest first.
+pub fn role_lives(tenant: &Name) -> String {
+    format!("t/{tenant}/role-life/")
+}
+
+/// Says how many seconds the tokens of an AppRole live.
+pub fn role_life(tenant: &Name, seconds: u64, role: &str) -> String {
+    format!("{}{:016x}/{role}", role_lives(tenant), u64::MAX - seconds)
+}
+
 /// Of all key rings of a tenant.
 pub fn rings(tenant: &Name) -> String {
     format!("t/{tenant}/ring/")

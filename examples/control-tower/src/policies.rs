@@ -1,14 +1,14 @@
-//! The policies of a tenant with the variables that they name, made ready once per change of its configuration.
+//! The policies of a tenant with the variables that they name, made ready when they are first asked for and after each change of theirs.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use keyward_approle::{Invalid, PolicyConfig, PolicySet};
+use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, Invalid, PolicyConfig, PolicySet};
 use keyward_config_tree::{Path, PathError};
 use keyward_config_values::{
-    Bindings, Name,
+    Bindings, Name, VariableName,
     config::{SiteConfig, VariableConfig, Variables},
 };
 use serde::de::DeserializeOwned;
@@ -21,34 +21,111 @@ use crate::{
     store::{Revision, snapshot},
 };
 
-/// Policies by tenant, each with the revision of the configuration that they were made of.
-#[derive(Default)]
-pub struct Cache(Mutex<HashMap<Name, (Revision, Arc<Prepared>)>>);
+/// How many policies of a tenant are kept ready before it starts afresh.
+const READY: usize = 20_000;
 
-/// The policies of a tenant, and where their variables get values.
+/// Policies by tenant, as far as they were asked for.
+#[derive(Default)]
+pub struct Cache(Mutex<HashMap<Name, Arc<Prepared>>>);
+
+/// Policies of a tenant, and where their variables get values.
+#[derive(Default)]
 pub struct Prepared {
-    /// The policies.
+    /// The policies. Those that were asked for are as they are now; others may be as they were.
     pub set: PolicySet,
-    /// Nothing where no policy names a variable.
-    variables: Variables,
-    sites: BTreeMap<Name, SiteConfig>,
+    /// Of what all of this was seen to be so.
+    head: Revision,
+    /// Those that are as of then.
+    seen: BTreeSet<Name>,
+    /// The documents that policies were made of; nothing where there is none.
+    made_of: BTreeMap<Name, Option<Revision>>,
+    /// Of those that the policies name, without an index.
+    variables: BTreeMap<VariableName, Option<VariableConfig>>,
     bindings: Arc<Bindings>,
-    /// Of the sites that were asked for.
-    at_sites: Mutex<HashMap<Name, Arc<Bindings>>>,
+    /// The sites that were asked for.
+    sites: Mutex<HashMap<Name, Option<AtSite>>>,
+}
+
+/// A site, and what documents say of variables there.
+#[derive(Clone)]
+pub struct AtSite {
+    /// The site.
+    pub config: Arc<SiteConfig>,
+    /// Those of the tenant, and those of the site in their place.
+    pub bindings: Arc<Bindings>,
 }
 
 impl Prepared {
-    /// A site, if there is one of that name and a policy names a variable.
-    pub fn site(&self, name: &Name) -> Option<&SiteConfig> {
-        self.sites.get(name)
+    /// What documents say of variables where no site is known.
+    pub fn bindings(&self) -> Arc<Bindings> {
+        Arc::clone(&self.bindings)
     }
 
-    /// What documents say of variables: those of the tenant, and at a site those of the site in their place.
-    pub fn bindings(&self, site: Option<&SiteConfig>) -> Arc<Bindings> {
-        let Some(site) = site else { return Arc::clone(&self.bindings) };
-        let mut known = self.at_sites.lock().unwrap_or_else(PoisonError::into_inner);
-        let bindings = known.entry(site.name.clone()).or_insert_with(|| Arc::new(self.variables.at(site).bindings()));
-        Arc::clone(bindings)
+    /// A site, if there is one of that name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn site(&self, app: &App, tenant: &Name, name: &Name) -> Result<Option<AtSite>, DbError> {
+        let known = |sites: &Mutex<HashMap<Name, Option<AtSite>>>| {
+            sites.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        };
+        if let Some(known) = known(&self.sites) {
+            return Ok(known);
+        }
+        let config = document::<SiteConfig>(app, tenant, &format!("{SITES}/{name}")).await?;
+        let at = config.map(|config| AtSite {
+            bindings: Arc::new(self.variables().at(&config).bindings()),
+            config: Arc::new(config),
+        });
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), at.clone());
+        Ok(at)
+    }
+
+    fn variables(&self) -> Variables {
+        Variables::new(self.variables.values().flatten().cloned())
+    }
+
+    /// The same, as of the head of that revision.
+    fn as_of(&self, head: Revision) -> Self {
+        let mut next = match self.made_of.len() < READY {
+            true => Self { set: self.set.clone(), made_of: self.made_of.clone(), ..Self::default() },
+            false => Self::default(),
+        };
+        if head == self.head {
+            next.seen = self.seen.iter().filter(|name| next.made_of.contains_key(*name)).cloned().collect();
+            next.variables = self.variables.clone();
+        }
+        Self { head, ..next }
+    }
+
+    /// Looks at the document of a policy, and makes it ready if it is another than before.
+    async fn see(&mut self, app: &App, tenant: &Name, name: &Name) -> Result<(), DbError> {
+        let key = layout::document(tenant, &format!("{POLICIES}/{name}"));
+        let entry = app.db.store().get(&key).await?;
+        let revision = entry.as_ref().map(|entry| entry.revision);
+        if self.made_of.get(name) != Some(&revision) {
+            match entry {
+                Some(entry) => {
+                    let damaged = |reason: String| DbError::Damaged { key: key.clone(), reason };
+                    let opened = app.db.open(entry).await?;
+                    let policy: PolicyConfig =
+                        serde_json::from_slice(&opened.value).map_err(|error| damaged(error.to_string()))?;
+                    self.set.insert(&policy).map_err(|error: Invalid| damaged(error.to_string()))?;
+                }
+                None => drop(self.set.remove(name)),
+            }
+            self.made_of.insert(name.clone(), revision);
+        }
+        self.seen.insert(name.clone());
+        let named = self.set.variables(name).into_iter().filter(|variable| !variable.is_built_in());
+        let bases: Vec<VariableName> = named.filter_map(|variable| variable.base().parse().ok()).collect();
+        for base in bases {
+            if let Entry::Vacant(vacant) = self.variables.entry(base) {
+                let path = format!("{VARIABLES}/{}", vacant.key());
+                vacant.insert(document::<VariableConfig>(app, tenant, &path).await?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -59,51 +136,37 @@ impl Cache {
     }
 }
 
-/// The policies of a tenant as they are now.
+/// These policies of a tenant as they are now. What was not changed since is not read again.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn of(app: &App, tenant: &Name) -> Result<Arc<Prepared>, DbError> {
-    let head = app.db.store().get(&layout::config_head(tenant)).await?.map_or(0, |entry| entry.revision);
-    {
-        let cache = app.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((revision, prepared)) = cache.get(tenant)
-            && *revision == head
-        {
-            return Ok(Arc::clone(prepared));
-        }
-    }
-    let mut set = PolicySet::new();
-    let mut has_variables = false;
-    for (path, policy) in documents::<PolicyConfig>(app, tenant, POLICIES).await? {
-        let damaged = |error: Invalid| DbError::Damaged {
-            key: layout::document(tenant, path.as_str()),
-            reason: error.to_string(),
-        };
-        set.insert(&policy).map_err(damaged)?;
-        has_variables |= set.has_variables(std::slice::from_ref(&policy.name));
-    }
-    let (variables, sites) = match has_variables {
-        true => variables_and_sites(app, tenant).await?,
-        false => Default::default(),
+pub async fn of(app: &App, tenant: &Name, names: &[Name]) -> Result<Arc<Prepared>, DbError> {
+    let head = app.db.store().get(&layout::policies_head(tenant)).await?.map_or(0, |entry| entry.revision);
+    let known = app.policies.0.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned().unwrap_or_default();
+    let is_new = |name: &&Name| {
+        ![DEFAULT_POLICY, ADMINISTRATOR_POLICY].contains(&name.as_str())
+            && (known.head != head || !known.seen.contains(*name))
     };
-    let sites = sites.into_iter().map(|site| (site.name.clone(), site)).collect();
-    let bindings = Arc::new(variables.bindings());
-    let prepared = Arc::new(Prepared { set, variables, sites, bindings, at_sites: Mutex::default() });
+    let new: Vec<&Name> = names.iter().filter(is_new).collect();
+    if new.is_empty() {
+        return Ok(known);
+    }
+    let mut next = known.as_of(head);
+    for name in new {
+        next.see(app, tenant, name).await?;
+    }
+    next.bindings = Arc::new(next.variables().bindings());
+    let prepared = Arc::new(next);
     let mut cache = app.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
-    cache.insert(tenant.clone(), (head, Arc::clone(&prepared)));
+    cache.insert(tenant.clone(), Arc::clone(&prepared));
     Ok(prepared)
 }
 
-/// The variables of a tenant, and its sites.
-///
-/// # Errors
-/// Those of the store.
-pub async fn variables_and_sites(app: &App, tenant: &Name) -> Result<(Variables, Vec<SiteConfig>), DbError> {
-    let variables = documents::<VariableConfig>(app, tenant, VARIABLES).await?;
-    let sites = documents::<SiteConfig>(app, tenant, SITES).await?;
-    let variables = Variables::new(variables.into_iter().map(|(_, variable)| variable));
-    Ok((variables, sites.into_iter().map(|(_, site)| site).collect()))
+/// A document, if it is there.
+async fn document<T: DeserializeOwned>(app: &App, tenant: &Name, path: &str) -> Result<Option<T>, DbError> {
+    let Some(stored) = app.db.get(&layout::document(tenant, path)).await? else { return Ok(None) };
+    let damaged = |error: serde_json::Error| DbError::Damaged { key: stored.key.clone(), reason: error.to_string() };
+    serde_json::from_slice(&stored.value).map(Some).map_err(damaged)
 }
 
 /// The documents of a collection.

@@ -47,7 +47,7 @@ impl<'a> Who<'a> {
     /// # Errors
     /// Those of the store.
     pub async fn standing(&self, app: &App) -> Answer<Standing<'a>> {
-        let prepared = policies::of(app, self.tenant).await?;
+        let prepared = policies::of(app, self.tenant, self.policies).await?;
         let bindings = match prepared.set.has_variables(self.policies) {
             true => Some(self.bindings(app, &prepared).await?),
             false => None,
@@ -66,9 +66,14 @@ impl<'a> Who<'a> {
             }
             (None, _) => None,
         };
-        let site = site.and_then(|site| prepared.site(&site));
+        let site = match site {
+            Some(site) => prepared.site(app, self.tenant, &site).await?,
+            None => None,
+        };
+        let bindings = site.as_ref().map_or_else(|| prepared.bindings(), |site| Arc::clone(&site.bindings));
+        let site = site.as_ref().map(|site| &*site.config);
         let asker = Asker::new(&tenant.name, self.subject).at(site).with_metadata(self.metadata);
-        Ok(asker.bindings(prepared.bindings(site)))
+        Ok(asker.bindings(bindings))
     }
 }
 

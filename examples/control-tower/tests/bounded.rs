@@ -193,6 +193,111 @@ async fn what_ends_at_once_is_removed_in_small_steps() {
     assert!(idle.written <= 16, "{idle:?}");
 }
 
+/// A tower with so many documents of each of several collections, and what an operator's changes ask for there, by name.
+async fn changes_among(documents: usize) -> Vec<(String, Asked)> {
+    let store = Arc::new(Counting::new());
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let tower = Tower::over(store.clone(), Clock::fixed(START), directory).await;
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, &WALK.replace("rsa-2048", "ecdsa-p256")).await.ok();
+    let numbers: Vec<usize> = (0..documents).collect();
+    for numbers in numbers.chunks(250) {
+        let mut yaml = Vec::new();
+        for n in numbers {
+            let jwt = "token-spiffe-jwt: {jwt-audiences: [a.example], ttl: 1h}";
+            yaml.push(format!(
+                "x-path: strongbox/authentication/approles/role-{n:05}\nx-operation: create\ntoken-policies: [policy-{n:05}]\n{jwt}\n"
+            ));
+            yaml.push(format!(
+                "x-path: strongbox/policies/policy-{n:05}\nx-operation: create\nrest-api: {{rules: [{{path: '/v1/${{region}}/{n}', operations: {{read: allow}}}}]}}\n"
+            ));
+            yaml.push(format!(
+                "x-path: strongbox/transit-keys/key-{n:05}\nx-operation: create\ndeletion-allowed: true\n"
+            ));
+            yaml.push(format!("x-path: variables/variable-{n:05}\nx-operation: create\nvalue: x\n"));
+        }
+        tower.bulk(&admin, &yaml.join("---\n")).await.ok();
+    }
+    let own = json!({"name": "region", "value": "eu"});
+    tower.post("/v1/config/variables", &admin, own).await.ok();
+    let rules = json!([{"path": "/v1/${zone}", "operations": {"read": "allow"}}]);
+    let policy = json!({"name": "zones", "rest-api": {"rules": rules}});
+    tower.post("/v1/config/variables", &admin, json!({"name": "zone", "value": "a"})).await.ok();
+    tower.post("/v1/config/strongbox/policies", &admin, policy).await.ok();
+    tower
+        .post(
+            "/v1/config/strongbox/authentication/approles",
+            &admin,
+            json!({"name": "worker", "token-policies": ["zones"]}),
+        )
+        .await
+        .ok();
+    let (role_id, secret_id) = tower.secret(&admin, "worker", json!({})).await;
+    let worker = tower.log_in(&role_id, &secret_id).await.ok()["token"].as_str().unwrap().to_owned();
+
+    let role = "/v1/config/strongbox/authentication/approles";
+    let jwt = json!({"token-spiffe-jwt": {"jwt-audiences": ["a.example"], "ttl": "2h"}});
+    let rotate = json!({"auto-rotate": {"rotate-after": "31d"}});
+    let rules = json!({"rest-api": {"rules": [{"path": "/v1/${zone}/x", "operations": {"read": "allow"}}]}});
+    let changes = [
+        ("PATCH", format!("{role}/role-00003"), json!({"token-ttl": "10m"})),
+        ("PATCH", format!("{role}/worker"), jwt.clone()),
+        ("PUT", format!("{role}/new"), jwt),
+        ("DELETE", format!("{role}/new"), Value::Null),
+        ("PATCH", "/v1/config/strongbox/policies/zones".to_owned(), rules),
+        ("DELETE", "/v1/config/strongbox/policies/policy-00002".to_owned(), Value::Null),
+        ("DELETE", "/v1/config/variables/zone".to_owned(), Value::Null),
+        ("PUT", "/v1/config/strongbox/transit-keys/another".to_owned(), json!({"deletion-allowed": true})),
+        ("DELETE", "/v1/config/strongbox/transit-keys/key-00004".to_owned(), Value::Null),
+        ("PATCH", "/v1/config/strongbox/transit-keys/spiffe-jwt".to_owned(), rotate),
+        (
+            "PATCH",
+            "/v1/config/strongbox/authentication/spiffe-settings".to_owned(),
+            json!({"trust-domain": "other.example"}),
+        ),
+    ];
+    let mut asked = Vec::new();
+    for (method, path, body) in changes {
+        for query in ["?validate=true", ""] {
+            store.take();
+            let body = Some(body.clone()).filter(|body| !body.is_null());
+            let answer = tower.call(method, &format!("{path}{query}"), Some(&admin), body).await.ok();
+            asked.push((format!("{method} {path}{query}"), store.take()));
+            if path.ends_with("variables/zone") {
+                let warning = answer["warnings"][0]["warning"].as_str().unwrap_or_default();
+                assert!(warning.starts_with("`${zone}` has no value"), "{answer}");
+            }
+        }
+        // What somebody else asks next, whose policies may have changed.
+        store.take();
+        tower.get("/v1/state/strongbox/token", &worker).await.ok();
+        asked.push((format!("a call after {method} {path}"), store.take()));
+    }
+    // A key that is needed, and one whose life is too short for the tokens of one of many roles.
+    let key = "/v1/config/strongbox/transit-keys/spiffe-jwt";
+    let short = json!({"auto-rotate": {"deprecate-after": "61m", "invalidate-after": "62m"}});
+    for (method, body, status, text) in [
+        ("DELETE", None, 409, "needed by `strongbox/authentication/spiffe-settings`"),
+        ("PATCH", Some(short), 400, "tokens of the role `"),
+    ] {
+        store.take();
+        let refused = tower.call(method, key, Some(&admin), body).await.refused(status);
+        assert!(refused.contains(text), "{refused}");
+        asked.push((format!("{method} {key}, refused"), store.take()));
+    }
+    asked
+}
+
+#[tokio::test]
+async fn a_change_asks_for_what_it_is_about_whatever_there_is() {
+    let many = if std::env::var_os("KEYWARD_FULL").is_some() { 5000 } else { 500 };
+    let (few, many) = (changes_among(10).await, changes_among(many).await);
+    for (few, many) in few.iter().zip(&many) {
+        assert_eq!(few, many);
+        assert!(few.1.gets + few.1.rows <= 60, "{few:?}");
+    }
+}
+
 /// The names of all pages, each with at most `limit`.
 async fn pages(tower: &Tower, store: &Counting, path: &str, admin: &str, limit: usize) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();

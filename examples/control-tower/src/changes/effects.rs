@@ -88,7 +88,7 @@ impl Changes<'_> {
             }
         }
         self.refuse_shared_role_ids().await?;
-        self.tokens_outlive_no_signing_key(changes, &issuing, &rings)?;
+        self.tokens_outlive_no_signing_key(changes, &issuing, &rings).await?;
         rings.write(self)?;
         let settings = changes.iter().any(|change| change.path().as_str() == SETTINGS);
         if self.authorities(changes, dry_run).await? || settings || rings.publishes_a_change() {
@@ -100,20 +100,22 @@ impl Changes<'_> {
 
     /// What the documents alone do not show: a key that was replaced signs on until verifiers know the next one, and a version
     /// that was replaced keeps the end that it was given. Neither may sign tokens that live longer than it verifies.
-    fn tokens_outlive_no_signing_key(&self, changes: &[Change], issuing: &Issuing, rings: &Set<Ring>) -> Answer<()> {
+    async fn tokens_outlive_no_signing_key(
+        &mut self,
+        changes: &[Change],
+        issuing: &Issuing,
+        rings: &Set<Ring>,
+    ) -> Answer<()> {
         let about = |change: &&Change| {
             let path = change.path();
             name_in(path, ROLES).is_some() || name_in(path, KEYS).is_some() || path.as_str() == SETTINGS
         };
         let Some(changed) = changes.iter().rfind(about) else { return Ok(()) };
-        let mut roles = self.roles.clone();
-        for change in changes.iter().filter(|change| name_in(change.path(), ROLES).is_some()) {
-            match change.after() {
-                Some(document) => roles.insert(change.path().clone(), document.clone()),
-                None => roles.remove(change.path()),
-            };
-        }
-        let lives = roles.iter().filter_map(|(path, document)| {
+        // Of all others the longest life is known.
+        let other = self.current.longest_role(self.app, &self.tenant).await?;
+        let touched = changes.iter().filter(|change| name_in(change.path(), ROLES).is_some());
+        let touched = touched.filter_map(|change| Some((change.path().clone(), change.after()?.clone())));
+        let lives = other.into_iter().chain(touched).filter_map(|(path, document)| {
             let role = document.to::<RoleConfig>().ok().filter(|role| role.token_spiffe_jwt.is_some())?;
             Some((role.longest_token_life(&self.app.limits), path))
         });
@@ -121,7 +123,7 @@ impl Changes<'_> {
         for key in issuing.rings() {
             let only = |name: &Name| rings.now.get(name).filter(|_| name == key);
             if let Err(error) = issuing.check_tokens(life, only, self.now) {
-                let path = if changes.iter().any(|change| change.path() == role) { role } else { changed.path() };
+                let path = if changes.iter().any(|change| *change.path() == role) { &role } else { changed.path() };
                 let text = error.to_string();
                 let (message, remedy) = text.split_once("; ").unwrap_or((&text, "shorten the role's tokens"));
                 let message = format!(

@@ -53,6 +53,13 @@ impl Changes<'_> {
         let Some(last) = outcomes.iter().rfind(|change| concerns(change.path())) else {
             return Ok(Firewalls::default());
         };
+        // Variables matter to those that may name them.
+        let is_variable = |path: &Path| path.as_str().strip_prefix(VARIABLES).is_some_and(|rest| rest.starts_with('/'));
+        if outcomes.iter().filter(|change| concerns(change.path())).all(|change| is_variable(change.path()))
+            && !self.current.is_named(self.app, &self.tenant, VARIABLES).await?
+        {
+            return Ok(Firewalls::default());
+        }
         // Two tenants that want the same at once: one of them looks again.
         let head = layout::firewall_head();
         let found = self.app.db.store().get(head).await?;

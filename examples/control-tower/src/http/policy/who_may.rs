@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
-use keyward_approle::{Operation, PathPattern, Request, Role, Scope, TokenParameters, Why, decide};
+use keyward_approle::{
+    ADMINISTRATOR_POLICY, DEFAULT_POLICY, Operation, PathPattern, PolicyConfig, PolicySet, Request, Role, Scope,
+    TokenParameters, Why, decide,
+};
 use keyward_config_values::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,9 +18,9 @@ use super::super::{
 };
 use crate::{
     app::App,
+    documents::POLICIES,
     inbound::{self, SpiffeLoginConfig},
-    layout,
-    policies::{self, Prepared},
+    layout, policies,
     standing::Who,
     user::User,
 };
@@ -63,12 +66,10 @@ pub async fn who_may(State(app): State<Arc<App>>, caller: Caller, JsonBody(body)
             (first, Some(name.to_owned()).filter(|name| !name.is_empty()))
         }
     };
-    let prepared = policies::of(&app, caller.tenant()).await?;
-    let mut page =
-        Page { app: &app, caller: &caller, prepared: &prepared, request, limit, looked: 0, found: Vec::new() };
+    let mut page = Page { app: &app, caller: &caller, request, limit, looked: 0, found: Vec::new() };
     for kind in KINDS.iter().skip(first) {
         let stopped = match *kind {
-            "policy" => page.policies(after.take()),
+            "policy" => page.policies(after.take()).await?,
             kind => page.stored(kind, after.take()).await?,
         };
         if let Some(last) = stopped {
@@ -98,7 +99,6 @@ struct By {
 struct Page<'a> {
     app: &'a App,
     caller: &'a Caller,
-    prepared: &'a Prepared,
     request: Request<'a>,
     limit: usize,
     looked: usize,
@@ -128,19 +128,49 @@ impl Page<'_> {
     }
 
     /// The policies by themselves; answers the last one that was looked at where the page is full.
-    fn policies(&mut self, after: Option<String>) -> Option<String> {
-        let prepared = self.prepared;
-        for name in prepared.set.names() {
-            if after.as_ref().is_some_and(|after| name.as_str() <= after.as_str()) {
-                continue;
+    async fn policies(&mut self, after: Option<String>) -> Answer<Option<String>> {
+        let mut built_in = vec![ADMINISTRATOR_POLICY, DEFAULT_POLICY];
+        built_in.retain(|name| after.as_deref().is_none_or(|after| *name > after));
+        let mut built_in = built_in.into_iter().peekable();
+        let prefix = format!("{}/", layout::document(self.caller.tenant(), POLICIES));
+        let mut last = after.as_ref().map(|name| format!("{prefix}{name}"));
+        loop {
+            let entries = self.app.db.store().range(&prefix, last.as_deref(), AT_ONCE, None).await?;
+            let is_last = entries.len() < AT_ONCE;
+            for entry in entries {
+                let name = entry.key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+                while let Some(before) = built_in.next_if(|built_in| *built_in < name.as_str()) {
+                    if self.policy(&PolicySet::new(), before)? {
+                        return Ok(Some(before.to_owned()));
+                    }
+                }
+                let opened = self.app.db.open(entry).await?;
+                let policy: PolicyConfig = serde_json::from_slice(&opened.value).map_err(ApiError::internal)?;
+                let mut set = PolicySet::new();
+                set.insert(&policy).map_err(ApiError::internal)?;
+                if self.policy(&set, &name)? {
+                    return Ok(Some(name));
+                }
+                last = Some(opened.key);
             }
-            let decision = decide(None, &Scope::new(&prepared.set, std::slice::from_ref(name)), &self.request);
-            self.note("policy", name.as_str(), &decision);
-            if self.is_full() {
-                return Some(name.to_string());
+            if is_last {
+                break;
             }
         }
-        None
+        for rest in built_in {
+            if self.policy(&PolicySet::new(), rest)? {
+                return Ok(Some(rest.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One policy by itself; whether the page is full then.
+    fn policy(&mut self, set: &PolicySet, name: &str) -> Answer<bool> {
+        let names = [name.parse().map_err(ApiError::internal)?];
+        let decision = decide(None, &Scope::new(set, &names), &self.request);
+        self.note("policy", name, &decision);
+        Ok(self.is_full())
     }
 
     /// What is stored of a kind, likewise.
@@ -184,7 +214,8 @@ impl Page<'_> {
                 let login: SpiffeLoginConfig = serde_json::from_slice(bytes).map_err(ApiError::internal)?;
                 for rule in &login.spiffe_id_patterns {
                     let names = rule.policies();
-                    let decision = decide(None, &Scope::new(&self.prepared.set, &names), &self.request);
+                    let prepared = policies::of(self.app, self.caller.tenant(), &names).await?;
+                    let decision = decide(None, &Scope::new(&prepared.set, &names), &self.request);
                     self.note(kind, &format!("{name} for {}", rule.pattern), &decision);
                 }
                 return Ok(());
