@@ -110,7 +110,7 @@ pub use crate::settings::{LoginSettings, Realm};
 pub use crate::totp::TotpSecret;
 pub use crate::user::{Binding, UserRecord, hash_new_password};
 #[cfg(feature = "config")]
-pub use crate::user::{ExternalConfig, UserConfig};
+pub use crate::user::{ExternalConfig, InitialPassword, UserConfig};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -141,11 +141,7 @@ impl SessionRecord {
     ///
     /// [`Error::StepUp`]: log in again, see [`crate::Realm::step_up`].
     pub fn fresh(&self, max_age: Duration, now: OffsetDateTime) -> Result<Fresh, Error> {
-        if now >= self.authenticated && now < after(self.authenticated, max_age) {
-            Ok(Fresh(()))
-        } else {
-            Err(Error::StepUp { seconds: max_age.as_secs() })
-        }
+        Fresh::since(self.authenticated, max_age, now)
     }
 
     /// The same session with another token, after the user changed what proves them: end the former one and begin this one in
@@ -181,6 +177,19 @@ impl SessionRecord {
 pub struct Fresh(());
 
 impl Fresh {
+    /// That a login is recent which left something else than a session behind, such as a token of a program.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StepUp`].
+    pub fn since(authenticated: OffsetDateTime, max_age: Duration, now: OffsetDateTime) -> Result<Self, Error> {
+        if now >= authenticated && now < after(authenticated, max_age) {
+            Ok(Self(()))
+        } else {
+            Err(Error::StepUp { seconds: max_age.as_secs() })
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
         Self(())

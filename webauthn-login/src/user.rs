@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 pub use self::change::hash_new_password;
 #[cfg(feature = "config")]
-pub use self::config::{ExternalConfig, UserConfig};
+pub use self::config::{ExternalConfig, InitialPassword, UserConfig};
 use crate::method::{Has, Method};
 use crate::passkey::{AuthenticationResponse, PasskeyView, StoredPasskey, Subject, UserHandle};
 use crate::password::PasswordHash;

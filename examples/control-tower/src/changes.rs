@@ -37,6 +37,7 @@ mod firewall;
 mod hidden;
 mod ring_set;
 mod tenants;
+mod users;
 mod variables;
 
 use current::Current;
@@ -447,6 +448,7 @@ async fn applied(
     // The change is made: a store that fails at this moment costs warnings, not the answer.
     warnings.extend(relying_parties(app, caller, plan).await.unwrap_or_default());
     warnings.extend(logins(app, caller, plan).await.unwrap_or_default());
+    warnings.extend(users::warnings(plan));
     warnings.extend(variables::warnings(app, caller, plan).await.unwrap_or_default());
     warnings.append(&mut firewalls.warnings);
     // What is made of fields that are hidden is hidden.

@@ -10,11 +10,13 @@ use keyward_keys::Algorithm;
 use keyward_nft_marks::config::{FirewallConfig, IngressConfig, ResourceProfileConfig};
 use keyward_svid::{SpiffeSettings, federation::FederationConfig, jwt::JWT_SVID_ALGORITHMS, x509::authority::CaConfig};
 use keyward_transit::{RingConfig, ScheduleError};
+use keyward_webauthn_login::UserConfig;
 
 use crate::{
     federation,
     identity::SETTINGS,
     inbound::{self, SpiffeLoginConfig},
+    login::providers::ProviderConfig,
     outbound,
     tenant::{self, TenantConfig},
 };
@@ -25,6 +27,10 @@ pub const KEYS: &str = "strongbox/transit-keys";
 pub const AUTHORITIES: &str = "system/ca";
 /// AppRoles.
 pub const ROLES: &str = "strongbox/authentication/approles";
+/// Users.
+pub const USERS: &str = "strongbox/authentication/users";
+/// Providers elsewhere that log users in.
+pub const PROVIDERS: &str = "strongbox/authentication/oidc";
 /// Policies.
 pub const POLICIES: &str = "strongbox/policies";
 
@@ -61,6 +67,14 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
                     policies(Field::root().key("token-policies"), &role.token_policies).collect()
                 }),
         )?
+        .with(
+            collection::<UserConfig>(format!("{USERS}/<name>"))
+                .validate(|user: &UserConfig| {
+                    user.validate().map_err(|(field, error)| FieldError::new(field, error.to_string()))
+                })
+                .references(|user: &UserConfig| policies(Field::root().key("policies"), &user.policies).collect()),
+        )?
+        .with(collection::<ProviderConfig>(format!("{PROVIDERS}/<name>")).validate(ProviderConfig::validate))?
         .with(
             collection::<SpiffeLoginConfig>(format!("{}/<name>", inbound::COLLECTION))
                 .validate(SpiffeLoginConfig::validate)

@@ -1,5 +1,6 @@
 //! Handlers, one file per noun. Each extracts, loads, calls one pure function, commits and responds.
 
+pub mod account;
 pub mod approle;
 pub mod audit;
 pub mod authority;
@@ -10,6 +11,7 @@ pub mod caller;
 pub mod config;
 pub mod error;
 pub mod federation;
+pub mod flow;
 mod hidden;
 pub mod limits;
 pub mod lineage;
@@ -30,4 +32,5 @@ pub mod spiffe_login;
 pub mod tenants;
 pub mod token;
 pub mod transit;
+pub mod users;
 pub mod vault;

@@ -27,12 +27,15 @@
 //! [`Browser::check_session`] with the form's `form-token`, which [`Session::form_token`] made. What needs a recent login calls
 //! [`Session::fresh`]; at 403 with `step-up` send the person through [`step_up`], with the page as `next`.
 //!
-//! The operations of the account page, and those of an administrator, follow in modules of their own.
+//! The account page's operations are those of [`account::Account`]; those of an administrator are in [`people`]. The pages of what is
+//! remembered: [`Browser::remembered`], [`account::forget_login`].
 
+pub mod account;
 pub mod attempts;
 pub mod browser;
 pub mod client;
 pub mod page;
+pub mod people;
 pub mod providers;
 pub mod realm;
 pub mod session;
@@ -40,6 +43,7 @@ pub mod steps;
 pub mod users;
 
 pub use self::{
+    account::Account,
     browser::{Browser, Cookie},
     page::{Choice, Page},
     session::Session,

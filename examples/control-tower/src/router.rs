@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        approle, audit, authority, body, bulk, bundle, caller, config, federation, limits, login, made, oidc,
-        operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit,
+        account, approle, audit, authority, body, bulk, bundle, caller, config, federation, flow, limits, login, made,
+        oidc, operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit, users,
         vault::{self, role, sys, transit as vault_transit},
     },
     pages::assets,
@@ -54,6 +54,9 @@ pub fn routes() -> Vec<Route> {
         // Logins.
         route("POST", "/v1/approle-login", Public, "Logs a workload in with role-id and secret-id; answers a token and its SVIDs.", post(approle::log_in)),
         route("POST", "/v1/login", Public, "Logs a user in with a password; answers a token.", post(login::log_in)),
+        route("POST", "/v1/login/flow", Public, "Begins a login of a person, a step at a time.", post(flow::begin)),
+        route("POST", "/v1/login/flow/{step}", Public, "Takes a step of it: `identify`, `password`, `passkey`, `totp`, `recovery-code`, `choose`, `enrol`, `external`, `callback`, `skip`, `finish`; `current` takes none.", post(flow::step)),
+        route("POST", "/v1/login/enrolment-link", Public, "Opens an enrolment link, once.", post(flow::open_link)),
         route("POST", "/v1/spiffe-login", Public, "Logs a workload in with a JWT-SVID, or with the X.509-SVID of its connection; answers a token.", post(spiffe_login::log_in)),
         // What strangers verify with.
         route("GET", "/{tenant}/.well-known/openid-configuration", Public, "The OIDC discovery document of a tenant, named by its id.", get(oidc::discovery)),
@@ -71,6 +74,24 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/config/{*path}", Token, "Creates a document in a collection.", post(config::write)),
         route("DELETE", "/v1/config/{*path}", Token, "Deletes a document.", delete(config::delete)),
         route("POST", "/v1/bulk", Token, "Applies YAML documents with `x-path` and `x-operation`, all or none.", post(bulk::apply)),
+        // The caller's own account.
+        route("GET", "/v1/account", Token, "The user, how they logged in, and what they have: passkeys, one-time password, recovery codes.", get(account::view)),
+        route("PATCH", "/v1/account/passkeys/{id}", Token, "Names a passkey.", patch(account::rename_passkey)),
+        route("DELETE", "/v1/account/passkeys/{id}", Token, "Removes a passkey; answers what to tell the browser.", delete(account::remove_passkey)),
+        route("POST", "/v1/account/password", Token, "Sets another password; other sessions end.", post(account::change_password)),
+        route("POST", "/v1/account/set-up", Token, "Begins to set up a passkey or a one-time password, in a session.", post(account::set_up)),
+        route("POST", "/v1/account/step-up", Token, "Begins a login inside the session, for what needs a recent one.", post(account::step_up)),
+        route("DELETE", "/v1/account/totp", Token, "Takes the one-time password away.", delete(account::remove_totp)),
+        route("POST", "/v1/account/recovery-codes", Token, "Makes another set of recovery codes.", post(account::recovery_codes)),
+        route("GET", "/v1/account/sessions", Token, "The sessions that have not ended.", get(account::sessions)),
+        route("DELETE", "/v1/account/sessions", Token, "Ends all sessions but this one.", delete(account::end_other_sessions)),
+        route("DELETE", "/v1/account/sessions/{id}", Token, "Ends a session.", delete(account::end_session)),
+        route("POST", "/v1/account/log-out", Token, "Ends this session.", post(account::log_out)),
+        route("POST", "/v1/account/remember", Token, "Puts the login on the list of this browser, or takes it off.", post(account::remember)),
+        // Users.
+        route("GET", "/v1/state/strongbox/authentication/users", Token, "The users: what they have, whether they are locked, when they last logged in.", get(users::all)),
+        route("GET", "/v1/state/strongbox/authentication/users/{name}", Token, "One of them.", get(users::one)),
+        route("POST", "/v1/state/strongbox/authentication/users/{name}/{operation}", Token, "`lock`, `unlock`, `remove`; `reset` and `enrolment-link` answer a link that is good once.", post(users::operate)),
         // The caller's own token.
         route("GET", "/v1/state/strongbox/token", Policy, "The caller's token.", get(token::state)),
         route("POST", "/v1/state/strongbox/token/refresh", Policy, "Resets the token's life; answers fresh SVIDs.", post(token::refresh)),

@@ -1,18 +1,21 @@
 //! The configuration document of a user, `strongbox/authentication/users/<email>`.
 
+use core::fmt;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use keyward_config_values::{Distribute, Name};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::{Binding, UserRecord};
 use crate::method::Method;
-use crate::{Email, Identity};
+use crate::{Email, Error, Identity, Password, PasswordHash};
 
-/// What an administrator configures of a user. Nothing in it is secret: a password is set by its owner, with an enrolment
-/// link, or by an operation of the embedder.
+/// What an administrator configures of a user. Nothing that is written again is secret: a password to begin with is taken when the
+/// user is made, and otherwise set by its owner, with an enrolment link where there is none yet.
 ///
 /// ```
 /// # use keyward_webauthn_login::{Method, UserConfig};
@@ -43,12 +46,51 @@ pub struct UserConfig {
     /// Whether the user is kept out.
     #[serde(default)]
     pub locked: bool,
+    /// A password to begin with: taken when the user is made, and never written again.
+    #[serde(default, skip_serializing)]
+    pub password: Option<InitialPassword>,
+    /// The hash of one that was brought along from elsewhere, argon2 in the PHC form; likewise.
+    #[serde(default, skip_serializing)]
+    pub password_hash: Option<PasswordHash>,
     /// The users at providers that are this one.
     #[serde(default)]
     pub external: Vec<ExternalConfig>,
     /// The sites that can log the user in by themselves; none where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribute: Option<Distribute>,
+}
+
+/// A password in a document. It is shared, not copied, and not written again.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct InitialPassword(Arc<Zeroizing<String>>);
+
+impl InitialPassword {
+    /// As it is typed.
+    #[must_use]
+    pub fn to_password(&self) -> Password {
+        Password::new(self.0.to_string())
+    }
+}
+
+impl From<String> for InitialPassword {
+    fn from(text: String) -> Self {
+        Self(Arc::new(Zeroizing::new(text)))
+    }
+}
+
+impl PartialEq for InitialPassword {
+    fn eq(&self, other: &Self) -> bool {
+        crate::secret::same(&self.0, &other.0)
+    }
+}
+
+impl Eq for InitialPassword {}
+
+impl fmt::Debug for InitialPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InitialPassword(..)")
+    }
 }
 
 /// A user at a provider.
@@ -65,6 +107,22 @@ pub struct ExternalConfig {
 }
 
 impl UserConfig {
+    /// Whether it can be the document of a user: of the two ways to give a password at most one, and one that may become theirs.
+    ///
+    /// # Errors
+    ///
+    /// The field, and what is wrong with it.
+    pub fn validate(&self) -> Result<(), (&'static str, Error)> {
+        match (&self.password, &self.password_hash) {
+            (Some(_), Some(_)) => {
+                let problem = "give it or its hash, not both";
+                Err(("password", Error::NewPassword { problem }))
+            }
+            (Some(password), None) => password.to_password().check_new(&self.name).map_err(|error| ("password", error)),
+            _ => Ok(()),
+        }
+    }
+
     /// A new user as configured.
     #[must_use]
     pub fn create(&self, tenant: Name, rng: &mut impl CryptoRng, now: OffsetDateTime) -> UserRecord {
@@ -110,7 +168,13 @@ mod tests {
         config.locked = true;
         config.apply(&mut user, at(2));
         assert_eq!(user.locked(), Some(at(2)));
+        config.password = Some("kessel run in twelve".to_owned().into());
+        assert!(config.validate().is_ok() && !format!("{config:?}").contains("kessel"));
         let text = serde_json::to_string(&config).unwrap();
+        assert!(!text.contains("kessel"));
+        config.password = Some("ann@example.com".to_owned().into());
+        assert_eq!(config.validate().unwrap_err().0, "password");
+        config.password = None;
         assert_eq!(serde_json::from_str::<UserConfig>(&text).unwrap(), config);
     }
 }

@@ -13,7 +13,12 @@ use keyward_spiffe_id::TrustDomain;
 use keyward_svid::{SpiffeSettings, federation::FederationConfig};
 use keyward_transit::{Issuing, Ring};
 
-use super::{Changes, name_in, ring_set::Set, tenants};
+use super::{
+    Changes, name_in,
+    ring_set::Set,
+    tenants,
+    users::{self, name_of_user},
+};
 use crate::{
     db::Stored,
     documents::{KEYS, ROLES},
@@ -45,7 +50,11 @@ impl Changes<'_> {
         let key = layout::document(&self.tenant, change.path().as_str());
         let write = match change.after() {
             Some(document) => {
-                let bytes = serde_json::to_vec(&document.clone().into_value()).map_err(ApiError::internal)?;
+                let mut value = document.clone().into_value();
+                if name_of_user(change.path()).is_some() {
+                    users::without_secrets(&mut value);
+                }
+                let bytes = serde_json::to_vec(&value).map_err(ApiError::internal)?;
                 self.app.db.put(key, &bytes)?
             }
             None => Write::Delete(key),
@@ -76,6 +85,8 @@ impl Changes<'_> {
                 self.spiffe_auth(&name, change).await?;
             } else if let Some(trust_domain) = federation::trust_domain_in(change.path()) {
                 self.federation(&trust_domain, change).await?;
+            } else if let Some(name) = name_of_user(change.path()) {
+                self.user(name, change, dry_run).await?;
             } else if let Some(name) = tenants::named(change.path()) {
                 self.tenant(&name, change).await?;
             } else if change.path().as_str() == SETTINGS {
