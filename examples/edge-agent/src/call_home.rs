@@ -162,15 +162,18 @@ impl Host {
 
     /// The tower's API, for a host with an identity.
     pub(crate) fn api(&self, identity: &Identity) -> Result<Client, Error> {
-        let package = self.package()?;
-        let url = self.state.tower_url.as_ref().unwrap_or(&package.tower);
-        let ca = self.directory.tower_ca()?.unwrap_or_else(|| package.ca.clone());
-        let key = self.key.to_pkcs8_der().map_err(|error| Error::usage(error.to_string(), "look at key.pem"))?;
-        let shown = (
-            identity.svid().chain().to_vec(),
-            key.to_vec().try_into().map_err(|error: &str| Error::usage(error, "look at key.pem"))?,
-        );
-        Client::new(url, &ca, Some(shown), &self.clock)
+        let look_at_it = |error: &dyn std::fmt::Display| Error::usage(format!("key.pem: {error}"), "restore it");
+        let ca = match self.directory.tower_ca()? {
+            Some(ca) => ca,
+            None => self.package()?.ca.clone(),
+        };
+        let url = match &self.state.tower_url {
+            Some(url) => url,
+            None => &self.package()?.tower,
+        };
+        let key = self.key.to_pkcs8_der().map_err(|error| look_at_it(&error))?.to_vec();
+        let key = key.try_into().map_err(|error: &str| look_at_it(&error))?;
+        Client::new(url, &ca, Some((identity.svid().chain().to_vec(), key)))
     }
 
     /// Takes the answer to a renewal; the inner error says why it is none.
@@ -326,6 +329,6 @@ impl Host {
     fn call_home_client(&self) -> Result<Client, Error> {
         let package = self.package()?;
         let shown = package.certificate.as_ref().map(|certificate| (certificate.chain.clone(), certificate.key()));
-        Client::new(&package.tower, &package.ca, shown, &self.clock)
+        Client::new(&package.tower, &package.ca, shown)
     }
 }

@@ -5,18 +5,16 @@ mod refusal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_base::clock::Clock;
 use keyward_base::no_answer::NoAnswer;
 use keyward_callhome_cert::CallHomeAnswer;
 use keyward_keys::{Algorithm, KeySigner, PrivateKey};
 use keyward_svid::HttpsUrl;
-use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer};
 use keyward_svid::x509::authority::CertificateRequest;
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use rustls::client::Resumption;
-use rustls::time_provider::TimeProvider;
 use serde::Serialize;
 
 pub(crate) use self::refusal::Refusal;
@@ -55,7 +53,6 @@ impl Client {
         tower: &HttpsUrl,
         authorities: &[CertificateDer<'static>],
         shown: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
-        clock: &Clock,
     ) -> Result<Self, Error> {
         let cannot = |error: &dyn std::fmt::Display| {
             Error::usage(
@@ -66,7 +63,8 @@ impl Client {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(authorities.iter().cloned());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = rustls::ClientConfig::builder_with_details(provider, Arc::new(OurTime(clock.clone())))
+        // Certificates of servers are judged by the system's clock, as everybody's are.
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| cannot(&error))?
             .with_root_certificates(roots);
@@ -170,15 +168,4 @@ fn retry_after(response: &Response) -> Option<Duration> {
 pub(crate) fn is_loopback(tower: &HttpsUrl) -> bool {
     let host = tower.host().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
-/// The time by which the tower's certificate is judged is that of everything else.
-#[derive(Debug)]
-struct OurTime(Clock);
-
-impl TimeProvider for OurTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(self.0.now().unix_timestamp()).ok()?;
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
-    }
 }
