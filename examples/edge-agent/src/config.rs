@@ -19,7 +19,7 @@ A host comes in:
   edge-agent run                         what the service does: wait to be claimed, then keep the identity renewed
 
 Without a package, where the tower asks for no call-home certificate:
-  edge-agent call-home --tower-url https://tower.example.com:4647 --ca ca.pem
+  edge-agent call-home --tower-url https://tower.example.com:4649 --ca ca.pem
 
 The host-id is a secret between the host and its tower. By default it is the product UUID of the machine, or
 /etc/machine-id where there is none. --host-id-file gives another; --host-id does too, but other users of the
@@ -110,7 +110,7 @@ While nobody answers, it tries again: after a second, then less and less often, 
 Examples:
   edge-agent call-home --until registered            what the install script does
   edge-agent call-home --wait 10m                    exit 3 when the host was not claimed in that time
-  edge-agent call-home --tower-url https://tower.example.com:4647 --ca ca.pem --host-id-file /etc/host-id")]
+  edge-agent call-home --tower-url https://tower.example.com:4649 --ca ca.pem --host-id-file /etc/host-id")]
 pub(crate) struct CallHome {
     /// What to wait for
     #[arg(long, value_enum, value_name = "STATE", default_value = "claimed")]

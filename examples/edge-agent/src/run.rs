@@ -74,7 +74,7 @@ async fn keep(host: &mut Host, identity: &Identity, notify: &Notify) -> Result<(
             },
             Ok(_) => Later { why: "the tower answered no identity".to_owned(), asked: None },
             Err(Failure::Later(later)) => later,
-            Err(Failure::Refused(refusal)) if refusal.code().is_some() => {
+            Err(Failure::Refused(refusal)) if refusal.ends_identity() => {
                 tracing::error!("the tower refuses the identity of this host, which stops using it: {refusal}");
                 let trouble =
                     Trouble { at: now, code: refusal.code().map(str::to_owned), message: refusal.to_string() };

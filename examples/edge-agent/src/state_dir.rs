@@ -34,6 +34,10 @@ impl StateDir {
     /// [`DataDirError::Locked`] while another agent has it.
     pub(crate) fn open(directory: &Path) -> Result<Self, DataDirError> {
         let lock = DataDir::open(directory, "edge-agent")?;
+        // A kill may have left a key under the name that it had before it had its own.
+        for name in ["key.pem", "host-id", "state.json", "identity.pem", "bundle.pem", "tower-ca.pem"] {
+            data_dir::remove(&directory.join(format!("{name}.new")))?;
+        }
         Ok(Self { files: Files::of(directory), _lock: lock })
     }
 

@@ -1,6 +1,7 @@
 //! The program itself: started on a free port of the loopback interface, talked to over TLS, stopped or killed.
 //!
-//! A test takes it with `#[path = "support/process.rs"] mod process;`.
+//! A test takes it with `#[path = "support/process.rs"] mod process;`. Tests of other packages do, too: they find the program where
+//! theirs are.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -37,7 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program with these arguments and nothing of the test's environment.
 pub fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_control-tower"));
+    let beside = || std::env::current_exe().unwrap().parent().unwrap().with_file_name("control-tower");
+    let mut command = Command::new(option_env!("CARGO_BIN_EXE_control-tower").map_or_else(beside, PathBuf::from));
     command.env_clear().args(args);
     command
 }

@@ -24,6 +24,12 @@ impl Refusal {
         self.code() == Some("removed")
     }
 
+    /// Whether the identity that was shown counts no more. What says nothing about it, such as that none arrived, is no reason to
+    /// give it up.
+    pub(crate) fn ends_identity(&self) -> bool {
+        matches!(self.code(), Some("removed" | "not-registered" | "other-site" | "other-key" | "bad-svid"))
+    }
+
     /// What to do, for somebody at the host.
     pub(crate) fn remedy(&self) -> Option<&str> {
         let new_script = "have an operator issue a new install script for this host, and run it";
@@ -38,8 +44,13 @@ impl Refusal {
                 "if this is the right host, have an operator release the other one; else give this one an id of its own with --host-id-file"
             }
             "removed" => "if that was a mistake, have an operator release the host, and run a new install script",
-            "not-registered" | "other-site" => "the host calls home again by itself while `edge-agent run` runs",
+            "not-registered" | "other-site" | "bad-svid" => {
+                "the host calls home again by itself while `edge-agent run` runs"
+            }
             "other-key" => "have an operator release the host, and run a new install script",
+            "no-svid" => {
+                "have an operator see to it that connections of hosts reach the tower's API as they are: whatever ends TLS in between takes the SVID off"
+            }
             "bad-csr" => "look at key.pem in the state directory, and whether agent and tower are of versions that fit",
             "unclaimed-disabled" => "have an operator list the host-id at a site, and call home again",
             "header-from-stranger" | "header-unexpected" | "header-repeated" | "header-malformed" | "disagree" => {

@@ -50,12 +50,7 @@ fn a_host_comes_in() {
     assert!(text(&output.stderr).contains("already, until "), "{}", text(&output.stderr));
     let asked = tower.asked();
     assert_eq!(asked.len(), 4);
-    assert!(
-        asked
-            .iter()
-            .all(|one| one.path == "/v1/call-home" && one.body == asked[0].body
-                || one.body["csr"] != asked[0].body["csr"])
-    );
+    assert!(asked.iter().all(|one| one.path == "/v1/call-home"));
     assert!(asked.iter().all(|one| one.body["host-id"] == HOST_ID));
     let shown: Vec<bool> = asked.iter().map(|one| one.shown.is_some()).collect();
     assert_eq!(shown, [true, true, false, false], "the certificate is shown until the host is registered");

@@ -10,7 +10,7 @@ use crate::host::Host;
 
 #[test]
 fn an_identity_is_renewed_with_itself() {
-    let tower = Fake::answering(|asked, issuer| Some((200, "", issuer.claimed(asked, Duration::seconds(8)))));
+    let tower = Fake::answering(|asked, issuer| Some((200, "", issuer.claimed(asked, Duration::seconds(4)))));
     let host = Host::new(&tower);
     let socket = host.path("../notify");
     let manager = UnixDatagram::bind(&socket).unwrap();

@@ -1,0 +1,68 @@
+//! `kill -9` of either end, at moments spread over all of the exchange.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::host::done;
+use crate::process::rounds;
+use crate::world::World;
+
+/// Killed a little later each time, until it is through. The host is admitted once.
+#[tokio::test]
+#[ignore = "needs the control tower beside the agent: run by .ci/run"]
+async fn an_agent_that_is_killed_is_admitted_once() {
+    let world = World::new().await;
+    world.put("system/sites/oslo", json!({"name": "oslo", "host-ids": ["h0"]})).await;
+    let script = world.script(json!({"ttl": "1d", "max-uses": 1000})).await;
+    let kills = rounds(20, 200);
+    let (mut killed, mut number, mut step) = (0, 0, 0_u64);
+    while killed < kills {
+        let host = world.host(&format!("h{number}"));
+        number += 1;
+        // Only the package: the agent is what is killed.
+        std::fs::write(host.path("../agent"), "#!/bin/sh\n").unwrap_or_default();
+        let _ = host.install(&["sh"], &script.replacen("\"$agent\" call-home", "true", 1));
+        loop {
+            let mut process = host.program(&["call-home", "--until", "registered"]).spawn().unwrap();
+            step = (step + 7) % 160;
+            std::thread::sleep(Duration::from_millis(step));
+            if process.try_wait().unwrap().is_some() {
+                break;
+            }
+            process.kill().unwrap();
+            process.wait().unwrap();
+            killed += 1;
+        }
+        done(&host.agent(&["call-home", "--until", "registered"]));
+        assert_eq!(world.hosts().await.iter().filter(|id| **id == host.hash()).count(), 1);
+    }
+    assert!(world.duplicates().await.is_empty());
+    assert_eq!(world.hosts().await.len(), number);
+}
+
+/// The tower is killed while a host comes in, and started again.
+#[tokio::test]
+#[ignore = "needs the control tower beside the agent: run by .ci/run"]
+async fn a_tower_that_is_killed_has_admitted_a_host_once() {
+    let mut world = World::new().await;
+    let kills = rounds(5, 100);
+    let ids: Vec<String> = (0..kills).map(|number| format!("h{number}")).collect();
+    world.put("system/sites/oslo", json!({"name": "oslo", "host-ids": ids})).await;
+    for (number, id) in ids.iter().enumerate() {
+        let script = world.script(json!({})).await;
+        let host = world.host(id);
+        let _ = host.install(&["sh"], &script.replacen("\"$agent\" call-home", "true", 1));
+        let mut process = host.program(&["call-home", "--wait", "2m"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis((number as u64 * 37) % 150));
+        world.kill_tower();
+        world.start();
+        assert!(process.wait().unwrap().success());
+        assert_eq!(host.status().1, 0);
+        let admitted = world.audit(&host.hash()).await;
+        let admitted = admitted.iter().filter(|one| one.to_string().contains("\"state\":\"claimed\"")).count();
+        assert_eq!(admitted, 1);
+    }
+    assert!(world.duplicates().await.is_empty());
+    assert_eq!(world.hosts().await.len(), kills);
+}
