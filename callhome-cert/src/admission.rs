@@ -37,6 +37,8 @@ pub struct Knock<'a> {
     pub address: IpAddr,
     /// Its certificate, if it presented one.
     pub certificate: Option<&'a CallHomeCertificate>,
+    /// Why what it presented as one does not count: what [`verify_presented`](crate::verify_presented) answers.
+    pub refused: Option<&'a Refusal>,
     /// What it calls itself.
     pub host_name: Option<&'a HostName>,
     /// The version of its agent.
@@ -46,7 +48,7 @@ pub struct Knock<'a> {
 impl<'a> Knock<'a> {
     /// Of a host that presents no certificate and says nothing of itself.
     pub fn new(host: &'a HostHash, key: &'a str, address: IpAddr) -> Self {
-        Self { host, key, address, certificate: None, host_name: None, agent_version: None }
+        Self { host, key, address, certificate: None, refused: None, host_name: None, agent_version: None }
     }
 }
 
@@ -101,6 +103,11 @@ fn again(
     listed: Option<&Name>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
+    match knock.refused {
+        // Who waits for an operator may wait for longer than its certificate lives, or is asked for.
+        None | Some(Refusal::Expired { .. } | Refusal::Unwanted) => {}
+        Some(refusal) => return Err(refusal.clone()),
+    }
     let mut record = record.clone().seen(knock, now);
     if *record.state() == HostState::Unclaimed {
         // Who came in with a certificate that was revoked since is not claimed any more.
@@ -123,6 +130,9 @@ fn first(
     listed: Option<&Name>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
+    if let Some(refusal) = knock.refused {
+        return Err(refusal.clone());
+    }
     settings.client_certificate.verify.admit(knock.certificate, knock.host)?;
     let state = match listed {
         Some(site) => HostState::Claimed { site: site.clone() },

@@ -131,6 +131,16 @@ impl HostRecord {
         self
     }
 
+    /// As the newer record of the same host and key has it, but for what became of it and when it was seen first.
+    #[must_use]
+    pub fn seen_again(mut self, newer: &Self) -> Self {
+        self.last_seen = self.last_seen.max(newer.last_seen);
+        self.address = newer.address;
+        self.host_name = newer.host_name.clone().or(self.host_name);
+        self.agent_version = newer.agent_version.clone().or(self.agent_version);
+        self
+    }
+
     /// What of it is worth storing, `before` being what is stored: that a host calls again every few seconds is not.
     pub fn news(&self, before: &Self) -> News {
         const SELDOM: time::Duration = time::Duration::MINUTE;
@@ -264,9 +274,15 @@ pub(crate) fn check_format(record: &[u8], known: u32, what: &'static str) -> Res
 /// Rings of unclaimed hosts and of duplicates are bounded so: a host that is still there calls again and comes back, and a
 /// flood pushes nobody out for good.
 pub fn displaced<'a>(records: impl IntoIterator<Item = &'a HostRecord>, most: usize) -> Vec<&'a HostRecord> {
-    let mut records: Vec<_> = records.into_iter().collect();
-    records.sort_by_key(|record| (record.last_seen, &record.host, &record.key));
+    let records: Vec<_> = records.into_iter().collect();
     let surplus = (records.len() + 1).saturating_sub(most.max(1));
-    records.truncate(surplus);
-    records
+    let aged = records.into_iter().map(|record| ((record.last_seen, &record.host, record.key.as_str()), record));
+    displaced_of(aged, surplus).collect()
+}
+
+/// Of what is known by when it was seen, by host and by key, so many that were seen longest ago.
+pub fn displaced_of<A: Ord, T>(aged: impl IntoIterator<Item = (A, T)>, surplus: usize) -> impl Iterator<Item = T> {
+    let mut aged: Vec<_> = aged.into_iter().collect();
+    aged.sort_by(|(one, _), (other, _)| one.cmp(other));
+    aged.into_iter().take(surplus).map(|(_, one)| one)
 }

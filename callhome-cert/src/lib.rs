@@ -56,6 +56,7 @@ mod presentation;
 mod protocol;
 mod proxy;
 mod refusal;
+mod request;
 mod scope;
 mod script;
 mod verify;
@@ -65,7 +66,7 @@ pub use admission::{Decision, HostState, Knock, decide};
 pub use aws::{MAX_HEADER_BYTES, chain_from_header};
 pub use config::{CallHomeSettings, ClientCertificates, Handshake, LbMode, ProxyProtocol, SettingsError};
 pub use error::Error;
-pub use host::{HostHash, HostRecord, News, displaced};
+pub use host::{HostHash, HostRecord, News, displaced, displaced_of};
 pub use identity::{HOST_TTL, HostPath};
 pub use keyward_keys::ErrorKind;
 pub use ledger::{Entry, Taken};
@@ -80,9 +81,10 @@ pub use proxy::{
     MAX_PROXY_HEADER, ProxyAddress, ProxyError, ProxyHeader, missing_proxy_bytes, proxied_source, read_proxy_header,
 };
 pub use refusal::Refusal;
+pub use request::{IssueRequest, RevokeRequest};
 pub use scope::{Granularity, Scope};
 pub use script::{InstallScript, ScriptRequest};
-pub use verify::{CLOCK_SKEW, CallHomeCertificate, CallHomeVerifier};
+pub use verify::{CLOCK_SKEW, CallHomeCertificate, CallHomeVerifier, verify_presented};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

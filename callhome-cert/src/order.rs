@@ -8,7 +8,7 @@ use keyward_keys::{KeyType, PrivateKey, PublicKey, Signer};
 use keyward_svid::x509::Purpose;
 use keyward_svid::x509::authority::{Authority, IssuedSvid, KeyedSvid, LeafRequest};
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::hex::hex;
@@ -24,7 +24,7 @@ pub const LONGEST_TTL: Duration = Duration::DAY.saturating_mul(30);
 pub const MAX_USES: u32 = 1000;
 
 /// A batch of certificates, which are revoked together: what one order made. Its id is random.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Batch(String);
 
@@ -48,6 +48,12 @@ impl FromStr for Batch {
     fn from_str(id: &str) -> Result<Self, Error> {
         let fits = id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if fits { Ok(Self(id.to_owned())) } else { Err(Error::Batch) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -4,7 +4,7 @@ use keyward_svid::pki_types::CertificateDer;
 use keyward_svid::x509::{self, Purpose, X509Bundle, X509Mode, X509Svid, X509Verifier, X509VerifyOptions};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Refusal, Scope};
+use crate::{ClientCertificates, Granularity, Refusal, Scope};
 
 /// By how much the clock of another tower, which issued the certificate, may be ahead. Ends are not tolerated.
 pub const CLOCK_SKEW: Duration = Duration::MINUTE;
@@ -66,4 +66,23 @@ impl<'b> CallHomeVerifier<'b> {
         let scope = Scope::from_id(svid.id()).ok_or(Refusal::NoScope)?;
         Ok(CallHomeCertificate { scope, svid })
     }
+}
+
+/// Verifies what [`presented`](crate::presented) answers: with the published certificates of the call-home authority, if there is
+/// one already. Where no certificates are taken none is looked at.
+///
+/// # Errors
+/// The reason of the refusal.
+pub fn verify_presented(
+    settings: &ClientCertificates,
+    bundle: Option<&X509Bundle>,
+    chain: Option<&[CertificateDer<'_>]>,
+    now: OffsetDateTime,
+) -> Result<Option<CallHomeCertificate>, Refusal> {
+    let Some(chain) = chain else { return Ok(None) };
+    if settings.verify == Granularity::Never {
+        return Err(Refusal::Unwanted);
+    }
+    let bundle = bundle.ok_or(Refusal::UnknownAuthority)?;
+    CallHomeVerifier::new(bundle).verify(chain, now).map(Some)
 }

@@ -75,6 +75,8 @@ pub struct App {
     pub client_issuers: crate::inbound::ClientIssuers,
     /// Held while a wrapping key is made.
     pub making_wrapping_key: tokio::sync::Mutex<()>,
+    /// What of calling home is in this process alone.
+    pub call_home: crate::call_home::CallHome,
     /// What of federation is in this process alone.
     pub federation: crate::federation::Federation,
     /// What each client may ask for.
@@ -192,6 +194,7 @@ impl App {
             inbound_keys: crate::inbound::KeyCache::default(),
             client_issuers: crate::inbound::ClientIssuers::default(),
             making_wrapping_key: tokio::sync::Mutex::default(),
+            call_home: crate::call_home::CallHome::default(),
             federation: crate::federation::Federation::default(),
             limiter: Limiter::new(parts.rate_limit, RandomState::new()),
             gate: crate::gate::Handle::default(),

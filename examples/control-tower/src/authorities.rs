@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_config_values::Name;
-use keyward_keys::{KeyType, PrivateKey};
+use keyward_keys::{KeyType, PrivateKey, PublicKey};
 use keyward_spiffe_id::{SpiffeId, TrustDomain};
 use keyward_svid::{
     pki_types::CertificateDer,
     x509::authority::{
-        self, Authority, AuthorityRing, AuthorityVersion, CaConfig, IssuingAuthorities, KeyedSvid, LeafRequest,
+        self, Authority, AuthorityRing, AuthorityVersion, CaConfig, IssuedSvid, IssuingAuthorities, KeyedSvid,
+        LeafRequest,
     },
 };
 use keyward_transit::{
@@ -194,6 +195,16 @@ pub struct Issued {
     pub issuer: CertificateDer<'static>,
 }
 
+/// An X.509-SVID for a key that its owner keeps.
+pub struct IssuedForKey {
+    /// The SVID.
+    pub svid: IssuedSvid,
+    /// The name of its authority.
+    pub authority: Name,
+    /// The certificate of the authority that it is of.
+    pub issuer: CertificateDer<'static>,
+}
+
 /// Issues an X.509-SVID that lives until a moment; the first time with the tenant's own authority, which is made for it.
 ///
 /// # Errors
@@ -205,11 +216,29 @@ pub async fn issue(
     trust_domain: &TrustDomain,
     until: OffsetDateTime,
 ) -> Answer<Issued> {
+    let key = PrivateKey::generate(KeyType::EcdsaP256).map_err(authority::Error::from)?;
+    let IssuedForKey { svid, authority, issuer } =
+        issue_for_key(app, identity, id, trust_domain, until, key.public_key()).await?;
+    Ok(Issued { svid: svid.with_key(key)?, authority, issuer })
+}
+
+/// As [`issue`], for a key that its owner keeps.
+///
+/// # Errors
+/// As there.
+pub async fn issue_for_key(
+    app: &App,
+    identity: &Identity,
+    id: &SpiffeId,
+    trust_domain: &TrustDomain,
+    until: OffsetDateTime,
+    key: &PublicKey,
+) -> Answer<IssuedForKey> {
     for _ in 0..TRIES {
         let authorities = Authorities::load(&app.db, identity.tenant(), trust_domain).await?;
         // Read again each time: an authority that is made meanwhile is younger than the login.
         let now = now_or_just_published(app, identity.tenant()).await?;
-        match sign(&authorities, id, until, now) {
+        match sign(&authorities, id, until, key, now) {
             Ok(issued) => return Ok(issued),
             // There is none yet, or nobody was there to renew it before it ended.
             Err(authority::Error::NoAuthority | authority::Error::Ended { .. }) => {
@@ -233,15 +262,15 @@ fn sign(
     authorities: &Authorities,
     id: &SpiffeId,
     until: OffsetDateTime,
+    key: &PublicKey,
     now: OffsetDateTime,
-) -> Result<Issued, authority::Error> {
+) -> Result<IssuedForKey, authority::Error> {
     let ttl = Duration::seconds(until.unix_timestamp() - now.unix_timestamp());
     let authority = authorities.authority(now)?;
     let name = authorities.issuing(now).ok_or(authority::Error::NoAuthority)?.clone();
-    let key = PrivateKey::generate(KeyType::EcdsaP256)?;
-    let request = LeafRequest::new(id.clone(), key.public_key(), ttl)?;
-    let svid = authority.issue(&request, &mut random::rng(), now)?.with_key(key)?;
-    Ok(Issued { svid, authority: name, issuer: authority.certificate().clone() })
+    let request = LeafRequest::new(id.clone(), key, ttl)?;
+    let svid = authority.issue(&request, &mut random::rng(), now)?;
+    Ok(IssuedForKey { svid, authority: name, issuer: authority.certificate().clone() })
 }
 
 /// Makes the authority that is to issue and has no certificate that it could issue with. Nobody can verify with what was there

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use crate::{
     app::{App, Commit},
+    call_home,
     documents::{self, KEYS, POLICIES, ROLES, SITES, VARIABLES},
     federation,
     http::{
@@ -36,6 +37,7 @@ mod effects;
 mod firewall;
 mod hidden;
 mod ring_set;
+mod site_set;
 mod tenants;
 mod users;
 mod variables;
@@ -234,6 +236,7 @@ pub fn note_refusal(app: &App, caller: &Caller, error: &ApiError) {
 
 async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Applied> {
     let Asked { bulk, precondition, mode, permitted, brought } = asked;
+    let bulk = &*call_home::hashed(bulk);
     let dry_run = mode.is_dry_run();
     // Before the plan, whose errors tell what exists.
     for item in bulk.items() {
@@ -323,6 +326,11 @@ async fn after_change(app: &App, plan: &Plan, removed: &[Name]) {
         && let Err(error) = app.client_issuers.refresh(app).await
     {
         tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
+    }
+    if [call_home::SETTINGS, "system/ca"].into_iter().any(touches)
+        && let Err(error) = app.call_home.serving.refresh(app).await
+    {
+        tracing::warn!(error = error.message(), "the call-home listener goes by the new settings later");
     }
 }
 

@@ -32,6 +32,8 @@ Examples:
       With a public certificate; replacing the files is enough to renew it.
   control-tower --federation-listen 0.0.0.0:4648
       Others fetch this trust domain's bundle there and know the tower by its SVID (SPIFFE federation, https_spiffe).
+  control-tower --call-home-listen 0.0.0.0:4649
+      Hosts that nobody touched yet call home there, with certificates that `supctl do system/call-home/install-script` hands out.
   control-tower --config /etc/keyward/tower.toml
       Reads the same names from a file, for example:  listen = \"0.0.0.0:4646\"
   control-tower backup tower.backup
@@ -74,6 +76,9 @@ struct Settings {
     /// Where trust domains that federate with this one fetch its bundle, authenticated by SPIFFE [default: nowhere]
     #[arg(long, env = "KEYWARD_FEDERATION_LISTEN", value_name = "ADDR:PORT", global = true)]
     federation_listen: Option<SocketAddr>,
+    /// Where hosts call home; see `system/call-home/settings` [default: nowhere]
+    #[arg(long, env = "KEYWARD_CALL_HOME_LISTEN", value_name = "ADDR:PORT", global = true)]
+    call_home_listen: Option<SocketAddr>,
     /// The URL by which others reach the tower [default: https://localhost:PORT]
     #[arg(long, env = "KEYWARD_EXTERNAL_URL", value_name = "URL", global = true)]
     external_url: Option<ExternalUrl>,
@@ -184,6 +189,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The address to serve bundles on, authenticated by SPIFFE; port 0 takes a free one.
     pub federation_listen: Option<SocketAddr>,
+    /// The address on which hosts call home; port 0 takes a free one.
+    pub call_home_listen: Option<SocketAddr>,
     /// The URL by which others reach the tower; see [`Config::url`].
     pub external_url: Option<ExternalUrl>,
     /// The domain that passkeys are made for, where it is not the external URL's host.
@@ -300,6 +307,7 @@ impl Settings {
             data_dir: self.data_dir.or(other.data_dir),
             listen: self.listen.or(other.listen),
             federation_listen: self.federation_listen.or(other.federation_listen),
+            call_home_listen: self.call_home_listen.or(other.call_home_listen),
             external_url: self.external_url.or(other.external_url),
             relying_party: self.relying_party.or(other.relying_party),
             store: self.store.or(other.store),
@@ -320,8 +328,10 @@ impl Settings {
         let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("tower-data"));
         let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)));
         #[cfg(feature = "test-clock")]
-        if let Some(listen) =
-            [Some(listen), self.federation_listen].into_iter().flatten().find(|at| !at.ip().is_loopback())
+        if let Some(listen) = [Some(listen), self.federation_listen, self.call_home_listen]
+            .into_iter()
+            .flatten()
+            .find(|at| !at.ip().is_loopback())
             && self.test_clock.is_some()
         {
             return Err(ConfigError::TestClock { listen });
@@ -329,6 +339,7 @@ impl Settings {
         Ok(Config {
             listen,
             federation_listen: self.federation_listen,
+            call_home_listen: self.call_home_listen,
             external_url: self.external_url,
             relying_party: self.relying_party,
             store: self.store.unwrap_or_else(|| StoreChoice::Sqlite(data_dir.join("tower.db"))),

@@ -1,6 +1,7 @@
 //! The documents that the API accepts: which collection is of which type, what refers to what, and what has to agree.
 
 use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, Invalid, Limits, PolicyConfig, RoleConfig};
+use keyward_callhome_cert::CallHomeSettings;
 use keyward_config_tree::{CrossError, Field, FieldError, Path, Reference, Schema, SchemaError, View, collection};
 use keyward_config_values::{
     Duration, Name,
@@ -13,7 +14,7 @@ use keyward_transit::{RingConfig, ScheduleError};
 use keyward_webauthn_login::UserConfig;
 
 use crate::{
-    federation,
+    call_home, federation,
     identity::SETTINGS,
     inbound::{self, SpiffeLoginConfig},
     login::providers::ProviderConfig,
@@ -124,7 +125,7 @@ pub fn schema(limits: Limits) -> Result<Schema, SchemaError> {
 /// As [`schema`].
 pub fn operators_schema(limits: Limits) -> Result<Schema, SchemaError> {
     let tenants = format!("{}/<name>", tenant::COLLECTION);
-    schema(limits)?
+    let schema = schema(limits)?
         .with(collection::<TenantConfig>(tenants).validate(TenantConfig::validate).references(
             |tenant: &TenantConfig| {
                 let profile = tenant.resource_profile.as_ref();
@@ -133,13 +134,15 @@ pub fn operators_schema(limits: Limits) -> Result<Schema, SchemaError> {
             },
         ))?
         .with(collection::<FirewallConfig>(FIREWALL).references(|_| any_variable()))?
-        .with(collection::<ResourceProfileConfig>(format!("{PROFILES}/<name>")).references(|_| any_variable()))
+        .with(collection::<ResourceProfileConfig>(format!("{PROFILES}/<name>")).references(|_| any_variable()))?
+        .with(collection::<CallHomeSettings>(call_home::SETTINGS).validate(valid_call_home))?;
+    Ok(schema.check(no_other_authority_issues))
 }
 
 /// Whether a path is of the tenant `default` alone: for others it is not there, whatever is asked of it.
 pub fn is_for_operators(path: &Path) -> bool {
     let first = path.as_str().split('/').next().unwrap_or_default();
-    [tenant::COLLECTION, FIREWALL, PROFILES].contains(&first)
+    [tenant::COLLECTION, FIREWALL, PROFILES].contains(&first) || path.as_str() == call_home::SETTINGS
 }
 
 /// A variable that a document has something to do with.
@@ -150,6 +153,32 @@ fn variable(field: &'static str, name: &str) -> Reference {
 /// What documents have that may name variables: which, is known once they are expanded.
 fn any_variable() -> Vec<Reference> {
     vec![Reference::mention(Field::root(), VARIABLES)]
+}
+
+fn valid_call_home(settings: &CallHomeSettings) -> Result<(), FieldError> {
+    settings.validate().map_err(|error| {
+        let text = error.to_string();
+        let problem = text.strip_prefix(&format!("`{}` ", error.field())).unwrap_or(&text);
+        let at = field(error.field());
+        match problem.split_once(": ") {
+            Some((message, remedy)) => FieldError::new(at, message).with_remedy(remedy),
+            None => FieldError::new(at, problem),
+        }
+    })
+}
+
+/// The authorities of call-home certificates and of the API issue no SVIDs.
+fn no_other_authority_issues(view: &View<'_>) -> Result<(), CrossError> {
+    let Ok(path) = SETTINGS.parse::<Path>() else { return Ok(()) };
+    let issuing = view.get::<SpiffeSettings>(&path)?.and_then(|settings| settings.issuing_ca);
+    match issuing.filter(call_home::is_reserved) {
+        Some(name) => {
+            let error = FieldError::new("issuing-ca", format!("the authority `{name}` issues no SVIDs"))
+                .with_remedy("name another one");
+            Err(CrossError::new(path, error))
+        }
+        None => Ok(()),
+    }
 }
 
 /// References to policies, which need not exist yet. Those that are built in always do.

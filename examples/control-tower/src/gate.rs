@@ -12,7 +12,7 @@ use std::{
 
 use axum::{Router, extract::Request, http::StatusCode, response::Response};
 use keyward_transit::{RecordError, SealKind};
-use rustls::ServerConfig;
+use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     sync::{Mutex, Semaphore},
     task::JoinSet,
@@ -23,16 +23,20 @@ use zeroize::Zeroizing;
 use crate::{
     app::{Actor, App, Credentials, Parts},
     audit::Audit,
+    call_home,
     clock::Clock,
     config::ExternalUrl,
     federation::{self, Endpoint, Serving},
     http::{
+        self,
         error::{Answer, ApiError},
         sealed,
     },
     keyring::{Keyring, KeyringError},
     rate_limit::RateLimit,
-    router, seal, tasks,
+    router, seal,
+    server::{Front, Rules},
+    tasks,
     tls::{Authority, Tls},
 };
 
@@ -47,6 +51,7 @@ pub struct Gate {
     external_url: ExternalUrl,
     tls: Arc<Tls>,
     federation: Option<SocketAddr>,
+    call_home: Option<SocketAddr>,
     rate_limit: RateLimit,
     relying_party: Option<String>,
     serving: RwLock<Arc<Serving>>,
@@ -61,6 +66,7 @@ struct Open {
     app: Arc<App>,
     router: Router,
     federation: Router,
+    call_home: Router,
     /// Dropping it ends them between two steps.
     tasks: JoinSet<()>,
 }
@@ -79,6 +85,8 @@ pub struct GateParts {
     pub tls: Arc<Tls>,
     /// Where bundles are served with the tower's SVID, if anywhere.
     pub federation: Option<SocketAddr>,
+    /// Where hosts call home, if anywhere.
+    pub call_home: Option<SocketAddr>,
     /// What each client may ask for.
     pub rate_limit: RateLimit,
     /// The domain of passkeys, where it is not the external URL's host.
@@ -91,7 +99,8 @@ impl Gate {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(parts: GateParts) -> Result<Arc<Self>, rustls::Error> {
-        let GateParts { clock, keyring, audit, external_url, tls, federation, rate_limit, relying_party } = parts;
+        let GateParts { clock, keyring, audit, external_url, tls, federation, call_home, rate_limit, relying_party } =
+            parts;
         Ok(Arc::new(Self {
             clock,
             keyring,
@@ -99,6 +108,7 @@ impl Gate {
             external_url,
             tls,
             federation,
+            call_home,
             rate_limit,
             relying_party,
             serving: RwLock::new(Arc::new(Serving::new()?)),
@@ -133,11 +143,17 @@ impl Gate {
             }
             tasks.spawn(serving.keep_fresh(Arc::clone(&app)));
         }
-        if let Err(error) = app.client_issuers.refresh(&app).await {
+        if let Some(bound) = self.call_home {
+            let endpoint = call_home::Endpoint::new(&self.external_url, bound)?;
+            tracing::info!(url = endpoint.url().as_str(), "hosts call home here");
+            app.call_home.endpoint.get_or_init(|| endpoint);
+        }
+        if let Err(error) = app.client_issuers.refresh(&app).await.and(app.call_home.serving.refresh(&app).await) {
             tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
         }
         let (router, federation) = (router::router(Arc::clone(&app)), federation::router(Arc::clone(&app)));
-        *self.write() = Some(Open { app, router, federation, tasks });
+        let call_home = http::call_home::router(Arc::clone(&app));
+        *self.write() = Some(Open { app, router, federation, call_home, tasks });
         Ok(credentials)
     }
 
@@ -252,6 +268,47 @@ impl Gate {
         }
     }
 
+    /// What the next connection of a host that calls home is served with.
+    #[must_use]
+    pub fn call_home_config(&self) -> Arc<ServerConfig> {
+        match self.app() {
+            Some(app) => app.call_home.serving.server_config(&self.tls),
+            None => self.tls.server_config(),
+        }
+    }
+
+    /// What stands before the listener on which hosts call home, as the settings say.
+    #[must_use]
+    pub fn call_home_front(self: &Arc<Self>) -> Front {
+        let (rules, refusals) = (Arc::clone(self), Arc::clone(self));
+        Front::new(
+            move || match rules.app() {
+                Some(app) => app.call_home.serving.rules(),
+                None => Rules::default(),
+            },
+            move |source, code, why| {
+                let Some(app) = refusals.app() else { return };
+                // Whoever is not the load balancer could fill the log.
+                if app.limiter.is_reported(source, app.clock.uptime()) {
+                    let record = Actor::stranger(&app, source).refused("call-home", code, app.clock.now());
+                    app.refuse(record.with("why", why));
+                }
+            },
+        )
+    }
+
+    /// What verifies the API and the listener on which hosts call home.
+    #[must_use]
+    pub fn trust_anchors(&self) -> Vec<CertificateDer<'static>> {
+        self.tls.trust_anchors()
+    }
+
+    /// The same in PEM, unless a public authority does it.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<String> {
+        self.tls.ca_pem()
+    }
+
     /// What the next connection of the federation endpoint is served with: without an SVID no handshake succeeds.
     #[must_use]
     pub fn federation_config(&self) -> Arc<ServerConfig> {
@@ -290,6 +347,11 @@ pub fn api(gate: &Arc<Gate>) -> Router {
 /// The federation endpoint.
 pub fn bundles(gate: &Arc<Gate>) -> Router {
     behind(gate, sealed::refusals(), |open| open.federation.clone())
+}
+
+/// Where hosts call home.
+pub fn call_home(gate: &Arc<Gate>) -> Router {
+    behind(gate, sealed::refusals(), |open| open.call_home.clone())
 }
 
 fn behind(gate: &Arc<Gate>, sealed: Router, which: fn(&Open) -> Router) -> Router {

@@ -8,7 +8,7 @@ mod verify;
 
 pub use self::{
     config::{COLLECTION, KeysFrom, SpiffeLoginConfig},
-    issuers::ClientIssuers,
+    issuers::{ClientIssuers, subjects},
     keys::KeyCache,
     verify::{Credential, Inbound, Refusal},
 };

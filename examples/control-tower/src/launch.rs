@@ -1,6 +1,6 @@
 //! From settings to running parts: what `main` does, in steps that it can read.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use keyward_config_values::Name;
@@ -47,6 +47,8 @@ pub struct Tower {
     pub ca_cert: Option<PathBuf>,
     /// Where others fetch the bundle of the tenant `default`, authenticated by SPIFFE, if anywhere.
     pub federation_url: Option<String>,
+    /// Where hosts call home, if anywhere.
+    pub call_home_url: Option<String>,
     /// How to log in for the first time, at the first start.
     pub credentials: Option<Credentials>,
     /// Whether somebody has to unseal it.
@@ -55,6 +57,7 @@ pub struct Tower {
     tls: Arc<Tls>,
     listener: TcpListener,
     federation: Option<TcpListener>,
+    call_home: Option<TcpListener>,
     /// Dropped last: the lock goes when everything is written.
     _directory: DataDir,
 }
@@ -176,10 +179,8 @@ impl Opened {
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let url = config.url(listener.local_addr()?);
-        let federation = match config.federation_listen {
-            Some(at) => Some(TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?),
-            None => None,
-        };
+        let federation = bind(config.federation_listen).await?;
+        let call_home = bind(config.call_home_listen).await?;
         // Peers check certificates against their own clocks.
         let now = Clock::system().now();
         let standby = gate::standby(&config.data_dir);
@@ -207,6 +208,7 @@ impl Opened {
             external_url: url.clone(),
             tls: Arc::clone(&tls),
             federation: bound,
+            call_home: call_home.as_ref().map(TcpListener::local_addr).transpose()?,
             rate_limit: config.rate_limit,
             relying_party: config.relying_party.clone(),
         };
@@ -217,16 +219,19 @@ impl Opened {
             tracing::info!(url, "bundles are served with the tower's SVID");
             url
         });
+        let endpoint = gate.app().and_then(|app| app.call_home.endpoint.get().cloned());
         Ok(Tower {
             url,
             ca_cert,
             federation_url,
+            call_home_url: endpoint.map(|endpoint| endpoint.url().as_str().to_owned()),
             credentials,
             is_sealed,
             gate,
             tls,
             listener,
             federation,
+            call_home,
             _directory: directory,
         })
     }
@@ -309,20 +314,33 @@ impl Tower {
             let Some(listener) = self.federation else { return Drain::Complete };
             let (gate, router) = (Arc::clone(&self.gate), gate::bundles(&self.gate));
             let config = TlsSource::new(move || gate.federation_config());
-            let mut is_closing = is_closing;
+            let mut is_closing = is_closing.clone();
             // Nothing is sent: it ends when the other side is dropped.
             let shutdown = async { drop(is_closing.changed().await) };
             server::serve(listener, config, router, Limits::default(), Vec::new(), shutdown).await
         };
-        let drain = match tokio::join!(api, federation) {
-            (Drain::Complete, Drain::Complete) => Drain::Complete,
-            (Drain::CutOff(some), Drain::CutOff(more)) => Drain::CutOff(some + more),
-            (Drain::CutOff(some), _) | (_, Drain::CutOff(some)) => Drain::CutOff(some),
+        let call_home = async {
+            let Some(listener) = self.call_home else { return Drain::Complete };
+            let (gate, router) = (Arc::clone(&self.gate), gate::call_home(&self.gate));
+            let config = TlsSource::new(move || gate.call_home_config());
+            let mut is_closing = is_closing.clone();
+            let shutdown = async { drop(is_closing.changed().await) };
+            server::serve(listener, config, router, Limits::default(), self.gate.call_home_front(), shutdown).await
         };
+        let (api, federation, call_home) = tokio::join!(api, federation, call_home);
+        let drain = api.and(federation).and(call_home);
         tasks.shutdown().await;
         self.gate.end().await?;
         Ok(drain)
     }
+}
+
+/// A listener at an address, if there is one.
+async fn bind(at: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    Ok(match at {
+        Some(at) => Some(TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"))?),
+        None => None,
+    })
 }
 
 /// Puts the keys under another seal, and says how to start then.

@@ -4,6 +4,7 @@
 //! secret-ids, tokens, wrapped answers and the index of role-ids, whose keys are HMACs.
 
 use keyward_approle::{Accessor, Pepper, Role, StorageKey};
+use keyward_callhome_cert::{Batch, HostHash};
 use keyward_config_values::Name;
 use keyward_webauthn_login::{Binding, Email, Key, UserHandle};
 use time::OffsetDateTime;
@@ -40,6 +41,8 @@ pub const LEASES: &str = "lease/";
 pub const TENANTS: &str = "tenant/";
 /// Of all tenants that are being removed, by id.
 pub const REMOVALS: &str = "removal/";
+
+const CALL_HOME_CERTIFICATE: &str = "call-home-certificate/";
 
 /// Whether what stands at a key is a sealed record. All is, but for what holds nothing, leases, and what has to be read before
 /// records are.
@@ -345,6 +348,53 @@ pub fn wrapped_of(tenant: &Name, key: &StorageKey) -> String {
 /// The key of the answer of a tenant whose token has an accessor.
 pub fn wrapped_accessor(tenant: &Name, accessor: Accessor) -> String {
     format!("t/{tenant}/wrapped-accessor/{accessor}")
+}
+
+/// Of all hosts that called home, by the hashes of their host-ids.
+pub fn hosts(tenant: &Name) -> String {
+    format!("t/{tenant}/host/")
+}
+
+/// A host that called home.
+pub fn host(tenant: &Name, hash: &HostHash) -> String {
+    format!("{}{hash}", hosts(tenant))
+}
+
+/// The places for hosts that wait to be claimed.
+pub fn unclaimed(tenant: &Name) -> String {
+    format!("t/{tenant}/unclaimed-host/")
+}
+
+/// The places for hosts that have the host-id of another one.
+pub fn duplicates(tenant: &Name) -> String {
+    format!("t/{tenant}/duplicate-host/")
+}
+
+/// The site that lists a host-id.
+pub fn listed_host(tenant: &Name, hash: &HostHash) -> String {
+    format!("t/{tenant}/listed-host/{hash}")
+}
+
+/// A certificate to call home with, by its serial number.
+pub fn call_home_certificate(tenant: &Name, serial: &str) -> String {
+    format!("t/{tenant}/{CALL_HOME_CERTIFICATE}{serial}")
+}
+
+/// Whether a key is that of a certificate to call home with.
+pub fn is_call_home_certificate(key: &str) -> bool {
+    key.strip_prefix("t/")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(_, rest)| rest.starts_with(CALL_HOME_CERTIFICATE))
+}
+
+/// The serial numbers of the certificates of a batch.
+pub fn call_home_batch(tenant: &Name, batch: &Batch) -> String {
+    format!("t/{tenant}/call-home-batch/{batch}/")
+}
+
+/// The serial numbers of the certificates that were revoked.
+pub fn call_home_revoked(tenant: &Name) -> String {
+    format!("t/{tenant}/call-home-revoked/")
 }
 
 /// Says that `key` is to be removed at a time; ordered by it.

@@ -16,6 +16,7 @@ pub mod backup;
 pub mod backup_key;
 mod batch;
 pub mod bundle;
+pub mod call_home;
 pub mod changes;
 pub mod config;
 pub mod db;

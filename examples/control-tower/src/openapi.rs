@@ -93,6 +93,18 @@ fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'stat
         (_, "/v1/get-spiffe-jwks" | "/v1/get-spiffe-bundle") => {
             vec![("tenant", "query", "string", "The tenant's name or id; `default` by default.")]
         }
+        ("POST", "/v1/state/system/call-home/install-script") => {
+            vec![(
+                "output",
+                "query",
+                "string",
+                "`json`: the script among what is known of it; without it the script alone.",
+            )]
+        }
+        ("GET", "/v1/state/system/hosts") => vec![
+            ("limit", "query", "integer", "The most hosts, 1 to 1000, which is the default."),
+            ("after", "query", "string", "The id behind which the page begins: `next` of the one before."),
+        ],
         ("POST", "/v1/bulk") => vec![validate, force],
         ("GET", "/v1/config/{path}") => vec![
             ("limit", "query", "integer", "Of a collection: the most names, 1 to 1000, which is the default."),

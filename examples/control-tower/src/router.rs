@@ -12,8 +12,9 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        account, approle, audit, authority, body, bulk, bundle, caller, config, federation, flow, limits, login, made,
-        oidc, operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit, users,
+        account, approle, audit, authority, body, bulk, bundle, call_home, caller, config, federation, flow, host,
+        hosts, limits, login, made, oidc, operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token,
+        transit, users,
         vault::{self, role, sys, transit as vault_transit},
     },
     pages::assets,
@@ -130,6 +131,19 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/state/system/ca/{name}", Policy, "An authority's versions with phases, certificates and the time of every transition.", get(authority::state)),
         route("POST", "/v1/state/system/ca/{name}/rotate", Policy, "Adds a version to an authority; with `compromised` it replaces the active one at once.", post(authority::rotate)),
         route("GET", "/v1/state/strongbox/authentication/spiffe/{name}", Policy, "What can log in with an SVID now: whether there are keys, how old they are, and the last failure.", get(spiffe_login::state)),
+        // Hosts that call home.
+        route("POST", "/v1/state/system/call-home/issue-call-home-cert", Operators, "Issues a certificate to call home with, in a package for the host.", post(call_home::issue)),
+        route("POST", "/v1/state/system/call-home/install-script", Operators, "Makes a script for a host's `sh`, with a certificate to call home with in it.", post(call_home::install_script)),
+        route("POST", "/v1/state/system/call-home/revoke", Operators, "Revokes a call-home certificate, or all of a batch.", post(call_home::revoke)),
+        route("GET", "/v1/call-home/ca", Public, "The certificates that verify call-home certificates, in PEM.", get(call_home::ca)),
+        route("GET", "/v1/call-home/crl", Public, "Which call-home certificates were revoked, in PEM.", get(call_home::crl)),
+        route("GET", "/v1/state/system/unclaimed-hosts", Operators, "The hosts that wait to be claimed, and those that have the host-id of another one.", get(hosts::unclaimed)),
+        route("POST", "/v1/state/system/unclaimed-hosts/{id}/claim", Operators, "Claims a host for a site: it gets its identity when it asks next.", post(hosts::claim)),
+        route("GET", "/v1/state/system/hosts", Operators, "The hosts that called home, page by page.", get(hosts::all)),
+        route("GET", "/v1/state/system/hosts/{id}", Operators, "A host that called home.", get(hosts::one)),
+        route("POST", "/v1/state/system/hosts/{id}/release", Operators, "Forgets a host, so that it may call home again; its identity counts no more.", post(hosts::release)),
+        route("POST", "/v1/state/system/hosts/{id}/remove", Operators, "Removes a host: its identity counts no more, and it may not call home.", post(hosts::remove)),
+        route("POST", "/v1/host/renew", Public, "Renews the identity of the host whose X.509-SVID is the connection's certificate.", post(host::renew)),
         // Federation.
         route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
         route("GET", "/v1/state/federation/{name}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),

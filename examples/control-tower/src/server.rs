@@ -13,7 +13,6 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
 };
-use keyward_config_values::Cidr;
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -24,12 +23,19 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use self::front::Ended;
+
 mod client_chain;
 mod forwarded;
+mod front;
 mod rest;
 mod tls_source;
 
-pub use self::{client_chain::ClientChain, tls_source::TlsSource};
+pub use self::{
+    client_chain::ClientChain,
+    front::{Front, Rules, SocketPeer},
+    tls_source::TlsSource,
+};
 
 /// How much a client may ask for.
 #[derive(Clone, Debug)]
@@ -73,12 +79,24 @@ pub enum Drain {
     CutOff(usize),
 }
 
+impl Drain {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Complete, other) => other,
+            (one, Self::Complete) => one,
+            (Self::CutOff(some), Self::CutOff(more)) => Self::CutOff(some + more),
+        }
+    }
+}
+
 /// What every connection needs.
 #[derive(Clone)]
 struct Service {
     router: Router,
     limits: Limits,
-    trusted_proxies: Arc<[Cidr]>,
+    front: Front,
 }
 
 /// Resolves on SIGTERM or SIGINT. Listens from now on, not only once it is awaited.
@@ -97,19 +115,19 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static
 }
 
 /// Serves until `shutdown` resolves, then lets the running requests finish. Handlers find the client's address in the
-/// extension [`ConnectInfo<SocketAddr>`]: the peer's, or what a trusted proxy says; and the certificate that it presented, if
-/// `tls` asks for one, in the extension [`ClientChain`].
+/// extension [`ConnectInfo<SocketAddr>`]: the peer's, or what a proxy says that `front` trusts; that of the socket in
+/// [`SocketPeer`]; and the certificate that the client presented, if `tls` asks for one, in the extension [`ClientChain`].
 pub async fn serve(
     listener: TcpListener,
     tls: impl Into<TlsSource>,
     router: Router,
     limits: Limits,
-    trusted_proxies: Vec<Cidr>,
+    front: impl Into<Front>,
     shutdown: impl Future<Output = ()>,
 ) -> Drain {
     let tls = tls.into();
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let service = Service { router, limits, trusted_proxies: trusted_proxies.into() };
+    let service = Service { router, limits, front: front.into() };
     let graceful = GracefulShutdown::new();
     let (closing, is_closing) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -156,7 +174,7 @@ async fn accept(
 }
 
 async fn connection(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     slot: Option<OwnedSemaphorePermit>,
     acceptor: TlsAcceptor,
@@ -169,20 +187,31 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "no delay");
     }
-    let stream = tokio::select! {
-        handshake = timeout(service.limits.handshake, acceptor.accept(stream)) => match handshake {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS handshake"),
+    let rules = service.front.rules();
+    let begin = async {
+        let client = front::source(&mut stream, peer, &rules).await?;
+        Ok((client, acceptor.accept(stream).await.map_err(Ended::Broken)?))
+    };
+    let (client, stream) = tokio::select! {
+        handshake = timeout(service.limits.handshake, begin) => match handshake {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(Ended::Refused(error))) => {
+                tracing::debug!(%peer, %error, "no connection");
+                return service.front.refuse(peer, error.code(), error.to_string());
+            }
+            Ok(Err(Ended::Broken(error))) => return tracing::debug!(%peer, %error, "no TLS handshake"),
             Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),
         },
         _ = is_closing.changed() => return,
     };
     let limits = service.limits.clone();
-    let chain = match service.is_trusted(peer) {
+    let is_trusted = rules.trusted.iter().any(|network| network.contains(peer.ip().to_canonical()));
+    let chain = match is_trusted && !rules.shows_chain {
         true => ClientChain::default(),
         false => ClientChain::of(stream.get_ref().1),
     };
-    let respond = service_fn(move |request| service.clone().respond(request, peer, chain.clone()));
+    let seen = Seen { peer, client, rules, chain };
+    let respond = service_fn(move |request| service.clone().respond(request, seen.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -193,24 +222,27 @@ async fn connection(
     }
 }
 
-impl Service {
-    fn is_trusted(&self, peer: SocketAddr) -> bool {
-        self.trusted_proxies.iter().any(|network| network.contains(peer.ip().to_canonical()))
-    }
+/// What a connection showed.
+#[derive(Clone)]
+struct Seen {
+    /// The other end of the socket.
+    peer: SocketAddr,
+    /// Who is behind it, as a PROXY header says.
+    client: SocketAddr,
+    rules: Rules,
+    chain: ClientChain,
+}
 
-    async fn respond(
-        self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        chain: ClientChain,
-    ) -> Result<Response<Body>, Infallible> {
-        let client = forwarded::client(peer, request.headers(), &self.trusted_proxies);
+impl Service {
+    async fn respond(self, request: Request<Incoming>, seen: Seen) -> Result<Response<Body>, Infallible> {
+        let client = forwarded::client(seen.client, request.headers(), &seen.rules.trusted);
         let waits = request.headers().contains_key(header::EXPECT);
         let (parts, body) = request.into_parts();
         let (body, rest) = rest::share(body, waits);
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(client));
-        request.extensions_mut().insert(chain);
+        request.extensions_mut().insert(SocketPeer(Some(seen.peer.ip().to_canonical())));
+        request.extensions_mut().insert(seen.chain);
         match timeout(self.limits.request, self.router.oneshot(request)).await {
             Ok(response) => {
                 rest.forget().await;

@@ -117,7 +117,8 @@ impl Tasks {
 }
 
 async fn client_issuers(app: &App) -> Result<(), String> {
-    app.client_issuers.refresh(app).await.map_err(|error| error.message().to_owned())
+    let call_home = app.call_home.serving.refresh(app).await;
+    app.client_issuers.refresh(app).await.and(call_home).map_err(|error| error.message().to_owned())
 }
 
 async fn relay_audit(app: &App) -> Result<(), String> {

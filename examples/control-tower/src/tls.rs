@@ -22,7 +22,7 @@ use rustls::{
 };
 use time::OffsetDateTime;
 
-pub use self::authority::Authority;
+pub use self::authority::{Authority, NAME as AUTHORITY};
 use crate::{
     clock::Clock,
     config::{ExternalUrl, TlsFiles},
@@ -43,6 +43,18 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// Names of issuers, each a distinguished name in DER.
 pub type Issuers = Arc<[Vec<u8>]>;
+
+/// The configurations that ask for certificates that are kept: each listener has its own.
+const ASKING: usize = 4;
+
+/// What becomes of a client without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// It is served.
+    Asked,
+    /// Its handshake fails.
+    Required,
+}
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +111,7 @@ pub enum TlsError {
 pub struct Tls {
     current: Arc<Current>,
     config: Arc<ServerConfig>,
-    asking: Mutex<Option<(Issuers, Arc<ServerConfig>)>>,
+    asking: Mutex<Vec<(Issuers, Demand, Arc<ServerConfig>)>>,
     source: Source,
 }
 
@@ -227,18 +239,19 @@ impl Tls {
     }
 
     /// As [`server_config`](Self::server_config), and clients are asked for a certificate of one of these issuers. They need
-    /// not have one, and whatever they present is taken: it is judged where it is used.
+    /// not have one, unless that is demanded, and whatever they present is taken: it is judged where it is used.
     ///
     /// Nothing is resumed under it: a resumed session has the certificate of the first handshake, which by then may have been
     /// renewed.
     #[must_use]
-    pub fn server_config_asking(&self, issuers: &Issuers) -> Arc<ServerConfig> {
+    pub fn server_config_asking(&self, issuers: &Issuers, demand: Demand) -> Arc<ServerConfig> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = asking.as_ref().filter(|(asked, _)| asked == issuers) {
+        if let Some((.., config)) = asking.iter().find(|(asked, how, _)| asked == issuers && *how == demand) {
             return Arc::clone(config);
         }
         let provider = Arc::clone(self.config.crypto_provider());
         let ask = DeferredVerifier::new(&provider, issuers.iter().cloned());
+        let ask = if demand == Demand::Required { ask.demanding() } else { ask };
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let Ok(builder) = builder.inspect_err(|error| tracing::error!(%error, "TLS")) else {
             // The same call has succeeded for `config`.
@@ -251,8 +264,28 @@ impl Tls {
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         let config = Arc::new(config);
-        *asking = Some((Arc::clone(issuers), Arc::clone(&config)));
+        if asking.len() == ASKING {
+            asking.remove(0);
+        }
+        asking.push((Arc::clone(issuers), demand, Arc::clone(&config)));
         config
+    }
+
+    /// What verifies the API: the tower's own authority, or what stands above the operator's certificate, or that itself.
+    #[must_use]
+    pub fn trust_anchors(&self) -> Vec<CertificateDer<'static>> {
+        let own = match &self.source {
+            Source::Own { authority, .. } => {
+                let authority = authority.read().unwrap_or_else(PoisonError::into_inner);
+                authority.as_ref().map(|authority| vec![authority.certificate().clone()])
+            }
+            Source::Files { .. } => None,
+        };
+        own.unwrap_or_else(|| {
+            let chain = self.chain();
+            let above = chain.get(1..).unwrap_or_default();
+            if above.is_empty() { chain } else { above.to_vec() }
+        })
     }
 
     /// The certificate that clients are to trust, unless it is the operator's.

@@ -20,7 +20,7 @@ use control_tower::{
     config::{ExternalUrl, TlsFiles},
     server::{self, ClientChain, Drain, Limits},
     store::{Memory, Store},
-    tls::{Authority, Tls},
+    tls::{Authority, Demand, Tls},
 };
 use keyward_transit::{Kek, KekSet};
 use rustls::{
@@ -305,12 +305,12 @@ async fn a_certificate_that_was_asked_for_reaches_the_handler_unless_it_is_a_pro
     let ca = CertificateDer::from_pem_slice(tls.ca_pem().unwrap().as_bytes()).unwrap();
     for (asks, trusted, expected) in [(true, "192.0.2.1", 1), (true, "127.0.0.0/8", 0), (false, "192.0.2.1", 0)] {
         let config = match asks {
-            true => tls.server_config_asking(&Vec::new().into()),
+            true => tls.server_config_asking(&Vec::new().into(), Demand::Asked),
             false => tls.server_config(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let trusted = vec![trusted.parse().unwrap()];
+        let trusted: Vec<keyward_config_values::Cidr> = vec![trusted.parse().unwrap()];
         tokio::spawn(server::serve(
             listener,
             config,
@@ -345,5 +345,7 @@ async fn a_certificate_that_was_asked_for_reaches_the_handler_unless_it_is_a_pro
     }
     // The same issuers, the same configuration.
     let issuers: control_tower::tls::Issuers = vec![vec![0x30, 0x00]].into();
-    assert!(Arc::ptr_eq(&tls.server_config_asking(&issuers), &tls.server_config_asking(&issuers)));
+    let config = |demand| tls.server_config_asking(&issuers, demand);
+    assert!(Arc::ptr_eq(&config(Demand::Asked), &config(Demand::Asked)));
+    assert!(!Arc::ptr_eq(&config(Demand::Asked), &config(Demand::Required)));
 }

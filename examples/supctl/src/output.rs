@@ -46,12 +46,19 @@ impl Screen {
     pub(crate) fn answer(&self, answer: &Answer) -> Result<(), Error> {
         match &answer.content {
             Content::Empty => Ok(()),
-            Content::Text(text) => self.data(text),
+            Content::Text(text) => self.text(text),
             Content::Json(value) => {
                 self.warnings(value);
                 self.value(value)
             }
         }
+    }
+
+    /// Text as it came, byte for byte, so that a digest of it fits; on a terminal the prompt comes on a line of its own.
+    fn text(&self, text: &str) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        let end = if out.is_terminal() && !text.ends_with('\n') { "\n" } else { "" };
+        written(write!(out, "{text}{end}").and_then(|()| out.flush()))
     }
 
     /// Shows a value in the chosen format.
@@ -98,10 +105,7 @@ impl Screen {
         }
         let mut out = io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        match write!(out, "{text}{end}").and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
-            _ => Ok(()),
-        }
+        written(write!(out, "{text}{end}").and_then(|()| out.flush()))
     }
 
     /// A line on standard error.
@@ -149,6 +153,14 @@ impl Screen {
             }
             Error::File { .. } | Error::Output(_) => self.note(&format!("{head} {}", plain(&error.to_string()))),
         }
+    }
+}
+
+/// Whoever does not read on has enough.
+fn written(result: io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::der::Reader;
 use super::error::{CertificateProblem, Error};
@@ -37,6 +37,11 @@ pub fn chain_from_der_concat(der: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         chain.push(CertificateDer::from(one.whole.to_vec()));
     }
     if chain.is_empty() { Err(Error::Empty) } else { Ok(chain) }
+}
+
+/// Writes a revocation list as PEM (RFC 7468 §6).
+pub fn crl_to_pem(list: &CertificateRevocationListDer<'_>) -> String {
+    to_pem("X509 CRL", list)
 }
 
 /// Writes certificates as PEM, in their order.

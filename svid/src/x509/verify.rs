@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use keyward_keys::PublicKey;
 use keyward_spiffe_id::{SpiffeId, SpiffeIdRef, TrustDomainRef};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use time::OffsetDateTime;
@@ -156,6 +157,14 @@ impl X509Verifier {
 /// When the certificate cannot be read, does not have exactly one URI, or that is not the SPIFFE ID of a workload.
 pub fn peek_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Error> {
     workload_id(&Certificate::read(leaf, 1)?).map(SpiffeIdRef::to_owned)
+}
+
+/// The key in a certificate that nobody has verified, to find out whose it is.
+///
+/// # Errors
+/// When the certificate cannot be read, or its key is none that is accepted.
+pub fn peek_key(leaf: &CertificateDer<'_>) -> Result<PublicKey, Error> {
+    Certificate::read(leaf, 1)?.public_key()
 }
 
 /// X509-SVID §2: exactly one URI. §3.1 and §5.2: the ID has a path.

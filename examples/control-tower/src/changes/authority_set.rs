@@ -10,10 +10,12 @@ use keyward_svid::{
     SpiffeSettings,
     x509::authority::{AuthorityRing, CaConfig, Error, IssuingAuthorities},
 };
+use keyward_transit::FirstActivation;
 
 use super::{Changes, name_in, ring_set::Set};
 use crate::{
     authorities::{self, OWN, is_of},
+    call_home,
     db::Stored,
     documents::{AUTHORITIES, authority_error},
     http::error::{Answer, ApiError},
@@ -21,13 +23,14 @@ use crate::{
     layout,
     store::Guard,
     tenant::Tenant,
+    tls,
 };
 
 impl Changes<'_> {
     /// What follows for authorities; answers whether verifiers may see any of it. A dry run generates no keys.
     pub(super) async fn authorities(&mut self, list: &[Change], dry_run: bool) -> Answer<bool> {
         let settings = list.iter().rfind(|change| change.path().as_str() == SETTINGS);
-        let touched: BTreeSet<Name> = list.iter().filter_map(|change| name_in(change.path(), AUTHORITIES)).collect();
+        let touched: BTreeSet<Name> = list.iter().filter_map(|change| self.authority_in(change.path())).collect();
         if settings.is_none() && touched.is_empty() {
             return Ok(false);
         }
@@ -42,7 +45,7 @@ impl Changes<'_> {
         let names = issuing.names().cloned().chain(touched).chain([issues.clone()]).collect();
         let mut set = Set::<AuthorityRing>::load(self, names).await?;
         for change in list {
-            if let Some(name) = name_in(change.path(), AUTHORITIES) {
+            if let Some(name) = self.authority_in(change.path()) {
                 set.change_authority(self, &identity, &issuing, name, change, dry_run).await?;
             }
         }
@@ -54,6 +57,17 @@ impl Changes<'_> {
         }
         set.write(self)?;
         Ok(set.publishes_a_change())
+    }
+
+    /// The authority that a document is about. That of the API has no ring, and its fields count when it is made.
+    fn authority_in(&self, path: &Path) -> Option<Name> {
+        name_in(path, AUTHORITIES)
+            .filter(|name| !self.app.is_operators(&self.tenant) || name.as_str() != tls::AUTHORITY)
+    }
+
+    /// Whether it is the one of the certificates to call home with.
+    fn is_call_home(&self, name: &Name) -> bool {
+        self.app.is_operators(&self.tenant) && name.as_str() == call_home::AUTHORITY
     }
 
     /// The trust domain as it is to be.
@@ -86,6 +100,15 @@ impl Set<AuthorityRing> {
     ) -> Answer<()> {
         let path = change.path();
         let Some(document) = change.after() else {
+            if changes.is_call_home(&name) {
+                // Certificates of it are out: it stays, as it is by default.
+                if let Some(ring) = self.now.get_mut(&name) {
+                    let config = CaConfig::new(name.clone());
+                    ring.reconfigure(config, changes.now).map_err(|error| changes.refuse_authority(path, &error))?;
+                    self.changed.insert(name);
+                }
+                return Ok(());
+            }
             if issuing.needs(&name, |name| self.now.get(name), changes.now) {
                 let error = FieldError::new(Field::root(), "verifiers still need this authority")
                     .with_remedy("name another `issuing-ca` and delete it once the last SVID that it issued is over");
@@ -114,7 +137,10 @@ impl Set<AuthorityRing> {
         issuing: &IssuingAuthorities,
         dry_run: bool,
     ) -> Answer<()> {
-        let mut ring = AuthorityRing::new(config, trust_domain, issuing.first_activation(), changes.now)?;
+        let mut ring = match changes.is_call_home(&config.name) {
+            true => AuthorityRing::for_clients(config, trust_domain, FirstActivation::AtOnce, changes.now)?,
+            false => AuthorityRing::new(config, trust_domain, issuing.first_activation(), changes.now)?,
+        };
         if !dry_run {
             Self::perform(changes, &mut ring).await?;
         }

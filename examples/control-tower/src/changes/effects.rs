@@ -98,6 +98,9 @@ impl Changes<'_> {
                 }
             }
         }
+        if self.app.is_operators(&self.tenant) {
+            self.sites(changes).await?;
+        }
         self.refuse_shared_role_ids().await?;
         self.tokens_outlive_no_signing_key(changes, &issuing, &rings).await?;
         rings.write(self)?;

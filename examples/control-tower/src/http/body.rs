@@ -75,9 +75,17 @@ pub fn value<M: Manner, T: DeserializeOwned>(value: &Value) -> Answer<T> {
 /// # Errors
 /// 413, or the connection broke.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
-    let too_long = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {LIMIT} bytes"));
+    read_up_to(LIMIT, request, state).await
+}
+
+/// The bytes of a body, of which the router lets through at most `limit`.
+///
+/// # Errors
+/// 413, or the connection broke.
+pub async fn read_up_to<S: Send + Sync>(limit: usize, request: Request, state: &S) -> Answer<Bytes> {
+    let too_long = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} bytes"));
     // Before any of it is read, so that a client that asks first (RFC 9110 §10.1.1) need not send it.
-    if request.body().size_hint().lower() > LIMIT as u64 {
+    if request.body().size_hint().lower() > limit as u64 {
         return Err(too_long());
     }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
@@ -117,7 +125,10 @@ pub fn is_yaml(kind: &str) -> bool {
 }
 
 /// A JSON object (or `null`) as a `T`, whose members occur once.
-fn parse<M: Manner, T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+///
+/// # Errors
+/// 400, without any of the values.
+pub fn parse<M: Manner, T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     // A list would be taken for the values of the fields in their order.
     let read = match bytes.trim_ascii_start().first() {

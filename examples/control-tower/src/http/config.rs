@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     app::App,
+    call_home,
     changes::{self, Applied, Condition, Precondition},
     layout,
 };
@@ -114,6 +115,8 @@ pub async fn read(
     let key = layout::document(caller.tenant(), path.as_str());
     let stored = app.db.get(&key).await?.ok_or_else(|| ApiError::not_found(format_args!("`{path}`")))?;
     let mut value: Value = serde_json::from_slice(&stored.value).map_err(ApiError::internal)?;
+    // Of sites that were stored before host-ids were kept as hashes.
+    call_home::hashed_value(&path, &mut value);
     let standing = caller.standing(&app).await?;
     if let Some(hidden) = standing.hidden(keyward_approle::Operation::Read, &format!("/v1/config/{path}"))? {
         value = hidden::leave_out(value, &hidden);

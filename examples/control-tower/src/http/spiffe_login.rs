@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     app::{Actor, App, Commit},
+    call_home,
     db::Stored,
     inbound::{Credential, Inbound},
     random,
@@ -100,6 +101,14 @@ async fn try_log_in(app: &App, source: IpAddr, body: &Body, presented: &Credenti
             Err(refusal) => return Err(refuse(&actor, refusal.code, &[("why", refusal.why)])),
         };
         actor.spiffe_id = Some(id.clone());
+        // A host's SVID counts for as long as the host is registered.
+        let leaf = match presented {
+            Credential::X509(chain) => chain.first(),
+            Credential::Jwt(_) => None,
+        };
+        if let Err(refusal) = call_home::standing(app, &id, leaf).await? {
+            return Err(refuse(&actor, refusal.code(), &[("why", refusal.to_string())]));
+        }
         let grant = match spiffe_login(&inbound.auth.value, &id, source) {
             Ok(grant) => grant,
             Err(reason) => return Err(refuse(&actor, reason.code(), &[])),

@@ -7,16 +7,18 @@ use std::{
 };
 
 use keyward_config_values::Name;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, pki_types::CertificateDer};
 
 use super::{COLLECTION, Inbound};
 use crate::{
     app::App,
+    authorities::Authorities,
+    federation,
     http::error::Answer,
     layout,
     store::Scan,
     tenant::Tenant,
-    tls::{Issuers, Tls},
+    tls::{Demand, Issuers, Tls},
 };
 
 /// The names of the authorities, as they were found out last.
@@ -27,7 +29,7 @@ impl ClientIssuers {
     /// The TLS configuration for the next connection.
     pub fn server_config(&self, tls: &Tls) -> Arc<ServerConfig> {
         match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(issuers) => tls.server_config_asking(issuers),
+            Some(issuers) => tls.server_config_asking(issuers, Demand::Asked),
             None => tls.server_config(),
         }
     }
@@ -43,6 +45,14 @@ impl ClientIssuers {
                 let Some(inbound) = Inbound::load(app, &tenant.id, &name).await? else { continue };
                 names.extend(inbound.x509_authorities(app).await?);
             }
+        }
+        // Hosts renew what they have with it.
+        let hosts = layout::hosts(&app.operators);
+        if !app.db.store().range(&hosts, None, 1, None).await?.is_empty()
+            && let Some(trust_domain) = federation::own_trust_domain(app, &app.operators).await?
+        {
+            let own = Authorities::load(&app.db, &app.operators, &trust_domain).await?;
+            names.extend(subjects(own.published(app.clock.now())));
         }
         let issuers = (!names.is_empty()).then(|| names.into_iter().collect());
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = issuers;
@@ -61,9 +71,13 @@ impl Inbound {
     /// The names of the authorities of X.509-SVIDs that can log in here.
     async fn x509_authorities(&self, app: &App) -> Answer<Vec<Vec<u8>>> {
         let Some(Ok(bundle)) = self.bundle(app).await? else { return Ok(Vec::new()) };
-        let mut roots = RootCertStore::empty();
-        // One that TLS cannot read is no hint; whether it verifies anything is another question.
-        roots.add_parsable_certificates(bundle.x509().authorities().iter().cloned());
-        Ok(roots.subjects().into_iter().map(|name| name.as_ref().to_vec()).collect())
+        Ok(subjects(bundle.x509().authorities().iter().cloned()))
     }
+}
+
+/// The names of authorities. One that TLS cannot read is no hint; whether it verifies anything is another question.
+pub fn subjects(authorities: impl IntoIterator<Item = CertificateDer<'static>>) -> Vec<Vec<u8>> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities);
+    roots.subjects().into_iter().map(|name| name.as_ref().to_vec()).collect()
 }

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::pace::Pace;
 use crate::{
     app::App,
+    call_home,
     http::vault::wrapping,
     layout,
     store::{Entry, Guard, Outcome, Write},
@@ -96,6 +97,17 @@ async fn expire(
         if is_over {
             guards.push(stored.guard());
             writes.push(Write::Delete(stored.key));
+        }
+        return Ok(());
+    }
+    if layout::is_call_home_certificate(key) {
+        match call_home::removal(app, &stored.value, now) {
+            Ok(removal) if removal.is_empty() => {}
+            Ok(removal) => {
+                guards.push(stored.guard());
+                writes.extend(removal);
+            }
+            Err(error) => return damaged(key, &error),
         }
         return Ok(());
     }

@@ -17,6 +17,9 @@ use crate::{
     store::{Guard, Outcome, Store, Write},
 };
 
+/// The name of the document with the fields of its subject.
+pub const NAME: &str = "api";
+
 /// Where it stands in the store.
 const KEY: &str = "api-ca";
 const FORMAT: u32 = 1;
@@ -103,6 +106,12 @@ impl Authority {
     }
 
     /// The certificate that clients are to trust.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The same in PEM.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
         pem(&self.certificate)

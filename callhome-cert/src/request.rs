@@ -1,0 +1,89 @@
+//! What operators ask a tower for.
+
+use keyward_config_values::config::HostId;
+use keyward_config_values::{Duration, Name};
+use keyward_svid::x509::authority::CertificateRequest;
+use serde::Deserialize;
+
+use crate::{Batch, Error, Granularity, HostHash, Order, Scope};
+
+/// Asks for a certificate: for a host, for the hosts of a site, or for any.
+///
+/// ```
+/// use keyward_callhome_cert::{Granularity, IssueRequest};
+///
+/// let request: IssueRequest = serde_json::from_str(r#"{"site": "oslo", "ttl": "2h"}"#)?;
+/// assert_eq!(request.to_order(Granularity::Site)?.scope().to_string(), "hosts of site `oslo`");
+/// assert_eq!(
+///     request.to_order(Granularity::HostId).unwrap_err().to_string(),
+///     "the tower asks for a certificate for each host: say `host-id`",
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct IssueRequest {
+    /// For the host with this id.
+    pub host_id: Option<HostId>,
+    /// For the hosts of this site.
+    pub site: Option<Name>,
+    /// How long it lives: a day by default.
+    pub ttl: Option<Duration>,
+    /// How many hosts may use it: one where it is for a host, as many as there are by default otherwise.
+    pub max_uses: Option<u32>,
+    /// A batch that it is to belong to, as an earlier answer said it; a new one by default.
+    pub batch: Option<Batch>,
+    /// A certificate request (PKCS #10) in PEM, for a key that is on the host already.
+    pub csr: Option<String>,
+}
+
+impl IssueRequest {
+    /// The order, if the tower asks for certificates of this granularity.
+    ///
+    /// # Errors
+    /// [`Error::Order`], [`Error::Ttl`], [`Error::MaxUses`].
+    pub fn to_order(&self, asked: Granularity) -> Result<Order, Error> {
+        let scope = match (&self.host_id, &self.site) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Order {
+                    problem: "a certificate is for a host or for a site: say `host-id` or `site`",
+                });
+            }
+            (Some(host), None) => Scope::Host(HostHash::of(host)),
+            (None, Some(site)) => Scope::Site(site.clone()),
+            (None, None) => Scope::Any,
+        };
+        asked.check_order(&scope)?;
+        let mut order = Order::new(scope);
+        if let Some(ttl) = self.ttl {
+            order = order.with_ttl(ttl)?;
+        }
+        if let Some(uses) = self.max_uses {
+            order = order.with_max_uses(uses)?;
+        }
+        if let Some(batch) = &self.batch {
+            order = order.with_batch(batch.clone());
+        }
+        Ok(order)
+    }
+
+    /// The certificate request, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Authority`].
+    pub fn certificate_request(&self) -> Result<Option<CertificateRequest>, Error> {
+        Ok(self.csr.as_deref().map(CertificateRequest::from_pem).transpose()?)
+    }
+}
+
+/// Asks for the end of a certificate, or of all of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RevokeRequest {
+    /// The certificate with this serial number.
+    pub serial: Option<String>,
+    /// The batch.
+    pub batch: Option<Batch>,
+}

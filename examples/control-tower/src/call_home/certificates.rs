@@ -1,0 +1,224 @@
+//! Certificates to call home with: issued, on record, revoked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keyward_callhome_cert::{Batch, Entry, Order};
+use keyward_svid::{
+    pki_types::CertificateRevocationListDer,
+    x509::authority::{AuthorityRing, CertificateRequest, IssuedSvid, KeyedSvid, RevocationList},
+};
+use time::{Duration, OffsetDateTime};
+
+use super::authority;
+use crate::{
+    app::{App, Commit},
+    db::Stored,
+    http::{
+        caller::Caller,
+        error::{Answer, ApiError},
+    },
+    layout, random,
+    store::{Guard, Revision, Scan, Write},
+};
+
+/// For how long a certificate is on record after its end, so that what was revoked stays on lists until nobody's clock takes it for
+/// valid.
+const KEPT: Duration = Duration::DAY;
+
+/// By when a revocation list is followed by the next, if nothing is revoked.
+const LIST_LIFE: Duration = Duration::DAY;
+
+/// How often a change is decided again because the records changed.
+const TRIES: usize = 16;
+
+/// A certificate, with its key unless it is for one that its owner keeps.
+pub enum Issued {
+    /// With a key that was made for it.
+    Keyed(KeyedSvid),
+    /// For the key of a certificate request.
+    Requested(IssuedSvid),
+}
+
+impl Issued {
+    /// The certificate.
+    pub fn certificate(&self) -> &IssuedSvid {
+        match self {
+            Self::Keyed(keyed) => keyed.svid(),
+            Self::Requested(svid) => svid,
+        }
+    }
+}
+
+/// Issues what was ordered. It is on record before it is answered.
+///
+/// # Errors
+/// 422 when the authority refuses; those of the store.
+pub async fn issue(
+    app: &App,
+    caller: &Caller,
+    order: &Order,
+    request: Option<&CertificateRequest>,
+) -> Answer<(Issued, Entry)> {
+    let ring = authority::authority(app).await?;
+    let now = app.clock.now();
+    let (issued, entry) = sign(&ring, order, request, now)?;
+    let key = layout::call_home_certificate(&app.operators, entry.serial());
+    let mut writes = Vec::from(put(app, key.clone(), &entry)?);
+    let index = layout::call_home_batch(&app.operators, entry.batch());
+    writes.push(Write::Put(format!("{index}{}", entry.serial()), Vec::new()));
+    let audit = caller
+        .actor()
+        .did("issue-call-home-cert", now)
+        .with("serial", entry.serial())
+        .with("batch", entry.batch().as_str())
+        .with("scope", entry.scope().to_string())
+        .with("expires", crate::http::call_home::text(entry.expires())?);
+    match app.commit(vec![Guard::Absent(key)], writes, audit).await? {
+        Commit::Done(_) => {
+            // The listener asks for certificates of this authority, which may be new.
+            app.call_home.serving.refresh(app).await?;
+            Ok((issued, entry))
+        }
+        Commit::Conflict => Err(ApiError::internal("a serial number came twice")),
+    }
+}
+
+fn sign(
+    ring: &AuthorityRing,
+    order: &Order,
+    request: Option<&CertificateRequest>,
+    now: OffsetDateTime,
+) -> Answer<(Issued, Entry)> {
+    let (authority, rng) = (ring.authority(now)?, &mut random::rng());
+    Ok(match request {
+        Some(request) => {
+            let (svid, entry) = order.issue(&authority, request.public_key(), rng, now)?;
+            (Issued::Requested(svid), entry)
+        }
+        None => {
+            let (keyed, entry) = order.issue_with_key(&authority, rng, now)?;
+            (Issued::Keyed(keyed), entry)
+        }
+    })
+}
+
+/// What stores an entry until nobody needs it.
+pub(super) fn put(app: &App, key: String, entry: &Entry) -> Answer<[Write; 2]> {
+    let bytes = entry.to_record()?;
+    Ok(app.put_until(key, &bytes, entry.expires().saturating_add(KEPT))?)
+}
+
+/// A certificate on record.
+pub(super) async fn entry(app: &App, serial: &str) -> Answer<Option<Stored<Arc<Entry>>>> {
+    Ok(app.db.load(&layout::call_home_certificate(&app.operators, serial), Entry::from_record).await?)
+}
+
+/// What is to be revoked.
+pub enum Revocation {
+    /// The certificate with this serial number.
+    Serial(String),
+    /// All of a batch.
+    Batch(Batch),
+}
+
+/// Revokes; answers the serial numbers of what was not revoked before.
+///
+/// # Errors
+/// 404 for what is not on record.
+pub async fn revoke(app: &App, caller: &Caller, what: &Revocation) -> Answer<Vec<String>> {
+    for _ in 0..TRIES {
+        let now = app.clock.now();
+        let serials = match what {
+            Revocation::Serial(serial) => vec![serial.clone()],
+            Revocation::Batch(batch) => {
+                Scan::new(&**app.db.store(), &layout::call_home_batch(&app.operators, batch)).names().await?
+            }
+        };
+        let (mut guards, mut writes, mut revoked, mut found) = (Vec::new(), Vec::new(), Vec::new(), false);
+        for serial in serials {
+            let Some(stored) = entry(app, &serial).await? else { continue };
+            found = true;
+            let mut entry = Entry::clone(&stored.value);
+            if entry.revoke(now) {
+                guards.push(stored.guard());
+                writes.extend(put(app, stored.key.clone(), &entry)?);
+                writes.push(Write::Put(format!("{}{serial}", layout::call_home_revoked(&app.operators)), Vec::new()));
+                revoked.push(serial);
+            }
+        }
+        if !found {
+            return Err(match what {
+                Revocation::Serial(serial) => {
+                    ApiError::not_found(format_args!("a call-home certificate with the serial number `{serial}`"))
+                }
+                Revocation::Batch(batch) => ApiError::not_found(format_args!("the batch `{batch}`")),
+            });
+        }
+        let audit = caller.actor().did("revoke-call-home-cert", now).with("serials", revoked.clone());
+        if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
+            return Ok(revoked);
+        }
+    }
+    Err(ApiError::unavailable("the certificates are being used all the time; try again"))
+}
+
+/// What removes a record whose time has come, and what refers to it.
+///
+/// # Errors
+/// The record is none.
+pub fn removal(app: &App, record: &[u8], now: OffsetDateTime) -> Result<Vec<Write>, keyward_callhome_cert::Error> {
+    let entry = Entry::from_record(record)?;
+    if entry.expires().saturating_add(KEPT) > now {
+        return Ok(Vec::new());
+    }
+    let (tenant, serial) = (&app.operators, entry.serial());
+    Ok(vec![
+        Write::Delete(layout::call_home_certificate(tenant, serial)),
+        Write::Delete(format!("{}{serial}", layout::call_home_batch(tenant, entry.batch()))),
+        Write::Delete(format!("{}{serial}", layout::call_home_revoked(tenant))),
+    ])
+}
+
+/// The lists that were signed last, until they are too old or something was revoked.
+#[derive(Default)]
+pub(super) struct Lists(Mutex<Option<Signed>>);
+
+type List = CertificateRevocationListDer<'static>;
+
+#[derive(Clone)]
+struct Signed {
+    of: Option<Revision>,
+    serials: Vec<String>,
+    at: OffsetDateTime,
+    lists: Arc<[List]>,
+}
+
+/// The revocation lists, one of each version of the authority; none before there is one.
+///
+/// # Errors
+/// Those of the store.
+pub async fn revocation_lists(app: &App) -> Answer<Arc<[List]>> {
+    let Some(ring) = authority::stored(app).await? else { return Ok(Arc::default()) };
+    let now = app.clock.now();
+    let prefix = layout::call_home_revoked(&app.operators);
+    let serials = Scan::new(&**app.db.store(), &prefix).names().await?;
+    let kept = app.call_home.lists.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(kept) = kept.filter(|kept| kept.of == Some(ring.revision) && kept.serials == serials)
+        && (kept.at..kept.at.saturating_add(LIST_LIFE / 4)).contains(&now)
+    {
+        return Ok(kept.lists);
+    }
+    let mut revoked = Vec::new();
+    for serial in &serials {
+        if let Some(entry) = entry(app, serial).await? {
+            revoked.extend(entry.value.revocation()?);
+        }
+    }
+    // Microseconds since 1970: it grows from list to list.
+    let number = u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or(0);
+    let list = RevocationList::new(number, revoked, now.saturating_add(LIST_LIFE));
+    let lists: Arc<[List]> = ring.value.revocation_lists(&list, now)?.into();
+    let signed = Signed { of: Some(ring.revision), serials, at: now, lists: Arc::clone(&lists) };
+    *app.call_home.lists.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed);
+    Ok(lists)
+}

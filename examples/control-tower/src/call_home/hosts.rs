@@ -1,0 +1,328 @@
+//! Hosts that called home, as operators see them: claimed, released, removed.
+
+use std::sync::Arc;
+
+use keyward_callhome_cert::{HostHash, HostRecord, HostState};
+use keyward_config_values::Name;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::ring::{Occupant, Places};
+use crate::{
+    app::{App, Commit},
+    db::Stored,
+    documents::SITES,
+    http::{
+        caller::Caller,
+        error::{Answer, ApiError},
+    },
+    layout,
+    store::{Entry, Guard, Revision, Scan, Write, snapshot},
+};
+
+/// How often a change is decided again because the host called meanwhile.
+const TRIES: usize = 64;
+
+/// A host as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Shown {
+    /// The hash of its host-id, by which it is named.
+    pub id: HostHash,
+    /// `unclaimed`, `claimed` or `removed`.
+    pub state: &'static str,
+    /// Its site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Name>,
+    /// What it calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// The version of its agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_version: Option<String>,
+    /// From where it called last.
+    pub address: String,
+    /// The thumbprint of its key.
+    pub key: String,
+    /// The serial number of the certificate that it called home with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The only site that it can be claimed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_site: Option<Name>,
+    /// When it called first.
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_seen: OffsetDateTime,
+    /// When it called last.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_seen: OffsetDateTime,
+}
+
+impl Shown {
+    /// A record.
+    pub fn new(record: &HostRecord) -> Self {
+        let (state, site) = match record.state() {
+            HostState::Unclaimed => ("unclaimed", None),
+            HostState::Claimed { site } => ("claimed", Some(site.clone())),
+            _ => ("removed", None),
+        };
+        Self {
+            id: record.host().clone(),
+            state,
+            site,
+            host_name: record.host_name().map(ToString::to_string),
+            agent_version: record.agent_version().map(ToString::to_string),
+            address: record.address().to_string(),
+            key: record.key().to_owned(),
+            certificate: record.certificate().map(str::to_owned),
+            bound_site: record.bound_site().cloned(),
+            first_seen: record.first_seen(),
+            last_seen: record.last_seen(),
+        }
+    }
+}
+
+/// The key of a place in a ring.
+pub(super) fn place(prefix: &str, number: u32) -> String {
+    format!("{prefix}{number:04}")
+}
+
+/// The places of a ring with what is in them.
+async fn entries(app: &App, prefix: &str) -> Answer<Vec<(u32, Entry)>> {
+    let (_, entries) = snapshot(&**app.db.store(), prefix).await?;
+    let numbered = entries.into_iter();
+    Ok(numbered.filter_map(|entry| Some((entry.key.strip_prefix(prefix)?.parse().ok()?, entry))).collect())
+}
+
+/// The hash in a place of the ring of unclaimed hosts.
+async fn hash_in(app: &App, entry: Entry) -> Answer<HostHash> {
+    let opened = app.db.open(entry).await?;
+    let text = std::str::from_utf8(&opened.value).map_err(ApiError::internal)?;
+    text.parse().map_err(ApiError::internal)
+}
+
+/// Who waits, by their places.
+pub(super) async fn unclaimed_places(app: &App) -> Answer<Places> {
+    let mut places = Places::new();
+    for (number, entry) in entries(app, &layout::unclaimed(&app.operators)).await? {
+        let revision = entry.revision;
+        let hash = hash_in(app, entry).await?;
+        let key = layout::host(&app.operators, &hash);
+        let record = app.db.load(&key, HostRecord::from_record).await?;
+        let record = record.filter(|stored| *stored.value.state() == HostState::Unclaimed);
+        let occupant = match record {
+            Some(stored) => Occupant::new(&stored.value, revision, Some((key, stored.revision))),
+            // Nobody, and the first place to be taken.
+            None => {
+                let last_seen = OffsetDateTime::UNIX_EPOCH;
+                Occupant { host: hash, key: String::new(), last_seen, revision, record: None }
+            }
+        };
+        places.insert(number, occupant);
+    }
+    Ok(places)
+}
+
+/// The duplicates, by their places.
+pub(super) async fn duplicate_places(app: &App) -> Answer<Places> {
+    let mut places = Places::new();
+    for (number, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
+        let (key, revision) = (entry.key, entry.revision);
+        if let Some(stored) = app.db.load(&key, HostRecord::from_record).await? {
+            places.insert(number, Occupant::new(&stored.value, revision.max(stored.revision), None));
+        }
+    }
+    Ok(places)
+}
+
+/// What takes a host out of the ring of those that wait.
+pub(super) async fn leave(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
+    let mut writes = Vec::new();
+    for (_, entry) in entries(app, &layout::unclaimed(&app.operators)).await? {
+        let key = entry.key.clone();
+        if hash_in(app, entry).await? == *host {
+            writes.push(Write::Delete(key));
+        }
+    }
+    Ok(writes)
+}
+
+/// Those that wait, the one that was seen last first.
+///
+/// # Errors
+/// Those of the store.
+pub async fn unclaimed(app: &App) -> Answer<Vec<Shown>> {
+    let mut shown = Vec::new();
+    for occupant in unclaimed_places(app).await?.into_values() {
+        let Some((key, _)) = occupant.record else { continue };
+        shown.extend(app.db.load(&key, HostRecord::from_record).await?.map(|stored| Shown::new(&stored.value)));
+    }
+    shown.retain(|host| host.state == "unclaimed");
+    shown.sort_by_key(|host| std::cmp::Reverse(host.last_seen));
+    Ok(shown)
+}
+
+/// Those that have the host-id of another one, the one that was seen last first.
+///
+/// # Errors
+/// Those of the store.
+pub async fn duplicates(app: &App) -> Answer<Vec<Shown>> {
+    let mut shown = Vec::new();
+    for (_, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
+        let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
+        shown.extend(stored.map(|stored| Shown { state: "duplicate", ..Shown::new(&stored.value) }));
+    }
+    shown.sort_by_key(|host| std::cmp::Reverse(host.last_seen));
+    Ok(shown)
+}
+
+/// Of all hosts, at most so many behind one; and whether there are more.
+///
+/// # Errors
+/// Those of the store.
+pub async fn page(app: &App, after: Option<&HostHash>, limit: usize) -> Answer<(Vec<Shown>, bool)> {
+    let prefix = layout::hosts(&app.operators);
+    let after = after.map(|hash| format!("{prefix}{hash}"));
+    let entries = app.db.store().range(&prefix, after.as_deref(), limit + 1, None).await?;
+    let more = entries.len() > limit;
+    let mut shown = Vec::new();
+    for entry in entries.into_iter().take(limit) {
+        let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
+        shown.extend(stored.map(|stored| Shown::new(&stored.value)));
+    }
+    Ok((shown, more))
+}
+
+/// Whether a site has hosts.
+///
+/// # Errors
+/// Those of the store.
+pub async fn any_at(app: &App, site: &Name) -> Answer<bool> {
+    let prefix = layout::hosts(&app.operators);
+    let mut scan = Scan::new(&**app.db.store(), &prefix);
+    while let Some(entries) = scan.next().await? {
+        for entry in entries {
+            let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
+            let at = |stored: &Stored<Arc<HostRecord>>| matches!(stored.value.state(), HostState::Claimed { site: at } if at == site);
+            if stored.as_ref().is_some_and(at) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The host with this hash.
+///
+/// # Errors
+/// 404.
+pub async fn host(app: &App, id: &str) -> Answer<Stored<Arc<HostRecord>>> {
+    let missing = || ApiError::not_found(format_args!("the host `{}`", id.chars().take(80).collect::<String>()));
+    let hash: HostHash = id.parse().map_err(|_| missing())?;
+    app.db.load(&layout::host(&app.operators, &hash), HostRecord::from_record).await?.ok_or_else(missing)
+}
+
+/// Claims a host for a site, which there has to be.
+///
+/// # Errors
+/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it.
+pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name) -> Answer<HostRecord> {
+    let document = layout::document(&app.operators, &format!("{SITES}/{site}"));
+    for _ in 0..TRIES {
+        let stored = host(app, id).await?;
+        let there = app.db.store().get(&document).await?;
+        if there.is_none() {
+            let text = format!("the site `{site}` does not exist: create `{SITES}/{site}` first");
+            return Err(ApiError::inapplicable(text));
+        }
+        let record = HostRecord::clone(&stored.value).claim(site.clone());
+        let record = record.map_err(|error| ApiError::conflict(error.to_string()))?;
+        if record.state() == stored.value.state() {
+            return Ok(record);
+        }
+        let guards = vec![stored.guard(), Guard::seen(&document, there.as_ref())];
+        let writes = leave(app, record.host()).await?;
+        if change(app, caller, "claim-host", guards, writes, &stored.key, Some(&record)).await?.is_some() {
+            app.call_home.unclaimed.forget();
+            return Ok(record);
+        }
+    }
+    Err(busy())
+}
+
+/// Forgets a host, so that it, or another one with its host-id, may call home again.
+///
+/// # Errors
+/// 404.
+pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
+    for _ in 0..TRIES {
+        let stored = host(app, id).await?;
+        let mut writes = leave(app, stored.value.host()).await?;
+        // What was shown beside it has its chance now.
+        for (_, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
+            let duplicate = app.db.load(&entry.key, HostRecord::from_record).await?;
+            if duplicate.is_some_and(|duplicate| duplicate.value.host() == stored.value.host()) {
+                writes.push(Write::Delete(entry.key));
+            }
+        }
+        if change(app, caller, "release-host", vec![stored.guard()], writes, &stored.key, None).await?.is_some() {
+            app.call_home.unclaimed.forget();
+            app.call_home.duplicates.forget();
+            return Ok(());
+        }
+    }
+    Err(busy())
+}
+
+/// Removes a host: what it has counts no more, and it may not call home until it is released.
+///
+/// # Errors
+/// 404.
+pub async fn remove(app: &App, caller: &Caller, id: &str) -> Answer<HostRecord> {
+    for _ in 0..TRIES {
+        let stored = host(app, id).await?;
+        let record = HostRecord::clone(&stored.value).remove();
+        if record.state() == stored.value.state() {
+            return Ok(record);
+        }
+        let writes = leave(app, record.host()).await?;
+        let guards = vec![stored.guard()];
+        if change(app, caller, "remove-host", guards, writes, &stored.key, Some(&record)).await?.is_some() {
+            app.call_home.unclaimed.forget();
+            return Ok(record);
+        }
+    }
+    Err(busy())
+}
+
+/// Stores a host as it is to be, or no more; `None` when it called meanwhile.
+async fn change(
+    app: &App,
+    caller: &Caller,
+    event: &'static str,
+    guards: Vec<Guard>,
+    mut writes: Vec<Write>,
+    key: &str,
+    record: Option<&HostRecord>,
+) -> Answer<Option<Revision>> {
+    let now = app.clock.now();
+    let hash = key.rsplit('/').next().unwrap_or_default();
+    let mut audit = caller.actor().did(event, now).with("host", hash);
+    match record {
+        Some(record) => {
+            if let HostState::Claimed { site } = record.state() {
+                audit = audit.with("site", site.as_str());
+            }
+            writes.push(app.db.put(key.to_owned(), &record.to_record()?)?);
+        }
+        None => writes.push(Write::Delete(key.to_owned())),
+    }
+    match app.commit(guards, writes, audit).await? {
+        Commit::Done(revision) => Ok(Some(revision)),
+        Commit::Conflict => Ok(None),
+    }
+}
+
+fn busy() -> ApiError {
+    ApiError::unavailable("the host calls all the time; try again")
+}

@@ -1,0 +1,145 @@
+//! The identities of hosts: given when they are claimed, renewed, and worth nothing from the moment at which a host is released or
+//! removed, whatever is left of their lives.
+
+use std::sync::Arc;
+
+use keyward_callhome_cert::{HOST_TTL, HostIdentity, HostPath, HostRecord, HostState, Refusal};
+use keyward_keys::PublicKey;
+use keyward_spiffe_id::SpiffeId;
+use keyward_svid::{
+    pki_types::CertificateDer,
+    x509::{Purpose, X509Verifier, X509VerifyOptions},
+};
+
+use crate::{
+    app::{Actor, App, Commit},
+    authorities, bundle,
+    db::Stored,
+    federation,
+    http::error::{Answer, ApiError},
+    identity::Identity,
+    layout,
+    tenant::Tenant,
+};
+
+/// How often it is issued again because the host called, or was changed, meanwhile.
+const TRIES: usize = 16;
+
+/// A host that showed its SVID on the connection, and is registered.
+pub struct Registered {
+    /// Its ID.
+    pub id: SpiffeId,
+    /// Which host it is.
+    pub path: HostPath,
+    /// What is on record of it.
+    pub record: Stored<Arc<HostRecord>>,
+}
+
+/// Why somebody is no host.
+pub enum NoHost {
+    /// What was presented is no SVID of this trust domain, or not a host's.
+    Svid(String),
+    /// The host is not registered, or not with this key.
+    Host(Refusal),
+}
+
+/// Which host it is that presents this chain, whose key's possession the handshake proved.
+///
+/// # Errors
+/// Those of the store.
+pub async fn identify(app: &App, chain: &[CertificateDer<'static>]) -> Answer<Result<Registered, NoHost>> {
+    let now = app.clock.now();
+    let tenant = operators(app).await?;
+    let Some(published) = bundle::published(app, &tenant, now).await? else {
+        return Ok(Err(NoHost::Svid("this tower has issued no SVID as yet".to_owned())));
+    };
+    let mut options = X509VerifyOptions::default();
+    options.purpose = Purpose::Svid;
+    let svid = match X509Verifier::new(options).verify(chain, published.bundle.x509(), now) {
+        Ok(svid) => svid,
+        Err(error) => return Ok(Err(NoHost::Svid(error.to_string()))),
+    };
+    let Some(path) = HostPath::of(svid.id()) else {
+        return Ok(Err(NoHost::Svid(format!("`{}` is no host's ID", svid.id()))));
+    };
+    let record = app.db.load(&layout::host(&app.operators, path.host()), HostRecord::from_record).await?;
+    let known = record.as_ref().map(|stored| &*stored.value);
+    if let Err(refusal) = path.check(known, &svid.public_key().thumbprint()) {
+        return Ok(Err(NoHost::Host(refusal)));
+    }
+    let record = record.ok_or_else(|| ApiError::internal("a host that counts is not on record"))?;
+    Ok(Ok(Registered { id: svid.id().clone(), path, record }))
+}
+
+/// Whether an ID still counts, as far as this tower's hosts are concerned: those of others always do. `leaf` is the certificate
+/// that it stands in, if it does in one.
+///
+/// # Errors
+/// Those of the store.
+pub async fn standing(app: &App, id: &SpiffeId, leaf: Option<&CertificateDer<'_>>) -> Answer<Result<(), Refusal>> {
+    let Some(path) = HostPath::of(id) else { return Ok(Ok(())) };
+    let own = federation::own_trust_domain(app, &app.operators).await?;
+    if own.is_none_or(|own| !id.is_member_of(&own)) {
+        return Ok(Ok(()));
+    }
+    let record = app.db.load(&layout::host(&app.operators, path.host()), HostRecord::from_record).await?;
+    let known = record.as_ref().map(|stored| &*stored.value);
+    let key = match leaf {
+        Some(leaf) => keyward_svid::x509::peek_key(leaf).map(|key| key.thumbprint()).unwrap_or_default(),
+        None => known.map(|record| record.key().to_owned()).unwrap_or_default(),
+    };
+    Ok(path.check(known, &key))
+}
+
+/// Gives a host that is claimed its identity, for the key that it is registered with.
+///
+/// # Errors
+/// Those of issuing and of the store. That the host is not claimed any more, or another key asks, is none.
+pub async fn issue(
+    app: &App,
+    record: &HostRecord,
+    key: &PublicKey,
+    event: &'static str,
+    actor: &Actor,
+) -> Answer<Result<HostIdentity, Refusal>> {
+    let tenant = operators(app).await?;
+    let place = layout::host(&app.operators, record.host());
+    let HostState::Claimed { site } = record.state() else { return Ok(Err(Refusal::NotRegistered)) };
+    let path = HostPath::new(site.clone(), record.host().clone());
+    for _ in 0..TRIES {
+        let stored = app.db.load(&place, HostRecord::from_record).await?;
+        if let Err(refusal) = path.check(stored.as_ref().map(|stored| &*stored.value), &key.thumbprint()) {
+            return Ok(Err(refusal));
+        }
+        let identity = Identity::load(&app.db, &tenant.id).await?;
+        let trust_domain = identity.trust_domain(app, &tenant.name)?;
+        let id = path.to_id(trust_domain.borrowed())?;
+        let until = app.clock.now().saturating_add(HOST_TTL);
+        let issued = authorities::issue_for_key(app, &identity, &id, &trust_domain, until, key).await?;
+        let now = app.clock.now();
+        let (mut guards, mut writes) = (Vec::from_iter(stored.as_ref().map(Stored::guard)), Vec::new());
+        identity.claim_trust_domain(app, &trust_domain, &mut guards, &mut writes).await?;
+        let audit = actor
+            .did(event, now)
+            .with("host", record.host().as_str())
+            .with("site", site.as_str())
+            .with("spiffe-id", id.as_str())
+            .with("serial", issued.svid.serial());
+        // A host that is released at this very moment gets nothing.
+        if let Commit::Conflict = app.commit(guards, writes, audit).await? {
+            continue;
+        }
+        app.call_home.serving.issues(app, &issued.issuer).await;
+        let published = bundle::published(app, &tenant, now).await?;
+        let bundle = published.map(|published| published.bundle.to_pem()).unwrap_or_default();
+        let url = app.external_url.as_str().parse().map_err(ApiError::internal)?;
+        let ca = app.gate.get().and_then(std::sync::Weak::upgrade).and_then(|gate| gate.ca_pem());
+        return Ok(Ok(HostIdentity::new(site.clone(), &issued.svid, bundle, url, ca, now)));
+    }
+    Err(ApiError::unavailable("the host is being changed all the time; try again"))
+}
+
+async fn operators(app: &App) -> Answer<Arc<Tenant>> {
+    let stored = Tenant::by_id(&app.db, app.operators.as_str()).await?;
+    Ok(stored.ok_or_else(|| ApiError::internal("the tenant `default` is gone"))?.value)
+}
