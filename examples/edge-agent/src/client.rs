@@ -11,7 +11,7 @@ use keyward_keys::{Algorithm, KeySigner, PrivateKey};
 use keyward_svid::HttpsUrl;
 use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer};
 use keyward_svid::x509::authority::CertificateRequest;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use rustls::client::Resumption;
@@ -20,13 +20,28 @@ use serde::Serialize;
 pub(crate) use self::refusal::Refusal;
 use crate::error::Error;
 
-/// No answer is longer.
+/// No answer about an identity is longer.
 const MAX_ANSWER: usize = 1 << 20;
+/// No document is longer: a hundred thousand ranges are 5 MiB.
+const MAX_DOCUMENT: usize = 64 << 20;
 
 /// A way to the tower.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
+}
+
+/// An answer to a question for a document.
+pub(crate) enum Got {
+    /// It is the same as before.
+    Unchanged,
+    /// It is this, and known by this tag from now on.
+    Fresh {
+        /// The document
+        body: Vec<u8>,
+        /// Its `ETag`
+        etag: Option<String>,
+    },
 }
 
 /// Why there is nothing to go on with.
@@ -100,28 +115,51 @@ impl Client {
         let response = sent.map_err(|error| self.no_answer(&error))?;
         let status = response.status();
         let asked = retry_after(&response);
-        let body = self.body(response).await?;
+        let body = self.body(response, MAX_ANSWER).await?;
         if status.is_success() {
             return serde_json::from_slice(&body)
                 .map_err(|error| self.foreign(format!("a broken answer: {error}"), asked));
         }
-        match Refusal::read(&body) {
+        Err(self.failure(status, &body, asked))
+    }
+
+    /// Asks for a document, unless it still is the one of that tag (RFC 9110 §13.1.2).
+    pub(crate) async fn get(&self, path: &str, tag: Option<&str>) -> Result<Got, Failure> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(tag) = tag {
+            request = request.header(IF_NONE_MATCH, tag);
+        }
+        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
+        let (status, asked) = (response.status(), retry_after(&response));
+        if status == StatusCode::NOT_MODIFIED {
+            return Ok(Got::Unchanged);
+        }
+        let etag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let body = self.body(response, MAX_DOCUMENT).await?;
+        if status.is_success() {
+            return Ok(Got::Fresh { body, etag });
+        }
+        Err(self.failure(status, &body, asked))
+    }
+
+    fn failure(&self, status: StatusCode, body: &[u8], asked: Option<Duration>) -> Failure {
+        match Refusal::read(body) {
             // Too many requests, sealed, not ready: another time.
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                let said = Refusal::read(&body).map_or_else(|| status.to_string(), |refusal| refusal.to_string());
-                Err(Failure::Later(Later { why: format!("{} cannot answer now: {said}", self.base), asked }))
+                let said = Refusal::read(body).map_or_else(|| status.to_string(), |refusal| refusal.to_string());
+                Failure::Later(Later { why: format!("{} cannot answer now: {said}", self.base), asked })
             }
-            Some(refusal) => Err(Failure::Refused(refusal)),
-            None => Err(self.foreign(format!("{status}, which is no answer of a tower"), asked)),
+            Some(refusal) => Failure::Refused(refusal),
+            None => self.foreign(format!("{status}, which is no answer of a tower"), asked),
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+    async fn body(&self, mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
             body.extend_from_slice(&chunk);
-            if body.len() > MAX_ANSWER {
-                return Err(self.foreign("more than 1 MiB".to_owned(), None));
+            if body.len() > most {
+                return Err(self.foreign(format!("more than {} MiB", most >> 20), None));
             }
         }
         Ok(body)

@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Run,
     /// Say how this host stands
     Status(Status),
-    /// The host's firewall
+    /// Show, load and watch the host's firewall
     Firewall(firewall::Arguments),
 }
 
@@ -164,6 +164,8 @@ pub(crate) struct Config {
     pub(crate) clock_is_moved: bool,
     /// Where systemd listens.
     pub(crate) notify: Notify,
+    /// Whether colours are not wanted (no-color.org).
+    pub(crate) no_color: bool,
 }
 
 /// What systemd says in the environment of a service (sd_notify(3), sd_watchdog_enabled(3)).
@@ -223,7 +225,9 @@ impl Config {
             socket: std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()),
             watchdog: number("WATCHDOG_USEC").filter(|_| for_us).map(std::time::Duration::from_micros),
         };
-        Ok((command, settings.complete(notify)?))
+        let mut config = settings.complete(notify)?;
+        config.no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Ok((command, config))
     }
 
     /// Begins to log.
@@ -265,6 +269,7 @@ impl Settings {
             clock,
             clock_is_moved,
             notify,
+            no_color: false,
         })
     }
 }

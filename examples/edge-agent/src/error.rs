@@ -27,6 +27,9 @@ pub(crate) enum Error {
     /// The tower said no.
     #[error("the tower refuses this host: {0}")]
     Refused(Box<Refusal>),
+    /// The host's `nft`.
+    #[error(transparent)]
+    Nft(#[from] crate::firewall::NftError),
     /// `--wait` is over.
     #[error("gave up after {waited}: {why}")]
     GaveUp {
@@ -50,6 +53,7 @@ impl Error {
     pub(crate) fn remedy(&self) -> Option<&str> {
         match self {
             Self::Usage { remedy, .. } => Some(remedy),
+            Self::Nft(error) => Some(error.remedy()),
             Self::Refused(refusal) => refusal.remedy(),
             _ => None,
         }
@@ -59,7 +63,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 1,
-            Self::Config(_) | Self::Usage { .. } | Self::File(_) | Self::System(_) => 2,
+            Self::Nft(_) | Self::Config(_) | Self::Usage { .. } | Self::File(_) | Self::System(_) => 2,
             Self::GaveUp { .. } => 3,
         }
     }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use keyward_base::data_dir::{self, DataDir, DataDirError};
 use keyward_config_values::config::HostId;
 use keyward_keys::{KeyType, PrivateKey};
-use keyward_svid::pki_types::CertificateDer;
+use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use keyward_svid::x509::chain_from_pem;
 use zeroize::Zeroizing;
 
+use crate::client::Client;
+use crate::config::Config;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::package::Package;
@@ -118,12 +120,7 @@ impl StateDir {
 
     /// What the tower's API is known by, where that is not what the place to call home is known by.
     pub(crate) fn tower_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
-        let path = self.files.path("tower-ca.pem");
-        let Some(pem) = data_dir::read_private(&path)? else { return Ok(None) };
-        let chain = chain_from_pem(&String::from_utf8_lossy(&pem));
-        chain.map(Some).map_err(|error| {
-            Error::usage(format!("`{}`: {error}", path.display()), "remove it: the tower says it again")
-        })
+        self.files.tower_ca()
     }
 
     /// Stops using the identity.
@@ -156,6 +153,48 @@ impl Files {
     /// The directory.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    fn tower_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
+        let path = self.path("tower-ca.pem");
+        let Some(pem) = data_dir::read_private(&path)? else { return Ok(None) };
+        let chain = chain_from_pem(&String::from_utf8_lossy(&pem));
+        chain.map(Some).map_err(|error| {
+            Error::usage(format!("`{}`: {error}", path.display()), "remove it: the tower says it again")
+        })
+    }
+
+    /// The way to the tower with the host's identity, without taking over the directory.
+    ///
+    /// # Errors
+    /// The host has no identity that is good now, or a file is of no use.
+    pub(crate) fn way(&self, config: &Config) -> Result<Client, Error> {
+        let identity = self.identity()?.filter(|identity| identity.is_valid(config.clock.now()));
+        let package = Package::read(&self.path("call-home"))?;
+        let (Some(identity), Some(key)) = (identity, data_dir::read_private(&self.path("key.pem"))?) else {
+            return Err(Error::usage("this host has no identity", "call home first: `edge-agent call-home`"));
+        };
+        let unusable = |error: &dyn std::fmt::Display| Error::usage(format!("`key.pem`: {error}"), "look at key.pem");
+        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&error))?;
+        let nowhere = || Error::usage("this host does not know its tower", "run the install script of the tower again");
+        let (url, ca) = match (&config.tower, package) {
+            (Some((url, ca)), _) => (url.clone(), chain_from_pem(ca).map_err(|error| unusable(&error))?),
+            (None, Some(package)) => {
+                (self.state()?.tower_url.unwrap_or(package.tower), self.tower_ca()?.unwrap_or(package.ca))
+            }
+            (None, None) => return Err(nowhere()),
+        };
+        Client::new(&url, &ca, Some((identity.svid().chain().to_vec(), key)), &config.clock)
+    }
+
+    /// What the tower last said about the firewall.
+    pub(crate) fn firewall(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        Ok(data_dir::read_private(&self.path("firewall.json"))?)
+    }
+
+    /// Keeps what the tower says about the firewall.
+    pub(crate) fn keep_firewall(&self, bytes: &[u8]) -> Result<(), Error> {
+        Ok(data_dir::replace_private(&self.path("firewall.json"), bytes)?)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -83,9 +83,9 @@ fn lines(chains: &str) -> String {
 
 impl Peer {
     fn new(namespace: Namespace) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/peer.py");
+        let script = include_str!("../python/peer.py");
         let mut process = namespace
-            .command("python3", &[script])
+            .command("python3", &["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,0 +1,107 @@
+//! From the table that is there to the one that should be.
+
+use std::time::Duration as Pause;
+
+use keyward_config_values::Duration;
+use keyward_nft_marks::{Firewall, Rest, Table, Transaction};
+
+use super::place::{Place, pause};
+use super::plan::differences;
+use super::wanted::Wanted;
+use super::{Session, note_out, roll_back};
+use crate::error::Error;
+
+/// How often it is tried when somebody else changes the table in between.
+const TRIES: usize = 3;
+/// For how long packets pass before the rest is dropped, where nobody tracked connections before.
+const GRACE: Pause = Pause::from_secs(3);
+
+/// What became of it.
+pub(crate) enum Applied {
+    /// There was nothing to do.
+    Nothing,
+    /// The table was changed.
+    Changed {
+        /// In how many things.
+        changes: usize,
+        /// Whether it was loaded anew.
+        replaced: bool,
+    },
+}
+
+/// Makes the table what it should be.
+///
+/// # Errors
+/// It was not done, and the table is as it was; or another change waits to be confirmed.
+pub(crate) fn apply(
+    session: &Session<'_>,
+    place: &Place,
+    wanted: &Wanted,
+    confirm_within: Option<Duration>,
+) -> Result<Applied, Error> {
+    let _turn = place.turn()?;
+    roll_back::overdue(session, place)?;
+    if let Some(pending) = place.pending()? {
+        return Err(Error::usage(
+            format!("a change waits to be confirmed until {}", crate::voice::moment(pending.deadline)),
+            "`edge-agent firewall confirm` keeps it, `edge-agent firewall rollback` undoes it",
+        ));
+    }
+    let mut tries = 0;
+    loop {
+        let before = session.nft.listing()?;
+        let table = before.as_deref().map(str::parse::<Table>).transpose().map_err(super::nft::NftError::from)?;
+        let transaction = Transaction::between(table.as_ref(), &wanted.table);
+        if transaction.is_empty() {
+            return Ok(Applied::Nothing);
+        }
+        let changes = differences(table.as_ref(), &wanted.table).len();
+        let replaced = transaction.is_replacement();
+        if let Some(within) = confirm_within.filter(|_| tries == 0) {
+            let first = if passes_first(table.as_ref(), wanted) { GRACE } else { Pause::ZERO };
+            roll_back::arm(session, place, Pause::from_secs(within.as_secs()).saturating_add(first), before)?;
+        }
+        tries += 1;
+        let loaded = load(session, table.as_ref(), wanted, &transaction).and_then(|()| Ok(session.nft.table()?));
+        match loaded {
+            Ok(Some(table)) if Transaction::between(Some(&table), &wanted.table).is_empty() => {
+                return Ok(Applied::Changed { changes, replaced });
+            }
+            // Somebody else changed it between the look and the change, or right after.
+            Ok(_) | Err(_) if tries < TRIES => {}
+            Ok(_) => {
+                return Err(Error::usage(
+                    "somebody else changes the table `inet keyward` as fast as it is loaded",
+                    "find out who with `nft monitor`; the table is for the edge-agent alone",
+                ));
+            }
+            Err(error) => {
+                // What was armed undoes nothing, if nothing was done.
+                if confirm_within.is_some() && tries == 1 {
+                    place.settle()?;
+                }
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn passes_first(table: Option<&Table>, wanted: &Wanted) -> bool {
+    table.is_none() && wanted.firewall.rest != Rest::Pass
+}
+
+/// Loads a transaction. Where there was no table before, and the rest is to be dropped, the kernel may not have tracked any
+/// connection: what is established is let through for a moment, so that it is known.
+fn load(session: &Session<'_>, table: Option<&Table>, wanted: &Wanted, transaction: &Transaction) -> Result<(), Error> {
+    if !passes_first(table, wanted) {
+        return Ok(session.nft.load(&transaction.text(session.nft.names).to_string())?);
+    }
+    let mut passing = Firewall::clone(&wanted.firewall);
+    passing.rest = Rest::Pass;
+    let passing = passing.table();
+    session.nft.load(&Transaction::replacing(&passing).text(session.nft.names).to_string())?;
+    note_out(&format!("getting to know the connections that there are, for {} seconds", GRACE.as_secs()));
+    pause(GRACE);
+    let drops = Transaction::between(Some(&passing), &wanted.table);
+    Ok(session.nft.load(&drops.text(session.nft.names).to_string())?)
+}

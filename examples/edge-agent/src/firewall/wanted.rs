@@ -1,0 +1,236 @@
+//! The firewall that this host is to have.
+
+use keyward_config_tree::{Bulk, Document, Path, Schema, SchemaError, collection, plan};
+use keyward_config_values::config::{SiteConfig, VariableConfig, VariableKey, Variables};
+use keyward_config_values::{Bindings, Name};
+use keyward_nft_marks::config::{
+    Allowance, FirewallConfig, HostFirewall, IngressConfig, ResourceProfileConfig, SiteIngress, TenantIngress,
+};
+use keyward_nft_marks::{Firewall, Table};
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+
+/// The documents that count; others of a file are passed over.
+const COLLECTIONS: [&str; 5] = ["firewall", "ingress", "variables", "system/sites", "resource-profiles"];
+
+/// The firewall that this host is to have.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// What it is.
+    pub(crate) firewall: Firewall,
+    /// The table that does it.
+    pub(crate) table: Table,
+    /// What is passed over, and why.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What a file is read with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    /// The site of this host.
+    pub(crate) site: Option<Name>,
+    /// Variables whose values take the place of the documents'.
+    pub(crate) values: Vec<(VariableKey, String)>,
+}
+
+impl Wanted {
+    fn new(firewall: Firewall, notes: Vec<String>) -> Self {
+        Self { table: firewall.table(), firewall, notes }
+    }
+
+    /// Of what the tower says to this host.
+    ///
+    /// # Errors
+    /// It is of a newer tower, or not what a tower says.
+    pub(crate) fn from_host(document: &HostFirewall) -> Result<Self, Error> {
+        let remedy = "update this agent, or look at the tower's documents `firewall` and `ingress`";
+        let firewall = document.firewall().map_err(|error| Error::usage(error.to_string(), remedy))?;
+        let of = |tenant: &Option<Name>| tenant.as_ref().map(|name| format!("tenant `{name}`, ")).unwrap_or_default();
+        let left = document.left_out.iter().map(|left| format!("{}left out: {}", of(&left.tenant), left.problem));
+        Ok(Self::new(firewall, left.collect()))
+    }
+
+    /// Of documents as the tower has them, in YAML with `x-path` and `x-operation`.
+    ///
+    /// # Errors
+    /// The first mistake, with its document, line and field.
+    pub(crate) fn from_yaml(text: &[u8], reading: &Reading) -> Result<Self, Error> {
+        let wrong =
+            |error: &dyn std::fmt::Display| Error::usage(error.to_string(), "correct the file; nothing was changed");
+        let bulk = Bulk::parse(text).map_err(|error| wrong(&error))?;
+        let counts = |path: &Path| {
+            COLLECTIONS.iter().any(|name| {
+                path.as_str().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let (known, other): (Vec<_>, Vec<_>) = bulk.items().iter().cloned().partition(|item| counts(item.path()));
+        let mut notes: Vec<String> =
+            other.iter().map(|item| format!("`{}` says nothing about a host's firewall", item.path())).collect();
+        let schema = schema().map_err(|error| wrong(&error))?;
+        let planned = plan(&BTreeMap::<Path, Document>::new(), &known.into_iter().collect(), &schema)
+            .map_err(|error| wrong(&error))?;
+        let documents = Documents::of(planned.changes());
+        let site = documents.site(reading)?;
+        let mut variables = Variables::new(documents.variables);
+        if let Some(site) = &site {
+            variables = variables.at(site);
+        }
+        let mut values = variables.bindings();
+        if let Some(site) = &site {
+            site.bindings().iter().for_each(|(name, value)| drop(values.set(name.clone(), value)));
+        }
+        for (key, value) in &reading.values {
+            values.set(key.name().clone(), value.as_str());
+        }
+        let firewall = firewall(&documents.firewall, &documents.ingress, &values).map_err(|error| wrong(&error))?;
+        if documents.profiles > 0 {
+            notes.push("`resource-profiles` bind tenants, of which a file has none".to_owned());
+        }
+        Ok(Self::new(firewall, notes))
+    }
+}
+
+fn firewall(config: &FirewallConfig, ingress: &[IngressConfig], values: &Bindings) -> Result<Firewall, String> {
+    let all = [TenantIngress { tenant: None, ingress, values, allowance: Allowance::Anything }];
+    let placed = SiteIngress::new(&all, config.room(values).map_err(|error| error.to_string())?);
+    if let Some(left) = placed.left_out().first() {
+        return Err(left.error.to_string());
+    }
+    let site = "here".parse().map_err(|_| String::new())?;
+    let host = HostFirewall::new(site, config, values, &placed).map_err(|error| error.to_string())?;
+    host.firewall().map_err(|error| error.to_string())
+}
+
+fn schema() -> Result<Schema, SchemaError> {
+    Schema::new()
+        .with(collection::<FirewallConfig>("firewall"))?
+        .with(collection::<IngressConfig>("ingress/<name>"))?
+        .with(collection::<VariableConfig>("variables/<name>"))?
+        .with(collection::<SiteConfig>("system/sites/<name>"))?
+        .with(collection::<ResourceProfileConfig>("resource-profiles/<name>"))
+}
+
+/// The documents of a file.
+#[derive(Default)]
+struct Documents {
+    firewall: FirewallConfig,
+    ingress: Vec<IngressConfig>,
+    variables: Vec<VariableConfig>,
+    sites: Vec<SiteConfig>,
+    profiles: usize,
+}
+
+impl Documents {
+    fn of(changes: &[keyward_config_tree::Change]) -> Self {
+        let mut documents = Self::default();
+        for change in changes {
+            let Some(document) = change.after() else { continue };
+            // The plan has read each as what it is.
+            let path = change.path().as_str();
+            if path == "firewall" {
+                documents.firewall = document.to().unwrap_or_default();
+            } else if path.starts_with("ingress/") {
+                documents.ingress.extend(document.to());
+            } else if path.starts_with("variables/") {
+                documents.variables.extend(document.to());
+            } else if path.starts_with("system/sites/") {
+                documents.sites.extend(document.to());
+            } else {
+                documents.profiles += 1;
+            }
+        }
+        documents
+    }
+
+    /// The site of this host: the one that was named, else the only one.
+    fn site(&self, reading: &Reading) -> Result<Option<SiteConfig>, Error> {
+        let names: Vec<String> = self.sites.iter().map(|site| format!("`{}`", site.name)).collect();
+        match (&reading.site, self.sites.as_slice()) {
+            (Some(name), sites) => match sites.iter().find(|site| site.name == *name) {
+                Some(site) => Ok(Some(site.clone())),
+                None if sites.is_empty() => Ok(Some(SiteConfig::new(name.clone()))),
+                None => Err(Error::usage(
+                    format!("there is no site `{name}` in the file"),
+                    format!("name one of {} with --site", names.join(", ")),
+                )),
+            },
+            (None, []) => Ok(None),
+            (None, [only]) => Ok(Some(only.clone())),
+            (None, _) => Err(Error::usage(
+                "there is more than one site in the file",
+                format!("name the one of this host with --site: {}", names.join(", ")),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+x-path: firewall
+x-operation: replace
+workload-interfaces: [kw*]
+control-inbound: ['${host-address} tcp 4647']
+---
+x-path: variables/site-number
+x-operation: create
+name: site-number
+value: 7
+---
+x-path: ingress/web
+x-operation: create
+name: web
+application: shop
+ranges: ['10.${site-number}.0.0/24 tcp 443']
+---
+x-path: strongbox/policies/p
+x-operation: create
+anything: goes
+";
+
+    fn reading(site: Option<&str>) -> Reading {
+        let values = vec![("host-address".parse().unwrap(), "10.0.0.1".to_owned())];
+        Reading { site: site.map(|site| site.parse().unwrap()), values }
+    }
+
+    fn read(text: &str, site: Option<&str>) -> Result<String, String> {
+        let wanted = Wanted::from_yaml(text.as_bytes(), &reading(site)).map_err(|error| error.to_string())?;
+        Ok(wanted.table.to_string())
+    }
+
+    #[test]
+    fn a_file_has_the_documents_of_the_tower() {
+        let wanted = Wanted::from_yaml(FILE.as_bytes(), &reading(None)).unwrap();
+        let text = wanted.table.to_string();
+        assert!(text.contains("10.7.0.0/24 . tcp . 443") && text.contains("10.0.0.1 . tcp . 4647"), "{text}");
+        assert_eq!(wanted.notes, ["`strongbox/policies/p` says nothing about a host's firewall"]);
+        let site = |name: &str, number: u32| {
+            format!(
+                "---\nx-path: system/sites/{name}\nx-operation: create\nname: {name}\nvariables: {{ site-number: {number} }}\n"
+            )
+        };
+        let one = format!("{FILE}{}", site("north", 8));
+        assert!(read(&one, None).unwrap().contains("10.8.0.0/24"), "the only site");
+        let two = format!("{one}{}", site("south", 9));
+        assert_eq!(read(&two, None).unwrap_err(), "there is more than one site in the file");
+        assert!(read(&two, Some("south")).unwrap().contains("10.9.0.0/24"));
+        assert_eq!(read(&two, Some("west")).unwrap_err(), "there is no site `west` in the file");
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        for (from, to, problem) in [
+            ("workload-interfaces", "workload-interface", "document 1, line 4"),
+            ("value: 7", "value: 256", "`ingress/web`: `10.${site-number}.0.0/24 tcp 443`"),
+            ("${host-address}", "${nobody}", "the variable `nobody` has no value here"),
+            ("/24 tcp 443", "/33 tcp 443", "document 3, line 16"),
+        ] {
+            let text = read(&FILE.replace(from, to), None).unwrap_err();
+            assert!(text.contains(problem), "{text}");
+        }
+        assert!(read("", None).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Repairs what others change.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keyward_nft_marks::Transaction;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::apply::{Applied, apply};
+use super::nft::Nft;
+use super::place::{Place, pause};
+use super::plan::differences;
+use super::source::Origin;
+use super::wanted::Wanted;
+use super::{Session, note_out};
+use crate::error::Error;
+
+/// How long nothing must happen before the table is looked at.
+const QUIET: Duration = Duration::from_millis(300);
+/// How long it is waited for at most.
+const LONGEST: Duration = Duration::from_secs(2);
+/// So many repairs in this time are a quarrel.
+const QUARREL: (usize, Duration) = (3, Duration::from_secs(60));
+/// How long it is left alone then: twice as long each time.
+const LEAVE: Duration = Duration::from_secs(10);
+const LEAVE_AT_MOST: Duration = Duration::from_secs(300);
+/// When `nft monitor` is started again.
+const RESTART: Duration = Duration::from_secs(30);
+/// How many differences are told.
+const TOLD: usize = 5;
+
+enum Event {
+    /// Something of our table changed.
+    Changed,
+    /// It is over.
+    Stop,
+}
+
+/// Stays until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The signals cannot be listened to. Whatever else goes wrong is told and tried again.
+pub(crate) fn watch(
+    session: &Session<'_>,
+    place: &Place,
+    mut origin: Origin,
+    mut wanted: Wanted,
+    interval: Duration,
+) -> Result<(), Error> {
+    let (send, events) = mpsc::channel();
+    let monitor = Monitor::start(session.nft.clone(), send.clone());
+    stop_on_signal(send)?;
+    note_out("watching");
+    let mut quarrel = Quarrel::default();
+    loop {
+        match events.recv_timeout(interval) {
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            Ok(Event::Changed) => {
+                if !settle(&events) {
+                    break;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => match origin.again() {
+                Ok(Some(newer)) => {
+                    newer.notes.iter().for_each(|note| note_out(note));
+                    wanted = newer;
+                }
+                Ok(None) => {}
+                Err(error) => note_out(&format!("the firewall stays as it is: {error}")),
+            },
+        }
+        match repair(session, place, &wanted) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(leave) = quarrel.repaired(session.clock.uptime()) {
+                    note_out(&format!("somebody keeps changing the table: left alone for {} seconds", leave.as_secs()));
+                    if !leave_alone(&events, leave) {
+                        break;
+                    }
+                }
+            }
+            Err(error) => note_out(&format!("not repaired, and tried again: {error}")),
+        }
+    }
+    monitor.stop();
+    Ok(())
+}
+
+/// Whether something was to be repaired. While a change waits to be confirmed nothing is.
+fn repair(session: &Session<'_>, place: &Place, wanted: &Wanted) -> Result<bool, Error> {
+    let table = session.nft.table()?;
+    if table.as_ref().is_some_and(|table| Transaction::between(Some(table), &wanted.table).is_empty()) {
+        return Ok(false);
+    }
+    if place.pending()?.is_some_and(|pending| pending.deadline > session.clock.now()) {
+        return Ok(false);
+    }
+    let changes = differences(table.as_ref(), &wanted.table);
+    match apply(session, place, wanted, None)? {
+        Applied::Nothing => Ok(false),
+        Applied::Changed { .. } => {
+            note_out(&format!("repaired {} differences:", changes.len()));
+            changes.iter().take(TOLD).for_each(|change| note_out(&format!("  {change}")));
+            if changes.len() > TOLD {
+                note_out("  …");
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// Waits until it is quiet; says whether to go on.
+fn settle(events: &Receiver<Event>) -> bool {
+    let mut waited = Duration::ZERO;
+    while waited < LONGEST {
+        match events.recv_timeout(QUIET) {
+            Ok(Event::Changed) => waited += QUIET / 30,
+            Err(RecvTimeoutError::Timeout) => return true,
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+    true
+}
+
+/// Lets others be; says whether to go on.
+fn leave_alone(events: &Receiver<Event>, leave: Duration) -> bool {
+    let steps = u32::try_from(leave.as_millis() / QUIET.as_millis()).unwrap_or(u32::MAX);
+    for _ in 0..steps {
+        pause(QUIET);
+        loop {
+            match events.try_recv() {
+                Ok(Event::Changed) => {}
+                Ok(Event::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
+                Err(mpsc::TryRecvError::Empty) => break,
+            }
+        }
+    }
+    true
+}
+
+/// Counts repairs.
+#[derive(Default)]
+struct Quarrel {
+    repairs: Vec<Duration>,
+    times: u32,
+}
+
+impl Quarrel {
+    /// How long to leave the table alone after this repair.
+    fn repaired(&mut self, now: Duration) -> Option<Duration> {
+        let (many, time) = QUARREL;
+        self.repairs.retain(|then| now.saturating_sub(*then) < time);
+        if self.repairs.is_empty() {
+            self.times = 0;
+        }
+        self.repairs.push(now);
+        if self.repairs.len() < many {
+            return None;
+        }
+        let leave = LEAVE.saturating_mul(1 << self.times.min(8)).min(LEAVE_AT_MOST);
+        self.times += 1;
+        Some(leave)
+    }
+}
+
+/// `nft monitor`, started again when it ends. Where it does not run, the interval is all there is.
+struct Monitor {
+    child: Arc<Mutex<Option<Child>>>,
+}
+
+impl Monitor {
+    fn start(nft: Nft, events: Sender<Event>) -> Self {
+        let child = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&child);
+        std::thread::spawn(move || {
+            loop {
+                if let Ok(mut monitor) = nft.monitor() {
+                    let output = monitor.stdout.take();
+                    *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitor);
+                    for line in output.into_iter().flat_map(|output| BufReader::new(output).split(b'\n')) {
+                        let Ok(line) = line else { break };
+                        let ours = line.windows(12).any(|words| words == b"inet keyward");
+                        if ours && events.send(Event::Changed).is_err() {
+                            return;
+                        }
+                    }
+                    if let Some(mut ended) = kept.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                        let _ = ended.kill();
+                        let _ = ended.wait();
+                    }
+                }
+                // What happened meanwhile was not told.
+                pause(RESTART);
+                if events.send(Event::Changed).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child }
+    }
+
+    fn stop(&self) {
+        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn stop_on_signal(events: Sender<Event>) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::System)?;
+    let listening = {
+        let _inside = runtime.enter();
+        let of = |kind| signal(kind).map_err(Error::System);
+        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?)
+    };
+    std::thread::spawn(move || {
+        let (mut terminate, mut interrupt) = listening;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        let _ = events.send(Event::Stop);
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarrel_is_left_alone_for_longer_and_longer() {
+        let mut quarrel = Quarrel::default();
+        let mut at = |seconds| quarrel.repaired(Duration::from_secs(seconds)).map(|leave| leave.as_secs());
+        assert_eq!([at(0), at(1), at(2)], [None, None, Some(10)]);
+        assert_eq!([at(13), at(34)], [Some(20), Some(40)]);
+        assert_eq!([at(200), at(201)], [None, None], "forgotten");
+        assert_eq!(at(202), Some(10));
+    }
+}
