@@ -184,7 +184,7 @@ impl Files {
             }
             (None, None) => return Err(nowhere()),
         };
-        Client::new(&url, &ca, Some((identity.svid().chain().to_vec(), key)), &config.clock)
+        Client::new(&url, &ca, Some((identity.svid().chain().to_vec(), key)))
     }
 
     /// What the tower last said about the firewall.
