@@ -48,6 +48,15 @@ pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
+/// A sentence, what is in backticks as code.
+pub fn prose(text: &str) -> Markup {
+    html! {
+        @for (place, piece) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +67,12 @@ mod tests {
         assert_eq!(listed(["a"]), "a");
         assert_eq!(listed(["a", "b"]), "a and b");
         assert_eq!(listed(["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn code_in_a_sentence() {
+        assert_eq!(prose("a `b` <c>").into_string(), "a <code>b</code> &lt;c&gt;");
+        assert_eq!(prose("a ` b").into_string(), "a <code> b</code>");
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Offer<'_> {
                         }
                     }
                 }))
-                (skip(&self.step, true))
+                (component::form("/login/finish", self.step.token, &html! { button class="button quiet full" { "Not now" } }))
             }
         };
         Page::single("Make the next login easier", &main)

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{Column, Tone, badge, empty, listed, notice, section, table, when},
+    component::{Column, Tone, badge, empty, listed, notice, prose, section, table, when},
     layout::{Page, Place, Viewer},
     timeline::{Life, legend, timeline},
 };
@@ -109,7 +109,7 @@ impl Overview {
         html! {
             @if self.todos.is_empty() { (notice(Tone::Good, &html! { "Nothing. All is well." })) }
             @else {
-                ul class="stack-s" { @for todo in &self.todos { li { (notice(todo.tone, &html! { (todo.text) })) } } }
+                ul class="stack-s" { @for todo in &self.todos { li { (notice(todo.tone, &prose(&todo.text))) } } }
             }
         }
     }
@@ -120,8 +120,10 @@ fn part<T>(part: &Part<T>, what: &str, show: impl FnOnce(&[T]) -> Markup) -> Mar
         @match part {
             Part::NotPermitted => { (empty(&format!("Your policies do not let you see the {what}."), &html! {})) }
             Part::Shown(things, more) => {
-                (show(things))
-                @if *more { p class="muted small" { "There are more; `supctl` and the API list all of them." } }
+                div class="stack" {
+                    (show(things))
+                    @if *more { p class="muted small" { "There are more; " code { "supctl" } " and the API list all of them." } }
+                }
             }
         }
     }

@@ -3,15 +3,15 @@
 use maud::{Markup, html};
 
 fn icon(path: &str) -> Markup {
-    html! { svg class="icon" viewBox="0 0 24 24" aria-hidden="true" { path d=(path); } }
+    html! { svg class="icon" viewBox="0 0 24 24" aria-hidden="true" { path d=(path) {} } }
 }
 
 /// The product's mark.
 pub fn mark() -> Markup {
     html! {
         svg viewBox="0 0 28 28" aria-hidden="true" {
-            rect class="plate" width="28" height="28" rx="7";
-            path class="hole" d="M14 6a5 5 0 0 0-2.3 9.44L10.5 22h7l-1.2-6.56A5 5 0 0 0 14 6z";
+            rect class="plate" width="28" height="28" rx="7" {}
+            path class="hole" d="M14 6a5 5 0 0 0-2.3 9.44L10.5 22h7l-1.2-6.56A5 5 0 0 0 14 6z" {}
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    component::{Tone, notice},
+    component::{Tone, notice, prose},
     layout::Page,
 };
 use crate::http::error::ApiError;
@@ -19,7 +19,7 @@ pub struct Problem(pub String);
 impl Problem {
     /// As a notice, where there is one.
     pub fn shown(problem: Option<&Self>) -> Markup {
-        html! { @if let Some(Self(text)) = problem { (notice(Tone::Danger, &html! { (sentence(text)) })) } }
+        html! { @if let Some(Self(text)) = problem { (notice(Tone::Danger, &prose(&sentence(text)))) } }
     }
 }
 
@@ -58,7 +58,7 @@ impl IntoResponse for Failed {
         let main = html! {
             div class="card stack" {
                 h1 { (title) }
-                p { (sentence(error.message())) }
+                p { (prose(&sentence(error.message()))) }
                 p { a class="button" href="/" { "To the overview" } }
             }
         };

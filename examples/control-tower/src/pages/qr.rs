@@ -20,8 +20,8 @@ pub fn qr(text: &str, label: &str) -> Markup {
     }
     html! {
         svg class="qr" role="img" aria-label=(label) viewBox=(format!("0 0 {side} {side}")) shape-rendering="crispEdges" {
-            rect class="paper" width=(side) height=(side);
-            path class="ink" d=(path);
+            rect class="paper" width=(side) height=(side) {}
+            path class="ink" d=(path) {}
         }
     }
 }

@@ -113,12 +113,13 @@ fn bar(life: &Life, window: Window, now: OffsetDateTime) -> Markup {
     let now = window.place(now);
     html! {
         svg class="timeline" viewBox="0 0 1000 12" preserveAspectRatio="none" aria-hidden="true" {
-            rect class="track" width="1000" height="12" rx="2";
+            rect class="track" width="1000" height="12" rx="2" {}
             @for (phase, from, to, planned) in pieces(life, window) {
                 rect class=(format!("{phase}{}", if planned { " planned" } else { "" }))
-                    x=(window.place(from)) width=((window.place(to) - window.place(from)).max(0.0)) height="12";
+                    x=(window.place(from)) width=((window.place(to) - window.place(from)).max(0.0)) height="12" {}
             }
-            line class="now" x1=(now) x2=(now) y1="0" y2="12" vector-effect="non-scaling-stroke";
+            line class="halo" x1=(now) x2=(now) y1="0" y2="12" vector-effect="non-scaling-stroke" {}
+            line class="now" x1=(now) x2=(now) y1="0" y2="12" vector-effect="non-scaling-stroke" {}
         }
     }
 }
@@ -191,9 +192,9 @@ pub fn legend() -> Markup {
     html! {
         ul class="legend" {
             @for (class, meaning) in entries {
-                li { svg viewBox="0 0 12 12" aria-hidden="true" { rect class=(class) width="12" height="12" rx="3"; } (meaning) }
+                li { svg viewBox="0 0 12 12" aria-hidden="true" { rect class=(class) width="12" height="12" rx="3" {} } (meaning) }
             }
-            li { svg viewBox="0 0 12 12" aria-hidden="true" class="timeline" { line class="now" x1="6" x2="6" y1="0" y2="12"; } "now" }
+            li { svg viewBox="0 0 12 12" aria-hidden="true" class="timeline" { line class="now" x1="6" x2="6" y1="0" y2="12" {} } "now" }
         }
     }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{self, Act, Check, Column, Field, Kind, Tone, badge, empty, form, notice, section, table, when},
+    component::{self, Act, Check, Field, Kind, Tone, badge, empty, form, notice, section, when},
     layout::{Page, Place, Viewer},
     problem::Problem,
 };
@@ -85,8 +85,10 @@ impl Users {
     pub fn page(&self, viewer: &Viewer) -> Page {
         let main = html! {
             header class="stack" {
-                h1 { "Users" }
-                p class="muted" { "Those who log in to the tenant " (viewer.tenant) "." }
+                div {
+                    h1 { "Users" }
+                    p class="muted" { "Those who log in to the tenant " (viewer.tenant) "." }
+                }
                 (Problem::shown(self.problem.as_ref()))
                 @if let Some(done) = &self.done { (notice(Tone::Good, &html! { (done) })) }
                 @if let Some(link) = &self.link { (enrolment(link)) }
@@ -103,17 +105,9 @@ impl Users {
         if self.users.is_empty() {
             return empty("There are no users.", &html! { p class="small" { "Make the first one below." } });
         }
-        let columns = [
-            Column::new("User"),
-            Column::new("Logs in with"),
-            Column::new("Policies"),
-            Column::new("Last login"),
-            Column::untitled("What can be done"),
-        ];
-        let rows: Vec<Vec<Markup>> = self.users.iter().map(|user| row(user, viewer)).collect();
         html! {
             div class="stack" {
-                (table("Users", &columns, &rows))
+                ul class="items" { @for user in &self.users { li { (one(user, viewer)) } } }
                 @if let Some(next) = &self.next { p { a href=(next) { "More users" } } }
             }
         }
@@ -164,29 +158,32 @@ impl Users {
     }
 }
 
-fn row(user: &User, viewer: &Viewer) -> Vec<Markup> {
-    vec![
-        html! {
+fn one(user: &User, viewer: &Viewer) -> Markup {
+    html! {
+        div class="grow" {
             p class="row" {
                 strong { (user.email) }
                 @if user.is_reader { (badge(Tone::Info, "You")) }
                 @if user.locked { (badge(Tone::Danger, "Locked")) }
             }
-            @if let Some(name) = &user.name { p class="muted small" { (name) } }
-        },
-        html! {
-            @if user.has.is_empty() { span class="muted" { "nothing yet" } } @else { (component::listed(user.has.iter().copied())) }
-            @if !user.enforced.is_empty() {
-                p class="muted small" { "Must prove " (component::listed(user.enforced.iter().copied())) }
+            @if let Some(name) = &user.name { p { (name) } }
+            p class="muted small" {
+                @match user.last_login { Some(moment) => { "Last login " (when(moment)) }, None => "Never logged in" }
+                @if !user.policies.is_empty() { ", " (policies(&user.policies)) }
             }
-        },
-        html! {
-            @if user.policies.is_empty() { span class="muted" { "none" } }
-            @else { (component::listed(user.policies.iter().map(String::as_str))) }
-        },
-        html! { @match user.last_login { Some(moment) => (when(moment)), None => span class="muted" { "never" } } },
-        actions(user, viewer),
-    ]
+            p class="muted small" {
+                @if user.has.is_empty() { "Nothing set up yet" }
+                @else { "Logs in with " (component::listed(user.has.iter().copied())) }
+                @if !user.enforced.is_empty() { "; must prove " (component::listed(user.enforced.iter().copied())) }
+            }
+        }
+        (actions(user, viewer))
+    }
+}
+
+fn policies(names: &[String]) -> String {
+    let word = if names.len() == 1 { "policy" } else { "policies" };
+    format!("{word} {}", component::listed(names.iter().map(String::as_str)))
 }
 
 fn actions(user: &User, viewer: &Viewer) -> Markup {
@@ -222,11 +219,9 @@ fn actions(user: &User, viewer: &Viewer) -> Markup {
         },
     );
     html! {
-        div class="row" {
-            @if !user.is_reader { (lock) }
-            (Act { summary: "Reset", danger: false, content: reset }.show())
-            @if !user.is_reader { (Act { summary: "Remove", danger: true, content: remove }.show()) }
-        }
+        @if !user.is_reader { (lock) }
+        (Act { summary: "Reset", danger: false, content: reset }.show())
+        @if !user.is_reader { (Act { summary: "Remove", danger: true, content: remove }.show()) }
     }
 }
 
@@ -234,7 +229,7 @@ fn enrolment(link: &Link) -> Markup {
     notice(
         Tone::Warn,
         &html! {
-            "Give this link to " strong { (link.email) } ". It works once, until " (when(link.expires)) ", and is not shown again."
+            p { "Give this link to " strong { (link.email) } ". It works once, until " (when(link.expires)) ", and is not shown again." }
             (component::copied("enrolment-link", "the enrolment link", &link.url))
         },
     )

@@ -46,7 +46,7 @@ pub fn notice(tone: Tone, content: &Markup) -> Markup {
     html! {
         div class=(format!("notice {}", tone.class())) role=(role) {
             (tone.icon())
-            div class="stack-s" { p { (content) } }
+            div { (content) }
         }
     }
 }
