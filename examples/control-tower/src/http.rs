@@ -24,6 +24,7 @@ pub mod made;
 pub mod oidc;
 pub mod operations;
 pub mod owner;
+pub mod pages;
 pub mod params;
 pub mod peer;
 pub mod policy;

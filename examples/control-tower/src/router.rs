@@ -13,8 +13,9 @@ use crate::{
     app::App,
     http::{
         account, approle, audit, authority, body, bulk, bundle, call_home, caller, config, federation, flow, host,
-        hosts, limits, login, made, oidc, operations, policy, seal, sealed, spiffe, spiffe_login, tenants, token,
-        transit, users,
+        hosts, limits, login, made, oidc, operations,
+        pages::{home, login as login_pages},
+        policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit, users,
         vault::{self, role, sys, transit as vault_transit},
     },
     pages::assets,
@@ -241,6 +242,15 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/sys/wrapping/rewrap", Policy, "Puts a wrapped answer under a new token.", post(vault::wrapping::rewrap)),
         route("POST", "/v1/sys/wrapping/lookup", Public, "What a wrapped answer is of.", post(vault::wrapping::lookup)),
         // Pages.
+        route("GET", "/", Public, "The overview of whoever has a session: what needs doing, keys, roles, refusals.", get(home::show)),
+        route("POST", "/logout", Public, "Ends the session of a browser.", post(home::log_out)),
+        route("GET", "/login", Public, "The page of a login: its first step, or where it stands.", get(login_pages::show)),
+        route("GET", "/login/callback", Public, "Where a provider sends a browser back to.", get(login_pages::callback)),
+        route("GET", "/login/{tenant}/{email}", Public, "A login that is filled in; it logs nobody in.", get(login_pages::prefilled)),
+        route("GET", "/login/{tenant}/{email}/{authenticator}", Public, "The same with the authenticator chosen.", get(login_pages::prefilled)),
+        route("POST", "/login/{step}", Public, "What a form of a login sends.", post(login_pages::step)),
+        route("GET", "/enrol", Public, "The page of an enrolment link, with a button.", get(login_pages::enrolment)),
+        route("POST", "/enrol", Public, "Opens an enrolment link, once.", post(login_pages::enrol)),
         route("GET", "/assets/{file}", Public, "What pages load: style, script and mark, under names that change with them.", get(assets::serve)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),

@@ -89,7 +89,10 @@ fn logins() {
             unavailable: Some("the provider does not answer at the moment"),
         },
     ];
-    put("login-authenticators", &Authenticators { step: STEP, who: ann(), offered: &offered }.page());
+    put(
+        "login-authenticators",
+        &Authenticators { step: STEP, who: ann(), offered: &offered, has_others: false }.page(),
+    );
     let method = Method { step: STEP, who: ann(), passkey: OPTIONS, has_others: true, again: false };
     put("login-method", &method.page());
     put("login-method-refused", &Method { step: refused, who: somebody_long(), again: true, ..method }.page());

@@ -43,6 +43,11 @@ impl From<VaultPage> for Page {
 }
 
 impl Page {
+    /// The first so many.
+    pub fn first(limit: i64) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     /// Behind which name it begins; empty at the beginning.
     pub fn after(&self) -> &str {
         &self.after

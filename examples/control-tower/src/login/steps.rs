@@ -85,6 +85,10 @@ pub struct Reached {
     pub form_token: String,
     /// The token of the login, for a program with pages of its own.
     pub login: Option<Zeroizing<String>>,
+    /// Whom it is of, as far as that was said: an address, and a tenant.
+    pub who: Option<(String, Option<String>)>,
+    /// Whether it goes on inside a session.
+    pub inside_session: bool,
 }
 
 /// Where.
@@ -134,6 +138,8 @@ impl Reached {
             cookies: vec![Cookie::dropped(CEREMONY)],
             form_token: String::new(),
             login: None,
+            who: None,
+            inside_session: false,
         }
     }
 }
@@ -311,7 +317,17 @@ async fn here(app: &App, browser: &Browser, flow: &AnyFlow, told: Option<String>
         cookies: Vec::new(),
         form_token: token_of(app, cookie),
         login: browser.ceremony.clone().filter(|_| browser.is_embedder()),
+        who: who(flow),
+        inside_session: flow.session().is_some(),
     })
+}
+
+/// Whom a login is of, as far as that was proved or said.
+fn who(flow: &AnyFlow) -> Option<(String, Option<String>)> {
+    if let AnyFlow::Choosing(flow) = flow {
+        return flow.email().map(|email| (email.to_string(), None));
+    }
+    flow.identity().map(|identity| (identity.email.to_string(), Some(identity.tenant.to_string())))
 }
 
 /// Takes a step of the login that the browser has under way.
@@ -499,6 +515,7 @@ async fn show(
     reached: &mut Reached,
 ) -> Answer<()> {
     reached.at = At::Page(Page::of(app, &flow).await?);
+    (reached.who, reached.inside_session) = (who(&flow), flow.session().is_some());
     let (token, record) = flow.store(&mut random::rng());
     let bytes = Zeroizing::new(record.encode().map_err(ApiError::internal)?);
     writes.extend(app.put_until(layout::ceremony(&record.key()), &bytes, record.expires())?);

@@ -1,7 +1,7 @@
 //! What is around the content of a page.
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
@@ -147,10 +147,14 @@ impl Page {
         Self { status, ..self }
     }
 
-    /// The same with a cookie.
+    /// The same with what the browser's password manager is told, as JSON: a list of the arguments of
+    /// `PublicKeyCredential.signal…()`.
     #[must_use]
-    pub fn with_cookie(mut self, cookie: HeaderValue) -> Self {
-        self.headers.append(header::SET_COOKIE, cookie);
+    pub fn with_signals(mut self, signals: Option<&str>) -> Self {
+        if let Some(signals) = signals {
+            // The end of the document is implied (HTML §13.1.2.4), and what comes after `</html>` belongs to the body.
+            self.markup.0.push_str(&html! { div data-signals=(signals) hidden {} }.0);
+        }
         self
     }
 

@@ -230,6 +230,8 @@ pub struct Authenticators<'a> {
     pub who: Who<'a>,
     /// Those to choose from.
     pub offered: &'a [Authenticator<'a>],
+    /// Whether there are others to go back to.
+    pub has_others: bool,
 }
 
 impl Authenticators<'_> {
@@ -247,6 +249,7 @@ impl Authenticators<'_> {
                         }
                     }
                 }))
+                @if self.has_others { p { a href="/login?with=" { "Log in another way" } } }
             }
         };
         Page::single("Choose how to log in", &main)
@@ -424,7 +427,7 @@ mod tests {
             }
             .page(),
             Select { step, logins: &[login] }.page(),
-            Authenticators { step, who, offered: &[authenticator] }.page(),
+            Authenticators { step, who, offered: &[authenticator], has_others: true }.page(),
             Method { step, who, passkey: HOSTILE, has_others: true, again: true }.page(),
             Tenants { step, email: HOSTILE, tenants: &[HOSTILE] }.page(),
             Provider { title: HOSTILE, url: HOSTILE }.page(),
@@ -471,7 +474,8 @@ mod tests {
             Authenticator { name: "entra", title: "Azure Entra ID", unavailable: Some("it does not answer") },
         ];
         let who = Who { email: "ann@example.com", tenant: Some("b2") };
-        let text = Authenticators { step: step(None), who, offered: &offered }.page().text().to_owned();
+        let text =
+            Authenticators { step: step(None), who, offered: &offered, has_others: false }.page().text().to_owned();
         assert_eq!(text.matches(" disabled").count(), 1);
         assert!(
             text.contains(r#"aria-describedby="unavailable-1""#) && text.contains("Not available: it does not answer")

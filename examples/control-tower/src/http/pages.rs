@@ -1,0 +1,119 @@
+//! Handlers of the pages: each fills a view with what the JSON interface would answer, or takes what a form sent.
+//!
+//! A form that succeeds is answered by 303 to the page that shows what came of it (RFC 9110 §15.4.4), so that a reload sends
+//! nothing again; one that does not, by the page with the reason, under the status of the refusal.
+
+pub mod home;
+pub mod login;
+mod posted;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use keyward_approle::Operation;
+use keyward_webauthn_login::{Authenticator, Proof, RememberedLogin};
+
+pub use self::posted::Posted;
+use super::error::{Answer, ApiError};
+use crate::{
+    app::App,
+    login::{Cookie, Session},
+    pages::{component::listed, layout::Viewer, problem::Failed},
+    standing::Standing,
+};
+
+/// What a page answers.
+pub type Shown = Result<Response, Failed>;
+
+/// 303, with cookies. What is no header, which no path of ours is, leads to the overview.
+pub fn see_other(path: &str, cookies: &[Cookie]) -> Response {
+    let place = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    let head = [(header::LOCATION, place), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let mut response = (StatusCode::SEE_OTHER, head).into_response();
+    Cookie::set_all(cookies, response.headers_mut());
+    response
+}
+
+/// Whoever has no session logs in first, and comes back.
+pub fn log_in_first(path: &str) -> Response {
+    let path: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    see_other(&format!("/login?next={path}"), &[])
+}
+
+/// The reader of a page.
+///
+/// # Errors
+/// Those of the store.
+pub async fn viewer(app: &App, session: &Session) -> Answer<Viewer> {
+    let record = session.user.value.record();
+    let identity = record.identity().clone();
+    let login = RememberedLogin { identity: identity.clone(), authenticator: session.record.authenticator().clone() };
+    let standing = session.caller.standing(app).await?;
+    Ok(Viewer {
+        name: record.display_name().to_owned(),
+        login_url: format!("{}{}", app.external_url, login.url()),
+        method: method(session),
+        remembered: session.browser.remembered(app).iter().any(|one| *one == login),
+        administers: may(&standing, Operation::Update, USERS)?,
+        token: session.form_token(app),
+        email: identity.email.to_string(),
+        tenant: identity.tenant.to_string(),
+    })
+}
+
+/// Where users are configured.
+pub const USERS: &str = "/v1/config/strongbox/authentication/users";
+
+/// Whether the policies allow it, without a record of it: a page asks in order not to offer what would be refused.
+///
+/// # Errors
+/// A path that cannot be authorized.
+pub fn may(standing: &Standing<'_>, operation: Operation, path: &str) -> Answer<bool> {
+    Ok(standing.decide(operation, path)?.is_allowed())
+}
+
+/// What was proved in a session, in words.
+pub fn method(session: &Session) -> String {
+    in_words(session.record.authenticator(), session.record.proofs().iter().copied())
+}
+
+fn in_words(authenticator: &Authenticator, proofs: impl Iterator<Item = Proof>) -> String {
+    if let Authenticator::External(name) = authenticator {
+        return format!("the provider {name}");
+    }
+    listed(proofs.map(|proof| match proof {
+        Proof::Password => "password",
+        Proof::Totp => "one-time password",
+        Proof::Passkey => "passkey",
+        Proof::RecoveryCode => "recovery code",
+        Proof::EnrolmentLink => "enrolment link",
+        _ => "provider",
+    }))
+}
+
+/// What a refusal of the interface is on a page that goes on.
+pub fn told(error: &ApiError) -> crate::pages::problem::Problem {
+    crate::pages::problem::Problem(error.message().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_goes_along_as_one_value() {
+        let response = log_in_first("/account?a=b&c=//d");
+        assert_eq!(response.status(), 303);
+        assert_eq!(response.headers()["location"], "/login?next=%2Faccount%3Fa%3Db%26c%3D%2F%2Fd");
+        assert_eq!(see_other("/\r\nx: y", &[]).headers()["location"], "/");
+    }
+
+    #[test]
+    fn methods_in_words() {
+        let words = |proofs: &[Proof]| in_words(&Authenticator::Strongbox, proofs.iter().copied());
+        assert_eq!(words(&[Proof::Password, Proof::Totp]), "password and one-time password");
+        let provider = Authenticator::External("entra".parse().unwrap());
+        assert_eq!(in_words(&provider, std::iter::empty()), "the provider entra");
+    }
+}

@@ -1,0 +1,390 @@
+//! A login in a browser: the functions of [`crate::login`] decide, and say where it stands; here is which page that is.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+};
+use keyward_webauthn_login::{Authenticator, Callback, LoginUrl, Method, NextPath, PasskeyName, Reason};
+use serde::Deserialize;
+
+use super::{Posted, Shown, see_other};
+use crate::{
+    app::{Actor, App},
+    http::{
+        error::{Answer, ApiError},
+        params::{Path, Query},
+        peer::Peer,
+    },
+    login::{self, Action, At, Browser, Choice, Cookie, Page as Where, Reached, Session, browser::REMEMBERED},
+    pages::{
+        enrol,
+        layout::Page,
+        login::{self as view, Step, Who},
+        problem::{Failed, Problem},
+        proof,
+    },
+};
+
+/// `?next=&as=&with=` of the first page.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    next: Option<String>,
+    /// `other`: as somebody else than those who are remembered, or than whom the login that is under way is of.
+    #[serde(rename = "as")]
+    who: Option<String>,
+    /// The authenticator that was chosen; empty to choose again.
+    with: Option<String>,
+}
+
+impl Asked {
+    /// Where to go afterwards: inside the tower, or to the overview.
+    fn next(&self) -> NextPath {
+        self.next.as_deref().and_then(|next| next.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// `GET /login`: where the login stands that is under way; those that the browser remembers; or the first page.
+///
+/// # Errors
+/// Those of the store.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Peer(source): Peer,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Shown {
+    let browser = Browser::of(&headers, source);
+    let anew = asked.who.is_some();
+    if !anew && browser.ceremony.is_some() {
+        let reached = login::current(&app, &browser).await?;
+        let is_elsewhere = matches!(&reached.at, At::Page(page) if !matches!(page, Where::Identity { .. }));
+        // One that waits for a proof goes on, unless another page sent the reader here.
+        if is_elsewhere && asked.next.is_none() {
+            return answer(&app, &browser, reached, asked.with.as_deref());
+        }
+    }
+    if !anew && let Some(session) = Session::find(&app, &browser, "/login").await? {
+        drop(session);
+        return Ok(see_other(asked.next().as_str(), &[]));
+    }
+    let reached = login::begin(&app, &browser, None, asked.next()).await?;
+    let remembered = browser.remembered(&app);
+    if anew || remembered.iter().next().is_none() {
+        return answer(&app, &browser, reached, None);
+    }
+    let logins: Vec<(String, String, String, String)> = remembered
+        .iter()
+        .map(|login| {
+            let authenticator = match &login.authenticator {
+                Authenticator::Strongbox => "Strongbox".to_owned(),
+                Authenticator::External(name) => name.to_string(),
+            };
+            let identity = &login.identity;
+            let next: String = form_urlencoded::byte_serialize(asked.next().as_str().as_bytes()).collect();
+            let url = format!("{}?next={next}", login.url());
+            (identity.email.to_string(), identity.tenant.to_string(), authenticator, url)
+        })
+        .collect();
+    let logins: Vec<view::Remembered<'_>> = logins
+        .iter()
+        .map(|(email, tenant, authenticator, url)| view::Remembered { email, tenant, authenticator, url })
+        .collect();
+    let step = Step { token: &reached.form_token, problem: None };
+    Ok(with_cookies(view::Select { step, logins: &logins }.page().into_response(), &reached.cookies))
+}
+
+/// `GET /login/<tenant>/<email>[/<authenticator>]`: filled in as the URL says; it logs nobody in.
+///
+/// # Errors
+/// 400 for what is no login URL; those of the store.
+pub async fn prefilled(
+    State(app): State<Arc<App>>,
+    Peer(source): Peer,
+    uri: Uri,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Shown {
+    let url: LoginUrl =
+        uri.path().parse().map_err(|error: keyward_webauthn_login::Error| ApiError::invalid(error.to_string()))?;
+    let browser = Browser::of(&headers, source);
+    let reached = login::begin_at(&app, &browser, &url, asked.next()).await?;
+    let with = url.authenticator.map(|authenticator| authenticator.to_string());
+    answer(&app, &browser, reached, with.as_deref())
+}
+
+/// `GET /login/callback`: what a provider sends the browser back with. It is the only step by a link, tied to the cookie and to its
+/// `state`.
+///
+/// # Errors
+/// Those of the store.
+pub async fn callback(
+    State(app): State<Arc<App>>,
+    Peer(source): Peer,
+    Query(callback): Query<Callback>,
+    headers: HeaderMap,
+) -> Shown {
+    let browser = Browser::of(&headers, source);
+    let reached = login::act(&app, &browser, &Action::Callback(callback)).await?;
+    moved_on(&app, &browser, reached)
+}
+
+/// `POST /login/<step>`: a form of one of the pages.
+///
+/// # Errors
+/// 404 for no step; 403 for a form of elsewhere; 429; those of the store.
+pub async fn step(State(app): State<Arc<App>>, Path(step): Path<String>, posted: Posted) -> Shown {
+    let browser = &posted.browser;
+    if let Err(reason) = browser.check(&app, posted.token()) {
+        return Ok(forged(&app, browser, reason));
+    }
+    if step == "forget" {
+        return Ok(forget(&app, &posted));
+    }
+    if step == "authenticator" && posted.get("authenticator") == "strongbox" {
+        return Ok(see_other("/login?with=strongbox", &[]));
+    }
+    let action = match action(&step, &posted) {
+        Some(Ok(action)) => action,
+        Some(Err(told)) => return stay(&app, browser, &told, StatusCode::BAD_REQUEST).await,
+        None => return Err(ApiError::not_found(format_args!("the step `{step}`")).into()),
+    };
+    match login::act(&app, browser, &action).await {
+        Ok(reached) => moved_on(&app, browser, reached),
+        Err(error) if error.status() == StatusCode::TOO_MANY_REQUESTS => {
+            let mut response = stay(&app, browser, error.message(), error.status()).await?;
+            let failed = Failed(error).into_response();
+            for (name, value) in failed.headers().iter().filter(|(name, _)| **name == axum::http::header::RETRY_AFTER) {
+                response.headers_mut().insert(name.clone(), value.clone());
+            }
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a form asks for; `None` where there is no such form, and the reason where it makes no sense.
+fn action(step: &str, posted: &Posted) -> Option<Result<Action, String>> {
+    let text = |error: keyward_webauthn_login::Error| error.to_string();
+    Some(match step {
+        "identify" => {
+            Ok(Action::Identify { email: posted.get("email").to_owned(), tenant: posted.get("tenant").to_owned() })
+        }
+        "passkey" => posted.get("response").parse().map(|response| Action::Passkey(Box::new(response))).map_err(text),
+        "password" => Ok(Action::Password(posted.secret("password"))),
+        "new-password" => match posted.get("password") == posted.get("repeated") {
+            true => Ok(Action::Password(posted.secret("password"))),
+            false => Err(DIFFERENT.to_owned()),
+        },
+        "totp" | "new-totp" => Ok(Action::Code(posted.secret("code"))),
+        "recovery" => Ok(Action::RecoveryCode(posted.secret("recovery-code"))),
+        "tenant" => posted.get("tenant").parse().map(Action::Choose).map_err(|_| Reason::CrossTenant.told().to_owned()),
+        "authenticator" => {
+            let name = posted.get("authenticator").parse();
+            name.map(Action::External).map_err(|_| Reason::Unavailable.told().to_owned())
+        }
+        "set-up" => match posted.get("method") {
+            "passkey" => Ok(Action::SetUp(Method::Passkey)),
+            "totp" => Ok(Action::SetUp(Method::Totp)),
+            _ => Err(Reason::NotOffered.told().to_owned()),
+        },
+        "new-passkey" => register(posted).map_err(text),
+        "skip" => Ok(Action::Skip),
+        "finish" => Ok(Action::Finish),
+        _ => return None,
+    })
+}
+
+/// Of two passwords that are to be the same.
+pub const DIFFERENT: &str = "the two new passwords differ";
+
+fn register(posted: &Posted) -> Result<Action, keyward_webauthn_login::Error> {
+    let name = match posted.get("name").trim() {
+        "" => PasskeyName::default(),
+        name => name.parse()?,
+    };
+    Ok(Action::Register(Box::new(posted.get("response").parse()?), name))
+}
+
+/// Takes a login out of those that the browser remembers.
+fn forget(app: &App, posted: &Posted) -> Response {
+    let mut logins = posted.browser.remembered(app);
+    let path = posted.get("login").split('?').next().unwrap_or_default();
+    let found = logins.iter().find(|login| login.url().to_string() == path).cloned();
+    if let Some(login) = found {
+        logins.forget(&login);
+    }
+    see_other("/login", &[Cookie::kept(REMEMBERED, &logins.to_cookie(app.realm.secret()))])
+}
+
+/// `GET /enrol?link=`: a button. Whoever only fetches the page uses nothing up.
+///
+/// # Errors
+/// None.
+pub async fn enrolment(Query(asked): Query<EnrolmentAsked>) -> Shown {
+    let step = Step { token: "", problem: None };
+    Ok(enrol::OpenLink { step, link: &asked.link }.page().into_response())
+}
+
+/// `?link=`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct EnrolmentAsked {
+    link: String,
+}
+
+/// `POST /enrol`: opens an enrolment link, which is used up by that.
+///
+/// # Errors
+/// Those of the store.
+pub async fn enrol(State(app): State<Arc<App>>, posted: Posted) -> Shown {
+    let browser = &posted.browser;
+    if let Err(reason) = browser.check_site(&app) {
+        return Ok(forged(&app, browser, reason));
+    }
+    let reached = login::open_link(&app, browser, posted.get("link")).await?;
+    moved_on(&app, browser, reached)
+}
+
+fn forged(app: &App, browser: &Browser, reason: Reason) -> Response {
+    if let Some(source) = browser.source {
+        app.refuse(Actor::stranger(app, source).refused("login", reason.code(), app.clock.now()));
+    }
+    let problem = Problem(reason.told().to_owned());
+    view::Over { problem: &problem }.page().with_status(StatusCode::FORBIDDEN).into_response()
+}
+
+/// The login stands where it stood, and the page says why.
+async fn stay(app: &App, browser: &Browser, told: &str, status: StatusCode) -> Shown {
+    let mut reached = login::current(app, browser).await?;
+    if matches!(reached.at, At::Page(_)) {
+        reached.told = Some(told.to_owned());
+    }
+    Ok(shown(app, browser, reached, None, status)?)
+}
+
+/// After a step: to the page of the next one, if it succeeded.
+pub(super) fn moved_on(app: &App, browser: &Browser, reached: Reached) -> Shown {
+    let codes: Vec<&str> = reached.recovery_codes.iter().map(|code| code.as_str()).collect();
+    if !codes.is_empty() {
+        let next = match &reached.at {
+            At::LoggedIn(through) => through.next.as_str(),
+            _ => "/login",
+        };
+        return Ok(with_cookies(enrol::RecoveryCodes { codes: &codes, next }.page().into_response(), &reached.cookies));
+    }
+    match (&reached.at, &reached.told) {
+        (At::LoggedIn(through), _) => Ok(see_other(through.next.as_str(), &reached.cookies)),
+        (At::Page(_), None) => Ok(see_other("/login", &reached.cookies)),
+        _ => Ok(shown(app, browser, reached, None, StatusCode::UNAUTHORIZED)?),
+    }
+}
+
+fn answer(app: &App, browser: &Browser, reached: Reached, with: Option<&str>) -> Shown {
+    match &reached.at {
+        At::LoggedIn(through) => Ok(see_other(through.next.as_str(), &reached.cookies)),
+        At::Over => Ok(shown(app, browser, reached, with, StatusCode::UNAUTHORIZED)?),
+        At::Page(_) => Ok(shown(app, browser, reached, with, StatusCode::OK)?),
+    }
+}
+
+fn with_cookies(mut response: Response, cookies: &[Cookie]) -> Response {
+    Cookie::set_all(cookies, response.headers_mut());
+    response
+}
+
+fn shown(app: &App, browser: &Browser, reached: Reached, with: Option<&str>, status: StatusCode) -> Answer<Response> {
+    let problem = reached.told.clone().map(Problem);
+    let step = Step { token: &reached.form_token, problem: problem.as_ref() };
+    let page = match &reached.at {
+        At::Page(page) => {
+            let who = reached.who.as_ref().map(|(email, tenant)| Who { email, tenant: tenant.as_deref() });
+            let who = who.unwrap_or(Who { email: "", tenant: None });
+            let chosen = with.or(step.problem.map(|_| "strongbox"));
+            let has_remembered = browser.remembered(app).iter().next().is_some();
+            page_of(page, step, who, chosen, has_remembered, reached.inside_session)
+        }
+        At::LoggedIn(through) => return Ok(see_other(through.next.as_str(), &reached.cookies)),
+        At::Over => {
+            let problem = problem.unwrap_or_else(|| Problem(Reason::Expired.told().to_owned()));
+            view::Over { problem: &problem }.page()
+        }
+    };
+    let signals = reached.signal.as_ref().and_then(|signal| serde_json::to_string(&[signal]).ok());
+    let page = page.with_signals(signals.as_deref()).with_status(status);
+    Ok(with_cookies(page.into_response(), &reached.cookies))
+}
+
+fn page_of(
+    page: &Where,
+    step: Step<'_>,
+    who: Who<'_>,
+    chosen: Option<&str>,
+    has_remembered: bool,
+    again: bool,
+) -> Page {
+    match page {
+        Where::Identity { autofill, tenant } => view::Identity {
+            step,
+            email: "",
+            tenant: tenant.as_deref().unwrap_or_default(),
+            tenant_is_fixed: tenant.is_some(),
+            autofill: &autofill.to_string(),
+            has_remembered,
+        }
+        .page(),
+        Where::Method { email, tenant, passkey, authenticators } => {
+            let who = Who { email, tenant: tenant.as_deref() };
+            let is_offered = |name: &str| authenticators.iter().any(|one| one.authenticator == name);
+            match chosen.filter(|name| is_offered(name)) {
+                Some("strongbox") => {
+                    let has_others = authenticators.len() > 1;
+                    view::Method { step, who, passkey: &passkey.to_string(), has_others, again }.page()
+                }
+                // The one of a login URL.
+                Some(name) => choose(step, who, authenticators.iter().filter(|one| one.authenticator == name), true),
+                None if authenticators.len() > 1 => choose(step, who, authenticators.iter(), false),
+                None => view::Method { step, who, passkey: &passkey.to_string(), has_others: false, again }.page(),
+            }
+        }
+        Where::Tenant { tenants } => {
+            let tenants: Vec<&str> = tenants.iter().map(String::as_str).collect();
+            view::Tenants { step, email: who.email, tenants: &tenants }.page()
+        }
+        Where::Proof { wanted: Method::Passkey, optional, passkey, .. } => {
+            let passkey = passkey.as_ref().map(ToString::to_string).unwrap_or_default();
+            proof::Passkey { step, who, passkey: &passkey, optional: *optional }.page()
+        }
+        Where::Proof { wanted: Method::Password, .. } => proof::Password { step, who }.page(),
+        Where::Proof { optional, passkey, .. } => {
+            let passkey = passkey.as_ref().map(ToString::to_string);
+            proof::OneTimePassword { step, who, passkey: passkey.as_deref(), optional: *optional }.page()
+        }
+        Where::MakePasskey { options, optional } => {
+            enrol::MakePasskey { step, who, options: &options.to_string(), optional: *optional }.page()
+        }
+        Where::SetUpTotp { uri, secret, optional } => {
+            enrol::SetUpTotp { step, who, uri, secret, optional: *optional }.page()
+        }
+        Where::SetPassword { min_length } => enrol::SetPassword { step, who, min_length: *min_length }.page(),
+        Where::Provider { url } => view::Provider { title: "your provider", url }.page(),
+        Where::Offer { offers } => {
+            let has = |method| offers.contains(&method);
+            enrol::Offer { step, who, passkey: has(Method::Passkey), totp: has(Method::Totp) }.page()
+        }
+    }
+}
+
+fn choose<'a>(step: Step<'_>, who: Who<'_>, offered: impl Iterator<Item = &'a Choice>, has_others: bool) -> Page {
+    let offered: Vec<view::Authenticator<'_>> = offered
+        .map(|one| view::Authenticator {
+            name: &one.authenticator,
+            title: &one.title,
+            unavailable: one.reason.as_deref(),
+        })
+        .collect();
+    view::Authenticators { step, who, offered: &offered, has_others }.page()
+}
