@@ -107,6 +107,11 @@ impl ApiError {
         info.as_ref()?.get("reason")?.as_str()
     }
 
+    /// The data of the first message.
+    pub fn info(&self) -> Option<&Value> {
+        self.problems.first().and_then(|(_, info)| info.as_ref())
+    }
+
     /// The first message.
     pub fn message(&self) -> &str {
         self.problems.first().map_or("", |(message, _)| message)

@@ -198,7 +198,7 @@ pub async fn open_link(
 
 /// Where a login stands, as JSON with its cookies.
 pub fn answer(reached: Reached) -> Response {
-    let Reached { at, told, recovery_codes, signal, cookies, form_token, login } = reached;
+    let Reached { at, told, recovery_codes, signal, cookies, form_token, login, .. } = reached;
     let mut body = match at {
         At::Page(page) => json!({ "state": "continue", "page": page }),
         At::Over => json!({ "state": "over" }),

@@ -3,22 +3,24 @@
 //! A form that succeeds is answered by 303 to the page that shows what came of it (RFC 9110 §15.4.4), so that a reload sends
 //! nothing again; one that does not, by the page with the reason, under the status of the refusal.
 
+pub mod account;
 pub mod home;
 pub mod login;
 mod posted;
+pub mod users;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use keyward_approle::Operation;
-use keyward_webauthn_login::{Authenticator, Proof, RememberedLogin};
+use keyward_webauthn_login::{Authenticator, Proof};
 
 pub use self::posted::Posted;
 use super::error::{Answer, ApiError};
 use crate::{
     app::App,
-    login::{Cookie, Session},
+    login::{Cookie, Session, account::Account},
     pages::{component::listed, layout::Viewer, problem::Failed},
     standing::Standing,
 };
@@ -46,24 +48,22 @@ pub fn log_in_first(path: &str) -> Response {
 /// # Errors
 /// Those of the store.
 pub async fn viewer(app: &App, session: &Session) -> Answer<Viewer> {
-    let record = session.user.value.record();
-    let identity = record.identity().clone();
-    let login = RememberedLogin { identity: identity.clone(), authenticator: session.record.authenticator().clone() };
+    let view = Account::from(session.clone()).view(app)?;
     let standing = session.caller.standing(app).await?;
     Ok(Viewer {
-        name: record.display_name().to_owned(),
-        login_url: format!("{}{}", app.external_url, login.url()),
-        method: method(session),
-        remembered: session.browser.remembered(app).iter().any(|one| *one == login),
-        administers: may(&standing, Operation::Update, USERS)?,
+        method: in_words(session.record.authenticator(), session.record.proofs().iter().copied()),
+        administers: may(&standing, Operation::Read, USERS)?,
         token: session.form_token(app),
-        email: identity.email.to_string(),
-        tenant: identity.tenant.to_string(),
+        name: view.display_name,
+        email: view.email,
+        tenant: view.tenant,
+        login_url: view.login_url,
+        remembered: view.remembered,
     })
 }
 
-/// Where users are configured.
-pub const USERS: &str = "/v1/config/strongbox/authentication/users";
+/// Where users are listed.
+pub const USERS: &str = "/v1/state/strongbox/authentication/users";
 
 /// Whether the policies allow it, without a record of it: a page asks in order not to offer what would be refused.
 ///
@@ -74,10 +74,6 @@ pub fn may(standing: &Standing<'_>, operation: Operation, path: &str) -> Answer<
 }
 
 /// What was proved in a session, in words.
-pub fn method(session: &Session) -> String {
-    in_words(session.record.authenticator(), session.record.proofs().iter().copied())
-}
-
 fn in_words(authenticator: &Authenticator, proofs: impl Iterator<Item = Proof>) -> String {
     if let Authenticator::External(name) = authenticator {
         return format!("the provider {name}");

@@ -268,8 +268,7 @@ impl OpenLink<'_> {
                 h1 { "Set up your login" }
                 (Problem::shown(self.step.problem))
                 p { "Your administrator gave you this link. It works once, and for a short time." }
-                (component::form("/enrol", self.step.token, &html! {
-                    input type="hidden" name="link" value=(self.link);
+                (component::form(&format!("/enrol/{}", self.link), self.step.token, &html! {
                     button class="button full" autofocus { "Begin" }
                 }))
             }

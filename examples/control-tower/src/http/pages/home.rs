@@ -23,7 +23,7 @@ use crate::{
         spiffe,
     },
     identity, layout,
-    login::{Browser, Cookie, Session, browser::SESSION, session},
+    login::{Browser, Cookie, Session, browser::SESSION},
     pages::{
         component::Tone,
         home::{Key, Overview, Part, Refusal, Role, Todo},
@@ -230,15 +230,9 @@ fn operators(app: &App, session: &Session, mut todos: Vec<Todo>) -> Vec<Todo> {
 /// # Errors
 /// 403 for a form of elsewhere; those of the store.
 pub async fn log_out(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(session) = Session::find(&app, &posted.browser, "/logout").await? else {
+    let Some(account) = posted.account(&app, "/logout").await? else {
         return Ok(see_other("/login", &[Cookie::dropped(SESSION)]));
     };
-    if let Err(reason) = posted.browser.check_session(&app, posted.token()) {
-        app.refuse(session.caller.actor().refused("logout", reason.code(), app.clock.now()));
-        return Err(ApiError::new(StatusCode::FORBIDDEN, reason.told()).into());
-    }
-    let writes = session::end(&session.tenant, &session.user, &session.record.key());
-    let audit = session.caller.actor().did("logout", app.clock.now());
-    let _done = app.commit(Vec::new(), writes, audit).await?;
-    Ok(see_other("/login", &[Cookie::dropped(SESSION)]))
+    let changed = account.log_out(&app).await?;
+    Ok(see_other("/login", &changed.cookies))
 }

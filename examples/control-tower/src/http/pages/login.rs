@@ -18,7 +18,7 @@ use crate::{
         params::{Path, Query},
         peer::Peer,
     },
-    login::{self, Action, At, Browser, Choice, Cookie, Page as Where, Reached, Session, browser::REMEMBERED},
+    login::{self, Action, At, Browser, Choice, Cookie, Page as Where, Reached, Session, account::forget_login},
     pages::{
         enrol,
         layout::Page,
@@ -211,41 +211,32 @@ fn register(posted: &Posted) -> Result<Action, keyward_webauthn_login::Error> {
 
 /// Takes a login out of those that the browser remembers.
 fn forget(app: &App, posted: &Posted) -> Response {
-    let mut logins = posted.browser.remembered(app);
     let path = posted.get("login").split('?').next().unwrap_or_default();
-    let found = logins.iter().find(|login| login.url().to_string() == path).cloned();
-    if let Some(login) = found {
-        logins.forget(&login);
-    }
-    see_other("/login", &[Cookie::kept(REMEMBERED, &logins.to_cookie(app.realm.secret()))])
+    let logins = posted.browser.remembered(app);
+    let found = logins.iter().find(|login| login.url().to_string() == path);
+    let cookie = found.map(|login| forget_login(app, &posted.browser, login));
+    see_other("/login", cookie.as_slice())
 }
 
-/// `GET /enrol?link=`: a button. Whoever only fetches the page uses nothing up.
+/// `GET /enrol/<link>`: a button. Whoever only fetches the page uses nothing up.
 ///
 /// # Errors
 /// None.
-pub async fn enrolment(Query(asked): Query<EnrolmentAsked>) -> Shown {
+pub async fn enrolment(Path(link): Path<String>) -> Shown {
     let step = Step { token: "", problem: None };
-    Ok(enrol::OpenLink { step, link: &asked.link }.page().into_response())
+    Ok(enrol::OpenLink { step, link: &link }.page().into_response())
 }
 
-/// `?link=`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct EnrolmentAsked {
-    link: String,
-}
-
-/// `POST /enrol`: opens an enrolment link, which is used up by that.
+/// `POST /enrol/<link>`: opens an enrolment link, which is used up by that.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn enrol(State(app): State<Arc<App>>, posted: Posted) -> Shown {
+pub async fn enrol(State(app): State<Arc<App>>, Path(link): Path<String>, posted: Posted) -> Shown {
     let browser = &posted.browser;
     if let Err(reason) = browser.check_site(&app) {
         return Ok(forged(&app, browser, reason));
     }
-    let reached = login::open_link(&app, browser, posted.get("link")).await?;
+    let reached = login::open_link(&app, browser, &link).await?;
     moved_on(&app, browser, reached)
 }
 

@@ -8,8 +8,13 @@ use axum::{
 use zeroize::Zeroizing;
 
 use crate::{
-    http::{body, error::ApiError, peer::Peer},
-    login::Browser,
+    app::App,
+    http::{
+        body,
+        error::{Answer, ApiError},
+        peer::Peer,
+    },
+    login::{Browser, Session, account::Account},
     pages::{form, problem::Failed},
 };
 
@@ -44,6 +49,19 @@ impl Posted {
     /// The same, to be kept.
     pub fn secret(&self, name: &str) -> Zeroizing<String> {
         Zeroizing::new(self.get(name).to_owned())
+    }
+
+    /// The account in whose session the form was sent, by a page of this tower; `None` where there is no session any more.
+    ///
+    /// # Errors
+    /// 403 for a form of elsewhere; those of the store.
+    pub async fn account(&self, app: &App, path: &str) -> Answer<Option<Account>> {
+        let Some(session) = Session::find(app, &self.browser, path).await? else { return Ok(None) };
+        if let Err(reason) = self.browser.check_session(app, self.token()) {
+            app.refuse(session.caller.actor().refused("session", reason.code(), app.clock.now()));
+            return Err(ApiError::new(StatusCode::FORBIDDEN, reason.told()));
+        }
+        Ok(Some(session.into()))
     }
 
     /// What ties the form to the browser's cookie.

@@ -1,0 +1,219 @@
+//! The account page, and what its forms ask for: the functions of [`crate::login::account`].
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use keyward_webauthn_login::{MAX_PASSKEYS, Method, NextPath, Password, Signal};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Posted, Shown, in_words, log_in_first, login::DIFFERENT, see_other, told, viewer};
+use crate::{
+    app::App,
+    http::{
+        error::{Answer, ApiError},
+        params::{Path, Query},
+        peer::Peer,
+    },
+    login::{
+        self, Browser, Cookie, Session,
+        account::{Account, Changed},
+    },
+    pages::{account as view, component::listed, enrol, problem::Problem},
+};
+
+const PATH: &str = "/account";
+
+/// `?done=`: what a form came to, by its name.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    done: String,
+}
+
+/// What was done, in words. Whoever makes up a name gets none.
+fn done(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "passkey-renamed" => "The passkey has another name.",
+        "passkey-removed" => "The passkey was removed. Your other sessions have ended.",
+        "password" => "The password was changed. Your other sessions have ended.",
+        "totp-removed" => "The one-time password was removed. Your other sessions have ended.",
+        "remembered" => "This browser remembers the login.",
+        "forgotten" => "This browser does not remember the login any more.",
+        "session-ended" => "That session has ended.",
+        _ => return None,
+    })
+}
+
+/// `GET /account`.
+///
+/// # Errors
+/// Those of the store.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Peer(source): Peer,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Shown {
+    let browser = Browser::of(&headers, source);
+    let Some(session) = Session::find(&app, &browser, PATH).await? else { return Ok(log_in_first(PATH)) };
+    Ok(page(&app, session, None, done(&asked.done)).await?)
+}
+
+async fn page(app: &App, session: Session, problem: Option<Problem>, done: Option<&'static str>) -> Answer<Response> {
+    let viewer = viewer(app, &session).await?;
+    let account = Account::from(session);
+    let seen = account.view(app)?;
+    let user = account.user.value.record();
+    let passkeys = user.passkeys().map(|passkey| view::Passkey {
+        id: passkey.id.to_string(),
+        name: passkey.name.to_string(),
+        created: passkey.created,
+        last_used: passkey.last_used,
+        synchronized: passkey.synchronized,
+        backed_up: passkey.backed_up,
+    });
+    let sessions = account.sessions(app).await?.into_iter().map(|session| view::Session {
+        method: in_words(&session.authenticator, session.proofs.iter().copied()),
+        id: session.id,
+        begun: session.authenticated,
+        seen: session.seen,
+        current: session.current,
+    });
+    // At each look, so that a password manager that missed one hears of it (W3C WebAuthn §5.1.10).
+    let party = app.realm.relying_party();
+    let signals: [Signal; 2] = [user.accepted_passkeys(party), user.current_details(party)];
+    let account = view::Account {
+        problem,
+        done,
+        enforced: methods(&seen.enforced_methods),
+        policies: seen.policies.iter().map(ToString::to_string).collect(),
+        has_password: seen.has_password,
+        min_length: Password::MIN_CHARS,
+        passkeys: passkeys.collect(),
+        most_passkeys: MAX_PASSKEYS,
+        has_totp: seen.has_totp,
+        recovery_codes: seen.recovery_codes_left,
+        sessions: sessions.collect(),
+        signals: json!(signals).to_string(),
+    };
+    Ok(account.page(&viewer).into_response())
+}
+
+/// Methods in words.
+pub(super) fn methods(methods: &BTreeSet<Method>) -> String {
+    listed(methods.iter().copied().map(word))
+}
+
+/// A method in words.
+pub(super) fn word(method: Method) -> &'static str {
+    match method {
+        Method::Password => "password",
+        Method::Totp => "one-time password",
+        Method::Passkey => "passkey",
+    }
+}
+
+/// `POST /account/<what>`: a form of the page.
+///
+/// # Errors
+/// 403 for a form of elsewhere; 404 for no form; those of the store.
+pub async fn act(State(app): State<Arc<App>>, Path(what): Path<String>, posted: Posted) -> Shown {
+    run(&app, &what, &posted).await
+}
+
+/// `POST /account/<what>/<how>`: the same.
+///
+/// # Errors
+/// As [`act`].
+pub async fn act_on(State(app): State<Arc<App>>, Path((what, how)): Path<(String, String)>, posted: Posted) -> Shown {
+    run(&app, &format!("{what}/{how}"), &posted).await
+}
+
+async fn run(app: &App, what: &str, posted: &Posted) -> Shown {
+    let Some(account) = posted.account(app, &format!("{PATH}/{what}")).await? else { return Ok(log_in_first(PATH)) };
+    let Some(session) = account.session.clone() else { return Ok(log_in_first(PATH)) };
+    let asked = match what {
+        "set-up" => return begin_set_up(app, &session, posted).await,
+        "remember" => {
+            let on = posted.get("remember") == "yes";
+            Ok((if on { "remembered" } else { "forgotten" }, account.remember(app, on)))
+        }
+        what => change(app, &account, what, posted).await,
+    };
+    match asked {
+        Ok((name, changed)) => Ok(changed_to(name, changed)),
+        Err(error) if is_step_up(&error) => step_up(app, &session, PATH).await,
+        Err(error) if error.status().is_client_error() && error.status() != StatusCode::UNAUTHORIZED => {
+            let mut response = page(app, session, Some(told(&error)), None).await?;
+            *response.status_mut() = error.status();
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn change(app: &App, account: &Account, what: &str, posted: &Posted) -> Answer<(&'static str, Changed)> {
+    let passkey = || posted.get("id").parse().map_err(|_| ApiError::not_found("the passkey"));
+    Ok(match what {
+        "passkeys/rename" => {
+            let name = posted.get("name").parse();
+            let name = name.map_err(|error: keyward_webauthn_login::Error| ApiError::invalid(error.to_string()))?;
+            ("passkey-renamed", account.rename_passkey(app, &passkey()?, &name).await?)
+        }
+        "passkeys/remove" => ("passkey-removed", account.remove_passkey(app, &passkey()?).await?),
+        "password" if posted.get("password") != posted.get("repeated") => return Err(ApiError::invalid(DIFFERENT)),
+        "password" => {
+            let changed = account.change_password(app, posted.get("current"), posted.get("password")).await?;
+            ("password", changed)
+        }
+        "totp/remove" => ("totp-removed", account.remove_totp(app).await?),
+        "recovery-codes" => ("", account.new_recovery_codes(app).await?),
+        "sessions/end" => {
+            let id = posted.get("id").parse().map_err(|_| ApiError::not_found("the session"))?;
+            ("session-ended", account.end_session(app, &id).await?)
+        }
+        what => return Err(ApiError::not_found(format_args!("the form `{what}`"))),
+    })
+}
+
+fn changed_to(name: &str, changed: Changed) -> Response {
+    let codes: Vec<&str> = changed.recovery_codes.iter().map(|code| code.as_str()).collect();
+    if codes.is_empty() {
+        return see_other(&format!("{PATH}?done={name}"), &changed.cookies);
+    }
+    let mut response = enrol::RecoveryCodes { codes: &codes, next: PATH }.page().into_response();
+    Cookie::set_all(&changed.cookies, response.headers_mut());
+    response
+}
+
+async fn begin_set_up(app: &App, session: &Session, posted: &Posted) -> Shown {
+    let method = match posted.get("method") {
+        "totp" => Method::Totp,
+        _ => Method::Passkey,
+    };
+    match login::set_up(app, session, method, next(PATH)).await {
+        Ok(reached) => super::login::moved_on(app, &session.browser, reached),
+        Err(error) if is_step_up(&error) => step_up(app, session, PATH).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn next(path: &str) -> NextPath {
+    path.parse().unwrap_or_default()
+}
+
+/// Whether it needs a recent login.
+pub(super) fn is_step_up(error: &ApiError) -> bool {
+    error.info().is_some_and(|info| info.get("code").is_some_and(|code| code == "step-up"))
+}
+
+/// The reader proves themselves again, and comes back.
+pub(super) async fn step_up(app: &App, session: &Session, path: &str) -> Shown {
+    let reached = login::step_up(app, session, next(path)).await?;
+    super::login::moved_on(app, &session.browser, reached)
+}
