@@ -1,37 +1,694 @@
 //! What people do with the pages, in Chromium with a virtual authenticator.
 
-use browser_stories::{axe, chrome::Chrome, tower::Tower};
+use std::path::PathBuf;
 
-const NEW_PASSWORD: &str = "several words that do not belong together";
+use browser_stories::{
+    axe,
+    chrome::{Chrome, Scheme},
+    picture, setting,
+    tower::Tower,
+};
+use reqwest::Method;
+use serde_json::json;
+use thirtyfour::{Key, TypingData};
+use totp_rs::Builder;
 
-/// The first administrator, up to the first page of a session.
-async fn first_login(chrome: &Chrome, tower: &Tower) {
-    chrome.open(&format!("{}/login", tower.url)).await;
-    chrome.reach("Log in").await;
-    chrome.fill("email", "admin").await;
-    chrome.press("Continue").await;
-    chrome.fill("password", tower.password()).await;
-    chrome.click("form[action='/login/password'] button:not([type=button])").await;
-    chrome.reach("Set a password").await;
-    chrome.fill("password", NEW_PASSWORD).await;
-    chrome.fill("repeated", NEW_PASSWORD).await;
-    chrome.press("Set the password").await;
-    chrome.reach("You are in. Make the next login easier?").await;
+const PASSWORD: &str = "several words that do not belong together";
+const OTHER_PASSWORD: &str = "quite another row of words than before";
+
+/// A tower, and a browser with an authenticator.
+struct Stage {
+    tower: Tower,
+    chrome: Chrome,
+    authenticator: String,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let tower = Tower::start().await;
+        let chrome = Chrome::start(Some(&tower.spki)).await;
+        let authenticator = chrome.authenticator().await;
+        Self { tower, chrome, authenticator }
+    }
+
+    async fn open(&self, path: &str) {
+        self.chrome.open(&format!("{}{path}", self.tower.url)).await;
+    }
+
+    /// A user of a tenant, and their enrolment link.
+    async fn user(&self, email: &str, enforced: &[&str]) -> String {
+        let document = json!({"name": email, "policies": ["administrator"], "enforced-methods": enforced});
+        self.tower.call(Method::POST, "/v1/config/strongbox/authentication/users", document).await;
+        let path = format!("/v1/state/strongbox/authentication/users/{email}/enrolment-link");
+        let answer = self.tower.call(Method::POST, &path, json!({})).await;
+        answer["url"].as_str().unwrap().to_owned()
+    }
+
+    /// A user who has a password and nothing else, and is logged in nowhere.
+    async fn user_with_password(&self, email: &str) {
+        let link = self.user(email, &[]).await;
+        self.chrome.open(&link).await;
+        self.chrome.press("Begin").await;
+        self.set_password(PASSWORD).await;
+        self.not_now().await;
+        self.chrome.reach("Overview").await;
+        self.log_out().await;
+    }
+
+    async fn set_password(&self, password: &str) {
+        self.chrome.reach("Set a password").await;
+        self.chrome.fill("password", password).await;
+        self.chrome.fill("repeated", password).await;
+        self.chrome.press("Set the password").await;
+    }
+
+    /// Goes on without what is offered, if anything is.
+    async fn not_now(&self) {
+        self.chrome
+            .until(
+                "past the password",
+                "return document.readyState === 'complete' && !document.querySelector('input[name=repeated]')",
+            )
+            .await;
+        if self.chrome.has("form[action='/login/finish']").await {
+            self.chrome.press("Not now").await;
+        }
+    }
+
+    async fn identify(&self, email: &str, tenant: &str) {
+        self.open("/login?as=other").await;
+        self.chrome.reach("Log in").await;
+        self.chrome.fill("email", email).await;
+        self.chrome.fill("tenant", tenant).await;
+        self.chrome.press("Continue").await;
+        self.chrome.find("main input[name=password]").await;
+    }
+
+    async fn password(&self, password: &str) {
+        self.chrome.fill("password", password).await;
+        self.chrome.click("form[action='/login/password'] button:not([type=button])").await;
+    }
+
+    async fn log_out(&self) {
+        self.chrome.click(".menu > summary").await;
+        self.chrome.press("Log out").await;
+        self.chrome.until("out", "return location.pathname === '/login'").await;
+    }
+
+    async fn refused(&self) {
+        self.chrome.find(".notice.danger[role=alert]").await;
+        assert!(self.chrome.text().await.contains("That did not work"), "{}", self.chrome.text().await);
+    }
+
+    async fn end(self) {
+        self.chrome.end().await;
+    }
+}
+
+/// The code that the secret comes to now.
+fn code(secret: &str) -> String {
+    let secret = base32(&secret.replace(' ', ""));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    Builder::new().with_secret(<[u8; 20]>::try_from(secret).unwrap()).build_noncompliant().generate(now).to_string()
+}
+
+fn base32(text: &str) -> Vec<u8> {
+    let (mut bytes, mut buffer, mut bits) = (Vec::new(), 0_u32, 0);
+    for character in text.bytes() {
+        let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|one| *one == character).unwrap();
+        buffer = (buffer << 5) | u32::try_from(value).unwrap();
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from((buffer >> bits) & 0xff).unwrap());
+        }
+    }
+    bytes
+}
+
+/// What the QR code on the page says, read off a picture of it.
+async fn scanned(chrome: &Chrome) -> String {
+    let png = chrome.find("svg.qr").await.screenshot_as_png().await.unwrap();
+    let picture = image::load_from_memory(&png).unwrap().to_luma8();
+    let mut prepared = rqrr::PreparedImage::prepare(picture);
+    prepared.detect_grids().first().expect("a code").decode().unwrap().1
+}
+
+/// Waits until the next step of one-time passwords, because each is good once.
+async fn next_step() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let left = 30_000 - u64::try_from(now.as_millis()).unwrap() % 30_000;
+    tokio::time::sleep(std::time::Duration::from_millis(left + 200)).await;
 }
 
 #[tokio::test]
-async fn a_new_user_logs_in_with_a_password_makes_a_passkey_and_logs_in_with_it() {
-    let tower = Tower::start().await;
-    let chrome = Chrome::start(Some(&tower.spki)).await;
-    let authenticator = chrome.authenticator().await;
-    first_login(&chrome, &tower).await;
+async fn the_first_administrator_sets_a_password_makes_a_passkey_and_logs_in_with_it() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.identify("admin", "").await;
+    stage.password(stage.tower.password()).await;
+    stage.set_password(PASSWORD).await;
+    chrome.reach("You are in. Make the next login easier?").await;
     chrome.press("Create a passkey").await;
     chrome.reach("Create a passkey").await;
     chrome.fill("name", "Laptop").await;
     chrome.press("Create the passkey").await;
     chrome.reach("Your passkey is ready").await;
-    assert_eq!(chrome.credentials(&authenticator).await.len(), 1);
+    assert_eq!(chrome.credentials(&stage.authenticator).await.len(), 1);
     chrome.press("Use the passkey").await;
     chrome.reach("Overview").await;
-    chrome.end().await;
+    // The login URL and the passkey are enough from now on.
+    let url = chrome.run("return document.querySelector('#menu-login-url').textContent").await;
+    stage.log_out().await;
+    chrome.open(url.as_str().unwrap()).await;
+    chrome.reach("Log in").await;
+    assert!(chrome.text().await.contains("admin"));
+    chrome.press("Use a passkey").await;
+    chrome.reach("Overview").await;
+    // Whoever has a password and a passkey logs in with the password too, where nothing is enforced.
+    stage.log_out().await;
+    stage.identify("admin", "default").await;
+    stage.password("wrong password of somebody").await;
+    stage.refused().await;
+    stage.password(PASSWORD).await;
+    chrome.reach("Overview").await;
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn the_new_user_of_the_users_page_follows_their_link_and_makes_a_passkey() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.identify("admin", "").await;
+    stage.password(stage.tower.password()).await;
+    stage.set_password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    chrome.press("Users").await;
+    chrome.reach("Users").await;
+    // What was typed is not lost when it is not accepted.
+    chrome.fill("email", "han solo").await;
+    chrome.press("Create the user").await;
+    chrome.find(".notice.danger[role=alert]").await;
+    assert_eq!(chrome.find("#field-email").await.value().await.unwrap().unwrap(), "han solo");
+    chrome.fill("email", "hansolo@example.com").await;
+    chrome.fill("display-name", "Han <b>Solo</b>").await;
+    chrome.fill("policies", "administrator").await;
+    chrome.click("input[name=enforced][value=passkey]").await;
+    chrome.press("Create the user").await;
+    let link = chrome.find("#enrolment-link").await.text().await.unwrap();
+    assert!(chrome.text().await.contains("Han <b>Solo</b>"));
+    stage.log_out().await;
+    // Looking at it uses nothing up.
+    for _ in 0..2 {
+        chrome.open(&link).await;
+        chrome.reach("Set up your login").await;
+    }
+    chrome.press("Begin").await;
+    chrome.reach("Create a passkey").await;
+    assert!(!chrome.text().await.contains("Not now"), "it is enforced");
+    chrome.press("Create the passkey").await;
+    chrome.reach("Use your passkey").await;
+    chrome.press("Use the passkey").await;
+    chrome.reach("Overview").await;
+    stage.log_out().await;
+    chrome.open(&link).await;
+    chrome.press("Begin").await;
+    chrome.reach("This login is over").await;
+    // No password leads around it.
+    stage.identify("hansolo@example.com", "").await;
+    stage.password(PASSWORD).await;
+    stage.refused().await;
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_passkey_by_autofill_on_the_first_page() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    let link = stage.user("ann@example.com", &["passkey"]).await;
+    chrome.open(&link).await;
+    chrome.press("Begin").await;
+    chrome.press("Create the passkey").await;
+    chrome.press("Use the passkey").await;
+    chrome.reach("Overview").await;
+    stage.log_out().await;
+    // The virtual authenticator answers as soon as the page asks for what the browser may offer in the field.
+    stage.open("/login").await;
+    chrome.reach("Overview").await;
+    assert!(chrome.text().await.contains("ann@example.com"));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_enforced_one_time_password_by_qr_code_and_a_recovery_code() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    let link = stage.user("ann@example.com", &["password", "totp"]).await;
+    chrome.open(&link).await;
+    chrome.press("Begin").await;
+    stage.set_password(PASSWORD).await;
+    chrome.reach("Set up a one-time password").await;
+    let uri = scanned(chrome).await;
+    assert!(uri.starts_with("otpauth://totp/"), "{uri}");
+    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    chrome.press("I cannot scan it").await;
+    assert_eq!(chrome.find("#totp-secret").await.text().await.unwrap().replace(' ', ""), secret);
+    chrome.fill("code", "000000").await;
+    chrome.press("Confirm").await;
+    stage.refused().await;
+    assert_eq!(scanned(chrome).await, uri, "the same code, so that it need not be scanned again");
+    chrome.fill("code", &code(&secret)).await;
+    chrome.press("Confirm").await;
+    chrome.reach("Keep your recovery codes").await;
+    let codes = chrome.run("return [...document.querySelectorAll('.codes li')].map((one) => one.innerText)").await;
+    let codes: Vec<&str> = codes.as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
+    assert_eq!(codes.len(), 10);
+    chrome.press("I have kept them").await;
+    chrome.reach("Overview").await;
+    stage.log_out().await;
+
+    next_step().await;
+    stage.identify("ann@example.com", "").await;
+    stage.password(PASSWORD).await;
+    chrome.reach("One-time password").await;
+    chrome.fill("code", &code(&secret)).await;
+    chrome.click("form[action='/login/totp'] button").await;
+    chrome.reach("Overview").await;
+    stage.log_out().await;
+
+    for (place, again) in [(codes[0], false), (codes[0], true), (codes[1], false)] {
+        stage.identify("ann@example.com", "").await;
+        stage.password(PASSWORD).await;
+        chrome.reach("One-time password").await;
+        chrome.press("I do not have my telephone").await;
+        chrome.fill("recovery-code", place).await;
+        chrome.press("Use the recovery code").await;
+        if again {
+            stage.refused().await;
+            continue;
+        }
+        chrome.reach("Overview").await;
+        stage.log_out().await;
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn one_address_in_two_tenants_and_logins_that_are_remembered() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    let tower = &stage.tower;
+    stage.user_with_password("ann@example.com").await;
+    tower.call(Method::POST, "/v1/config/tenants", json!({"name": "b2"})).await;
+    let reset = tower.call(Method::POST, "/v1/state/tenants/b2/reset-admin", json!({})).await;
+    let login = json!({"tenant": "b2", "username": reset["username"], "password": reset["password"]});
+    let token = tower.call(Method::POST, "/v1/login", login).await["token"].as_str().unwrap().to_owned();
+    let user = json!({"name": "ann@example.com", "policies": ["administrator"]});
+    let made = tower.call_as(&token, Method::POST, "/v1/config/strongbox/authentication/users", user).await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let path = "/v1/state/strongbox/authentication/users/ann@example.com/enrolment-link";
+    let link = tower.call_as(&token, Method::POST, path, json!({})).await.1;
+    chrome.open(link["url"].as_str().unwrap()).await;
+    chrome.press("Begin").await;
+    stage.set_password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    stage.log_out().await;
+
+    // The tenants are shown after the password alone.
+    stage.identify("ann@example.com", "").await;
+    assert!(!chrome.text().await.contains("b2"));
+    stage.password(PASSWORD).await;
+    chrome.reach("Choose a tenant").await;
+    chrome.click("button[name=tenant][value=b2]").await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    assert!(chrome.find(".menu > summary").await.text().await.unwrap().contains("b2"));
+
+    // Remembered, here and in the other tenant.
+    chrome.click(".menu > summary").await;
+    chrome.click(".menu input[name=remember]").await;
+    chrome.reach("Account").await;
+    assert!(chrome.text().await.contains("This browser remembers the login."));
+    stage.log_out().await;
+    stage.identify("ann@example.com", "default").await;
+    stage.password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    chrome.click(".menu > summary").await;
+    chrome.click(".menu input[name=remember]").await;
+    chrome.reach("Account").await;
+    stage.log_out().await;
+    chrome.reach("Select login").await;
+    let listed = chrome.text().await;
+    assert!(listed.contains("Tenant b2") && listed.contains("Tenant default"), "{listed}");
+    // Chosen, it fills in what would be typed, and logs nobody in.
+    chrome.click("a.choice[href^='/login/b2/']").await;
+    chrome.reach("Log in").await;
+    assert!(chrome.text().await.contains("Tenant b2"));
+    stage.password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    assert!(chrome.find(".menu > summary").await.text().await.unwrap().contains("b2"));
+    stage.log_out().await;
+    chrome.reach("Select login").await;
+    chrome.click(".choices li:first-child form button").await;
+    chrome.until("one is left", "return document.querySelectorAll('a.choice').length === 1").await;
+    chrome.press("Log in as somebody else").await;
+    chrome.reach("Log in").await;
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn the_account_page_passkeys_password_and_sessions() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.user_with_password("ann@example.com").await;
+    stage.identify("ann@example.com", "").await;
+    stage.password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    stage.open("/account").await;
+    chrome.press("Add a passkey").await;
+    chrome.reach("Create a passkey").await;
+    chrome.fill("name", "Laptop").await;
+    chrome.press("Create the passkey").await;
+    chrome.reach("Your passkey is ready").await;
+    chrome.press("Use the passkey").await;
+    chrome.reach("Account").await;
+    let text = chrome.text().await;
+    assert!(text.contains("Laptop") && text.contains("Backed up") && text.contains("last used"), "{text}");
+
+    chrome.press("Rename").await;
+    let field = chrome.find("details[open] input[name=name]").await;
+    field.clear().await.unwrap();
+    field.send_keys("Desk & <chair>").await.unwrap();
+    chrome.press("Save").await;
+    chrome.until("renamed", "return document.body.innerText.includes('Desk & <chair>')").await;
+
+    // What the password manager hears when it is removed.
+    let spy = "for (const name of ['signalAllAcceptedCredentials', 'signalCurrentUserDetails'])
+        PublicKeyCredential[name] = async (details) => { (window.heard ??= []).push([name, details]); };";
+    chrome.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": spy })).await;
+    chrome.press("Remove").await;
+    chrome.press("Remove it").await;
+    chrome.until("removed", "return document.body.innerText.includes('You have no passkey yet.')").await;
+    let heard = chrome.run("return window.heard").await;
+    let all = heard.as_array().unwrap().iter().find(|one| one[0] == "signalAllAcceptedCredentials").unwrap();
+    assert_eq!(all[1]["allAcceptedCredentialIds"], json!([]));
+    assert_eq!(all[1]["rpId"], "localhost");
+
+    chrome.fill("current", "not that password at all").await;
+    chrome.fill("password", OTHER_PASSWORD).await;
+    chrome.fill("repeated", OTHER_PASSWORD).await;
+    chrome.press("Change the password").await;
+    chrome.find(".notice.danger[role=alert]").await;
+    chrome.fill("current", PASSWORD).await;
+    chrome.fill("password", OTHER_PASSWORD).await;
+    chrome.fill("repeated", "something else again").await;
+    chrome.press("Change the password").await;
+    chrome.until("differ", "return document.body.innerText.includes('The two new passwords differ.')").await;
+    chrome.fill("current", PASSWORD).await;
+    chrome.fill("password", OTHER_PASSWORD).await;
+    chrome.fill("repeated", OTHER_PASSWORD).await;
+    chrome.press("Change the password").await;
+    chrome.until("changed", "return document.body.innerText.includes('The password was changed.')").await;
+    stage.log_out().await;
+    stage.identify("ann@example.com", "").await;
+    stage.password(PASSWORD).await;
+    stage.refused().await;
+    stage.password(OTHER_PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn lock_unlock_reset_and_remove() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.user_with_password("ann@example.com").await;
+    let other = Chrome::start(Some(&stage.tower.spki)).await;
+    other.open(&format!("{}/login", stage.tower.url)).await;
+    other.fill("email", "ann@example.com").await;
+    other.press("Continue").await;
+    other.fill("password", PASSWORD).await;
+    other.click("form[action='/login/password'] button:not([type=button])").await;
+    other.press("Not now").await;
+    other.reach("Overview").await;
+
+    stage.identify("admin", "").await;
+    stage.password(stage.tower.password()).await;
+    stage.set_password(OTHER_PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    stage.open("/users").await;
+    chrome.press("Lock ann@example.com").await;
+    chrome.until("locked", "return document.body.innerText.includes('The user is locked.')").await;
+    // The session has ended with it.
+    other.open(&format!("{}/account", stage.tower.url)).await;
+    other.reach("Log in").await;
+    other.fill("email", "ann@example.com").await;
+    other.press("Continue").await;
+    other.fill("password", PASSWORD).await;
+    other.click("form[action='/login/password'] button:not([type=button])").await;
+    other.find(".notice.danger[role=alert]").await;
+    chrome.press("Unlock ann@example.com").await;
+    chrome.until("unlocked", "return document.body.innerText.includes('The user may log in again.')").await;
+    other.fill("password", PASSWORD).await;
+    other.click("form[action='/login/password'] button:not([type=button])").await;
+    other.press("Not now").await;
+    other.reach("Account").await;
+
+    chrome.run("[...document.querySelectorAll('.items li')].find((one) => one.innerText.includes('ann@')).querySelector('details').open = true").await;
+    chrome.click("details[open] input[value=password]").await;
+    chrome.press("Make the link ann@example.com").await;
+    let link = chrome.find("#enrolment-link").await.text().await.unwrap();
+    other.open(&link).await;
+    other.press("Begin").await;
+    other.reach("Set a password").await;
+    chrome.run("[...document.querySelectorAll('.items li')].find((one) => one.innerText.includes('ann@')).querySelectorAll('details')[1].open = true").await;
+    chrome.press("Remove ann@example.com").await;
+    chrome.until("removed", "return document.body.innerText.includes('The user was removed.')").await;
+    other.fill("password", PASSWORD).await;
+    other.fill("repeated", PASSWORD).await;
+    other.press("Set the password").await;
+    other.reach("This login is over").await;
+    other.end().await;
+    stage.end().await;
+}
+
+async fn keys(chrome: &Chrome, keys: impl Into<TypingData>) {
+    chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();
+}
+
+/// A whole login by keyboard alone: Tab, Enter and Space, and what is typed.
+#[tokio::test]
+async fn everything_by_keyboard() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.user_with_password("ann@example.com").await;
+    stage.open("/login?as=other").await;
+    chrome.reach("Log in").await;
+    let tab = async |words: &str| {
+        for _ in 0..60 {
+            let focused = chrome
+                .run("const one = document.activeElement; return `${one.innerText ?? ''} ${one.name ?? ''} ${one.getAttribute('aria-label') ?? ''}`")
+                .await;
+            if focused.as_str().unwrap().contains(words) {
+                let seen = chrome.run("return getComputedStyle(document.activeElement).outlineStyle").await;
+                assert_ne!(seen, "none", "no focus is seen on `{words}`");
+                return;
+            }
+            keys(chrome, Key::Tab).await;
+        }
+        panic!("`{words}` is not reached by Tab");
+    };
+    // The field has the focus.
+    keys(chrome, "ann@example.com").await;
+    keys(chrome, Key::Enter).await;
+    chrome.find("main input[name=password]").await;
+    tab("password").await;
+    keys(chrome, PASSWORD).await;
+    keys(chrome, Key::Enter).await;
+    chrome.reach("You are in. Make the next login easier?").await;
+    tab("Create a passkey").await;
+    keys(chrome, Key::Enter).await;
+    chrome.reach("Create a passkey").await;
+    tab("Create the passkey").await;
+    keys(chrome, Key::Enter).await;
+    chrome.reach("Your passkey is ready").await;
+    tab("Use the passkey").await;
+    keys(chrome, " ").await;
+    chrome.reach("Overview").await;
+    // The first stop leads past the navigation.
+    tab("Skip to the content").await;
+    tab("ann@example.com").await;
+    keys(chrome, Key::Enter).await;
+    tab("Account").await;
+    keys(chrome, Key::Escape).await;
+    assert_eq!(chrome.run("return document.querySelector('.menu').open").await, false);
+    tab("Users").await;
+    keys(chrome, Key::Enter).await;
+    chrome.reach("Users").await;
+    tab("Account").await;
+    keys(chrome, Key::Enter).await;
+    chrome.reach("Account").await;
+    tab("Remove").await;
+    keys(chrome, " ").await;
+    tab("Remove it").await;
+    keys(chrome, Key::Enter).await;
+    chrome.until("removed", "return document.body.innerText.includes('You have no passkey yet.')").await;
+    tab("ann@example.com").await;
+    keys(chrome, " ").await;
+    tab("Log out").await;
+    keys(chrome, Key::Enter).await;
+    chrome.until("out", "return location.pathname === '/login'").await;
+    stage.end().await;
+}
+
+/// Passwords and one-time passwords work without script.
+#[tokio::test]
+async fn without_script() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    chrome.cdp("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    let link = stage.user("ann@example.com", &["password", "totp"]).await;
+    let go = async |css: &str| chrome.click(css).await;
+    chrome.open(&link).await;
+    go("form[action^='/enrol/'] button").await;
+    chrome.fill("password", PASSWORD).await;
+    chrome.fill("repeated", PASSWORD).await;
+    go("form[action='/login/new-password'] button.full").await;
+    let uri = scanned(chrome).await;
+    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    chrome.fill("code", &code(&secret)).await;
+    go("form[action='/login/new-totp'] button").await;
+    chrome.find("#recovery-codes").await;
+    go("a.button[href='/']").await;
+    chrome.find("#keys").await;
+    go(".menu > summary").await;
+    go(".menu form[action='/logout'] button").await;
+    next_step().await;
+    chrome.fill("email", "ann@example.com").await;
+    go("form[action='/login/identify'] button").await;
+    chrome.fill("password", PASSWORD).await;
+    go("form[action='/login/password'] button.full").await;
+    chrome.fill("code", &code(&secret)).await;
+    go("form[action='/login/totp'] button").await;
+    chrome.find("#keys").await;
+    stage.end().await;
+}
+
+/// What no page of the tower has sent changes nothing, and nothing is loaded from elsewhere.
+#[tokio::test]
+async fn forms_of_elsewhere_and_the_policy() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.user_with_password("ann@example.com").await;
+    stage.identify("ann@example.com", "").await;
+    stage.password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    let try_post = "const answer = await fetch('/logout', {method: 'POST', redirect: 'manual', body: new URLSearchParams({'form-token': 'x'})});
+        return answer.status";
+    assert_eq!(chrome.run(try_post).await, 403);
+    stage.open("/").await;
+    chrome.reach("Overview").await;
+    // An inline script and an inline style do nothing.
+    let ran = chrome
+        .run(
+            "const script = document.createElement('script'); script.textContent = 'window.ran = true'; document.body.append(script);
+             const box = document.createElement('p'); box.setAttribute('style', 'color: rgb(1, 2, 3)'); document.body.append(box);
+             return [window.ran ?? false, getComputedStyle(box).color === 'rgb(1, 2, 3)']",
+        )
+        .await;
+    assert_eq!(ran, json!([false, false]));
+    stage.end().await;
+}
+
+/// Every page of a tower in use: pictures, and what axe-core says.
+#[tokio::test]
+async fn every_page_is_for_everybody() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    let shots = setting("KEYWARD_SHOTS").unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shots"));
+    let script = axe::script().expect("KEYWARD_NPM has axe-core");
+    let mut found = Vec::new();
+    let mut look = async |name: &str| {
+        picture::all(chrome, &shots, name).await;
+        for scheme in Scheme::BOTH {
+            chrome.prefer(scheme).await;
+            let lines = axe::violations(chrome, &script).await;
+            found.extend(lines.into_iter().map(|line| format!("{name} ({}): {line}", scheme.as_str())));
+        }
+        chrome.prefer(Scheme::Light).await;
+    };
+    for (path, document) in [
+        (
+            "strongbox/transit-keys",
+            json!({"name": "tokens", "cipher": "ecdsa-p256", "rotation-schedule": "30d", "usage": "jwt"}),
+        ),
+        ("strongbox/policies", json!({"name": "reader", "rest-api": {"rules": []}})),
+    ] {
+        let (status, answer) = stage.tower.try_call(Method::POST, &format!("/v1/config/{path}"), document).await;
+        if status != 201 {
+            println!("{path}: {answer}");
+        }
+    }
+    stage.open("/login").await;
+    chrome.reach("Log in").await;
+    look("1-login").await;
+    stage.identify("admin", "").await;
+    look("2-method").await;
+    stage.password("wrong password of somebody").await;
+    stage.refused().await;
+    look("2-method-refused").await;
+    stage.password(stage.tower.password()).await;
+    chrome.reach("Set a password").await;
+    look("3-set-password").await;
+    stage.set_password(PASSWORD).await;
+    chrome.reach("You are in. Make the next login easier?").await;
+    look("4-offer").await;
+    chrome.press("Set up a one-time password").await;
+    chrome.reach("Set up a one-time password").await;
+    look("5-totp").await;
+    let secret = scanned(chrome).await.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    chrome.fill("code", &code(&secret)).await;
+    chrome.press("Confirm").await;
+    chrome.reach("Keep your recovery codes").await;
+    look("6-recovery-codes").await;
+    chrome.press("I have kept them").await;
+    chrome.reach("Overview").await;
+    look("7-overview").await;
+    chrome.click(".menu > summary").await;
+    look("7-overview-menu").await;
+    stage.open("/account").await;
+    chrome.press("Add a passkey").await;
+    chrome.reach("Create a passkey").await;
+    look("8-make-passkey").await;
+    chrome.press("Create the passkey").await;
+    chrome.reach("Your passkey is ready").await;
+    look("9-passkey-ready").await;
+    chrome.press("Use the passkey").await;
+    chrome.reach("Account").await;
+    look("10-account").await;
+    chrome.run("for (const one of document.querySelectorAll('details.act')) one.open = true").await;
+    look("10-account-open").await;
+    stage.open("/users").await;
+    chrome.fill("email", "hansolo@example.com").await;
+    chrome.press("Create the user").await;
+    let link = chrome.find("#enrolment-link").await.text().await.unwrap();
+    look("11-users").await;
+    chrome.run("for (const one of document.querySelectorAll('details.act')) one.open = true").await;
+    look("11-users-open").await;
+    stage.log_out().await;
+    chrome.open(&link).await;
+    look("12-link").await;
+    stage.open("/login/default/x").await;
+    stage.open("/nothing-here").await;
+    look("13-nothing").await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    stage.end().await;
 }
