@@ -65,6 +65,8 @@ pub struct App {
     pub own_svid: crate::own_svid::OwnSvid,
     /// Policies, made ready.
     pub policies: crate::policies::Cache,
+    /// What the hosts of each site load, made ready.
+    pub firewalls: crate::firewall::Cache,
     /// The documents that the API accepts.
     schema: keyward_config_tree::Schema,
     /// The same, with those of the tenant `default` alone.
@@ -189,6 +191,7 @@ impl App {
             tasks: Tasks::default(),
             own_svid: crate::own_svid::OwnSvid::default(),
             policies: crate::policies::Cache::default(),
+            firewalls: crate::firewall::Cache::default(),
             schema: documents::schema(Limits::default())?,
             operators_schema: documents::operators_schema(Limits::default())?,
             inbound_keys: crate::inbound::KeyCache::default(),

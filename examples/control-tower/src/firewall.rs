@@ -4,7 +4,10 @@
 //! tenant has documents `ingress/<name>`; what they come to at a site lies inside the profile that its document `tenants/<name>`
 //! names, which is expanded with the values of the tenant `default` alone.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use keyward_config_tree::{Change, Path};
 use keyward_config_values::{
@@ -21,7 +24,9 @@ use crate::{
     app::App,
     db::DbError,
     documents::{FIREWALL, INGRESS, PROFILES, SITES, VARIABLES},
+    http::error::{Answer, ApiError},
     layout, policies,
+    store::Revision,
     tenant::{self, Tenant, TenantConfig},
 };
 
@@ -205,5 +210,44 @@ impl Reader<'_> {
         let Some(stored) = self.app.db.get(&key).await? else { return Ok(None) };
         let damaged = |error: serde_json::Error| DbError::Damaged { key, reason: error.to_string() };
         serde_json::from_slice(&stored.value).map(Some).map_err(damaged)
+    }
+}
+
+/// What the hosts of each site load, made ready once per change.
+#[derive(Default)]
+pub struct Cache(Mutex<Ready>);
+
+#[derive(Default)]
+struct Ready {
+    /// Of [`layout::firewall_head`].
+    revision: Option<Revision>,
+    sites: BTreeMap<Name, Arc<str>>,
+}
+
+/// What a host of a site loads, as JSON; nothing where there is no such site.
+///
+/// # Errors
+/// Those of the store.
+pub async fn of_site(app: &App, name: &Name) -> Answer<Option<Arc<str>>> {
+    // Read first: what is made of documents that change meanwhile is made again the next time.
+    let revision = app.db.store().get(layout::firewall_head()).await?.map(|entry| entry.revision);
+    if let Some(ready) = app.firewalls.ready(revision).sites.get(name) {
+        return Ok(Some(Arc::clone(ready)));
+    }
+    let documents = Documents::load(app, None).await?;
+    let Some(site) = documents.sites.get(name) else { return Ok(None) };
+    let host = documents.of_host(site).map_err(ApiError::internal)?;
+    let json: Arc<str> = serde_json::to_string(&host).map_err(ApiError::internal)?.into();
+    app.firewalls.ready(revision).sites.insert(name.clone(), Arc::clone(&json));
+    Ok(Some(json))
+}
+
+impl Cache {
+    fn ready(&self, revision: Option<Revision>) -> MutexGuard<'_, Ready> {
+        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.revision != revision {
+            *ready = Ready { revision, sites: BTreeMap::new() };
+        }
+        ready
     }
 }

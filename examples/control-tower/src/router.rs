@@ -145,6 +145,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/system/hosts/{id}/release", Operators, "Forgets a host, so that it may call home again; its identity counts no more.", post(hosts::release)),
         route("POST", "/v1/state/system/hosts/{id}/remove", Operators, "Removes a host: its identity counts no more, and it may not call home.", post(hosts::remove)),
         route("POST", "/v1/host/renew", Public, "Renews the identity of the host whose X.509-SVID is the connection's certificate.", post(host::renew)),
+        route("GET", "/v1/host/firewall", Public, "The firewall of the host whose X.509-SVID is the connection's certificate: that of its site, with the ingress of all tenants.", get(host::firewall)),
         // Federation.
         route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
         route("GET", "/v1/state/federation/{name}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),

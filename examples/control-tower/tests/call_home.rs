@@ -13,6 +13,8 @@
 
 mod support;
 
+#[path = "call_home/firewall.rs"]
+mod firewall;
 #[path = "call_home/rig.rs"]
 mod rig;
 #[path = "call_home/story.rs"]

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Json,
     extract::{FromRequestParts, State},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::IntoResponse as _,
 };
 use keyward_callhome_cert::{CallHomeAnswer, Refusal, RenewRequest};
@@ -14,11 +14,13 @@ use serde_json::json;
 use super::{
     body::JsonBody,
     error::{Answer, ApiError},
+    oidc,
     peer::Peer,
 };
 use crate::{
     app::{Actor, App},
     call_home::{self, NoHost, Registered},
+    firewall,
     server::ClientChain,
 };
 
@@ -90,4 +92,16 @@ pub async fn renew(State(app): State<Arc<App>>, host: Host, JsonBody(body): Json
     let identity = identity.map_err(refuse)?;
     let answer = CallHomeAnswer::Claimed(Box::new(identity));
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// `GET /v1/host/firewall`, with the host's X.509-SVID on the connection: what a host of its site loads, with an entity tag, so that
+/// it is sent again only when it is another one.
+///
+/// # Errors
+/// 401 and 403 with a code; 404 where the site is gone.
+pub async fn firewall(State(app): State<Arc<App>>, host: Host, headers: HeaderMap) -> Answer {
+    let site = host.registered.path.site();
+    let document = firewall::of_site(&app, site).await?;
+    let document = document.ok_or_else(|| ApiError::not_found(format_args!("the site `{site}`")))?;
+    Ok(oidc::tagged(document.to_string(), "private, no-cache", &headers))
 }

@@ -102,6 +102,14 @@ fn nothing_yet() -> ApiError {
 
 /// JSON that may be kept for a while, with an entity tag of its content (RFC 9110 §8.8.3).
 pub(super) fn cached(json: String, max_age: u64, request: &HeaderMap) -> Response {
+    let mut response = tagged(json, &format!("public, max-age={max_age}"), request);
+    // Browsers verify tokens too; everything here is public.
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+/// JSON with an entity tag of its content, or that it is the same as before.
+pub(super) fn tagged(json: String, cache: &str, request: &HeaderMap) -> Response {
     let digest = keyward_keys::sha256(json.as_bytes());
     let tag: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");
@@ -112,13 +120,10 @@ pub(super) fn cached(json: String, max_age: u64, request: &HeaderMap) -> Respons
         .flat_map(|value| value.split(','))
         .any(|candidate| candidate.trim().trim_start_matches("W/") == tag || candidate.trim() == "*");
     let mut headers = HeaderMap::new();
-    let cache = format!("public, max-age={max_age}");
-    if let (Ok(tag), Ok(cache)) = (HeaderValue::from_str(&tag), HeaderValue::from_str(&cache)) {
+    if let (Ok(tag), Ok(cache)) = (HeaderValue::from_str(&tag), HeaderValue::from_str(cache)) {
         headers.insert(header::ETAG, tag);
         headers.insert(header::CACHE_CONTROL, cache);
     }
-    // Browsers verify tokens too; everything here is public.
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     if matches {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
