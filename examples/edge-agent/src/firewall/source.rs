@@ -177,6 +177,8 @@ impl Tower {
                         let firewall = serde_json::from_slice(&body).map_err(|error| {
                             Error::usage(format!("the tower's firewall cannot be read: {error}"), "update this agent")
                         })?;
+                        // What is of no use does not take the place of what is.
+                        Wanted::from_host(&firewall)?;
                         self.keep(Kept { format: FORMAT, fetched: self.clock.now(), etag, firewall })?;
                         return Ok(None);
                     }

@@ -3,6 +3,7 @@
 
 mod call_home;
 mod fake;
+mod firewall;
 mod host;
 mod kill;
 mod run;
