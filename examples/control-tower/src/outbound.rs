@@ -1,7 +1,8 @@
 //! What the tower fetches from others over HTTPS: one document at a time, of bounded length, in bounded time.
 
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
+use keyward_base::no_answer::causes;
 use keyward_svid::tls::Error as SvidError;
 use reqwest::{StatusCode, header, redirect::Policy};
 use rustls::{
@@ -180,25 +181,17 @@ impl Client {
 
 fn broken(error: reqwest::Error) -> FetchError {
     let error = error.without_url();
-    if let Some(refused) = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+    if let Some(refused) = causes(&error).skip(1).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return refused_by_tls(refused);
     }
     // reqwest's own text says only at what it was.
-    let reason = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
+    let reason = causes(&error).last().map(ToString::to_string).unwrap_or_default();
     let kind = match () {
         () if error.is_timeout() => return FetchError::new(Failure::Unreachable, "no answer in time"),
         () if error.is_connect() => Failure::Unreachable,
         () => Failure::Answer,
     };
     FetchError::new(kind, reason)
-}
-
-/// The causes of an error, those in an [`io::Error`] included, which itself names only theirs.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |&cause: &&'a (dyn Error + 'static)| {
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| cause.source())
-    })
 }
 
 fn refused_by_tls(error: &rustls::Error) -> FetchError {
@@ -218,7 +211,7 @@ fn refused_by_tls(error: &rustls::Error) -> FetchError {
 
 /// The text of an error, and those of what caused it.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
