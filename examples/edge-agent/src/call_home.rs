@@ -161,19 +161,8 @@ impl Host {
     }
 
     /// The tower's API, for a host with an identity.
-    pub(crate) fn api(&self, identity: &Identity) -> Result<Client, Error> {
-        let look_at_it = |error: &dyn std::fmt::Display| Error::usage(format!("key.pem: {error}"), "restore it");
-        let ca = match self.directory.tower_ca()? {
-            Some(ca) => ca,
-            None => self.package()?.ca.clone(),
-        };
-        let url = match &self.state.tower_url {
-            Some(url) => url,
-            None => &self.package()?.tower,
-        };
-        let key = self.key.to_pkcs8_der().map_err(|error| look_at_it(&error))?.to_vec();
-        let key = key.try_into().map_err(|error: &str| look_at_it(&error))?;
-        Client::new(url, &ca, Some((identity.svid().chain().to_vec(), key)))
+    pub(crate) fn api(&self) -> Result<Client, Error> {
+        self.directory.files().way(None, &self.clock)
     }
 
     /// Takes the answer to a renewal; the inner error says why it is none.

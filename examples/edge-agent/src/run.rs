@@ -65,7 +65,10 @@ async fn keep(host: &mut Host, identity: &Identity, notify: &Notify) -> Result<(
         if !identity.is_valid(host.clock.now()) {
             return Ok(());
         }
-        let answer = host.api(identity)?.ask(RENEW_PATH, &RenewRequest::new(host.csr())).await;
+        let answer = match host.api() {
+            Ok(tower) => tower.ask(RENEW_PATH, &RenewRequest::new(host.csr())).await,
+            Err(error) => Err(Failure::Later(Later { why: error.to_string(), asked: None })),
+        };
         let now = host.clock.now();
         let later = match answer {
             Ok(CallHomeAnswer::Claimed(claimed)) => match host.renewed(&claimed, now)? {

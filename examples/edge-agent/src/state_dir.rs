@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use keyward_base::clock::Clock;
 use keyward_base::data_dir::{self, DataDir, DataDirError};
 use keyward_config_values::config::HostId;
 use keyward_keys::{KeyType, PrivateKey};
+use keyward_svid::HttpsUrl;
 use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use keyward_svid::x509::chain_from_pem;
 use zeroize::Zeroizing;
 
 use crate::client::Client;
-use crate::config::Config;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::package::Package;
@@ -118,11 +119,6 @@ impl StateDir {
         data_dir::replace_private(&self.files.path("identity.pem"), identity.chain_pem().as_bytes())
     }
 
-    /// What the tower's API is known by, where that is not what the place to call home is known by.
-    pub(crate) fn tower_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
-        self.files.tower_ca()
-    }
-
     /// Stops using the identity.
     pub(crate) fn forget_identity(&self) -> Result<(), DataDirError> {
         data_dir::remove(&self.files.path("identity.pem"))
@@ -135,7 +131,7 @@ impl StateDir {
     }
 
     /// The call-home package, written where a tower was given, else as it was found.
-    pub(crate) fn package(&self, given: Option<&(keyward_svid::HttpsUrl, String)>) -> Result<Option<Package>, Error> {
+    pub(crate) fn package(&self, given: Option<&(HttpsUrl, String)>) -> Result<Option<Package>, Error> {
         let directory = self.files.path("call-home");
         if let Some((url, ca)) = given {
             Package::write(&directory, url, ca)?;
@@ -155,6 +151,7 @@ impl Files {
         &self.directory
     }
 
+    /// What the tower's API is known by, where that is not what the place to call home is known by.
     fn tower_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
         let path = self.path("tower-ca.pem");
         let Some(pem) = data_dir::read_private(&path)? else { return Ok(None) };
@@ -168,8 +165,8 @@ impl Files {
     ///
     /// # Errors
     /// The host has no identity that is good now, or a file is of no use.
-    pub(crate) fn way(&self, config: &Config) -> Result<Client, Error> {
-        let identity = self.identity()?.filter(|identity| identity.is_valid(config.clock.now()));
+    pub(crate) fn way(&self, given: Option<&(HttpsUrl, String)>, clock: &Clock) -> Result<Client, Error> {
+        let identity = self.identity()?.filter(|identity| identity.is_valid(clock.now()));
         let package = Package::read(&self.path("call-home"))?;
         let (Some(identity), Some(key)) = (identity, data_dir::read_private(&self.path("key.pem"))?) else {
             return Err(Error::usage("this host has no identity", "call home first: `edge-agent call-home`"));
@@ -177,7 +174,7 @@ impl Files {
         let unusable = |error: &dyn std::fmt::Display| Error::usage(format!("`key.pem`: {error}"), "look at key.pem");
         let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&error))?;
         let nowhere = || Error::usage("this host does not know its tower", "run the install script of the tower again");
-        let (url, ca) = match (&config.tower, package) {
+        let (url, ca) = match (given, package) {
             (Some((url, ca)), _) => (url.clone(), chain_from_pem(ca).map_err(|error| unusable(&error))?),
             (None, Some(package)) => {
                 (self.state()?.tower_url.unwrap_or(package.tower), self.tower_ca()?.unwrap_or(package.ca))

@@ -84,7 +84,7 @@ impl Source {
             return Ok(Origin::Files { files: self.file.clone(), reading, last: Vec::new() });
         }
         let files = Files::of(&config.state_dir);
-        let (client, no_way) = match files.way(config) {
+        let (client, no_way) = match files.way(config.tower.as_ref(), &config.clock) {
             Ok(client) => (Some(client), String::new()),
             Err(error) => (None, error.to_string()),
         };

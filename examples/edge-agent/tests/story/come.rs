@@ -46,10 +46,10 @@ async fn hosts_come_in_at_every_granularity() {
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn a_certificate_that_expired_lets_nobody_in_and_both_ends_say_so() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let host = world.host("h1");
     let script = world.script(json!({"ttl": "1d"})).await;
-    world.set_clock("+25h");
+    world.set_clock("+25h").await;
     let output = host.install(&["sh"], &script);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -68,12 +68,12 @@ async fn a_certificate_that_expired_lets_nobody_in_and_both_ends_say_so() {
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn a_host_is_claimed_while_it_is_away() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let host = world.host("h1");
     done(&host.install(&["sh"], &world.script(json!({})).await));
     world.claim(&host).await;
     // Its certificate expires meanwhile; it is known by its key.
-    world.set_clock("+20d");
+    world.set_clock("+20d").await;
     let mut service = host.service();
     service.until("the identity", || host.status().1 == 0);
 }

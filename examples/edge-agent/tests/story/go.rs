@@ -23,11 +23,11 @@ fn expires(host: &Host) -> String {
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn an_identity_is_renewed_for_days() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (host, mut service) = up(&world).await;
     for hours in (14..120).step_by(14) {
         let before = expires(&host);
-        world.set_clock(&format!("+{hours}h"));
+        world.set_clock(&format!("+{hours}h")).await;
         service.until("the renewal", || expires(&host) > before);
     }
     assert_eq!((host.status().1, world.hosts().await.len()), (0, 1));
@@ -37,10 +37,10 @@ async fn an_identity_is_renewed_for_days() {
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn a_host_that_slept_for_a_week_is_the_same_host() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (host, service) = up(&world).await;
     drop(service);
-    world.set_clock("+7d");
+    world.set_clock("+7d").await;
     assert_eq!((host.state().as_str(), host.status().1), ("expired", 3));
     let mut service = host.service();
     service.until("the identity", || host.status().1 == 0);
@@ -51,10 +51,10 @@ async fn a_host_that_slept_for_a_week_is_the_same_host() {
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn a_host_that_was_removed_stops_and_is_not_let_in() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (host, mut service) = up(&world).await;
     world.post(&format!("system/hosts/{}/remove", host.hash()), json!({})).await.ok();
-    world.set_clock("+14h");
+    world.set_clock("+14h").await;
     assert_eq!(service.end(), Some(1), "the unit is not started again after a 1: {}", service.log());
     let log = service.log();
     assert!(
@@ -74,10 +74,10 @@ async fn a_host_that_was_removed_stops_and_is_not_let_in() {
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn a_host_that_was_released_comes_again_by_itself() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (host, mut service) = up(&world).await;
     world.post(&format!("system/hosts/{}/release", host.hash()), json!({})).await.ok();
-    world.set_clock("+14h");
+    world.set_clock("+14h").await;
     service.until("that it is unclaimed", || host.state() == "unclaimed");
     assert!(!host.has("identity.pem"), "{}", service.log());
     world.claim(&host).await;
@@ -91,7 +91,7 @@ async fn a_tower_that_is_away_is_waited_for() {
     let (host, mut service) = up(&world).await;
     let before = expires(&host);
     world.kill_tower();
-    world.set_clock("+14h");
+    world.set_clock("+14h").await;
     service.until("the warning", || host.status().0["last-error"].is_object());
     assert!(service.log().contains("cannot renew the identity, which expires in "), "{}", service.log());
     assert_eq!(host.status().1, 0, "it is good until it expires");

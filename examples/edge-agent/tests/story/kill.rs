@@ -13,16 +13,17 @@ use crate::world::World;
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn an_agent_that_is_killed_is_admitted_once() {
     let world = World::new().await;
-    world.put("system/sites/oslo", json!({"name": "oslo", "host-ids": ["h0"]})).await;
-    let script = world.script(json!({"ttl": "1d", "max-uses": 1000})).await;
+    // Some are claimed at once, the others wait.
+    world.put("system/sites/oslo", json!({"name": "oslo", "host-ids": ["h0", "h2", "h4"]})).await;
+    let unbounded = json!({"client-certificate": {"verify": "certificate-only"}, "max-unclaimed": 1000});
+    world.put("system/call-home/settings", unbounded).await;
+    let package = world.package(json!({"ttl": "1d", "max-uses": 1000})).await;
     let kills = rounds(20, 200);
     let (mut killed, mut number, mut step) = (0, 0, 0_u64);
     while killed < kills {
         let host = world.host(&format!("h{number}"));
         number += 1;
-        // Only the package: the agent is what is killed.
-        std::fs::write(host.path("../agent"), "#!/bin/sh\n").unwrap_or_default();
-        let _ = host.install(&["sh"], &script.replacen("\"$agent\" call-home", "true", 1));
+        host.unpack(&package);
         loop {
             let mut process = host.program(&["call-home", "--until", "registered"]).spawn().unwrap();
             step = (step + 7) % 160;
@@ -50,9 +51,8 @@ async fn a_tower_that_is_killed_has_admitted_a_host_once() {
     let ids: Vec<String> = (0..kills).map(|number| format!("h{number}")).collect();
     world.put("system/sites/oslo", json!({"name": "oslo", "host-ids": ids})).await;
     for (number, id) in ids.iter().enumerate() {
-        let script = world.script(json!({})).await;
         let host = world.host(id);
-        let _ = host.install(&["sh"], &script.replacen("\"$agent\" call-home", "true", 1));
+        host.unpack(&world.package(json!({})).await);
         let mut process = host.program(&["call-home", "--wait", "2m"]).spawn().unwrap();
         std::thread::sleep(Duration::from_millis((number as u64 * 37) % 150));
         world.kill_tower();

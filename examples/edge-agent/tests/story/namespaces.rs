@@ -39,7 +39,7 @@ fn hosts_come_in_through_a_load_balancer() {
 #[ignore = "a part of the one above"]
 async fn inside_of_the_towers_namespace() {
     let Ok(prefix) = std::env::var(INSIDE) else { return };
-    let world = World::at([4646, 4649], Some("https://tower.test:4646")).await;
+    let mut world = World::at([4646, 4649], Some("https://tower.test:4646")).await;
     let balancer = Balancer::start(&prefix, world.ca());
     let [a, b] = ["a", "b"].map(|name| vec!["ip".into(), "netns".into(), "exec".into(), format!("{prefix}-{name}")]);
     let dash: &[&str] = &["sh"];
@@ -91,7 +91,7 @@ async fn inside_of_the_towers_namespace() {
     let script = world.script(json!({"ttl": "1d"})).await;
     let mut late = Host::new("late", None);
     late.inside.clone_from(&a);
-    world.set_clock("+25h");
+    world.set_clock("+25h").await;
     let output = late.install(dash, &script);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output.stderr).contains("the call-home certificate expired at "), "{output:?}");
@@ -119,11 +119,11 @@ impl Net {
         }
         for (name, number, address) in [("tower", 0, 2), ("a", 1, 2), ("b", 2, 2)] {
             let (lb, other) = (net.name("lb"), net.name(name));
-            run(&format!("ip -n {lb} link add to-{name} type veth peer name up netns {other}"));
+            run(&format!("ip -n {lb} link add to-{name} type veth peer name to-lb netns {other}"));
             run(&format!("ip -n {lb} addr add 10.77.{number}.1/24 dev to-{name}"));
             run(&format!("ip -n {lb} link set to-{name} up"));
-            run(&format!("ip -n {other} addr add 10.77.{number}.{address}/24 dev up"));
-            run(&format!("ip -n {other} link set up up"));
+            run(&format!("ip -n {other} addr add 10.77.{number}.{address}/24 dev to-lb"));
+            run(&format!("ip -n {other} link set to-lb up"));
             let hosts = match name {
                 "tower" => "127.0.0.1 tower.test localhost\n".to_owned(),
                 _ => format!("127.0.0.1 localhost\n10.77.{number}.1 tower.test callhome.test\n"),
@@ -132,7 +132,7 @@ impl Net {
             fs::write(net.etc(name).join("hosts"), hosts).unwrap();
         }
         net.inside("tower", "sysctl -qw net.ipv4.conf.all.route_localnet=1");
-        let rules = "table ip story { chain to { type nat hook prerouting priority dstnat; ip daddr 10.77.0.2 dnat to 127.0.0.1; } }";
+        let rules = "table ip story { chain to { type nat hook prerouting priority dstnat; ip daddr 10.77.0.2 dnat to 127.0.0.1; }; }";
         net.inside("tower", &format!("nft '{rules}'"));
         net
     }

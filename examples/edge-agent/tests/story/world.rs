@@ -14,6 +14,7 @@ pub(crate) struct World {
     ports: [u16; 2],
     external_url: Option<String>,
     tower: Option<Tower>,
+    password: String,
     token: String,
 }
 
@@ -32,9 +33,11 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("clock"), "0").unwrap();
         let external_url = external_url.map(str::to_owned);
-        let mut world = Self { directory, ports, external_url, tower: None, token: String::new() };
+        let mut world =
+            Self { directory, ports, external_url, tower: None, password: String::new(), token: String::new() };
         world.start();
-        world.token = world.tower().administrator().await;
+        world.password = world.tower().line["password"].as_str().unwrap().to_owned();
+        world.log_in().await;
         world.put("system/sites/oslo", json!({"name": "oslo"})).await;
         world
     }
@@ -48,11 +51,18 @@ impl World {
         self.tower().line["ca-cert"].as_str().unwrap().into()
     }
 
-    /// Moves the clocks of the tower and of all hosts that follow it.
-    pub(crate) fn set_clock(&self, offset: &str) {
+    async fn log_in(&mut self) {
+        self.token = self.tower().log_in_as_admin(&self.password).await;
+    }
+
+    /// Moves the clocks of the tower and of all hosts that follow it, and of the operator, who logs in again.
+    pub(crate) async fn set_clock(&mut self, offset: &str) {
         let beside = self.directory.path().join("clock.new");
         fs::write(&beside, offset).unwrap();
         fs::rename(beside, self.clock()).unwrap();
+        if self.tower.is_some() {
+            self.log_in().await;
+        }
     }
 
     /// A host that follows the clock.
@@ -110,6 +120,12 @@ impl World {
         let answer = self.post("system/call-home/install-script", order).await;
         assert!(answer.status.is_success(), "{}", answer.text());
         answer.text()
+    }
+
+    /// The same as a package.
+    pub(crate) async fn package(&self, order: Value) -> String {
+        let answer = self.post("system/call-home/issue-call-home-cert", order).await.ok();
+        answer["b64-tar-package"].as_str().unwrap().to_owned()
     }
 
     /// The ids of the hosts that wait.
