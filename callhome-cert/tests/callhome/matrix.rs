@@ -7,13 +7,13 @@ use keyward_callhome_cert::{CallHomeVerifier, Granularity, Order, Refusal};
 use keyward_svid::X509Bundle;
 use keyward_svid::pki_types::{CertificateDer, UnixTime};
 use keyward_svid::x509::{self, CertificateProblem, LeafProblem, chain_to_pem};
-use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose as Eku, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose as Ku, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose as Eku, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose as Ku, SanType,
 };
 use time::{Duration, OffsetDateTime};
 
+use crate::cases::{Foreign, leaf, leaf_of, leaves, no_path, uri};
 use crate::support::{self, NOW, TRUST_DOMAIN, any, host, issue, one, site};
 
 /// An authority of strangers' making, which signs whatever one likes.
@@ -38,23 +38,8 @@ impl Maker {
     }
 
     fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Vec<CertificateDer<'static>> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "host");
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![Ku::DigitalSignature];
-        params.extended_key_usages = vec![Eku::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
-        params.subject_alt_names = vec![uri(&format!("spiffe://{TRUST_DOMAIN}/call-home"))];
-        (params.not_before, params.not_after) = (NOW - Duration::MINUTE, NOW + Duration::DAY);
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()]
+        vec![leaf_of(&self.issuer, TRUST_DOMAIN, NOW, change).0]
     }
-}
-
-fn uri(text: &str) -> SanType {
-    SanType::URI(Ia5String::try_from(text).unwrap())
 }
 
 fn ours(path: &str) -> Vec<SanType> {
@@ -98,19 +83,6 @@ fn openssl(
     if output.status.success() { Ok(()) } else { Err(text) }
 }
 
-/// Who can judge a case besides us.
-#[derive(Clone, Copy, PartialEq)]
-enum Foreign {
-    /// It is RFC 5280's matter, and both refuse.
-    Both,
-    /// webpki refuses it, OpenSSL lets it pass.
-    Webpki,
-    /// OpenSSL refuses it, webpki lets it pass.
-    Openssl,
-    /// It is a rule of calling home, which they do not know: both accept.
-    None,
-}
-
 struct Case {
     name: &'static str,
     chain: Vec<CertificateDer<'static>>,
@@ -120,105 +92,17 @@ struct Case {
     foreign: Foreign,
 }
 
-fn leaf(problem: LeafProblem) -> Refusal {
-    Refusal::NotForCallHome(x509::Error::Leaf { problem })
-}
-
-fn no_path() -> Refusal {
-    let id = format!("spiffe://{TRUST_DOMAIN}").parse::<keyward_spiffe_id::SpiffeId>().unwrap();
-    Refusal::NotForCallHome(x509::Error::Id(id.workload_path().unwrap_err()))
-}
-
 fn cases() -> Vec<Case> {
     let maker = Maker::new(|_| ());
     let other = Maker::new(|_| ());
     let mut cases = Vec::new();
-    let mut add = |name, change: &dyn Fn(&mut CertificateParams), refusal, foreign| {
+    let own = format!("/site/a/host/{}", host("h1"));
+    leaves(TRUST_DOMAIN, &own, NOW, &mut |name, change, refusal, foreign| {
         let (chain, root) = (maker.leaf(change), maker.certificate.clone());
         cases.push(Case { name, chain, root, now: NOW, refusal, foreign });
-    };
-    let count = |found| Refusal::NotForCallHome(x509::Error::UriCount { found });
-    add("no ExtendedKeyUsage", &|p| p.extended_key_usages.clear(), leaf(LeafProblem::Purpose), Foreign::Webpki);
-    add("any purpose", &|p| p.extended_key_usages = vec![Eku::Any], leaf(LeafProblem::Purpose), Foreign::Both);
-    add("any purpose besides", &|p| p.extended_key_usages.push(Eku::Any), leaf(LeafProblem::Purpose), Foreign::None);
-    add("a server's", &|p| p.extended_key_usages = vec![Eku::ServerAuth], leaf(LeafProblem::Purpose), Foreign::Both);
-    add(
-        "a server's besides",
-        &|p| p.extended_key_usages.push(Eku::ServerAuth),
-        leaf(LeafProblem::Purpose),
-        Foreign::None,
-    );
-    add(
-        "code signing besides",
-        &|p| p.extended_key_usages.push(Eku::CodeSigning),
-        leaf(LeafProblem::Purpose),
-        Foreign::None,
-    );
-    add("CA:TRUE", &|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), leaf(LeafProblem::Ca), Foreign::Webpki);
-    add("keyCertSign", &|p| p.key_usages.push(Ku::KeyCertSign), leaf(LeafProblem::KeyCertSign), Foreign::Openssl);
-    add("cRLSign", &|p| p.key_usages.push(Ku::CrlSign), leaf(LeafProblem::CrlSign), Foreign::None);
-    add("no KeyUsage", &|p| p.key_usages.clear(), leaf(LeafProblem::KeyUsage), Foreign::None);
-    add(
-        "no digitalSignature",
-        &|p| p.key_usages = vec![Ku::KeyAgreement],
-        leaf(LeafProblem::DigitalSignature),
-        Foreign::None,
-    );
-    add(
-        "only keyEncipherment",
-        &|p| p.key_usages = vec![Ku::KeyEncipherment],
-        leaf(LeafProblem::DigitalSignature),
-        Foreign::Openssl,
-    );
-    add(
-        "no issuer's key identifier",
-        &|p| p.use_authority_key_identifier_extension = false,
-        leaf(LeafProblem::KeyIdentifiers),
-        Foreign::Openssl,
-    );
-    add("no key identifier", &|p| p.is_ca = IsCa::NoCa, leaf(LeafProblem::KeyIdentifiers), Foreign::None);
-    add("no URI", &|p| p.subject_alt_names.clear(), count(0), Foreign::None);
-    add(
-        "two URIs",
-        &|p| p.subject_alt_names = [ours("/call-home"), ours("/call-home/site/a")].concat(),
-        count(2),
-        Foreign::None,
-    );
-    add("an SVID's ID", &|p| p.subject_alt_names = ours("/approle/a"), Refusal::NoScope, Foreign::None);
-    add(
-        "a host's own ID",
-        &|p| p.subject_alt_names = ours(&format!("/site/a/host/{}", host("h1"))),
-        Refusal::NoScope,
-        Foreign::None,
-    );
-    add("no site", &|p| p.subject_alt_names = ours("/call-home/site"), Refusal::NoScope, Foreign::None);
-    add("a host-id in clear", &|p| p.subject_alt_names = ours("/call-home/host/h1"), Refusal::NoScope, Foreign::None);
-    add(
-        "another trust domain",
-        &|p| p.subject_alt_names = vec![uri("spiffe://other.example/call-home")],
-        Refusal::UnknownAuthority,
-        Foreign::None,
-    );
-    add("the trust domain itself", &|p| p.subject_alt_names = ours(""), no_path(), Foreign::None);
-    add(
-        "an unknown critical extension",
-        &|p| {
-            let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
-            extension.set_criticality(true);
-            p.custom_extensions.push(extension);
-        },
-        leaf(LeafProblem::UnknownExtension),
-        Foreign::Both,
-    );
-    let (not_before, not_after) = (NOW + Duration::hours(2), NOW + Duration::DAY);
-    add("not yet", &|p| p.not_before = not_before, Refusal::NotYetValid { not_before }, Foreign::Both);
-    add(
-        "expired a second ago",
-        &|p| p.not_after = NOW - Duration::SECOND,
-        Refusal::Expired { not_after: NOW - Duration::SECOND },
-        Foreign::Both,
-    );
+    });
 
+    let not_after = NOW + Duration::DAY;
     let good = || maker.leaf(|_| ());
     let mut case = |name, chain, root: &CertificateDer<'static>, now, refusal, foreign| {
         cases.push(Case { name, chain, root: root.clone(), now, refusal, foreign });
@@ -245,7 +129,7 @@ fn cases() -> Vec<Case> {
     let mut changed = good()[0].to_vec();
     *changed.last_mut().unwrap() ^= 1;
     case("a changed signature", vec![changed.into()], root, NOW, Refusal::UnknownAuthority, Foreign::Both);
-    case("the authority itself", vec![root.clone()], root, NOW, no_path(), Foreign::Both);
+    case("the authority itself", vec![root.clone()], root, NOW, no_path(TRUST_DOMAIN), Foreign::Both);
 
     // Below an authority that the authority made, which it may not (its path length is 0).
     let mut params = CertificateParams::default();

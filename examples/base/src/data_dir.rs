@@ -204,6 +204,14 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     replace(path, bytes, 0o600)
 }
 
+/// The same with a file that everybody may read.
+///
+/// # Errors
+/// The system refuses.
+pub fn replace_public(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    replace(path, bytes, 0o644)
+}
+
 /// Puts a file in place of another, so that a crash leaves one of the two whole.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirError> {
     let temporary = write_beside(path, bytes, mode)?;

@@ -459,6 +459,11 @@ async fn applied(
     warnings.extend(users::warnings(plan));
     warnings.extend(variables::warnings(app, caller, plan).await.unwrap_or_default());
     warnings.append(&mut firewalls.warnings);
+    let api = format!("{}/{}", documents::AUTHORITIES, crate::tls::AUTHORITY);
+    if app.is_operators(caller.tenant()) && plan.outcomes().iter().any(|outcome| outcome.path().as_str() == api) {
+        let warning = format!("the API's authority stays as it is until `POST /v1/state/{api}/rotate`");
+        warnings.push(json!({"path": api, "warning": warning}));
+    }
     // What is made of fields that are hidden is hidden.
     warnings.retain(|warning| !masks.is_about(warning["path"].as_str().unwrap_or_default()));
     let documents = plan

@@ -20,6 +20,7 @@ use crate::{
     login::providers::ProviderConfig,
     outbound,
     tenant::{self, TenantConfig},
+    tls,
 };
 
 /// Key rings.
@@ -167,10 +168,20 @@ fn valid_call_home(settings: &CallHomeSettings) -> Result<(), FieldError> {
     })
 }
 
-/// The authorities of call-home certificates and of the API issue no SVIDs.
+/// The authorities of call-home certificates and of the API issue no SVIDs, and of the latter nothing but the subject can be said.
 fn no_other_authority_issues(view: &View<'_>) -> Result<(), CrossError> {
     let Ok(path) = SETTINGS.parse::<Path>() else { return Ok(()) };
     let issuing = view.get::<SpiffeSettings>(&path)?.and_then(|settings| settings.issuing_ca);
+    let Ok(api) = format!("{AUTHORITIES}/{}", tls::AUTHORITY).parse::<Path>() else { return Ok(()) };
+    if let Some(config) = view.get::<CaConfig>(&api)? {
+        // It is made when it is rotated, for ten years, and its certificates are the same as ever.
+        let default = CaConfig::new(config.name.clone());
+        let differs = [("ttl", config.ttl != default.ttl), ("key-type", config.key_type != default.key_type)];
+        if let Some((field, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            let error = FieldError::new(field, "is not for the authority of the API").with_remedy("leave it out");
+            return Err(CrossError::new(api, error));
+        }
+    }
     match issuing.filter(call_home::is_reserved) {
         Some(name) => {
             let error = FieldError::new("issuing-ca", format!("the authority `{name}` issues no SVIDs"))

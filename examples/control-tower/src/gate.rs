@@ -11,6 +11,7 @@ use std::{
 };
 
 use axum::{Router, extract::Request, http::StatusCode, response::Response};
+use keyward_svid::x509::authority::Subject;
 use keyward_transit::{RecordError, SealKind};
 use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
@@ -21,8 +22,8 @@ use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
 use crate::{
-    app::{Actor, App, Credentials, Parts},
-    audit::Audit,
+    app::{Actor, App, Commit, Credentials, Parts},
+    audit::{Audit, AuditRecord},
     call_home,
     clock::Clock,
     config::ExternalUrl,
@@ -32,7 +33,7 @@ use crate::{
         error::{Answer, ApiError},
         sealed,
     },
-    keyring::{Keyring, KeyringError},
+    keyring::{Fenced, Keyring, KeyringError},
     rate_limit::RateLimit,
     router, seal,
     server::{Front, Rules},
@@ -52,6 +53,7 @@ pub struct Gate {
     tls: Arc<Tls>,
     federation: Option<SocketAddr>,
     call_home: Option<SocketAddr>,
+    ca_file: Option<PathBuf>,
     rate_limit: RateLimit,
     relying_party: Option<String>,
     serving: RwLock<Arc<Serving>>,
@@ -87,6 +89,8 @@ pub struct GateParts {
     pub federation: Option<SocketAddr>,
     /// Where hosts call home, if anywhere.
     pub call_home: Option<SocketAddr>,
+    /// The file with the certificate that clients are to trust, if it is the tower's own.
+    pub ca_file: Option<PathBuf>,
     /// What each client may ask for.
     pub rate_limit: RateLimit,
     /// The domain of passkeys, where it is not the external URL's host.
@@ -99,8 +103,18 @@ impl Gate {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(parts: GateParts) -> Result<Arc<Self>, rustls::Error> {
-        let GateParts { clock, keyring, audit, external_url, tls, federation, call_home, rate_limit, relying_party } =
-            parts;
+        let GateParts {
+            clock,
+            keyring,
+            audit,
+            external_url,
+            tls,
+            federation,
+            call_home,
+            ca_file,
+            rate_limit,
+            relying_party,
+        } = parts;
         Ok(Arc::new(Self {
             clock,
             keyring,
@@ -109,6 +123,7 @@ impl Gate {
             tls,
             federation,
             call_home,
+            ca_file,
             rate_limit,
             relying_party,
             serving: RwLock::new(Arc::new(Serving::new()?)),
@@ -245,8 +260,8 @@ impl Gate {
     async fn opened_by_call(self: &Arc<Self>, source: IpAddr) -> anyhow::Result<()> {
         if self.tls.is_own() {
             let (keys, now) = (self.keyring.opened()?, Clock::system().now());
-            let store = self.keyring.store();
-            self.tls.adopt_authority(Authority::load_or_create(&**store, keys.keks(), now).await?, now)?;
+            let store = Fenced::new(Arc::clone(&self.keyring));
+            self.tls.adopt_authority(Authority::load_or_create(&store, keys.keks(), now).await?, now)?;
         }
         self.open().await?;
         if let Some(app) = self.app() {
@@ -295,6 +310,30 @@ impl Gate {
                 }
             },
         )
+    }
+
+    /// Puts another authority in the place of the API's: from the next handshake on it is served with a certificate of that one, and
+    /// the file that clients read has it. `None` where the certificate is the operator's.
+    ///
+    /// # Errors
+    /// It issues none; another tower was faster; those of the store.
+    pub async fn replace_authority(&self, app: &App, subject: &Subject, record: AuditRecord) -> Answer<Option<String>> {
+        if !self.tls.is_own() {
+            return Ok(None);
+        }
+        // Peers check certificates against their own clocks.
+        let (keys, now) = (self.keyring.opened()?, Clock::system().now());
+        let made = Authority::successor(&**app.db.store(), keys.keks(), subject, now).await;
+        let (authority, guard, write) = made.map_err(ApiError::internal)?;
+        if let Commit::Conflict = app.commit(vec![guard], vec![write], record).await? {
+            return Err(ApiError::conflict("another tower replaced the authority at the same time"));
+        }
+        let pem = authority.certificate_pem();
+        self.tls.adopt_authority(authority, now).map_err(ApiError::internal)?;
+        if let Some(path) = &self.ca_file {
+            crate::data_dir::replace_public(path, pem.as_bytes()).map_err(ApiError::internal)?;
+        }
+        Ok(Some(pem))
     }
 
     /// What verifies the API and the listener on which hosts call home.

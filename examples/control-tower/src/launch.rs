@@ -18,7 +18,7 @@ use crate::{
     db::Db,
     federation::Endpoint,
     gate::{self, Gate, GateParts},
-    keyring::Keyring,
+    keyring::{Fenced, Keyring},
     rate_limit::RateLimit,
     seal::{self, Presented, Unsealing},
     server::{self, Drain, Limits, TlsSource},
@@ -140,14 +140,13 @@ enum Missing {
 /// TLS with a certificate from the tower's own authority. Where the tower may have to be served before somebody sends the
 /// passphrase, the certificate is kept in files, too.
 async fn own_tls(
-    keyring: &Keyring,
-    store: &SharedStore,
+    keyring: &Arc<Keyring>,
     url: ExternalUrl,
     standby: TlsFiles,
     now: OffsetDateTime,
 ) -> anyhow::Result<Tls> {
     let keys = keyring.opened()?;
-    let authority = Authority::load_or_create(&**store, keys.keks(), now).await?;
+    let authority = Authority::load_or_create(&Fenced::new(Arc::clone(keyring)), keys.keks(), now).await?;
     let standby = matches!(keys.kind(), SealKind::Passphrase(_)).then_some(standby);
     Ok(Tls::from_authority_with(authority, url, standby, now)?)
 }
@@ -175,7 +174,7 @@ impl Opened {
     /// # Errors
     /// The port is taken, or the store does not open with this key.
     pub async fn start(self, config: &Config) -> anyhow::Result<Tower> {
-        let Self { clock, store, keyring, audit, directory } = self;
+        let Self { clock, keyring, audit, directory, .. } = self;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let url = config.url(listener.local_addr()?);
@@ -191,7 +190,7 @@ impl Opened {
                 "there is no certificate to serve until the tower is unsealed: start it once with --seal \
                  passphrase:file:FILE, or give --tls-cert"
             })?,
-            None => own_tls(&keyring, &store, url.clone(), standby, now).await?,
+            None => own_tls(&keyring, url.clone(), standby, now).await?,
         };
         // Absolute: whoever reads it may stand elsewhere.
         let ca_cert = match tls.ca_pem() {
@@ -209,6 +208,7 @@ impl Opened {
             tls: Arc::clone(&tls),
             federation: bound,
             call_home: call_home.as_ref().map(TcpListener::local_addr).transpose()?,
+            ca_file: config.tls.is_none().then(|| directory.path().join(CA)),
             rate_limit: config.rate_limit,
             relying_party: config.relying_party.clone(),
         };
@@ -259,7 +259,7 @@ impl Opened {
         let mut ca_cert = None;
         if config.tls.is_none() {
             let standby = gate::standby(&config.data_dir);
-            let tls = own_tls(&self.keyring, &self.store, url.clone(), standby, now).await?;
+            let tls = own_tls(&self.keyring, url.clone(), standby, now).await?;
             let path = self.directory.write_public(CA, tls.ca_pem().unwrap_or_default().as_bytes())?;
             ca_cert = Some(std::path::absolute(path)?);
         }
@@ -372,7 +372,7 @@ pub async fn reseal(config: &Config, to: &SealChoice) -> anyhow::Result<String> 
     } else if config.tls.is_none() {
         // What is served while somebody has to send a passphrase.
         let url = config.url(config.listen);
-        let _files = own_tls(&opened.keyring, &opened.store, url, standby, Clock::system().now()).await?;
+        let _files = own_tls(&opened.keyring, url, standby, Clock::system().now()).await?;
     }
     Ok(format!(
         "{}: sealed by {to}; start it with --seal {to}, and keep what sealed it before as long as backups from then matter",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_config_values::Name;
-use keyward_svid::x509::authority::{AuthorityRing, AuthorityVersion, Error};
+use keyward_svid::x509::authority::{AuthorityRing, AuthorityVersion, CaConfig, Error, Subject, SubjectField};
 use keyward_transit::Phase;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -16,7 +16,7 @@ use super::{
     params::Path,
     rotation::{self, RotateBody},
 };
-use crate::{app::App, authorities, db::Stored, rings};
+use crate::{app::App, authorities, db::Stored, documents, gate::Gate, layout, rings, tls};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -32,6 +32,10 @@ impl From<Error> for ApiError {
 /// # Errors
 /// 404.
 pub async fn state(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    if is_of_api(&app, &caller, &name) {
+        let pem = gate(&app).and_then(|gate| gate.ca_pem()).ok_or_else(not_own)?;
+        return Ok(Json(json!({"name": name, "certificate": pem})).into_response());
+    }
     let ring = named(&app, &caller, &name).await?.value;
     Ok(Json(view(&app, &caller, &ring, app.clock.now()).await?).into_response())
 }
@@ -48,6 +52,9 @@ pub async fn rotate(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<Option<RotateBody>>,
 ) -> Answer {
+    if is_of_api(&app, &caller, &name) {
+        return replace_api(&app, &caller).await;
+    }
     let ring = named(&app, &caller, &name).await?;
     let rotation = body.unwrap_or_default().rotation();
     let rotated = rings::rotate(&app, caller.tenant(), ring, rotation, &caller.actor()).await?;
@@ -64,6 +71,54 @@ pub async fn rotate(
 /// (SPIFFE Federation §5.2.2).
 const PEERS_CANNOT_FOLLOW: &str = "peers that fetch the bundle by https_spiffe cannot verify this tower any more, and accept what the \
     dropped version signed until their `max-age`: give each the present bundle as `bootstrap-bundle` of its federation document";
+
+/// Whether it is the authority of the API's certificates, which is one at a time.
+fn is_of_api(app: &App, caller: &Caller, name: &str) -> bool {
+    app.is_operators(caller.tenant()) && name == tls::AUTHORITY
+}
+
+fn gate(app: &App) -> Option<Arc<Gate>> {
+    app.gate.get().and_then(std::sync::Weak::upgrade)
+}
+
+fn not_own() -> ApiError {
+    ApiError::inapplicable(
+        "the API is served with a certificate of the operator's, not with one of an authority of its own",
+    )
+}
+
+/// Another authority for the API, with the subject that the document `system/ca/api` has by now.
+async fn replace_api(app: &App, caller: &Caller) -> Answer {
+    let document = layout::document(&app.operators, &format!("{}/{}", documents::AUTHORITIES, tls::AUTHORITY));
+    let config = app.db.load(&document, |bytes| serde_json::from_slice::<CaConfig>(bytes)).await?;
+    let subject = config.map_or_else(|| Ok(Subject::default()), |stored| subject_of(&stored.value))?;
+    let record = caller.actor().did("authority-rotate", app.clock.now()).with("authority", tls::AUTHORITY);
+    let gate = gate(app).ok_or_else(not_own)?;
+    let pem = gate.replace_authority(app, &subject, record).await?.ok_or_else(not_own)?;
+    Ok(Json(json!({"name": tls::AUTHORITY, "certificate": pem, "warning": CLIENTS_CANNOT_FOLLOW})).into_response())
+}
+
+/// Whoever trusted the former authority does not know the new one.
+const CLIENTS_CANNOT_FOLLOW: &str = "clients that trust the former certificate refuse the API from now on: give them this one, which `ca.pem` has by now";
+
+/// The fields that a document gives, and no others.
+fn subject_of(config: &CaConfig) -> Answer<Subject> {
+    let fields = [
+        (SubjectField::Country, &config.subject_country),
+        (SubjectField::Province, &config.subject_province),
+        (SubjectField::Locality, &config.subject_locality),
+        (SubjectField::Organization, &config.subject_organization),
+        (SubjectField::OrganizationalUnit, &config.subject_organizational_unit),
+        (SubjectField::CommonName, &config.subject_common_name),
+    ];
+    let mut subject = Subject::default();
+    for (field, value) in fields {
+        if let Some(value) = value {
+            subject = subject.with(field, value)?;
+        }
+    }
+    Ok(subject)
+}
 
 async fn named(app: &App, caller: &Caller, name: &str) -> Answer<Stored<Arc<AuthorityRing>>> {
     let missing = || ApiError::not_found(format_args!("the authority `{name}`"));

@@ -1,10 +1,13 @@
 //! The certificate authority that signs the API's certificates and nothing else. It is kept in the store, sealed, so that
 //! towers on one store share it.
 
+use std::collections::BTreeMap;
+
+use keyward_svid::x509::authority::{Subject, SubjectField};
 use rand_core::CryptoRng;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber, string::PrintableString,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,20 @@ struct Record {
     /// PKCS #8.
     key: Vec<u8>,
     not_after: i64,
+    /// The fields that were configured; a certificate for the same key has them, too.
+    #[serde(default)]
+    subject: BTreeMap<String, String>,
+}
+
+impl Record {
+    fn subject(&self) -> Subject {
+        SubjectField::ALL.into_iter().fold(Subject::default(), |subject, field| {
+            match self.subject.get(field.as_str()) {
+                Some(value) => subject.clone().with(field, value).unwrap_or(subject),
+                None => subject,
+            }
+        })
+    }
 }
 
 impl Drop for Record {
@@ -72,32 +89,40 @@ impl Authority {
                 Some(entry) => Some(read(&keyward_transit::open(keks, KEY, &entry.value)?)?),
                 None => None,
             };
-            let key = match &stored {
-                Some(record) => key_pair(&record.key)?,
-                None => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+            let (key, subject) = match &stored {
+                Some(record) => (key_pair(&record.key)?, record.subject()),
+                None => (KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, Subject::default()),
             };
             if let Some(record) = &stored
                 && record.not_after - now.unix_timestamp() > RENEW_BEFORE.whole_seconds()
             {
                 return Self::new(record.certificate.clone().into(), key);
             }
-            let (certificate, not_after) = certify(&key, &mut random::rng(), now)?;
-            let mut private = Zeroizing::new(key.serialize_der());
-            let record = Record {
-                format: FORMAT,
-                certificate: certificate.to_vec(),
-                key: std::mem::take(&mut private),
-                not_after: not_after.unix_timestamp(),
-            };
-            let bytes = Zeroizing::new(serde_json::to_vec(&record).map_err(|_| TlsError::Damaged)?);
-            let sealed = keyward_transit::seal(keks.current(), KEY, &bytes, &mut random::rng())?;
+            let Made { authority, write } = make(keks, key, &subject, now)?;
             let guard = Guard::seen(KEY, entry.as_ref());
-            match store.commit(vec![guard], vec![Write::Put(KEY.to_owned(), sealed)]).await? {
-                Outcome::Committed(_) => return Self::new(certificate, key),
+            match store.commit(vec![guard], vec![write]).await? {
+                Outcome::Committed(_) => return Ok(authority),
                 // Another tower was faster, or perhaps we were: what is stored counts.
                 Outcome::Conflict { .. } | Outcome::Unknown => {}
             }
         }
+    }
+
+    /// Another one, with a key of its own and this subject, and what puts it in the place of the present one: whoever trusts that
+    /// does not trust this.
+    ///
+    /// # Errors
+    /// The seal.
+    pub async fn successor(
+        store: &dyn Store,
+        keks: &keyward_transit::KekSet,
+        subject: &Subject,
+        now: OffsetDateTime,
+    ) -> Result<(Self, Guard, Write), TlsError> {
+        let guard = Guard::seen(KEY, store.get(KEY).await?.as_ref());
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let Made { authority, write } = make(keks, key, subject, now)?;
+        Ok((authority, guard, write))
     }
 
     fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Result<Self, TlsError> {
@@ -160,16 +185,74 @@ fn key_pair(pkcs8: &[u8]) -> Result<KeyPair, TlsError> {
     Ok(KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(pkcs8), &PKCS_ECDSA_P256_SHA256)?)
 }
 
+struct Made {
+    authority: Authority,
+    write: Write,
+}
+
+/// An authority of a key, and what stores it.
+fn make(
+    keks: &keyward_transit::KekSet,
+    key: KeyPair,
+    subject: &Subject,
+    now: OffsetDateTime,
+) -> Result<Made, TlsError> {
+    let (certificate, not_after) = certify(&key, distinguished(subject), &mut random::rng(), now)?;
+    let fields = SubjectField::ALL.into_iter();
+    let fields = fields.filter_map(|field| Some((field.as_str().to_owned(), subject.get(field)?.to_owned())));
+    let mut private = Zeroizing::new(key.serialize_der());
+    let record = Record {
+        format: FORMAT,
+        certificate: certificate.to_vec(),
+        key: std::mem::take(&mut private),
+        not_after: not_after.unix_timestamp(),
+        subject: fields.collect(),
+    };
+    let bytes = Zeroizing::new(serde_json::to_vec(&record).map_err(|_| TlsError::Damaged)?);
+    let sealed = keyward_transit::seal(keks.current(), KEY, &bytes, &mut random::rng())?;
+    Ok(Made { authority: Authority::new(certificate, key)?, write: Write::Put(KEY.to_owned(), sealed) })
+}
+
+/// A name from the widest field to the narrowest. Without any it says what it is.
+fn distinguished(subject: &Subject) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    if subject.is_empty() {
+        name.push(DnType::OrganizationName, "Keyward");
+    }
+    for field in SubjectField::ALL {
+        let kind = match field {
+            SubjectField::Country => DnType::CountryName,
+            SubjectField::Province => DnType::StateOrProvinceName,
+            SubjectField::Locality => DnType::LocalityName,
+            SubjectField::Organization => DnType::OrganizationName,
+            SubjectField::OrganizationalUnit => DnType::OrganizationalUnitName,
+            SubjectField::CommonName => DnType::CommonName,
+            _ => continue,
+        };
+        let own = (field == SubjectField::CommonName).then_some("Keyward control tower API");
+        match (field, subject.get(field).or(own)) {
+            // RFC 5280, appendix A.1: a PrintableString, as two letters always are.
+            (SubjectField::Country, Some(value)) => {
+                if let Ok(value) = PrintableString::try_from(value) {
+                    name.push(kind, DnValue::PrintableString(value));
+                }
+            }
+            (_, Some(value)) => name.push(kind, value),
+            (_, None) => {}
+        }
+    }
+    name
+}
+
 /// A self-signed certificate for the authority's key.
 fn certify(
     key: &KeyPair,
+    name: DistinguishedName,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<(CertificateDer<'static>, OffsetDateTime), TlsError> {
     let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, "Keyward");
-    params.distinguished_name.push(DnType::CommonName, "Keyward control tower API");
+    params.distinguished_name = name;
     params.serial_number = Some(serial(rng));
     params.not_before = now - SKEW;
     params.not_after = now + LIFETIME;

@@ -1,7 +1,5 @@
 //! What a host is told of its firewall.
 
-use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
 use crate::rig::{Answer, HOSTS, Host, Rig, UNCLAIMED, Way};
@@ -20,14 +18,11 @@ async fn a_host_is_told_the_firewall_of_its_site_until_it_is_removed() {
         put(&rig, &format!("system/sites/{name}"), json!({"name": name, "variables": {"n": number}})).await.ok();
     }
     put(&rig, "firewall", json!({"control-inbound": ["10.${n}.255.1 tcp 22"]})).await.ok();
-    let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap().to_pkcs8_der().unwrap();
-    let signer = KeySigner::new(PrivateKey::from_pkcs8_der(&key).unwrap(), Algorithm::Es256, None).unwrap();
-    let host = Host { id: "4c4c4544-0051".to_owned(), signer };
+    let host = Host::new("4c4c4544-0051");
     rig.knock(&host, &Way::default()).await.unwrap();
     rig.post(&format!("{UNCLAIMED}/{}/claim", host.hash()), json!({"site": "oslo"})).await.ok();
     let claimed = rig.knock(&host, &Way::default()).await.unwrap().ok();
-    let chain = CertificateDer::pem_slice_iter(claimed["x509-svid"]["cert"].as_str().unwrap().as_bytes());
-    let identity = Way::with(&(chain.collect::<Result<Vec<_>, _>>().unwrap(), key.to_vec()));
+    let identity = Way::with(&host.pair(claimed["x509-svid"]["cert"].as_str().unwrap()));
 
     let ask = async |tag: Option<&str>| {
         let mut way = identity.clone();

@@ -42,6 +42,7 @@ pub struct Rig {
     pub call_home: SocketAddr,
     pub ca: CertificateDer<'static>,
     pub admin: String,
+    login: Option<Value>,
     pub store: SharedStore,
     pub directory: Arc<tempfile::TempDir>,
 }
@@ -148,6 +149,7 @@ impl Rig {
             tls,
             federation: None,
             call_home: Some(call_home),
+            ca_file: Some(directory.path().join("ca.pem")),
             relying_party: None,
             rate_limit,
         };
@@ -162,19 +164,25 @@ impl Rig {
         let source = TlsSource::new(move || of.call_home_config());
         let (router, front) = (gate::call_home(&gate), gate.call_home_front());
         tokio::spawn(server::serve(knocks, source, router, Limits::default(), front, std::future::pending()));
-        let mut rig = Self { gate, app, api, call_home, ca, admin: String::new(), store, directory };
-        if let Some(credentials) = credentials {
-            let body = json!({"username": credentials.username, "password": credentials.password.as_str()});
-            let login = rig.send(api, "POST", "/v1/login", &Way::default(), Some(&body)).await.unwrap().ok();
-            rig.admin = login["token"].as_str().unwrap().to_owned();
-        }
+        let login = credentials
+            .map(|credentials| json!({"username": credentials.username, "password": credentials.password.as_str()}));
+        let mut rig = Self { gate, app, api, call_home, ca, admin: String::new(), login, store, directory };
+        rig.log_in().await;
         rig
     }
 
+    /// The administrator, anew.
+    pub async fn log_in(&mut self) {
+        let Some(body) = &self.login else { return };
+        let login = self.send(self.api, "POST", "/v1/login", &Way::default(), Some(body)).await.unwrap().ok();
+        self.admin = login["token"].as_str().unwrap().to_owned();
+    }
+
     /// Does what the tasks do after a while.
-    pub async fn pass(&self, time: Duration) {
+    pub async fn pass(&mut self, time: Duration) {
         assert!(self.app.clock.advance(time));
         control_tower::tasks::run_due(&self.app).await;
+        self.log_in().await;
     }
 
     pub fn client(&self, pair: Option<&Pair>) -> Arc<ClientConfig> {
@@ -186,7 +194,11 @@ impl Rig {
             .with_root_certificates(roots);
         Arc::new(match pair {
             Some((chain, key)) => {
-                builder.with_client_auth_cert(chain.clone(), PrivateKeyDer::try_from(key.clone()).unwrap()).unwrap()
+                // Whatever it is: rustls would not present some of what has to be refused.
+                let key = PrivateKeyDer::try_from(key.clone()).unwrap();
+                let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+                let certified = rustls::sign::CertifiedKey::new(chain.clone(), key);
+                builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
             }
             None => builder.with_no_client_auth(),
         })
@@ -201,16 +213,29 @@ impl Rig {
         way: &Way,
         body: Option<&Value>,
     ) -> std::io::Result<Answer> {
+        self.send_text(to, method, path, way, &body.map(Value::to_string).unwrap_or_default()).await
+    }
+
+    pub async fn send_text(
+        &self,
+        to: SocketAddr,
+        method: &str,
+        path: &str,
+        way: &Way,
+        body: &str,
+    ) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(to).await?;
         stream.write_all(&way.before).await?;
         let connector = tokio_rustls::TlsConnector::from(self.client(way.pair.as_ref()));
         let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await?;
-        let body = body.map(Value::to_string).unwrap_or_default();
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for (name, value) in &way.headers {
             request += &format!("{name}: {value}\r\n");
         }
-        request += &format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        if !way.headers.iter().any(|(name, _)| name == "content-type") {
+            request += "content-type: application/json\r\n";
+        }
+        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer).await {
@@ -305,12 +330,14 @@ pub fn unpack(issued: &Value) -> Pair {
 pub struct Host {
     pub id: String,
     pub signer: KeySigner,
+    key: Vec<u8>,
 }
 
 impl Host {
     pub fn new(id: &str) -> Self {
         let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
-        Self { id: id.to_owned(), signer: KeySigner::new(key, Algorithm::Es256, None).unwrap() }
+        let der = key.to_pkcs8_der().unwrap().to_vec();
+        Self { key: der, id: id.to_owned(), signer: KeySigner::new(key, Algorithm::Es256, None).unwrap() }
     }
 
     pub fn hash(&self) -> String {
@@ -321,7 +348,13 @@ impl Host {
         CertificateRequest::sign(&self.signer, self.signer.public_key(), None, [""; 0]).unwrap().to_pem()
     }
 
+    /// Its SVID, in PEM, with its key.
+    pub fn pair(&self, svid: &str) -> Pair {
+        let chain = CertificateDer::pem_slice_iter(svid.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+        (chain, self.key.clone())
+    }
+
     pub fn body(&self) -> Value {
-        json!({"host-id": self.id, "csr": self.csr(), "host-name": format!("{}.example", self.id), "agent-version": "0.1.0"})
+        json!({"host-id": self.id, "csr": self.csr(), "host-name": "edge-7.example", "agent-version": "0.1.0"})
     }
 }

@@ -95,6 +95,11 @@ impl<S: Signer> Authority<S> {
         &self.signer
     }
 
+    /// The signer alone.
+    pub fn into_signer(self) -> S {
+        self.signer
+    }
+
     /// Its own certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         self.issuer.certificate()
