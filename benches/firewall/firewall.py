@@ -4,9 +4,10 @@ usage: firewall.py RANGES_EXAMPLE [COUNT ...]
 
 RANGES_EXAMPLE is the release build of keyward-nft-marks' example `ranges`. Needs root, nft and ip; everything happens in a network
 namespace of its own. For each count of ranges (1,000, 10,000 and 100,000): the processor time of `nft -f`, the kernel memory
-that it leaves behind (charged to a memory cgroup of version 1, where there is one), the time of one changed range, the time of
-making the text, and what the first packet of a connection and a later one cost, sending and receiving included, beside chains
-that hold no rule.
+that it leaves behind (charged to a memory cgroup of version 1, where there is one), the time of one range more and of one changed
+range, which depends on its place in the set, the time of making the text, and what the first packet of a connection and a later one
+cost, sending and receiving included, beside chains that hold no rule, and beside a table in which a single rule looks the same set up
+and does nothing else: what the kernel takes for that is the least that any table can cost.
 """
 
 import os
@@ -46,10 +47,16 @@ def load_fresh(path: Path) -> float:
 
 
 def kernel_memory(path: Path) -> float | None:
+    """The middle one of three: what went before is freed at some moment of the kernel's own."""
+    found = [charged(path) for _ in range(3)]
+    return None if None in found else sorted(found)[1]
+
+
+def charged(path: Path) -> float | None:
     """Megabytes of kernel memory that belong to a table, or nothing where nobody counts them."""
     if not (MEMORY / "memory.kmem.usage_in_bytes").exists():
         return None
-    inside("nft", "delete", "table", "inet", "keyward")
+    inside("nft", "-f", "-", input=b"add table inet keyward\ndelete table inet keyward\n")
     group = MEMORY / NAMESPACE
     group.mkdir()
     try:
@@ -98,6 +105,30 @@ def packet(addresses: Path, count: int) -> tuple[float, float]:
     return first, later
 
 
+# The least that finds a packet among the ranges.
+BARE = """add table inet keyward
+delete table inet keyward
+table inet keyward {
+\tset ingress4 {
+\t\ttype ipv4_addr . inet_proto . inet_service
+\t\tflags interval
+\t\telements = { %s }
+\t}
+\tchain prerouting {
+\t\ttype filter hook prerouting priority mangle + 5; policy accept;
+\t\tct state new ip daddr . meta l4proto . th dport @ingress4 accept
+\t}
+}
+"""
+
+
+def change(folder: Path, old: str, new: str) -> float:
+    """Processor seconds of one element in the place of another one, and no more than that."""
+    commands = "".join(f"{verb} element inet keyward ingress4 {{ {one} }}\n" for verb, one in [("delete", old), ("add", new)])
+    (folder / "one.nft").write_text(commands)
+    return load(folder / "one.nft")
+
+
 def best(times: int, measure) -> float:
     return min(measure() for _ in range(times))
 
@@ -117,21 +148,37 @@ def one(example: str, count: int, folder: Path) -> None:
     load(folder / "empty.nft")
     whole = best(3, lambda: load_fresh(folder / "set.nft"))
     listed = inside("nft", "-s", "list", "table", "inet", "keyward", capture_output=True, text=True).stdout
-    assert (folder / "set.nft").read_text().endswith(listed), "listed as it was written"
+    assert (folder / "listing.nft").read_text() == listed, "listed as it was written"
     set_packet = packet(addresses, packets)
-    # One range less and another one more; then one more alone.
-    change, more = 1e9, 1e9
+    # One range more, and less again. Then one in the place of the first, of that in the middle, and of the last.
+    more = 1e9
     less = (folder / "back.nft").read_text().splitlines(keepends=True)[0]
     (folder / "less.nft").write_text(less)
     (folder / "more.nft").write_text((folder / "change.nft").read_text().splitlines(keepends=True)[1])
     for _ in range(5):
-        change = min(change, load(folder / "change.nft"), load(folder / "back.nft"))
         more = min(more, load(folder / "more.nft"))
         load(folder / "less.nft")
+    elements = listed.split("set ingress4 {")[1].split("elements = {")[1].split("}")[0].split(",")
+    elements = [element.strip() for element in elements]
+    new = less.split("{")[1].split("}")[0].strip()
+    changed = {}
+    for name, place in [("first", 0), ("middle", count // 2), ("last", count - 1)]:
+        took = 1e9
+        for _ in range(3):
+            load_fresh(folder / "set.nft")  # The place in the set is the order in which they came.
+            took = min(took, change(folder, elements[place], new))
+        changed[name] = took
+    load_fresh(folder / "set.nft")
+    ours = best(3, lambda: min(load(folder / "change.nft"), load(folder / "back.nft")))
     # What running a program in the namespace costs by itself.
     (folder / "nothing.nft").write_text("")
     nothing = best(5, lambda: load(folder / "nothing.nft"))
     set_memory = kernel_memory(folder / "set.nft")
+    (folder / "bare.nft").write_text(BARE % ",\n".join(elements))
+    load(folder / "bare.nft")
+    bare_packet = packet(addresses, packets)
+    load(folder / "empty.nft")
+    empty = tuple(min(pair) for pair in zip(empty, packet(addresses, packets)))
 
     print(f"{count} ranges")
     print(f"  load, processor time    set {whole:.3f} s, linear {linear:.3f} s: {whole / linear:.2f} x")
@@ -139,9 +186,10 @@ def one(example: str, count: int, folder: Path) -> None:
         ratio = set_memory / linear_memory
         print(f"  kernel memory           set {set_memory:.1f} MB, linear {linear_memory:.1f} MB: {ratio:.2f} x")
     for place, name in enumerate(["first packet ", "later packets"]):
-        ours, none, rules = set_packet[place], empty[place], linear_packet[place]
-        print(f"  {name}           set {ours:.1f} us, no rules {none:.1f} us: {ours / none:.2f} x (linear {rules:.1f} us)")
-    for name, took in [("one range more   ", more), ("one changed range", change)]:
+        took, none, rules, bare = set_packet[place], empty[place], linear_packet[place], bare_packet[place]
+        ratios = f"{took / none:.2f} x, of one bare lookup {took / bare:.2f} x (linear {rules / none:.0f} x)"
+        print(f"  {name}           set {took:.2f} us, one bare lookup {bare:.2f} us, no rules {none:.2f} us: {ratios}")
+    for name, took in [("one range more   ", more), ("what we send     ", ours)] + [(f"instead of {name:6}", took) for name, took in changed.items()]:
         print(f"  {name}       {took * 1e3:.1f} ms, of which running nft {nothing * 1e3:.1f} ms: {took / whole:.3f} x of a load")
     print(f"  making the text         {text * 1e3:.2f} ms: {text / whole:.4f} x of loading it")
 

@@ -4,7 +4,7 @@
 //! cargo run --release --example ranges -- RANGES FOLDER
 //! ```
 //!
-//! In the folder: `set.nft`, the table; `linear.nft`, the same ranges as rules, one each; `change.nft`, the transaction when one
+//! In the folder: `set.nft`, what loads the table; `listing.nft`, what nft then lists; `linear.nft`, the same ranges as rules, one each; `change.nft`, the transaction when one
 //! range is another one; `address.txt`, an address of each range. Printed: the seconds of processor time that the text took.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{fastest}");
     fs::write(folder.join("set.nft"), &text)?;
+    fs::write(folder.join("listing.nft"), table.to_string())?;
 
     // The same table, with rules in the place of the lookup.
     let empty = Firewall::default().table().to_string();

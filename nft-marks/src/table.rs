@@ -14,8 +14,8 @@ pub(crate) use json::shown;
 pub use parse::ListingError;
 pub(crate) use rule::{Action, MarkWrite, Match, Rule};
 pub(crate) use set::{Set, SetKind, SetName};
-pub(crate) use text::Element;
 pub use text::ProtocolNames;
+pub(crate) use text::{Element, Listing};
 
 /// The address family of the table.
 pub(crate) const FAMILY: &str = "inet";
@@ -47,7 +47,7 @@ pub struct Table {
 impl Table {
     /// The table as nft lists it on a host that knows, or does not know, the names of protocols.
     pub fn listing(&self, names: ProtocolNames) -> impl fmt::Display + '_ {
-        text::Listing { table: self, names }
+        Listing { table: self, names, elements: true }
     }
 
     /// How many elements its sets have.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::table::{Chain, ChainName, Element, FAMILY, NAME, Set, SetName, json, shown};
+use crate::table::{Chain, ChainName, Element, FAMILY, Listing, NAME, Set, SetName, json, shown};
 use crate::{ProtocolNames, Range, Table};
 
 /// What makes the table of a host what it should be, in one step that nobody sees half done: the input of one `nft -f`.
@@ -184,13 +184,17 @@ impl Command {
         let elements = |f: &mut fmt::Formatter<'_>, verb, set: &SetName, ranges: &[Range]| {
             write!(f, "{verb} element {FAMILY} {NAME} {} {{", set.as_str())?;
             for (place, range) in ranges.iter().enumerate() {
-                write!(f, "{}{}", if place == 0 { " " } else { ",\n\t" }, Element(range, names))?;
+                write!(f, "{}{}", if place == 0 { " " } else { ",\n" }, Element(range, names))?;
             }
             f.write_str(" }\n")
         };
         match self {
             Self::Replace(table) => {
-                write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n{}", table.listing(names))
+                let sets = Listing { table, names, elements: false };
+                write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n{sets}")?;
+                // By themselves, as what nft lists them with is a fourth of their text.
+                let filled = table.sets.iter().filter(|set| !set.elements.is_empty());
+                filled.into_iter().try_for_each(|set| elements(f, "add", &set.name, &set.elements))
             }
             Self::Remove => write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n"),
             Self::DeleteElements(set, ranges) => elements(f, "delete", set, ranges),

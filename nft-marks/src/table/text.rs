@@ -1,8 +1,9 @@
 //! The table as nft lists it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::{FAMILY, NAME, Table};
+use super::{FAMILY, NAME, Set, Table};
 use crate::Range;
 use crate::address::Addresses;
 
@@ -33,14 +34,17 @@ impl fmt::Display for Element<'_> {
     }
 }
 
-pub(super) struct Listing<'a> {
-    pub(super) table: &'a Table,
-    pub(super) names: ProtocolNames,
+pub(crate) struct Listing<'a> {
+    pub(crate) table: &'a Table,
+    pub(crate) names: ProtocolNames,
+    /// Whether the sets have their elements.
+    pub(crate) elements: bool,
 }
 
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Table { sets, chains, foreign } = self.table;
+        let elements = |set: &Set| if self.elements { Arc::clone(&set.elements) } else { Arc::new([]) };
         writeln!(f, "table {FAMILY} {NAME} {{")?;
         let mut separator = "";
         for text in foreign {
@@ -53,11 +57,12 @@ impl fmt::Display for Listing<'_> {
             writeln!(f, "\tset {} {{", set.name.as_str())?;
             writeln!(f, "\t\ttype {} . inet_proto . inet_service", set.name.addresses())?;
             writeln!(f, "\t\tflags interval")?;
-            for (place, range) in set.elements.iter().enumerate() {
+            let elements = elements(set);
+            for (place, range) in elements.iter().enumerate() {
                 f.write_str(if place == 0 { "\t\telements = { " } else { ",\n\t\t\t     " })?;
                 Element(range, self.names).fmt(f)?;
             }
-            f.write_str(if set.elements.is_empty() { "\t}\n" } else { " }\n\t}\n" })?;
+            f.write_str(if elements.is_empty() { "\t}\n" } else { " }\n\t}\n" })?;
         }
         for chain in chains {
             f.write_str(separator)?;
