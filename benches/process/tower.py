@@ -66,10 +66,10 @@ class Server:
         self.process.wait(20)
 
 
-def start_tower(binary, directory):
+def start_tower(binary, directory, *more):
     began = time.perf_counter()
     process = subprocess.Popen(
-        [binary, "--data-dir", directory, "--listen", "127.0.0.1:0", "--output", "json"],
+        [binary, "--data-dir", directory, "--listen", "127.0.0.1:0", "--output", "json", *more],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     first = json.loads(process.stdout.readline())
     context = ssl.create_default_context(cafile=first["ca-cert"])
