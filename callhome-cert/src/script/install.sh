@@ -81,7 +81,9 @@ main() {
     write_package
     "$agent" call-home --until registered --state-dir "$state"
     rm -f "$package/key.pem"
-    if [ -d /run/systemd/system ] && systemctl cat keyward-edge-agent.service > /dev/null 2>&1; then
+    # The unit is for the usual directory.
+    if [ "$state" = /var/lib/keyward ] && [ -d /run/systemd/system ] &&
+        systemctl cat keyward-edge-agent.service > /dev/null 2>&1; then
         systemctl enable --now keyward-edge-agent.service
     else
         say "Now keep the agent running: $agent run --state-dir $state"

@@ -1,5 +1,6 @@
 //! Calling home: the same question, until the tower knows the host, or somebody claims it.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use keyward_base::clock::Clock;
@@ -23,6 +24,11 @@ use crate::voice::{Voice, length, moment};
 
 /// `edge-agent call-home`
 pub(crate) async fn command(arguments: &CallHome, config: &Config) -> Result<(), Error> {
+    if arguments.print_csr {
+        let directory = StateDir::open(&config.state_dir)?;
+        let request = client::certificate_request(&directory.call_home_key()?)?;
+        return std::io::stdout().write_all(request.to_pem().as_bytes()).map_err(Error::System);
+    }
     let patience = Patience::new(arguments.wait);
     let directory = match StateDir::open(&config.state_dir) {
         Ok(directory) => directory,
@@ -244,12 +250,15 @@ impl Host {
                     }
                     let since = self.state.since.unwrap_or(now);
                     let why = format!("nobody has claimed this host yet, since {}", moment(since));
+                    let asked = Duration::from_secs(waiting.retry_after);
+                    let pause = backoff.after_answer(Some(asked), &mut rand::rng());
                     // Each minute is often enough to read.
                     if said_unclaimed.is_none_or(|said| now - said >= time::Duration::MINUTE) {
                         said_unclaimed = Some(now);
-                        self.voice.say(&format!("{why} ({})", length(now - since)));
+                        let (waited, next) = (length(now - since), shown(pause));
+                        self.voice.say(&format!("{why} ({waited}); next try in {next}"));
                     }
-                    (backoff.after_answer(Some(Duration::from_secs(waiting.retry_after)), &mut rand::rng()), why)
+                    (pause, why)
                 }
                 Ok(_) => {
                     let why = format!("{} answered what only a newer agent understands", client.tower());
@@ -270,8 +279,7 @@ impl Host {
 
     fn failed(&mut self, later: Later, backoff: &mut Backoff, now: OffsetDateTime) -> (Duration, String) {
         let pause = backoff.after_failure(later.asked, &mut rand::rng());
-        let next = length(time::Duration::seconds(pause.as_secs().max(1).cast_signed()));
-        self.voice.warn(&format!("{}; next try in {next}", later.why));
+        self.voice.warn(&format!("{}; next try in {}", later.why, shown(pause)));
         self.state.last_error = Some(Trouble { at: now, code: None, message: later.why.clone() });
         (pause, later.why)
     }
@@ -320,4 +328,9 @@ impl Host {
         let shown = package.certificate.as_ref().map(|certificate| (certificate.chain.clone(), certificate.key()));
         Client::new(&package.tower, &package.ca, shown)
     }
+}
+
+/// A pause in whole seconds; none is shorter than one to a reader.
+fn shown(pause: Duration) -> String {
+    length(time::Duration::seconds(pause.as_secs().max(1).cast_signed()))
 }

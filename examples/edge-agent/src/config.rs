@@ -110,7 +110,11 @@ While nobody answers, it tries again: after a second, then less and less often, 
 Examples:
   edge-agent call-home --until registered            what the install script does
   edge-agent call-home --wait 10m                    exit 3 when the host was not claimed in that time
-  edge-agent call-home --tower-url https://tower.example.com:4649 --ca ca.pem --host-id-file /etc/host-id")]
+  edge-agent call-home --tower-url https://tower.example.com:4649 --ca ca.pem --host-id-file /etc/host-id
+
+Without a key in the install script:
+  edge-agent call-home --print-csr > csr.pem         on the host; then an operator
+  supctl do system/call-home/install-script csr=@csr.pem > install.sh")]
 pub(crate) struct CallHome {
     /// What to wait for
     #[arg(long, value_enum, value_name = "STATE", default_value = "claimed")]
@@ -118,6 +122,10 @@ pub(crate) struct CallHome {
     /// For how long to try, such as `10m`; without end by default
     #[arg(long, value_name = "DURATION")]
     pub(crate) wait: Option<Duration>,
+
+    /// Only print a certificate request, for a call-home certificate whose key never leaves this host
+    #[arg(long, conflicts_with_all = ["until", "wait"])]
+    pub(crate) print_csr: bool,
 }
 
 /// What a host that calls home waits for.

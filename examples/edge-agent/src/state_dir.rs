@@ -51,21 +51,17 @@ impl StateDir {
 
     /// The host's own key, made at the first call. It never leaves the host.
     pub(crate) fn key(&self) -> Result<PrivateKey, Error> {
-        let path = self.files.path("key.pem");
-        if let Some(pem) = data_dir::read_private(&path)? {
-            let unusable = || {
-                Error::usage(
-                    format!("`{}` is no private key", path.display()),
-                    "restore it, or remove it together with identity.pem: the host then has to be released at the tower and calls home anew",
-                )
-            };
-            let pem = std::str::from_utf8(&pem).map_err(|_| unusable())?;
-            return PrivateKey::from_pkcs8_pem(pem).map_err(|_| unusable());
-        }
-        let cannot = |error| Error::usage(format!("cannot make a key: {error}"), "look at what the system is short of");
-        let key = PrivateKey::generate(KeyType::EcdsaP256).map_err(cannot)?;
-        data_dir::create_private(&path, key.to_pkcs8_pem().map_err(cannot)?.as_bytes())?;
-        Ok(key)
+        made_once(
+            &self.files.path("key.pem"),
+            "restore it, or remove it together with identity.pem: the host then has to be released at the tower and calls home anew",
+        )
+    }
+
+    /// The key of a call-home certificate that is still to be issued, made at the first call: for operators who want no key to travel.
+    pub(crate) fn call_home_key(&self) -> Result<PrivateKey, Error> {
+        let directory = self.files.path("call-home");
+        data_dir::make(&directory)?;
+        made_once(&directory.join("key.pem"), "remove it: another one is made")
     }
 
     /// The id that this host calls home with: the one that is given, else the one from before, else the machine's.
@@ -223,4 +219,17 @@ impl Files {
             )
         })
     }
+}
+
+/// The key in a file, made where there is none.
+fn made_once(path: &Path, remedy: &str) -> Result<PrivateKey, Error> {
+    if let Some(pem) = data_dir::read_private(path)? {
+        let unusable = || Error::usage(format!("`{}` is no private key", path.display()), remedy);
+        let pem = std::str::from_utf8(&pem).map_err(|_| unusable())?;
+        return PrivateKey::from_pkcs8_pem(pem).map_err(|_| unusable());
+    }
+    let cannot = |error| Error::usage(format!("cannot make a key: {error}"), "look at what the system is short of");
+    let key = PrivateKey::generate(KeyType::EcdsaP256).map_err(cannot)?;
+    data_dir::create_private(path, key.to_pkcs8_pem().map_err(cannot)?.as_bytes())?;
+    Ok(key)
 }

@@ -124,3 +124,36 @@ async fn a_certificate_for_one_host_is_used_up_by_it() {
     let output = world.host("h1").install(&["sh"], &script);
     assert!(text(&output.stderr).contains("(duplicate)"), "{output:?}");
 }
+
+#[tokio::test]
+#[ignore = "needs the control tower beside the agent: run by .ci/run"]
+async fn no_key_has_to_travel() {
+    let world = World::new().await;
+    let host = world.host("h1");
+    let request = host.agent(&["call-home", "--print-csr"]);
+    assert!(request.status.success() && text(&request.stdout).starts_with("-----BEGIN CERTIFICATE REQUEST-----"));
+    assert_eq!(host.agent(&["call-home", "--print-csr"]).status.code(), Some(0), "of the same key");
+    let script = world.script(json!({"csr": text(&request.stdout)})).await;
+    assert!(!script.contains("PRIVATE KEY"));
+    let said = done(&host.install(&["sh"], &script));
+    assert!(said.contains("registered"), "{said}");
+    // It is of use on that host alone.
+    let output = world.host("h2").install(&["sh"], &script);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("the key that this certificate is for is not in "), "{output:?}");
+}
+
+#[test]
+fn a_moved_clock_is_for_a_tower_on_the_same_machine() {
+    let clock = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(clock.path(), "+1d").unwrap();
+    let host = Host::new("h1", Some(clock.path()));
+    let ca = rcgen::generate_simple_self_signed(["tower.example".to_owned()]).unwrap().cert.pem();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), ca).unwrap();
+    let ca = file.path().to_str().unwrap();
+    let output = host.agent(&["call-home", "--tower-url", "https://tower.example", "--ca", ca, "--wait", "1s"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let expected = "edge-agent: --test-clock is refused with the tower `https://tower.example`\n";
+    assert!(text(&output.stderr).starts_with(expected), "{output:?}");
+}
