@@ -22,6 +22,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     federation_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    call_home_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_id: Option<&'a str>,
@@ -40,6 +42,7 @@ pub fn started(tower: &Tower, format: OutputFormat) -> anyhow::Result<()> {
         url: tower.url.as_str(),
         ca_cert: tower.ca_cert.as_deref(),
         federation_url: tower.federation_url.as_deref(),
+        call_home_url: tower.call_home_url.as_deref(),
     };
     show(Some(place), tower.credentials.as_ref(), format)?;
     match format {
@@ -65,6 +68,7 @@ pub fn initialised(made: &Initialised, format: OutputFormat) -> anyhow::Result<(
         url: made.url.as_str(),
         ca_cert: made.ca_cert.as_deref(),
         federation_url: made.federation_url.as_deref(),
+        call_home_url: None,
     };
     show(Some(place), Some(&made.credentials), format)
 }
@@ -91,6 +95,7 @@ struct Place<'a> {
     url: &'a str,
     ca_cert: Option<&'a Path>,
     federation_url: Option<&'a str>,
+    call_home_url: Option<&'a str>,
 }
 
 fn show(place: Option<Place<'_>>, credentials: Option<&Credentials>, format: OutputFormat) -> anyhow::Result<()> {
@@ -98,6 +103,7 @@ fn show(place: Option<Place<'_>>, credentials: Option<&Credentials>, format: Out
         url: place.map(|place| place.url),
         ca_cert: place.and_then(|place| place.ca_cert),
         federation_url: place.and_then(|place| place.federation_url),
+        call_home_url: place.and_then(|place| place.call_home_url),
         tenant: credentials.map(|credentials| credentials.tenant.as_str()),
         tenant_id: credentials.map(|credentials| credentials.tenant_id.as_str()),
         username: credentials.map(|credentials| credentials.username.as_str()),
@@ -124,6 +130,9 @@ fn write_text(text: &mut Vec<u8>, line: &Line<'_>) -> std::io::Result<()> {
     }
     if let Some(url) = line.federation_url {
         writeln!(text, "Bundle    {url} (https_spiffe)")?;
+    }
+    if let Some(url) = line.call_home_url {
+        writeln!(text, "Call home {url}")?;
     }
     if let (Some(tenant), Some(id), Some(username), Some(password)) =
         (line.tenant, line.tenant_id, line.username, line.password)

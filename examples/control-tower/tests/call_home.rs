@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types
 )]
@@ -24,6 +25,8 @@ mod presentations;
 mod proxies;
 #[path = "call_home/races.rs"]
 mod races;
+#[path = "call_home/rate.rs"]
+mod rate;
 #[path = "call_home/rig.rs"]
 mod rig;
 #[path = "call_home/story.rs"]

@@ -308,6 +308,8 @@ const DOCUMENTS: &[&str] = &[
     "strongbox/authentication/approles/$NAME",
     "strongbox/authentication/spiffe/$NAME",
     "system/ca/$NAME",
+    "system/sites/$NAME",
+    "system/call-home/settings",
     "strongbox/authentication/spiffe-settings",
     "tenants/$TENANT",
     "federation/$NAME.example",

@@ -186,22 +186,7 @@ impl Rig {
     }
 
     pub fn client(&self, pair: Option<&Pair>) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.ca.clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        Arc::new(match pair {
-            Some((chain, key)) => {
-                // Whatever it is: rustls would not present some of what has to be refused.
-                let key = PrivateKeyDer::try_from(key.clone()).unwrap();
-                let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-                let certified = rustls::sign::CertifiedKey::new(chain.clone(), key);
-                builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
-            }
-            None => builder.with_no_client_auth(),
-        })
+        client_config(&self.ca, pair)
     }
 
     /// One request on a connection of its own.
@@ -224,29 +209,7 @@ impl Rig {
         way: &Way,
         body: &str,
     ) -> std::io::Result<Answer> {
-        let mut stream = TcpStream::connect(to).await?;
-        stream.write_all(&way.before).await?;
-        let connector = tokio_rustls::TlsConnector::from(self.client(way.pair.as_ref()));
-        let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await?;
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
-        for (name, value) in &way.headers {
-            request += &format!("{name}: {value}\r\n");
-        }
-        if !way.headers.iter().any(|(name, _)| name == "content-type") {
-            request += "content-type: application/json\r\n";
-        }
-        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        match stream.read_to_end(&mut answer).await {
-            Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => return Err(error),
-            _ => {}
-        }
-        let split =
-            answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-        let head = String::from_utf8_lossy(&answer[..split]).into_owned();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Ok(Answer { status, head, body: answer[split + 4..].to_vec() })
+        exchange(to, self.client(way.pair.as_ref()), method, path, way, body).await
     }
 
     /// As the administrator.
@@ -357,4 +320,57 @@ impl Host {
     pub fn body(&self) -> Value {
         json!({"host-id": self.id, "csr": self.csr(), "host-name": "edge-7.example", "agent-version": "0.1.0"})
     }
+}
+
+/// What a client trusts and presents.
+pub fn client_config(ca: &CertificateDer<'static>, pair: Option<&Pair>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    Arc::new(match pair {
+        Some((chain, key)) => {
+            // Whatever it is: rustls would not present some of what has to be refused.
+            let key = PrivateKeyDer::try_from(key.clone()).unwrap();
+            let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+            let certified = rustls::sign::CertifiedKey::new(chain.clone(), key);
+            builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
+        }
+        None => builder.with_no_client_auth(),
+    })
+}
+
+/// One request on a connection of its own.
+pub async fn exchange(
+    to: SocketAddr,
+    client: Arc<ClientConfig>,
+    method: &str,
+    path: &str,
+    way: &Way,
+    body: &str,
+) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.write_all(&way.before).await?;
+    let connector = tokio_rustls::TlsConnector::from(client);
+    let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await?;
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    for (name, value) in &way.headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if !way.headers.iter().any(|(name, _)| name == "content-type") {
+        request += "content-type: application/json\r\n";
+    }
+    request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer).await {
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
+    let split = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    let head = String::from_utf8_lossy(&answer[..split]).into_owned();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Ok(Answer { status, head, body: answer[split + 4..].to_vec() })
 }
