@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyward_base::data_dir::DataDirError;
 use keyward_callhome_cert::{CallHomeAnswer, RENEW_PATH, RenewRequest};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,11 +25,10 @@ pub(crate) async fn command(config: &Config) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::System)?;
     let notify = Notify::new(&config.notify);
-    let host = Host::open(StateDir::open(&config.state_dir)?, config, Voice::Log)?;
     notify.ready();
     // What is written is written between two waits, and whole: whatever waits may be dropped.
     let ended = tokio::select! {
-        ended = live(host, &notify) => ended,
+        ended = live(config, &notify) => ended,
         () = notify.live() => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -41,11 +41,30 @@ pub(crate) async fn command(config: &Config) -> Result<(), Error> {
 }
 
 /// Ends when the tower refuses the host for good.
-async fn live(mut host: Host, notify: &Notify) -> Result<(), Error> {
+async fn live(config: &Config, notify: &Notify) -> Result<(), Error> {
+    let directory = take_over(config, notify).await?;
+    let mut host = Host::open(directory, config, Voice::Log)?;
     loop {
         match host.identity()? {
             None => host.call_home(Until::Claimed, &Patience::new(None), |line| notify.status(line)).await?,
             Some(identity) => keep(&mut host, &identity, notify).await?,
+        }
+    }
+}
+
+/// The state directory, when whoever calls home by hand has done so.
+async fn take_over(config: &Config, notify: &Notify) -> Result<StateDir, Error> {
+    let mut is_told = false;
+    loop {
+        match StateDir::open(&config.state_dir) {
+            Err(error @ DataDirError::Locked { .. }) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!("{error}: waiting for it");
+                    notify.status(&error.to_string());
+                }
+                tokio::time::sleep(TICK).await;
+            }
+            result => return Ok(result?),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Voice {
     pub(crate) fn say(self, line: &str) {
         match self {
             Self::Screen => line_out(line),
-            Self::Log => tracing::info!("{line}"),
+            Self::Log => tracing::info!(target: "edge_agent", "{line}"),
         }
     }
 
@@ -29,7 +29,7 @@ impl Voice {
     pub(crate) fn warn(self, line: &str) {
         match self {
             Self::Screen => line_out(line),
-            Self::Log => tracing::warn!("{line}"),
+            Self::Log => tracing::warn!(target: "edge_agent", "{line}"),
         }
     }
 

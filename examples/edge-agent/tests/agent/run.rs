@@ -101,3 +101,17 @@ fn an_identity_that_cannot_be_renewed_is_asked_for_again_when_it_expires() {
     running.until("claimed to site oslo");
     assert_eq!(host.status().1, 0);
 }
+
+#[test]
+fn the_service_waits_for_whoever_calls_home_by_hand() {
+    let tower = Fake::answering(|_, _| unclaimed());
+    let host = Host::new(&tower);
+    let mut by_hand = host.start(&["call-home"]);
+    by_hand.until("nobody has claimed this host yet");
+    let mut service = host.start(&["run"]);
+    service.until("is in use by another edge-agent (process ");
+    drop(by_hand);
+    service.until("nobody has claimed this host yet");
+    service.terminate();
+    assert_eq!(service.end(), Some(0), "{}", service.said);
+}

@@ -157,3 +157,27 @@ fn a_moved_clock_is_for_a_tower_on_the_same_machine() {
     let expected = "edge-agent: --test-clock is refused with the tower `https://tower.example`\n";
     assert!(text(&output.stderr).starts_with(expected), "{output:?}");
 }
+
+/// What every user of the host can read while the script runs: the arguments of all programs.
+#[tokio::test]
+#[ignore = "needs the control tower beside the agent: run by .ci/run"]
+async fn nothing_secret_is_in_any_argument() {
+    let world = World::new().await;
+    let host = world.host("a-host-id-that-nobody-knows");
+    let script = world.script(json!({})).await;
+    let key = script.split_once("PRIVATE KEY-----\n").unwrap().1.lines().next().unwrap().to_owned();
+    let seen = std::thread::scope(|scope| {
+        let run = scope.spawn(|| done(&host.install(&["sh"], &script)));
+        let mut seen = String::new();
+        while !run.is_finished() {
+            for process in std::fs::read_dir("/proc").unwrap() {
+                let arguments = std::fs::read(process.unwrap().path().join("cmdline")).unwrap_or_default();
+                seen += &String::from_utf8_lossy(&arguments).replace('\0', " ");
+            }
+        }
+        run.join().unwrap();
+        seen
+    });
+    assert!(seen.contains("call-home --until registered --state-dir "), "the agent was seen");
+    assert!(!seen.contains("nobody-knows") && !seen.contains(&key));
+}
