@@ -55,6 +55,8 @@ pub struct App {
     pub limits: Limits,
     /// What every step of a login needs.
     pub realm: Realm,
+    /// What is known of providers that log users in.
+    pub providers: login::providers::Cache,
     /// How others reach the tower.
     pub external_url: ExternalUrl,
     /// Counters.
@@ -186,6 +188,7 @@ impl App {
             pepper,
             limits: Limits::default(),
             realm,
+            providers: login::providers::Cache::default(),
             external_url: parts.external_url,
             metrics: Metrics::default(),
             tasks: Tasks::default(),
@@ -300,6 +303,7 @@ impl App {
     pub fn forget_tenant(&self, tenant: &Name) {
         self.policies.forget(tenant);
         self.inbound_keys.forget_tenant(tenant);
+        self.providers.forget(tenant);
         self.metrics.forget_tenant(tenant);
         self.db.forget(&layout::everything(tenant));
         self.db.forget(&layout::tenant_id(tenant.as_str()));

@@ -31,6 +31,8 @@ pub const CEREMONIES: &str = "login/";
 pub const SESSIONS: &str = "session/";
 /// Of all enrolment links.
 pub const LINKS: &str = "enrolment-link/";
+/// Of all codes of command lines.
+pub const CLI_CODES: &str = "cli-code/";
 /// Of all histories of guesses.
 pub const ATTEMPTS: &str = "attempts/";
 /// Of what tenants have.
@@ -248,6 +250,16 @@ pub fn user_binding(tenant: &Name, binding: &Binding) -> String {
     format!("{}{}", user_bindings(tenant), Key::of(&format!("{provider}\n{issuer}\n{subject}")))
 }
 
+/// The secret that a tenant's provider knows the tower by.
+pub fn provider_secret(tenant: &Name, name: &str) -> String {
+    format!("t/{tenant}/provider-secret/{name}")
+}
+
+/// Until when the tokens of a user count who is gone.
+pub fn user_ended(tenant: &Name, email: &Email) -> String {
+    format!("t/{tenant}/user-ended/{}", Key::of(email.as_str()))
+}
+
 /// A login that is under way.
 pub fn ceremony(key: &Key) -> String {
     format!("{CEREMONIES}{key}")
@@ -276,6 +288,11 @@ pub fn enrolment_link(key: &Key) -> String {
 /// Of all enrolment links of a tenant.
 pub fn tenant_links(tenant: &Name) -> String {
     format!("t/{tenant}/enrolment-link/")
+}
+
+/// What a command line exchanges for its token.
+pub fn cli_code(key: &Key) -> String {
+    format!("{CLI_CODES}{key}")
 }
 
 /// How much was guessed, of whom or from where.

@@ -33,6 +33,7 @@
 pub mod account;
 pub mod attempts;
 pub mod browser;
+pub mod cli;
 pub mod client;
 pub mod page;
 pub mod people;

@@ -120,6 +120,23 @@ impl Client {
     /// # Errors
     /// The certificates cannot be used.
     pub fn new(trust: &Trust, redirects: Redirects, timeout: Duration) -> Result<Self, FetchError> {
+        Self::with_scheme(trust, redirects, timeout, true)
+    }
+
+    /// As [`new`](Self::new), and `http` on this very machine is asked too; whoever names the URL sees to it that it is there.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn also_plain(trust: &Trust, redirects: Redirects, timeout: Duration) -> Result<Self, FetchError> {
+        Self::with_scheme(trust, redirects, timeout, false)
+    }
+
+    fn with_scheme(
+        trust: &Trust,
+        redirects: Redirects,
+        timeout: Duration,
+        https_only: bool,
+    ) -> Result<Self, FetchError> {
         // The client takes its cryptography from the process; who was first with the same one does not matter.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let failed = |error: &dyn fmt::Display| {
@@ -130,7 +147,7 @@ impl Client {
             .connect_timeout(timeout.min(CONNECT))
             // A source is asked every few minutes at most.
             .pool_max_idle_per_host(0)
-            .https_only(true)
+            .https_only(https_only)
             .redirect(match redirects {
                 Redirects::None => Policy::none(),
                 Redirects::Https => Policy::limited(HOPS),
@@ -153,7 +170,25 @@ impl Client {
     /// # Errors
     /// Nobody answers, or too much. Every status is an answer.
     pub async fn get(&self, url: &str, limit: usize) -> Result<Fetched, FetchError> {
-        let mut answer = self.0.get(url).header(header::ACCEPT, "application/json").send().await.map_err(broken)?;
+        self.send(self.0.get(url).header(header::ACCEPT, "application/json"), limit).await
+    }
+
+    /// Sends a request with a body, and reads an answer of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: axum::http::HeaderMap,
+        body: Vec<u8>,
+        limit: usize,
+    ) -> Result<Fetched, FetchError> {
+        self.send(self.0.post(url).headers(headers).body(body), limit).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, limit: usize) -> Result<Fetched, FetchError> {
+        let mut answer = request.send().await.map_err(broken)?;
         let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let location = location.filter(|_| answer.status().is_redirection()).map(str::to_owned);
         let mut body = Vec::new();

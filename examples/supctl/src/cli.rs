@@ -95,6 +95,8 @@ The password is asked for without echo; when standard input is not a terminal, i
 the password. It is never taken from the command line, where every user of the machine could read it.
 
 Examples:
+  supctl login                            in the browser, by whatever the user logs in with there
+  supctl login --browser --no-open        the same, printing the address
   supctl login --username ops@example.com
   supctl login --username ops@example.com --password-file /run/secrets/ops
   pass tower/ops | supctl login --username ops@example.com
@@ -119,8 +121,17 @@ pub(crate) struct Login {
     #[arg(long)]
     pub(crate) otp: bool,
 
+    /// Log in with the browser of this machine: the tower's page asks there whether the command line may. What happens by itself
+    /// where somebody sits at a terminal and names nobody
+    #[arg(long, conflicts_with_all = ["username", "password_file", "otp", "tenant"])]
+    pub(crate) browser: bool,
+
+    /// With --browser: only print the address to be opened
+    #[arg(long, requires = "browser")]
+    pub(crate) no_open: bool,
+
     /// Take everything from the line of JSON that the tower printed at its first start (`-`: standard input)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "username", "password_file", "otp"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "username", "password_file", "otp", "browser"])]
     pub(crate) bootstrap: Option<PathBuf>,
 }
 

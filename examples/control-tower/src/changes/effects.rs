@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     db::Stored,
-    documents::{KEYS, ROLES},
+    documents::{KEYS, PROVIDERS, ROLES},
     federation::{self, Partner},
     http::error::{Answer, ApiError},
     identity::{self, SETTINGS},
@@ -51,9 +51,7 @@ impl Changes<'_> {
         let write = match change.after() {
             Some(document) => {
                 let mut value = document.clone().into_value();
-                if name_of_user(change.path()).is_some() {
-                    users::without_secrets(&mut value);
-                }
+                users::without_secrets(change.path(), &mut value);
                 let bytes = serde_json::to_vec(&value).map_err(ApiError::internal)?;
                 self.app.db.put(key, &bytes)?
             }
@@ -87,6 +85,8 @@ impl Changes<'_> {
                 self.federation(&trust_domain, change).await?;
             } else if let Some(name) = name_of_user(change.path()) {
                 self.user(name, change, dry_run).await?;
+            } else if let Some(name) = name_in(change.path(), PROVIDERS) {
+                self.provider(&name, change)?;
             } else if let Some(name) = tenants::named(change.path()) {
                 self.tenant(&name, change).await?;
             } else if change.path().as_str() == SETTINGS {

@@ -2,20 +2,23 @@
 
 use axum::http::StatusCode;
 use keyward_config_tree::{Change, FieldError, Path, Plan};
+use keyward_config_values::Name;
 use keyward_webauthn_login::{Email, UserConfig, UserRecord, hash_new_password};
 use serde_json::{Value, json};
 
-use super::Changes;
+use super::{Changes, name_in};
 use crate::{
     db::Stored,
-    documents::USERS,
+    documents::{PROVIDERS, USERS},
     http::error::{Answer, ApiError},
     layout,
-    login::users,
+    login::{
+        providers::{self, ProviderConfig},
+        users,
+    },
     random,
     store::{Guard, Write},
     tenant::Tenant,
-    user::User,
 };
 
 /// The fields that are taken and never written again.
@@ -26,10 +29,15 @@ pub(super) fn name_of_user(path: &Path) -> Option<&str> {
     path.as_str().strip_prefix(USERS)?.strip_prefix('/')
 }
 
-/// A document as it is kept.
-pub(super) fn without_secrets(document: &mut Value) {
+/// A document as it is kept: without what is taken and never written again.
+pub(super) fn without_secrets(path: &Path, document: &mut Value) {
+    let secrets: &[&str] = match (name_of_user(path), name_in(path, PROVIDERS)) {
+        (Some(_), _) => &SECRETS,
+        (None, Some(_)) => &[providers::SECRET],
+        (None, None) => return,
+    };
     if let Some(fields) = document.as_object_mut() {
-        fields.retain(|field, _| !SECRETS.contains(&field.as_str()));
+        fields.retain(|field, _| !secrets.contains(&field.as_str()));
     }
 }
 
@@ -70,7 +78,9 @@ impl Changes<'_> {
         let stored = users::get(&self.app.db, &self.tenant, email.as_str()).await?;
         self.guards.push(stored.as_ref().map_or_else(|| Guard::Absent(key.clone()), Stored::guard));
         let Some(document) = change.after() else {
-            self.writes.extend(stored.iter().flat_map(|stored| users::remove(&self.tenant, &stored.value)));
+            if let Some(stored) = &stored {
+                self.writes.extend(users::remove(&self.app.db, &self.tenant, &stored.value, self.now)?);
+            }
             return Ok(());
         };
         let config: UserConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
@@ -80,7 +90,10 @@ impl Changes<'_> {
                 config.apply(&mut record, self.now);
                 stored.value.changed(record, self.now)
             }
-            None => User::new(self.new_user(&config, dry_run).await?, self.now),
+            None => {
+                let record = self.new_user(&config, dry_run).await?;
+                users::new(&self.app.db, &self.tenant, record, self.now).await?
+            }
         };
         self.refuse_bound_elsewhere(path, &key, user.record()).await?;
         let former = stored.as_ref().map(|stored| &*stored.value);
@@ -101,6 +114,22 @@ impl Changes<'_> {
             record.set_password(&self.app.compute(move || job.run()).await?.map_err(ApiError::internal)?);
         }
         Ok(record)
+    }
+
+    /// The secret of a provider stands apart from its document, and stays where a change does not name another one.
+    pub(super) fn provider(&mut self, name: &Name, change: &Change) -> Answer<()> {
+        let key = layout::provider_secret(&self.tenant, name.as_str());
+        let Some(document) = change.after() else {
+            self.writes.push(Write::Delete(key));
+            return Ok(());
+        };
+        let config: ProviderConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
+        match &config.client_secret {
+            Some(secret) if secret.expose().is_empty() => self.writes.push(Write::Delete(key)),
+            Some(secret) => self.writes.push(self.app.db.put(key, secret.expose().as_bytes())?),
+            None => {}
+        }
+        Ok(())
     }
 
     /// Somebody at a provider is one user of a tenant.

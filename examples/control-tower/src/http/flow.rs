@@ -81,7 +81,7 @@ pub async fn begin(
         }
         None => login::begin(&app, &browser, tenant, next).await?,
     };
-    Ok(answer(reached))
+    Ok(answer_to(&browser, reached))
 }
 
 /// `POST /v1/login/flow/<step>`.
@@ -130,7 +130,7 @@ pub async fn step(
     let lacks = |field: &str| ApiError::invalid(format!("the step `{step}` needs `{field}`"));
     let unreadable = |error: serde_json::Error| ApiError::invalid(format!("`response`: {error}"));
     let action = match step.as_str() {
-        "current" => return Ok(answer(login::current(&app, &browser).await?)),
+        "current" => return Ok(answer_to(&browser, login::current(&app, &browser).await?)),
         "identify" => {
             Action::Identify { email: email.ok_or_else(|| lacks("email"))?, tenant: tenant.unwrap_or_default() }
         }
@@ -167,7 +167,7 @@ pub async fn step(
         _ => return Err(ApiError::not_found(format_args!("the step `{step}`"))),
     };
     browser.check(&app, None).map_err(forged)?;
-    Ok(answer(login::act(&app, &browser, &action).await?))
+    Ok(answer_to(&browser, login::act(&app, &browser, &action).await?))
 }
 
 /// `POST /v1/login/enrolment-link {link, embedder?}`: opens an enrolment link, which uses it up.
@@ -193,7 +193,15 @@ pub async fn open_link(
     if !browser.is_embedder() {
         browser.check_site(&app).map_err(forged)?;
     }
-    Ok(answer(login::open_link(&app, &browser, &body.link).await?))
+    Ok(answer_to(&browser, login::open_link(&app, &browser, &body.link).await?))
+}
+
+/// A program has no cookies.
+fn answer_to(browser: &Browser, mut reached: Reached) -> Response {
+    if browser.is_embedder() {
+        reached.cookies.clear();
+    }
+    answer(reached)
 }
 
 /// Where a login stands, as JSON with its cookies.

@@ -16,7 +16,10 @@ use super::{
     params::{Path, Query},
     token,
 };
-use crate::{app::App, login::people};
+use crate::{
+    app::App,
+    login::{people, providers},
+};
 
 /// The most of one answer.
 const MOST: usize = 1000;
@@ -80,4 +83,13 @@ pub async fn operate(
         _ => return Err(ApiError::not_found(format_args!("`{operation}`"))),
     }
     Ok(Json(json!({})).into_response())
+}
+
+/// `GET /v1/state/strongbox/authentication/oidc/<name>`.
+///
+/// # Errors
+/// 404.
+pub async fn provider(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
+    let state = providers::state(&app, caller.tenant(), &name).await?;
+    Ok(Json(state.ok_or_else(|| ApiError::not_found(format_args!("the provider `{name}`")))?).into_response())
 }

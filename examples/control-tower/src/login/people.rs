@@ -261,7 +261,7 @@ pub async fn remove(app: &App, caller: &Caller, name: &str) -> Answer<()> {
             app,
             caller,
             guards: vec![user.guard()],
-            writes: users::remove(caller.tenant(), &user.value),
+            writes: users::remove(&app.db, caller.tenant(), &user.value, app.clock.now())?,
             name,
         };
         let key = document(caller, name);

@@ -1,6 +1,6 @@
 //! One step of a login: read what it asks for, take it, commit all that comes of it.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use keyward_approle::{Token, TokenParameters, TokenRecord};
 use keyward_config_values::Name;
@@ -352,6 +352,15 @@ pub async fn act(app: &App, browser: &Browser, action: &Action) -> Answer<Reache
     Ok(Reached::over(Reason::Changed))
 }
 
+/// What went wrong at a provider is for the log: it may say what nobody is to know.
+fn not_verified(app: &App, browser: &Browser, problem: &str) -> NotTaken {
+    if let Some(source) = browser.source {
+        let actor = Actor::stranger(app, source);
+        app.refuse(actor.refused("login", "provider", app.clock.now()).with("problem", problem));
+    }
+    NotTaken::Told("the provider did not confirm the login; try again, or log in another way".to_owned())
+}
+
 /// The login stands where it stood.
 async fn stay(app: &App, browser: &Browser, not_taken: NotTaken) -> Answer<Reached> {
     let told = match not_taken {
@@ -371,7 +380,7 @@ async fn stay(app: &App, browser: &Browser, not_taken: NotTaken) -> Answer<Reach
 }
 
 #[expect(clippy::too_many_lines, reason = "one row for each step")]
-async fn take(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) -> Answer<Result<Taken, NotTaken>> {
+async fn take_now(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) -> Answer<Result<Taken, NotTaken>> {
     let (realm, now) = (&app.realm, app.clock.now());
     let failed = |error: keyward_webauthn_login::Error| ApiError::internal(error);
     let user = match flow.identity() {
@@ -432,7 +441,7 @@ async fn take(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) -> A
                                 exchange.verified(realm, &claims, record, &mut random::rng(), now).map_err(failed)?;
                             Taken::new(outcome, user)
                         }
-                        Err(told) => return Ok(Err(NotTaken::Told(told))),
+                        Err(problem) => return Ok(Err(not_verified(app, browser, &problem))),
                     }
                 }
                 Err(outcome) => Taken::new(*outcome, Vec::new()),
@@ -504,6 +513,16 @@ async fn take(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) -> A
         _ => return Ok(Err(NotTaken::OutOfStep)),
     };
     Ok(Ok(taken))
+}
+
+/// Behind a pointer: what it is made of is more than the compiler finds out about.
+fn take<'a>(
+    app: &'a App,
+    browser: &'a Browser,
+    flow: AnyFlow,
+    action: &'a Action,
+) -> Pin<Box<dyn Future<Output = Answer<Result<Taken, NotTaken>>> + Send + 'a>> {
+    Box::pin(take_now(app, browser, flow, action))
 }
 
 /// Adds what keeps a login for its next step, and says what to show.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyward_config_values::Name;
 use keyward_webauthn_login::{Binding, Email, Identity, UserHandle, UserRecord};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     app::App,
@@ -129,11 +129,35 @@ pub fn put(db: &Db, tenant: &Name, former: Option<&User>, user: &User) -> Result
 
 const ADDRESSES: &str = "user-address/";
 
-/// What removes a user of a tenant by its id. Sessions, links and tokens do not count without it.
-pub fn remove(tenant: &Name, user: &User) -> Vec<Write> {
-    let key = layout::user(tenant, user.record().identity().email.as_str());
-    indexes(tenant, user.record()).into_iter().chain([key]).map(Write::Delete).collect()
+/// What removes a user of a tenant by its id. Sessions, links and tokens do not count without it, and what is remembered sees to it
+/// that tokens do not count for another one of the name either.
+///
+/// # Errors
+/// It cannot be sealed.
+pub fn remove(db: &Db, tenant: &Name, user: &User, now: OffsetDateTime) -> Result<Vec<Write>, DbError> {
+    let email = &user.record().identity().email;
+    let (key, ended) = (layout::user(tenant, email.as_str()), layout::user_ended(tenant, email));
+    let mut writes: Vec<Write> = indexes(tenant, user.record()).into_iter().chain([key]).map(Write::Delete).collect();
+    writes.push(Write::Put(layout::expiry(now.saturating_add(LONGEST_TOKEN), &ended), Vec::new()));
+    writes.push(db.put(ended, user.dated(now).unix_timestamp_nanos().to_string().as_bytes())?);
+    Ok(writes)
 }
+
+/// A new user of a tenant by its id. Tokens of a former one of the name do not count.
+///
+/// # Errors
+/// Those of the store.
+pub async fn new(db: &Db, tenant: &Name, record: UserRecord, now: OffsetDateTime) -> Result<User, DbError> {
+    let ended = db.get(&layout::user_ended(tenant, &record.identity().email)).await?;
+    let ended = ended.and_then(|ended| {
+        let nanoseconds: i128 = std::str::from_utf8(&ended.value).ok()?.parse().ok()?;
+        OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()
+    });
+    Ok(User::new(record, ended.map_or(now, |ended| ended.max(now))))
+}
+
+/// No token of a user who is gone lives longer.
+const LONGEST_TOKEN: Duration = Duration::days(40);
 
 /// Where a user is found beside its own place.
 pub fn indexes(tenant: &Name, user: &UserRecord) -> Vec<String> {

@@ -132,7 +132,7 @@ async fn expire(
 
 /// Whether what belongs to logins is over: a history once it says nothing any more, all else with its entry. `None` for what does not.
 fn of_logins(key: &str, bytes: &[u8], now: OffsetDateTime) -> Option<bool> {
-    let whole = [layout::CEREMONIES, layout::SESSIONS, layout::LINKS];
+    let whole = [layout::CEREMONIES, layout::SESSIONS, layout::LINKS, layout::CLI_CODES];
     if whole.iter().any(|prefix| key.starts_with(prefix)) {
         return Some(true);
     }

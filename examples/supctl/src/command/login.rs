@@ -1,6 +1,7 @@
 //! `supctl login` and `supctl logout`
 
 mod bootstrap;
+mod browser;
 mod prompt;
 
 use serde::Serialize;
@@ -41,6 +42,10 @@ struct LoginBody<'a> {
 /// Logs in, saves what later commands need, and says what was saved, without the token.
 pub(super) fn login(context: &Context<'_>, args: Login) -> Result<(), Error> {
     let file = SessionFile::of(context.environment)?;
+    let nobody = args.bootstrap.is_none() && args.username.is_none() && args.password_file.is_none() && !args.otp;
+    if args.browser || (nobody && args.tenant.is_none() && Prompt::new().is_terminal()) {
+        return in_browser(context, &file, !args.no_open);
+    }
     let Credentials { tower, ca, tenant, username, password, otp } = match &args.bootstrap {
         Some(path) => from_bootstrap(context, Bootstrap::read(path)?)?,
         None => asked(context, args)?,
@@ -63,6 +68,25 @@ pub(super) fn login(context: &Context<'_>, args: Login) -> Result<(), Error> {
     let expires = said.text("expires").map(str::to_owned);
     file.save(&Session { tower: tower.clone(), ca, tenant: tenant.clone(), token: Some(token), expires })?;
     context.screen.value(&Value::Object(summary(&tower, tenant.as_deref(), &username, &said)))?;
+    context.screen.note(&format!("logged in; saved in {}", file.path().display()));
+    Ok(())
+}
+
+/// Logs in with the browser of this machine.
+fn in_browser(context: &Context<'_>, file: &SessionFile, open: bool) -> Result<(), Error> {
+    // A saved login that cannot be read is about to be replaced.
+    let session = context.session().ok().flatten();
+    let (tower, ca) = context.place(session.as_ref())?;
+    let ca = ca.map(Ca::absolute).transpose()?;
+    let client = Client::new(tower.clone(), ca.as_ref(), None)?;
+    let said = browser::token(context, &client, &tower, open)?;
+    let Some(token) = said.text("token").map(|token| Secret::new(token.to_owned())) else {
+        return Err(Unreachable::foreign(client.tower(), "it answered the login without a token").into());
+    };
+    let (username, tenant) = (said.text("username").unwrap_or_default(), said.text("tenant").map(str::to_owned));
+    let expires = said.text("expires").map(str::to_owned);
+    file.save(&Session { tower: tower.clone(), ca, tenant: tenant.clone(), token: Some(token), expires })?;
+    context.screen.value(&Value::Object(summary(&tower, tenant.as_deref(), username, &said)))?;
     context.screen.note(&format!("logged in; saved in {}", file.path().display()));
     Ok(())
 }

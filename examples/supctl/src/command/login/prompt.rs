@@ -22,6 +22,11 @@ impl Prompt {
         Self { terminal: io::stdin().is_terminal() }
     }
 
+    /// Whether somebody can be asked.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Asks who logs in; only a person can be asked.
     pub(super) fn username(&mut self, tower: &TowerUrl) -> Result<String, Error> {
         if !self.terminal {
