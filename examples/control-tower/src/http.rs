@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod bundle;
 pub mod call_home;
 pub mod caller;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod federation;

@@ -12,7 +12,7 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        account, approle, audit, authority, body, bulk, bundle, call_home, caller, config, federation, flow, host,
+        account, approle, audit, authority, body, bulk, bundle, call_home, caller, cli, config, federation, flow, host,
         hosts, limits, login, made, oidc, operations,
         pages::{account as account_pages, home, login as login_pages, users as user_pages},
         policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit, users,
@@ -58,6 +58,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/login", Public, "Logs a user in with a password; answers a token.", post(login::log_in)),
         route("POST", "/v1/login/flow", Public, "Begins a login of a person, a step at a time.", post(flow::begin)),
         route("POST", "/v1/login/flow/{step}", Public, "Takes a step of it: `identify`, `password`, `passkey`, `totp`, `recovery-code`, `choose`, `enrol`, `external`, `callback`, `skip`, `finish`; `current` takes none.", post(flow::step)),
+        route("POST", "/v1/login/cli", Public, "Exchanges what a browser's session allowed a command line for a token, once.", post(cli::exchange)),
         route("POST", "/v1/login/enrolment-link", Public, "Opens an enrolment link, once.", post(flow::open_link)),
         route("POST", "/v1/spiffe-login", Public, "Logs a workload in with a JWT-SVID, or with the X.509-SVID of its connection; answers a token.", post(spiffe_login::log_in)),
         // What strangers verify with.
@@ -251,6 +252,8 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/login/{tenant}/{email}", Public, "A login that is filled in; it logs nobody in.", get(login_pages::prefilled)),
         route("GET", "/login/{tenant}/{email}/{authenticator}", Public, "The same with the authenticator chosen.", get(login_pages::prefilled)),
         route("POST", "/login/{step}", Public, "What a form of a login sends.", post(login_pages::step)),
+        route("GET", "/cli", Public, "Asks whoever has a session whether a command line may log in.", get(cli::ask)),
+        route("POST", "/cli", Public, "Allows it.", post(cli::allow)),
         route("GET", "/account", Public, "The account of whoever has a session.", get(account_pages::show)),
         route("POST", "/account/{what}", Public, "What a form of the account page sends.", post(account_pages::act)),
         route("POST", "/account/{what}/{how}", Public, "The same.", post(account_pages::act_on)),

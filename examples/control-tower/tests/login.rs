@@ -346,7 +346,8 @@ fn masked(value: &Value) -> Value {
         Value::Object(fields) => fields
             .iter()
             .map(|(name, value)| match name.as_str() {
-                "challenge" | "id" | "form-token" => (name.clone(), json!(value.as_str().map_or(0, str::len))),
+                // Decoys have lengths of their own, as authenticators do.
+                "challenge" | "id" | "form-token" => (name.clone(), json!("random")),
                 _ => (name.clone(), masked(value)),
             })
             .collect(),
@@ -651,4 +652,76 @@ async fn users_of_earlier_programs_log_in() {
         let page = browser.password(&again, "admin", "", &given).await;
         assert_eq!(page["page"]["step"], "offer", "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_command_line_logs_in_through_a_browser() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "rose@example.com", json!({"password": PASSWORD})).await;
+    let verifier = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let challenge = hex(&<sha2::Sha256 as sha2::Digest>::digest(verifier));
+    let query = format!("port=4711&challenge={challenge}&state=0123456789abcdef0123&host=laptop");
+    let page = format!("/cli?{query}");
+    let mut browser = Browser::new();
+    // Without a session somebody logs in first, and comes back.
+    let first = browser.get(&tower, &page).await;
+    assert_eq!(first.status.as_u16(), 303);
+    let next = first.headers["location"].to_str().unwrap().strip_prefix("/login?next=").unwrap().to_owned();
+    assert!(next.starts_with("%2Fcli%3Fport%3D4711"), "{next}");
+    browser.begin(&tower, json!({"next": page})).await;
+    browser.step(&tower, "identify", json!({"email": "rose@example.com", "tenant": ""})).await;
+    browser.step(&tower, "password", json!({"password": PASSWORD})).await;
+    assert_eq!(browser.step(&tower, "finish", json!({})).await["next"], page.as_str());
+    let shown = browser.get(&tower, &page).await;
+    let text = String::from_utf8(shown.bytes.clone()).unwrap();
+    assert!(text.contains("laptop") && text.contains("rose@example.com"), "{text}");
+    // Looking at the page allows nothing; the click does, of a form of the tower alone.
+    let token = browser.form_token.clone();
+    let click = async |token: &str, site: &str, query: &str| {
+        let cookies: Vec<String> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let origin = if site == "same-origin" { "https://tower.example" } else { "https://evil.example" };
+        let request = axum::http::Request::post("/cli")
+            .header("cookie", cookies.join("; "))
+            .header("origin", origin)
+            .header("sec-fetch-site", site)
+            .header("content-type", "application/x-www-form-urlencoded");
+        tower.send(request.body(format!("{query}&form-token={token}").into()).unwrap()).await
+    };
+    assert_eq!(click(&token, "cross-site", &query).await.status.as_u16(), 403);
+    assert_eq!(click("forged", "same-origin", &query).await.status.as_u16(), 403);
+    assert_eq!(click(&token, "same-origin", &query.replace("4711", "80")).await.status.as_u16(), 400);
+    let code = async || {
+        let allowed = click(&token, "same-origin", &query).await;
+        let refresh = allowed.headers["refresh"].to_str().unwrap().to_owned();
+        let url = refresh.split_once("url=").unwrap().1.to_owned();
+        assert!(
+            url.starts_with("http://127.0.0.1:4711/?code=") && url.ends_with("&state=0123456789abcdef0123"),
+            "{url}"
+        );
+        url.split(['=', '&']).nth(1).unwrap().to_owned()
+    };
+    let exchange = async |code: &str, verifier: &str| {
+        let body = json!({"code": code, "verifier": verifier});
+        tower.call("POST", "/v1/login/cli", None, Some(body)).await
+    };
+    let granted = code().await;
+    let answer = exchange(&granted, verifier).await.ok();
+    assert_eq!((&answer["username"], &answer["tenant"]), (&json!("rose@example.com"), &json!("default")));
+    let had = answer["token"].as_str().unwrap().to_owned();
+    tower.get("/v1/account", &had).await.ok();
+    let again = exchange(&granted, verifier).await;
+    again.refused(401);
+    // By another verifier it is gone; late; after a lock.
+    let stolen = code().await;
+    assert_eq!(exchange(&stolen, "another").await.bytes, again.bytes);
+    exchange(&stolen, verifier).await.refused(401);
+    let late = code().await;
+    assert!(tower.app.clock.advance(Duration::seconds(61)));
+    exchange(&late, verifier).await.refused(401);
+    let locked = code().await;
+    tower.post(&format!("{STATE}/rose@example.com/lock"), &admin, json!({})).await.ok();
+    assert_eq!(exchange(&locked, verifier).await.bytes, again.bytes);
+    tower.get("/v1/account", &had).await.refused(401);
 }

@@ -120,8 +120,7 @@ pub async fn exchange(
     Peer(source): Peer,
     JsonBody(body): JsonBody<ExchangeBody>,
 ) -> Answer {
-    let (Granted { token, record, now }, identity) =
-        cli::exchange(&app, source, &body.code, &body.verifier).await?;
+    let (Granted { token, record, now }, identity) = cli::exchange(&app, source, &body.code, &body.verifier).await?;
     let view = TokenView::new(&record, now).with_token(&token);
     let mut answer = serde_json::to_value(view).map_err(ApiError::internal)?;
     if let Some(answer) = answer.as_object_mut() {

@@ -177,6 +177,9 @@ enum NotTaken {
     Told(String),
 }
 
+/// What a step comes to, or why it is none.
+type Took = Answer<Result<Taken, NotTaken>>;
+
 /// A login that is under way.
 struct Held {
     flow: AnyFlow,
@@ -521,7 +524,7 @@ fn take<'a>(
     browser: &'a Browser,
     flow: AnyFlow,
     action: &'a Action,
-) -> Pin<Box<dyn Future<Output = Answer<Result<Taken, NotTaken>>> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = Took> + Send + 'a>> {
     Box::pin(take_now(app, browser, flow, action))
 }
 

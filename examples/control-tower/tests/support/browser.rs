@@ -1,11 +1,12 @@
 //! A browser in front of the tower: cookies, `Origin`, the token of forms, and a telephone.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;
 
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
-use super::{Reply, Tower};
+use crate::support::{Reply, Tower};
 
 pub const ORIGIN: &str = "https://tower.example";
 

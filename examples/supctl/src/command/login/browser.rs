@@ -104,7 +104,9 @@ fn answer(stream: TcpStream, state: &str) -> Option<Answered> {
     let target = first.strip_prefix("GET /?")?.split(' ').next()?;
     let field = |name: &str| target.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let found = match (field("code"), field("state")) {
-        (Some(code), Some(presented)) if same(presented, state) => Some(Answered { code: Zeroizing::new(code.to_owned()) }),
+        (Some(code), Some(presented)) if same(presented, state) => {
+            Some(Answered { code: Zeroizing::new(code.to_owned()) })
+        }
         _ => None,
     };
     let (status, text) = match &found {
