@@ -1,6 +1,6 @@
 //! No operation lists everything: what a login, a page and a step of the sweep read and write does not depend on how much there is.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 
