@@ -70,6 +70,10 @@ impl SecretIdRequest {
             let found = self.token_bound_cidrs.len();
             add("token-bound-cidrs", Problem::Entries { found, minimum: 0, maximum: MAX_TOKEN_CIDRS });
         }
+        let outside = |range: &&Cidr| !address::inside(&config.secret_id_bound_cidrs, range);
+        if let Some(range) = self.bound_cidrs.iter().find(outside) {
+            add("bound-cidrs", Problem::Outside { range: *range, of: Limit::Role("secret-id-bound-cidrs") });
+        }
         let outside = |range: &&Cidr| !address::inside(&config.token_bound_cidrs, range);
         if let Some(range) = self.token_bound_cidrs.iter().find(outside) {
             add("token-bound-cidrs", Problem::Outside { range: *range, of: Limit::Role("token-bound-cidrs") });

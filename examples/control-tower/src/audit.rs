@@ -248,8 +248,22 @@ impl Audit {
         tenant: Option<String>,
         limit: usize,
     ) -> Result<Vec<StoredRecord>, AuditError> {
+        self.read_some(since, tenant, limit, usize::MAX).await.map(|(records, _)| records)
+    }
+
+    /// The same of at most `look` lines behind the place where it begins; answers the number to go on at, where there are more.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_some(
+        &self,
+        since: Since,
+        tenant: Option<String>,
+        limit: usize,
+        look: usize,
+    ) -> Result<(Vec<StoredRecord>, Option<u64>), AuditError> {
         let directory = self.0.directory.clone();
-        blocking(move || segments::read(&directory, since, tenant.as_deref(), limit)).await
+        blocking(move || segments::read(&directory, since, tenant.as_deref(), limit, look)).await
     }
 
     /// What the log counts.

@@ -304,7 +304,6 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
         }
         let Changes { guards, writes, removed, .. } = changes;
         if let Commit::Done(revision) = app.commit(guards, writes, audit).await? {
-            app.tasks.rings_changed();
             after_change(app, &plan, &removed).await;
             return applied(app, caller, &plan, &masks, firewalls, false, Some(revision)).await;
         }
@@ -319,6 +318,10 @@ async fn after_change(app: &App, plan: &Plan, removed: &[Name]) {
     }
     let touches =
         |collection: &str| plan.outcomes().iter().any(|outcome| outcome.path().as_str().starts_with(collection));
+    // (A ring that was brought comes with its document, of which nothing may differ.)
+    if [KEYS, "system/ca", SETTINGS].into_iter().any(touches) || !removed.is_empty() {
+        app.tasks.rings_changed();
+    }
     if touches(federation::COLLECTION) || !removed.is_empty() {
         app.federation.changed();
     }

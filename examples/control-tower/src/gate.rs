@@ -2,6 +2,7 @@
 //! together, and sealing drops it with everything that it holds.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
@@ -14,10 +15,7 @@ use axum::{Router, extract::Request, http::StatusCode, response::Response};
 use keyward_svid::x509::authority::Subject;
 use keyward_transit::{RecordError, SealKind};
 use rustls::{ServerConfig, pki_types::CertificateDer};
-use tokio::{
-    sync::{Mutex, Semaphore},
-    task::JoinSet,
-};
+use tokio::{sync::Mutex, task::JoinSet};
 use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
@@ -41,7 +39,8 @@ use crate::{
     tls::{Authority, Tls},
 };
 
-/// Attempts to unseal at the same time: one is worked on, the others wait. Each takes 128 MiB for a moment.
+/// Attempts to unseal at the same time: one is worked on, the others wait. Each takes 128 MiB for a moment. One network has one of
+/// these places, so that no stranger has them all; the machine itself needs none.
 const ATTEMPTS: usize = 8;
 
 /// What is there whether the tower is sealed or not.
@@ -58,7 +57,7 @@ pub struct Gate {
     relying_party: Option<String>,
     serving: RwLock<Arc<Serving>>,
     open: RwLock<Option<Open>>,
-    attempts: Semaphore,
+    attempts: Attempts,
     attempt: Mutex<()>,
     refused: AtomicU64,
 }
@@ -128,7 +127,7 @@ impl Gate {
             relying_party,
             serving: RwLock::new(Arc::new(Serving::new()?)),
             open: RwLock::default(),
-            attempts: Semaphore::new(ATTEMPTS),
+            attempts: Attempts::default(),
             attempt: Mutex::default(),
             refused: AtomicU64::new(0),
         }))
@@ -227,7 +226,7 @@ impl Gate {
     }
 
     async fn unseal_now(self: &Arc<Self>, text: Zeroizing<Vec<u8>>, source: IpAddr) -> Answer<()> {
-        let _place = self.attempts.try_acquire().map_err(|_| {
+        let _place = self.attempts.place(source).ok_or_else(|| {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many try to unseal at once; try again in a few seconds")
         })?;
         // One at a time: each takes as much memory and time as guessing should.
@@ -367,6 +366,37 @@ impl Gate {
     }
 }
 
+/// Who tries to unseal at this moment, by network.
+#[derive(Default)]
+struct Attempts(std::sync::Mutex<BTreeSet<IpAddr>>);
+
+/// A place among [`Attempts`], given back when it is dropped.
+struct Place<'a>(&'a Attempts, Option<IpAddr>);
+
+impl Attempts {
+    fn place(&self, source: IpAddr) -> Option<Place<'_>> {
+        let source = source.to_canonical();
+        if source.is_loopback() {
+            return Some(Place(self, None));
+        }
+        let network = match source {
+            IpAddr::V4(_) => source,
+            // What one subscriber has (RFC 6177).
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        };
+        let mut trying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (trying.len() < ATTEMPTS && trying.insert(network)).then(|| Place(self, Some(network)))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(network) = self.1 {
+            self.0.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&network);
+        }
+    }
+}
+
 /// The gate of an application, where there is one.
 pub type Handle = std::sync::OnceLock<Weak<Gate>>;
 
@@ -402,4 +432,25 @@ fn behind(gate: &Arc<Gate>, sealed: Router, which: fn(&Open) -> Router) -> Route
             response
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_stranger_has_all_places() {
+        let attempts = Attempts::default();
+        let at = |text: &str| attempts.place(text.parse().unwrap());
+        let first = at("192.0.2.1").unwrap();
+        assert!(at("192.0.2.1").is_none() && at("::ffff:192.0.2.1").is_none());
+        let second = at("2001:db8::1").unwrap();
+        assert!(at("2001:db8::ffff:2").is_none() && at("2001:db8:0:1::1").is_some());
+        drop(first);
+        let others: Vec<_> = (0..7).map(|n| at(&format!("198.51.100.{n}")).unwrap()).collect();
+        assert!(at("192.0.2.1").is_none(), "all places are taken");
+        let own: Vec<_> = ["127.0.0.1", "::1", "127.0.0.1"].map(|own| at(own).unwrap()).into();
+        drop((second, others, own));
+        assert!(attempts.0.lock().unwrap().is_empty());
+    }
 }

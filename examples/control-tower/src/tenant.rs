@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     db::{Db, DbError, Stored},
     layout,
+    store::{Entry, Scan},
 };
 
 pub mod removal;
@@ -149,20 +150,52 @@ impl Tenant {
         }
     }
 
-    /// Every tenant.
+    /// Every tenant, for what needs all of them at once.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn all(db: &Db) -> Result<Vec<Self>, DbError> {
-        let (_, entries) = crate::store::snapshot(&**db.store(), layout::TENANTS).await?;
-        let mut tenants = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let key = entry.key.clone();
-            let opened = db.open(entry).await?;
-            let tenant = Self::decode(&opened.value).map_err(|reason| DbError::Damaged { key, reason })?;
-            tenants.push(tenant);
+        let (mut tenants, mut pages) = (Vec::new(), Tenants::of(db));
+        while let Some(page) = pages.next().await? {
+            tenants.extend(page);
         }
         Ok(tenants)
+    }
+
+    /// The tenant of an entry.
+    ///
+    /// # Errors
+    /// It does not open, or is damaged.
+    async fn read(db: &Db, entry: Entry) -> Result<Self, DbError> {
+        let opened = db.open(entry).await?;
+        Self::decode(&opened.value).map_err(|reason| DbError::Damaged { key: opened.key, reason })
+    }
+}
+
+/// The tenants as of one moment, a page at a time.
+pub struct Tenants<'a> {
+    db: &'a Db,
+    scan: Scan<'a>,
+}
+
+impl<'a> Tenants<'a> {
+    /// Those of now.
+    #[must_use]
+    pub fn of(db: &'a Db) -> Self {
+        Self { db, scan: Scan::new(&**db.store(), layout::TENANTS) }
+    }
+
+    /// The next page, which may be empty; `None` behind the last.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn next(&mut self) -> Result<Option<Vec<Tenant>>, DbError> {
+        let Some(page) = self.scan.next().await? else { return Ok(None) };
+        let mut tenants = Vec::with_capacity(page.len());
+        for entry in page {
+            tenants.push(Tenant::read(self.db, entry).await?);
+        }
+        Ok(Some(tenants))
     }
 }
 

@@ -76,6 +76,18 @@ async fn records_are_read_back_across_files_and_restarts() {
     assert_eq!(numbers(&audit, Since::Time(START - Duration::days(1)), None, 2).await, [1, 2]);
     let records = audit.read(Since::Seq(31), None, 1).await.unwrap();
     assert_eq!((records[0].subject.as_str(), records[0].detail["n"].as_u64()), ("user-31", Some(31)));
+
+    // Whoever has few among many is led through them, a few lines at a time.
+    let (mut since, mut found, mut answers) = (Since::Start, Vec::new(), 0);
+    loop {
+        let (records, next) = audit.read_some(since, Some("even".to_owned()), 100, 4).await.unwrap();
+        assert!(records.len() <= 2);
+        found.extend(records.iter().map(|record| record.seq));
+        answers += 1;
+        let Some(next) = next else { break };
+        since = Since::Seq(next);
+    }
+    assert_eq!((found, answers), ((1..=15).map(|n| 2 * n).collect(), 8));
 }
 
 #[tokio::test]

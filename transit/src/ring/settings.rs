@@ -122,7 +122,8 @@ impl Ring {
     /// undone. Answers whether that changed anything.
     ///
     /// # Errors
-    /// [`Error::LowestVersion`] when that would lock out the active version, or when `encryption` is below `decryption`;
+    /// [`Error::LowestVersion`] when that would lock out the active version or let in one that is trimmed, or when `encryption` is
+    /// below `decryption`;
     /// [`Error::SignsJwts`] when the ring signs JWTs, because verifiers go by the key set alone.
     pub fn set_lowest_versions(
         &mut self,
@@ -138,7 +139,9 @@ impl Ring {
             let fits = (least..=most).contains(&found);
             if fits { Ok(()) } else { Err(Error::LowestVersion { field, found, least, most }) }
         };
-        check("min-decryption-version", decryption, 1)?;
+        // What is gone does not come back.
+        let lowest = if decryption == self.lowest.decryption { 1 } else { self.first_available() };
+        check("min-decryption-version", decryption, lowest)?;
         if let Some(encryption) = encryption {
             check("min-encryption-version", encryption, decryption)?;
         }
@@ -149,6 +152,12 @@ impl Ring {
         self.observe(now);
         self.lowest = lowest;
         Ok(true)
+    }
+
+    /// The first version that has a key yet; 1 where there is none.
+    #[must_use]
+    pub fn first_available(&self) -> u32 {
+        self.versions.iter().find(|version| version.key.is_some()).map_or(1, |version| version.number)
     }
 
     /// After a trim.

@@ -229,6 +229,56 @@ fn a_public_key_alone_verifies_and_encrypts_until_its_private_half_comes() {
 }
 
 #[test]
+fn a_private_half_completes_the_version_that_is_named_or_none() {
+    let key = keyward_keys::PrivateKey::from_pkcs8_pem(include_str!("../../../keys/tests/data/rfc7515-a2-rs256.pem"));
+    let public = key.unwrap().public_key().clone();
+    let mut options = config(Cipher::Rsa2048);
+    options.imported_only = true;
+    let mut ring = Ring::new(options, FirstActivation::AtOnce, START).unwrap();
+    ring.import(Material::from_public_key(Cipher::Rsa2048, public.clone()).unwrap(), START).unwrap();
+    let before = ring.clone();
+    let other = keyward_keys::PrivateKey::generate(keyward_keys::KeyType::Rsa2048).unwrap();
+    let other = Material::from_private_key(other);
+    let half = Material::from_public_key(Cipher::Rsa2048, public).unwrap();
+    for (version, material, reason) in [
+        (0, rsa(), "version 0 does not exist: without a version the key becomes the next one"),
+        (2, rsa(), "version 2 does not exist: without a version the key becomes the next one"),
+        (1, other, "version 1 has a public key that is not the one of this private key"),
+        (1, half, "version 1 has a public key alone, which only its private key completes"),
+        (1, key_of_another(), "version 1 has a public key alone, which only its private key completes"),
+    ] {
+        assert_eq!(ring.complete(version, material, START).unwrap_err().to_string(), reason);
+        assert_eq!(ring.view(START), before.view(START), "{reason}");
+    }
+    assert_eq!(ring.complete(1, rsa(), START), Ok(Command::Publish { version: 1 }));
+    let view = ring.view(START);
+    assert_eq!((view.versions.len(), view.versions[0].public_alone), (1, false));
+    ring.sign(b"message", SignOptions::default(), START).unwrap();
+    let whole = "version 1 is not of a public key alone, which only a private key completes";
+    assert_eq!(ring.complete(1, rsa(), START).unwrap_err().to_string(), whole);
+}
+
+#[test]
+fn what_is_trimmed_is_not_let_in_again() {
+    let mut ring = Ring::new(config(Cipher::Aes256Gcm96), FirstActivation::AtOnce, START).unwrap();
+    for _ in 0..4 {
+        ring.import(material(Cipher::Aes256Gcm96), START).unwrap();
+    }
+    assert_eq!(ring.first_available(), 1);
+    ring.set_lowest_versions(3, Some(3), START).unwrap();
+    ring.set_lowest_versions(2, Some(3), START).unwrap();
+    ring.set_lowest_versions(3, Some(3), START).unwrap();
+    ring.trim(3, START).unwrap();
+    assert_eq!(ring.first_available(), 3);
+    for below in [1, 2] {
+        let error = ring.set_lowest_versions(below, Some(3), START).unwrap_err();
+        assert_eq!(error.to_string(), format!("`min-decryption-version` is {below}, but must be from 3 to 4"));
+    }
+    ring.set_lowest_versions(3, None, START).unwrap();
+    ring.set_lowest_versions(4, None, START).unwrap();
+}
+
+#[test]
 fn options_that_decide_over_ciphertexts_cannot_change() {
     let mut ring = derived(Cipher::Aes256Gcm96, true);
     for (field, edit) in [

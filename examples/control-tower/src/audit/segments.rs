@@ -133,15 +133,16 @@ pub(super) fn missing(directory: &Path, mut notes: Vec<Note>) -> io::Result<Vec<
     Ok(notes)
 }
 
-/// The records since a number or time, of one tenant or all.
+/// The records since a number or time, of one tenant or all, and the number to go on at where only so many lines were looked at.
 pub(super) fn read(
     directory: &Path,
     since: Since,
     tenant: Option<&str>,
     limit: usize,
-) -> io::Result<Vec<StoredRecord>> {
+    look: usize,
+) -> io::Result<(Vec<StoredRecord>, Option<u64>)> {
     let files = list(directory)?;
-    let mut found = Vec::new();
+    let (mut found, mut looked) = (Vec::new(), 0);
     for (_, path) in files.get(start(&files, since)?..).unwrap_or_default() {
         let mut lines = BufReader::new(File::open(path)?);
         let mut line = Vec::new();
@@ -157,6 +158,7 @@ pub(super) fn read(
             {
                 continue;
             }
+            looked += 1;
             let record: StoredRecord = match serde_json::from_slice(&line) {
                 Ok(record) => record,
                 Err(error) => {
@@ -165,12 +167,16 @@ pub(super) fn read(
                 }
             };
             let early = matches!(since, Since::Time(since) if record.time < since);
+            let next = record.seq + 1;
             if !early && tenant.is_none_or(|tenant| tenant == record.tenant) {
                 found.push(record);
             }
+            if looked >= look {
+                return Ok((found, Some(next)));
+            }
         }
     }
-    Ok(found)
+    Ok((found, None))
 }
 
 /// The index of the first file to look into.

@@ -66,10 +66,18 @@ pub async fn close(app: &App, caller: &Caller) -> Answer<()> {
     let gate = app.gate.get().and_then(std::sync::Weak::upgrade);
     let gate = gate.ok_or_else(|| ApiError::inapplicable("this tower cannot be sealed by call"))?;
     let record = caller.actor().did("seal", app.clock.now());
-    app.record(record).await?;
-    if let Err(error) = app.relay_audit().await {
-        // It is in the store, and comes into the log as soon as the tower is unsealed.
-        tracing::error!(%error, "audit");
+    // Whoever seals has a reason not to wait: a full disk or a broken store does not keep the keys open.
+    match app.record(record).await {
+        Ok(()) => {
+            if let Err(error) = app.relay_audit().await {
+                // It is in the store, and comes into the log as soon as the tower is unsealed.
+                tracing::error!(%error, "audit");
+            }
+        }
+        Err(error) => {
+            let by = caller.actor();
+            tracing::error!(error = error.message(), by = by.subject, "sealed by call, and not on record");
+        }
     }
     gate.close();
     tracing::warn!("sealed by call");

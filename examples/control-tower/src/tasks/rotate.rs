@@ -18,7 +18,7 @@ use crate::{
     identity::{self, Identity},
     publication,
     rings::{self, Kept},
-    tenant::Tenant,
+    tenant::Tenants,
 };
 
 /// Rings that other towers made are found within so many seconds.
@@ -51,11 +51,14 @@ pub(super) async fn run(app: &App) -> Result<(), String> {
 /// Looks at every ring of every tenant, and answers the earliest deadline of those that it could advance.
 async fn look(app: &App, earliest: &mut Option<OffsetDateTime>) -> Result<(), String> {
     let mut failure = None;
-    for tenant in Tenant::all(&app.db).await.map_err(|error| error.to_string())? {
-        advance_all::<Ring>(app, &tenant.id, earliest, &mut failure).await?;
-        advance_all::<AuthorityRing>(app, &tenant.id, earliest, &mut failure).await?;
-        for error in [advance_issuing(app, &tenant.id).await, advance_authorities(app, &tenant.id).await] {
-            failure = failure.or(error.err().map(|error| error.message().to_owned()));
+    let mut pages = Tenants::of(&app.db);
+    while let Some(page) = pages.next().await.map_err(|error| error.to_string())? {
+        for tenant in page {
+            advance_all::<Ring>(app, &tenant.id, earliest, &mut failure).await?;
+            advance_all::<AuthorityRing>(app, &tenant.id, earliest, &mut failure).await?;
+            for error in [advance_issuing(app, &tenant.id).await, advance_authorities(app, &tenant.id).await] {
+                failure = failure.or(error.err().map(|error| error.message().to_owned()));
+            }
         }
     }
     failure.map_or(Ok(()), Err)

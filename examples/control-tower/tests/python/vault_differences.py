@@ -37,3 +37,47 @@ DIFFERENCES |= dict.fromkeys(
     ],
     MISTAKE,
 )
+
+# What `rest` shows.
+
+DIFFERENCES |= {
+    "sign a bare digest": "a signature says by which hash function it was made: without one (`none`) nothing is signed",
+    "verify the salt 'auto' as hash": "`auto` makes a salt as long as the digest, as RFC 8017 §9.1 has it, and takes any; there it is as long as fits",
+    "sign with the salt 300": MISTAKE,
+    "make an xchacha20 key": "there is no XChaCha20-Poly1305; what is long-lived is encrypted by many messages under one key with AES-256-GCM and rotation",
+    "a token of no policy": "what a policy that is not there would allow is nothing; it is not looked for, and no warning says so",
+    "write the policy default": "`default` is built in, and the same for everybody",
+    "read the policy root": "what may do everything is the policy `administrator`; nothing is called `root`, and nothing can be",
+    "audit devices": "the audit log is always on, and no device that can be disabled; `/v1/state/audit` reads it",
+    "end a token alone": "what was made from a token ends with it; whoever wants another makes an orphan",
+    "log in in no namespace": "a role-id says by itself which tenant it is of; a namespace that is named has to be that one",
+    "log in in another": "a namespace that is not there and one that is another's are answered alike, as a failed login",
+    "a token in another": "a namespace that is not there and one that is another's are answered alike: the token is not of it (403)",
+}
+
+UNKNOWN_FIELD = "fields that mean nothing here are left out without a warning"
+SOFTLY = "a key is deleted or it is not; `deletion_allowed` and the backup keep it from being lost by mistake"
+CERTIFICATES = "certificates come from `system/ca`, which issues X.509-SVIDs; keys of transit have none"
+CACHE = "there is no cache to be sized: keys are decoded once and dropped as they change"
+TOKEN_ROLES = "there are no token roles: AppRoles and `create` say the same"
+RSA_HASH = "RSA signs and verifies SHA-256, SHA-384 and SHA-512, which the backend has in constant time; SHA-1 is broken, and no RFC 8017 client asks for the others"
+EC_HASH = "SHA-1 is broken, and there is no SHA3-224"
+SALT = "a salt is as long as the digest (RFC 8017 §9.1); others are verified, and not made"
+
+DIFFERENCES |= {f"a {what} with an unknown field": UNKNOWN_FIELD for what in ("token", "key")}
+DIFFERENCES |= {"delete softly": SOFTLY, "restore what is deleted softly": SOFTLY}
+DIFFERENCES |= {"a signing request": CERTIFICATES, "set a certificate": CERTIFICATES}
+DIFFERENCES |= {"read the cache": CACHE, "set the cache": CACHE}
+DIFFERENCES |= {f"{what} a token role": TOKEN_ROLES for what in ("make", "read", "create by")}
+DIFFERENCES |= {
+    f"{what} with more-rsa {padding} {hash}": RSA_HASH
+    for what in ("sign", "verify") for padding in ("pss", "pkcs1v15")
+    for hash in ("sha1", "sha2-224", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
+}
+DIFFERENCES |= {f"{what} with more-ec {hash}": EC_HASH for what in ("sign", "verify") for hash in ("sha1", "sha3-224")}
+for salt in ("'20'", "20", "0"):
+    DIFFERENCES |= {f"sign with the salt {salt}": SALT}
+    DIFFERENCES |= {f"verify the salt {salt} as {other}": SALT for other in ("auto", "hash", 20)}
+DIFFERENCES |= dict.fromkeys(
+    [f"a secret-id {what} for more addresses" for what in ("supplied", "whose tokens are")] + ["a secret-id for more addresses"], MISTAKE
+)

@@ -245,6 +245,9 @@ async fn text(app: &App, caller: &Caller, name: &str) -> Answer<String> {
     }
 }
 
+/// What these clients take for the policy that may do everything. Here it says nothing, and is not to be written by those who think so.
+const ROOT: &str = "root";
+
 fn is_built_in(name: &str) -> bool {
     [ADMINISTRATOR_POLICY, DEFAULT_POLICY].contains(&name)
 }
@@ -276,6 +279,9 @@ pub async fn write_policy(
         }
         None => Condition::Absent,
     };
+    if name.as_str() == ROOT {
+        return Err(ApiError::invalid("cannot update \"root\" policy"));
+    }
     if body.policy.is_empty() {
         return Err(ApiError::invalid("'policy' parameter not supplied or empty"));
     }
@@ -292,7 +298,7 @@ pub async fn write_policy(
 /// # Errors
 /// 400 for one that is built in.
 pub async fn delete_policy(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
-    if is_built_in(&name.to_ascii_lowercase()) {
+    if is_built_in(&name.to_ascii_lowercase()) || name.eq_ignore_ascii_case(ROOT) {
         return Err(ApiError::invalid(format!("cannot delete {name:?} policy")));
     }
     if let Ok((_, path)) = policy_path(&name) {

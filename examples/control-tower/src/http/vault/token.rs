@@ -18,14 +18,16 @@ use super::{
         caller::Caller,
         error::{Answer, ApiError},
         lineage::Lineage,
+        listing::{self, VaultPage},
         made,
+        params::Query,
         token::Svids,
     },
     answer,
     body::VaultBody,
     fields, wrapping,
 };
-use crate::app::App;
+use crate::{app::App, layout};
 
 /// What is asked of a new token. What it has no use for is read over, as these clients send much.
 #[derive(Default, Deserialize)]
@@ -442,6 +444,19 @@ pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, VaultBody(body)
         Err(error) => return Err(error),
     }
     Ok(answer::nothing())
+}
+
+/// `LIST /v1/auth/token/accessors`. Batch tokens have none.
+///
+/// # Errors
+/// Those of the store.
+pub async fn accessors(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(page): Query<VaultPage>,
+    _: super::List,
+) -> Answer {
+    answer::listed(listing::names(&app, &layout::token_accessors(caller.tenant()), page.into()).await?)
 }
 
 /// `POST /v1/auth/token/revoke-accessor`.

@@ -61,7 +61,7 @@ impl Bootstrap {
         }
         Err(Error::usage(
             format!("`{}` has no line of a first start", path.display()),
-            "it is printed once, by `control-tower --output json`; later, `control-tower reset-admin` prints a new one",
+            "it is printed once, by `control-tower --output json` or `control-tower init`; later, `control-tower reset-admin` prints a new one",
         ))
     }
 }

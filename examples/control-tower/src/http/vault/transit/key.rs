@@ -199,6 +199,9 @@ pub async fn trim(
     sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
     let version = body.min_available_version;
+    if version < stored.value.first_available() {
+        return Err(ApiError::invalid("minimum available version cannot be decremented"));
+    }
     let Some(encryption) = stored.value.min_encryption_version() else {
         let message = "minimum available version cannot be set when minimum encryption version is not set";
         return Err(ApiError::invalid(message));
