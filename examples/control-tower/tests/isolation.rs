@@ -294,6 +294,7 @@ const BODIES: &[(&str, &str)] = &[
     ("/verify/{name}", r#"{"input": "aGk=", "signature": "$CIPHERTEXT"}"#),
     ("/{hash}", r#"{"input": "aGk=", "signature": "$CIPHERTEXT"}"#),
     ("/transit/hash", r#"{"input": "aGk="}"#),
+    ("/tools/hash", r#"{"input": "aGk="}"#),
     ("/{algorithm}", r#"{"input": "aGk="}"#),
     ("/policies/acl/{name}", r#"{"policy": "path \"transit/keys/$NAME\" { capabilities = [\"read\"] }"}"#),
     ("/policy/{name}", r#"{"policy": "path \"transit/keys/$NAME\" { capabilities = [\"read\"] }"}"#),
