@@ -57,6 +57,7 @@ struct Arguments {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Settings of every command")]
 struct Settings {
     /// Where the state of the host is kept
     #[arg(long, global = true, value_name = "DIR", env = "KEYWARD_STATE_DIR", hide_env = true)]

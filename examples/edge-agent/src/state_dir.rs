@@ -1,5 +1,6 @@
 //! The state directory: where each file is, and what becomes of them together.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyward_base::clock::Clock;
@@ -188,6 +189,13 @@ impl Files {
     /// Keeps what the tower says about the firewall.
     pub(crate) fn keep_firewall(&self, bytes: &[u8]) -> Result<(), Error> {
         Ok(data_dir::replace_private(&self.path("firewall.json"), bytes)?)
+    }
+
+    /// The process that has the directory now, as it wrote into the lock. Trying the lock would get into the way of one that starts.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let process = fs::read_to_string(self.path("lock")).ok()?.trim().parse().ok()?;
+        let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+        (name.trim() == "edge-agent").then_some(process)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -40,13 +40,17 @@ struct Shown {
     next_try: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<Trouble>,
+    /// Of the agent that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<u32>,
 }
 
 /// `edge-agent status`
 pub(crate) fn command(arguments: &Status, config: &Config) -> Result<ExitCode, Error> {
     let files = Files::of(&config.state_dir);
     let now = config.clock.now();
-    let shown = Shown::new(files.state()?, files.identity()?, now);
+    let mut shown = Shown::new(files.state()?, files.identity()?, now);
+    shown.process = files.process();
     let mut text = match arguments.output {
         Format::Json => serde_json::to_string(&shown).unwrap_or_default(),
         Format::Text => shown.text(now),
@@ -76,6 +80,7 @@ impl Shown {
             next_renewal: state.next_try.or(state.renew_at).filter(|_| phase == Phase::Claimed),
             next_try: state.next_try.filter(|_| phase != Phase::Claimed),
             last_error: state.last_error,
+            process: None,
         }
     }
 
@@ -113,6 +118,7 @@ impl Shown {
             ("next try", self.next_try.map(ahead)),
             ("last contact", self.last_contact.map(ago)),
             ("last error", trouble),
+            ("agent", Some(self.process.map_or("not running".to_owned(), |process| format!("process {process}")))),
             ("host", self.host.clone()),
             ("tower", self.tower_url.as_ref().map(ToString::to_string)),
         ];

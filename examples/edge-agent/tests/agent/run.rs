@@ -77,6 +77,7 @@ fn a_host_that_was_released_calls_home_again() {
     running.until("nobody has claimed this host yet");
     assert!(!host.has("identity.pem"));
     assert_eq!((host.status().0["state"].clone(), host.status().1), (json!("unclaimed"), 3));
+    assert_eq!(host.status().0["process"], running.process.id());
     // Another one of the same host waits for it instead of getting into its way.
     let mut other = host.start(&["call-home", "--until", "registered"]);
     assert_eq!(other.end(), Some(0), "{}", other.said);
@@ -84,6 +85,7 @@ fn a_host_that_was_released_calls_home_again() {
     running.terminate();
     assert_eq!(running.end(), Some(0), "{}", running.said);
     assert!(running.said.contains("stopped"), "{}", running.said);
+    assert!(host.status().0["process"].is_null());
 }
 
 #[test]
