@@ -5,7 +5,7 @@
 //! names, which is expanded with the values of the tenant `default` alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -26,7 +26,7 @@ use crate::{
     documents::{FIREWALL, INGRESS, PROFILES, SITES, VARIABLES},
     http::error::{Answer, ApiError},
     layout, policies,
-    store::Revision,
+    store::{Revision, snapshot},
     tenant::{self, Tenant, TenantConfig},
 };
 
@@ -78,13 +78,18 @@ impl Documents {
         let default = OfTenant::load(&operators, None, None).await?;
         let sites = default.sites.clone();
         let mut tenants = vec![default];
-        let mut others = Tenant::all(&app.db).await?;
-        others.retain(|tenant| !app.is_operators(&tenant.id));
-        others.sort_by(|a, b| a.name.cmp(&b.name));
-        for Tenant { id, name, .. } in &others {
+        let (_, entries) = snapshot(&**app.db.store(), layout::WITH_INGRESS).await?;
+        let known = entries.iter().filter_map(|entry| entry.key.strip_prefix(layout::WITH_INGRESS));
+        // One that has none yet may be about to.
+        let ids: BTreeSet<&str> = known.chain(changed.map(|changed| changed.tenant.as_str())).collect();
+        for id in ids.into_iter().filter(|id| *id != app.operators.as_str()) {
+            // One that is being removed has no name any more, and its documents count for nothing.
+            let Some(tenant) = Tenant::by_id(&app.db, id).await? else { continue };
+            let Tenant { id, name, .. } = &*tenant.value;
             let reader = Reader { app, tenant: id, changed };
             tenants.push(OfTenant::load(&reader, Some(name.clone()), profile(name)).await?);
         }
+        tenants.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { firewall, profiles, sites, tenants })
     }
 
@@ -115,6 +120,11 @@ impl Documents {
             },
         };
         TenantIngress { tenant: tenant.name.as_ref(), ingress: &tenant.ingress, values: own, allowance }
+    }
+
+    /// Whether a tenant has any ingress.
+    pub fn has_ingress(&self, of: Whose<'_>) -> bool {
+        self.tenants.iter().any(|tenant| tenant.name.as_ref() == of && !tenant.ingress.is_empty())
     }
 
     /// What the variables of the tenant `default` are at a site.

@@ -128,6 +128,14 @@ pub fn role_life(tenant: &Name, seconds: u64, role: &str) -> String {
     format!("{}{:016x}/{role}", role_lives(tenant), u64::MAX - seconds)
 }
 
+/// Of all tenants that have ingress, by id: firewalls are made of what these have, however many others there are.
+pub const WITH_INGRESS: &str = "with-ingress/";
+
+/// Says that a tenant has ingress.
+pub fn with_ingress(tenant: &Name) -> String {
+    format!("{WITH_INGRESS}{tenant}")
+}
+
 /// Of all key rings of a tenant.
 pub fn rings(tenant: &Name) -> String {
     format!("t/{tenant}/ring/")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use keyward_config_tree::{Change, Field, FieldError, Path, Plan};
+use keyward_config_tree::{Change, Document, Field, FieldError, Path, Plan};
 use keyward_config_values::{Name, config::SiteConfig};
 use keyward_nft_marks::{
     Range,
@@ -18,7 +18,7 @@ use crate::{
     http::error::{Answer, ApiError},
     layout,
     store::{Guard, Write},
-    tenant::{self, Tenant},
+    tenant::{self, Tenant, TenantConfig},
 };
 
 /// The most ranges that are shown, of all documents and sites of a change; of the others there is the number alone.
@@ -33,11 +33,18 @@ pub(super) struct Firewalls {
     pub(super) warnings: Vec<Value>,
 }
 
-/// Whether firewalls come from a document.
-fn concerns(path: &Path) -> bool {
-    let path = path.as_str();
-    let of = |collection: &str| path.strip_prefix(collection).is_some_and(|rest| rest.starts_with('/'));
-    path == FIREWALL || [INGRESS, PROFILES, VARIABLES, SITES, tenant::COLLECTION].into_iter().any(of)
+/// Whether firewalls come from what changes.
+fn concerns(change: &Change) -> bool {
+    let path = change.path();
+    path.as_str() == FIREWALL
+        || [INGRESS, PROFILES, VARIABLES, SITES].into_iter().any(|collection| is_in(path, collection))
+        // One that is made by it has nothing yet.
+        || is_in(path, tenant::COLLECTION) && change.before().is_some() && profile(change.before()) != profile(change.after())
+}
+
+/// The resource profile of a tenant.
+fn profile(document: Option<&Document>) -> Option<Name> {
+    document?.to::<TenantConfig>().ok()?.resource_profile
 }
 
 impl Changes<'_> {
@@ -50,12 +57,11 @@ impl Changes<'_> {
     /// The first document that does not work, with the site and the expression.
     pub(super) async fn firewalls(&mut self, plan: &Plan) -> Answer<Firewalls> {
         let outcomes: Vec<&Change> = plan.outcomes().iter().map(|outcome| outcome.change()).collect();
-        let Some(last) = outcomes.iter().rfind(|change| concerns(change.path())) else {
+        let Some(last) = outcomes.iter().rfind(|change| concerns(change)) else {
             return Ok(Firewalls::default());
         };
         // Variables matter to those that may name them.
-        let is_variable = |path: &Path| path.as_str().strip_prefix(VARIABLES).is_some_and(|rest| rest.starts_with('/'));
-        if outcomes.iter().filter(|change| concerns(change.path())).all(|change| is_variable(change.path()))
+        if outcomes.iter().filter(|change| concerns(change)).all(|change| is_in(change.path(), VARIABLES))
             && !self.current.is_named(self.app, &self.tenant, VARIABLES).await?
         {
             return Ok(Firewalls::default());
@@ -87,10 +93,10 @@ impl Changes<'_> {
         };
         let sites: Vec<SiteConfig> = checked.after.sites.values().cloned().collect();
         // Others are as they were.
-        let only = outcomes.iter().filter(|change| concerns(change.path())).all(|change| is_site(change.path()));
+        let is_site = |change: &Change| is_in(change.path(), SITES);
+        let only = outcomes.iter().filter(|change| concerns(change)).all(|change| is_site(change));
         let is_touched = |site: &SiteConfig| {
-            checked.name.is_some()
-                || outcomes.iter().any(|change| is_site(change.path()) && change.path().name() == site.name.as_str())
+            outcomes.iter().any(|change| is_site(change) && change.path().name() == site.name.as_str())
         };
         let touched: Vec<&SiteConfig> = sites.iter().filter(|site| !only || is_touched(site)).collect();
         if sites.is_empty() {
@@ -99,12 +105,20 @@ impl Changes<'_> {
         for site in touched {
             checked.at(Some(site)).await?;
         }
-        Ok(checked.told)
+        let Checked { told, name, after, .. } = checked;
+        if name.is_some() && outcomes.iter().any(|change| is_in(change.path(), INGRESS)) {
+            let key = layout::with_ingress(&self.tenant);
+            self.writes.push(match after.has_ingress(name.as_ref()) {
+                true => Write::Put(key, Vec::new()),
+                false => Write::Delete(key),
+            });
+        }
+        Ok(told)
     }
 }
 
-fn is_site(path: &Path) -> bool {
-    path.as_str().strip_prefix(SITES).is_some_and(|rest| rest.starts_with('/'))
+fn is_in(path: &Path, collection: &str) -> bool {
+    path.as_str().strip_prefix(collection).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The firewalls as a change leaves them.
