@@ -204,6 +204,8 @@ impl Authenticated {
             return Err(Error::Counted);
         }
         request.check(parent)?;
+        // Whatever became of the clock: what counts of its parent, as from after the user's password, counts of it.
+        let now = now.max(parent.creation_time());
         let parameters = TokenParameters {
             tenant: parent.tenant().clone(),
             subject: parent.subject().clone(),
@@ -244,6 +246,14 @@ mod tests {
         let request: ChildRequest = serde_json::from_str(json).unwrap();
         let made = parent.make_child(&request, &Limits::default(), &pepper(), &mut rng(seed), at(now));
         made.map(|(_, record)| record).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_child_is_not_older_than_its_parent() {
+        let parent = good(&login(&role(r#"{"name":"r"}"#), 2));
+        for (now, created) in [(-5, 0), (0, 0), (5, 5)] {
+            assert_eq!(child_of(&parent, "{}", 3, now).unwrap().creation_time(), at(created), "{now}");
+        }
     }
 
     fn good(record: &TokenRecord) -> Authenticated {
