@@ -14,7 +14,7 @@ use crate::{
     http::{
         account, approle, audit, authority, body, bulk, bundle, call_home, caller, cli, config, federation, flow, host,
         hosts, limits, login, made, oidc, operations,
-        pages::{account as account_pages, home, login as login_pages, users as user_pages},
+        pages::{self, account as account_pages, home, login as login_pages, users as user_pages},
         policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit, users,
         vault::{self, role, sys, transit as vault_transit},
     },
@@ -309,7 +309,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(token)
         .merge(policy)
         .merge(operators)
-        .fallback(operations::nothing_here)
+        .fallback(pages::nothing_here)
         .method_not_allowed_fallback(operations::wrong_method)
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::around))

@@ -10,14 +10,17 @@ mod posted;
 pub mod users;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
 use keyward_approle::Operation;
 use keyward_webauthn_login::{Authenticator, Proof};
 
 pub use self::posted::Posted;
-use super::error::{Answer, ApiError};
+use super::{
+    error::{Answer, ApiError},
+    operations,
+};
 use crate::{
     app::App,
     login::{Cookie, Session, account::Account},
@@ -91,6 +94,16 @@ fn in_words(authenticator: &Authenticator, proofs: impl Iterator<Item = Proof>) 
 /// What a refusal of the interface is on a page that goes on.
 pub fn told(error: &ApiError) -> crate::pages::problem::Problem {
     crate::pages::problem::Problem(error.message().to_owned())
+}
+
+/// A path that is none: for whoever reads pages a page, for programs what the interface says.
+pub async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let for_programs = uri.path().starts_with("/v1/") || !accepted.contains("text/html");
+    match operations::nothing_here(uri).await {
+        Err(error) if !for_programs => Failed(error).into_response(),
+        answer => answer.into_response(),
+    }
 }
 
 #[cfg(test)]

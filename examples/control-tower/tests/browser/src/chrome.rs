@@ -1,6 +1,9 @@
 //! Chromium, driven through chromedriver, one browser with a profile of its own.
 
 use std::{
+    io::{Read as _, Write as _},
+    mem::ManuallyDrop,
+    net::TcpStream,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -15,10 +18,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A browser.
 pub struct Chrome {
     /// The driver.
-    pub driver: WebDriver,
+    pub driver: ManuallyDrop<WebDriver>,
     tools: Cdp,
     process: Child,
+    port: u16,
     _profile: tempfile::TempDir,
+}
+
+/// Also when a test fails: chromedriver ends its browser when it is told to, not when it is killed, and the driver's own way of
+/// telling it waits for a runtime that is on its way out.
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let id = self.driver.handle().session_id();
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+            let _ = write!(stream, "DELETE /session/{id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let _ = stream.read(&mut [0; 64]);
+        }
+        let _ = self.process.start_kill();
+    }
 }
 
 /// Light or dark.
@@ -64,7 +82,7 @@ impl Chrome {
         }
         let driver = WebDriver::new(format!("http://localhost:{port}"), capabilities).await.unwrap();
         let tools = Cdp::new(driver.handle().clone());
-        Self { driver, tools, process, _profile: profile }
+        Self { driver: ManuallyDrop::new(driver), tools, process, port, _profile: profile }
     }
 
     /// A command of the Chrome DevTools Protocol.
@@ -83,6 +101,7 @@ impl Chrome {
     }
 
     pub async fn open(&self, url: &str) {
+        trace("open", url);
         self.driver.goto(url).await.unwrap();
     }
 
@@ -115,12 +134,14 @@ impl Chrome {
     }
 
     pub async fn click(&self, css: &str) {
+        trace("click", css);
         let element = self.find(css).await;
         element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
     /// Clicks the button or link with these words.
     pub async fn press(&self, words: &str) {
+        trace("press", words);
         let xpath = format!("//*[self::button or self::a or self::summary][contains(normalize-space(.), {words:?})]");
         let since = Instant::now();
         loop {
@@ -139,6 +160,7 @@ impl Chrome {
 
     /// Types into a field in the place of what is in it.
     pub async fn fill(&self, name: &str, text: &str) {
+        trace("fill", name);
         let field = self.find(&format!("main input[name={name:?}]:not([hidden]):not([type=hidden])")).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
@@ -146,6 +168,7 @@ impl Chrome {
 
     /// Waits until the page's heading says so.
     pub async fn reach(&self, heading: &str) {
+        trace("reach", heading);
         self.until(
             &format!("heading `{heading}`"),
             &format!(
@@ -201,15 +224,28 @@ impl Chrome {
         answer["authenticatorId"].as_str().unwrap().to_owned()
     }
 
+    /// Whether somebody touches the authenticator whenever it asks for it.
+    pub async fn presence(&self, authenticator: &str, enabled: bool) {
+        let arguments = json!({"authenticatorId": authenticator, "enabled": enabled});
+        self.cdp("WebAuthn.setAutomaticPresenceSimulation", arguments).await;
+    }
+
     /// What an authenticator holds.
     pub async fn credentials(&self, authenticator: &str) -> Vec<Value> {
         let answer = self.cdp("WebAuthn.getCredentials", json!({ "authenticatorId": authenticator })).await;
         answer["credentials"].as_array().unwrap().clone()
     }
 
-    pub async fn end(mut self) {
-        let _ = self.driver.clone().quit().await;
-        let _ = self.process.kill().await;
+    pub async fn end(self) {
+        drop(self);
+    }
+}
+
+/// With `KEYWARD_TRACE` each step is printed, with the seconds of the minute.
+fn trace(what: &str, of: &str) {
+    if crate::setting("KEYWARD_TRACE").is_some() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        eprintln!("{:2}.{:03} {what} {of}", now.as_secs() % 60, now.subsec_millis());
     }
 }
 
