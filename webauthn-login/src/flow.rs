@@ -22,3 +22,5 @@ pub use self::states::{
     AnyFlow, AtProvider, Begun, Choosing, EnrollingPasskey, EnrollingTotp, Flow, Identified, Ready, Second,
     SettingPassword,
 };
+
+pub(crate) use self::begin::matches;

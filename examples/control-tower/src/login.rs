@@ -35,6 +35,7 @@ pub mod attempts;
 pub mod browser;
 pub mod cli;
 pub mod client;
+pub mod export;
 pub mod page;
 pub mod people;
 pub mod providers;

@@ -133,7 +133,9 @@ impl ProviderConfig {
         )
     }
 
-    fn title(&self) -> String {
+    /// What the page calls it.
+    #[must_use]
+    pub fn title(&self) -> String {
         self.title.clone().unwrap_or_else(|| self.name.to_string())
     }
 }
