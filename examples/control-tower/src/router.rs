@@ -92,9 +92,9 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/account/log-out", Token, "Ends this session.", post(account::log_out)),
         route("POST", "/v1/account/remember", Token, "Puts the login on the list of this browser, or takes it off.", post(account::remember)),
         // Users.
-        route("GET", "/v1/state/strongbox/authentication/users", Token, "The users: what they have, whether they are locked, when they last logged in.", get(users::all)),
-        route("GET", "/v1/state/strongbox/authentication/users/{name}", Token, "One of them.", get(users::one)),
-        route("POST", "/v1/state/strongbox/authentication/users/{name}/{operation}", Token, "`lock`, `unlock`, `remove`; `reset` and `enrolment-link` answer a link that is good once.", post(users::operate)),
+        route("GET", "/v1/state/strongbox/authentication/users", Policy, "The users: what they have, whether they are locked, when they last logged in.", get(users::all)),
+        route("GET", "/v1/state/strongbox/authentication/users/{name}", Policy, "One of them.", get(users::one)),
+        route("POST", "/v1/state/strongbox/authentication/users/{name}/{operation}", Policy, "`lock`, `unlock`, `remove`; `reset` and `enrolment-link` answer a link that is good once.", post(users::operate)),
         route("GET", "/v1/state/strongbox/authentication/oidc/{name}", Policy, "A provider: the address that it sends browsers back to, whether it answers, and why not.", get(users::provider)),
         // The caller's own token.
         route("GET", "/v1/state/strongbox/token", Policy, "The caller's token.", get(token::state)),

@@ -49,7 +49,7 @@ pub async fn log_in(State(app): State<Arc<App>>, Peer(source): Peer, JsonBody(bo
     // By its name or its id it is one identity.
     let (id, name) = match &tenant {
         Some(tenant) => (tenant.value.id.as_str(), tenant.value.name.as_str()),
-        None => (named, named),
+        None => (named, client::NOWHERE),
     };
     let login = app.limiter.login_by_password(source, (id, &username));
     let presented = Presented { username, password, otp };

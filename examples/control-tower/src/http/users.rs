@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State, response::IntoResponse as _};
+use keyward_approle::Operation;
 use keyward_config_values::Duration;
 use keyward_webauthn_login::Method;
 use serde::Deserialize;
@@ -70,6 +71,8 @@ pub async fn operate(
     Path((name, operation)): Path<(String, String)>,
     JsonBody(body): JsonBody<Option<LinkBody>>,
 ) -> Answer {
+    // By the path as it is written here: an escape makes another one of it.
+    caller.permit(&app, Operation::Execute, &format!("{}/{name}/{operation}", people::PATH)).await?;
     match operation.as_str() {
         "lock" | "unlock" => people::set_locked(&app, &caller, &name, operation == "lock").await?,
         "remove" => people::remove(&app, &caller, &name).await?,

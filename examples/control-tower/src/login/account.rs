@@ -66,7 +66,10 @@ impl FromRequestParts<Arc<App>> for Account {
         let caller = Caller::from_request_parts(parts, app).await?;
         let Peer(source) = Peer::from_request_parts(parts, app).await?;
         let Subject::User { name } = caller.token.subject() else {
-            return Err(ApiError::inapplicable("this is for users, who have an account; you are a workload"));
+            let record = caller.actor().refused("denied", "not-a-user", app.clock.now());
+            app.refuse(record.with("path", parts.uri.path()));
+            let message = "permission denied: an account is a user's, and you are a workload";
+            return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, message));
         };
         let tenant = caller.tenant().clone();
         let user = users::get(&app.db, &tenant, name).await?;
@@ -258,6 +261,9 @@ impl Account {
     /// 403 without a recent login; 422 where it is enforced.
     pub async fn remove_totp(&self, app: &App) -> Answer<Changed> {
         let fresh = self.fresh(app)?;
+        if !self.record().has().totp {
+            return Err(ApiError::inapplicable("there is no one-time password"));
+        }
         self.change(app, "one-time-password-remove", |user| user.remove_totp(&fresh).map(|()| Changed::default())).await
     }
 

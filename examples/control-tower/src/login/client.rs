@@ -18,6 +18,9 @@ use crate::{app::App, http::error::ApiError, random};
 /// How often a login is decided again because its user was changed meanwhile, as another login of theirs does.
 const TRIES: usize = 16;
 
+/// In the place of a tenant that there is not: nobody is looked up there.
+pub const NOWHERE: &str = "/";
+
 /// What a program presents.
 pub struct Presented {
     /// The address.
