@@ -124,6 +124,11 @@ impl Changes<'_> {
             return Ok(());
         };
         let config: ProviderConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
+        // Whoever runs the tower may try a provider on its machine; others are not to find out what else listens there.
+        if config.issuer.starts_with("http://") && !self.app.is_operators(&self.tenant) {
+            let error = FieldError::new("issuer", "it is without TLS").with_remedy("use `https`");
+            return Err(self.refuse(StatusCode::UNPROCESSABLE_ENTITY, change.path(), error));
+        }
         match &config.client_secret {
             Some(secret) if secret.expose().is_empty() => self.writes.push(Write::Delete(key)),
             Some(secret) => self.writes.push(self.app.db.put(key, secret.expose().as_bytes())?),

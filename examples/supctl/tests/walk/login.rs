@@ -234,3 +234,44 @@ fn logout_forgets_whatever_the_tower_says() {
         assert_eq!(operator.session().get("token"), None);
     }
 }
+
+#[test]
+fn the_browser_brings_a_code_that_the_tower_exchanges() {
+    use sha2::Digest as _;
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::net::TcpStream;
+
+    let granted = GRANTED.replacen('{', r#"{"username":"ops@example.com","tenant":"acme","#, 1);
+    let tower = Mock::http(move |_| json(200, &granted));
+    let operator = Operator::new();
+    let mut child = operator.start(&["--tower", &tower.url, "login", "--browser", "--no-open"]);
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    err.read_line(&mut line).unwrap();
+    let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned();
+    let query = url.strip_prefix(&format!("{}/cli?", tower.url)).unwrap().to_owned();
+    let field =
+        |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}="))).unwrap().to_owned();
+    let visit = |target: &str| {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{}", field("port"))).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    // What another page makes the browser ask for is not listened to.
+    assert!(visit("/?code=stolen&state=another").starts_with("HTTP/1.1 400"));
+    visit("/favicon.ico");
+    assert!(visit(&format!("/?code=abc&state={}", field("state"))).contains("You can close this page"));
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success() && rest.contains("logged in") && !rest.contains("tok-3cr3t"), "{rest}");
+    let asked = tower.only();
+    assert_eq!(asked.line(), "POST /v1/login/cli");
+    let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(body["code"], "abc");
+    let hash = sha2::Sha256::digest(body["verifier"].as_str().unwrap());
+    assert_eq!(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), field("challenge"));
+    assert_eq!((&operator.session()["tenant"], &operator.session()["token"]), (&value!("acme"), &value!("tok-3cr3t")));
+    assert_eq!(fs::metadata(operator.session_path()).unwrap().permissions().mode() & 0o777, 0o600);
+}
