@@ -49,6 +49,7 @@ pub struct CallHome {
     pub unclaimed: Ring,
     /// Who has the host-id of another one.
     pub duplicates: Ring,
+    bundle: authority::Kept,
     lists: certificates::Lists,
 }
 

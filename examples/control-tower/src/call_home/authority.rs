@@ -1,7 +1,7 @@
 //! The authority of the certificates to call home with: an authority of the tenant `default` for nothing else. It rotates as the
 //! others do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keyward_config_values::Name;
 use keyward_svid::{
@@ -53,9 +53,18 @@ pub(super) async fn stored(app: &App) -> Answer<Option<Stored<Arc<AuthorityRing>
 /// Those of the store.
 pub async fn published(app: &App, now: OffsetDateTime) -> Answer<Option<X509Bundle>> {
     let Some(stored) = stored(app).await? else { return Ok(None) };
-    let trust_domain = stored.value.trust_domain().to_owned();
-    X509Bundle::new(trust_domain, stored.value.published(now)).map(Some).map_err(ApiError::internal)
+    let certificates = stored.value.published(now);
+    let mut kept = app.call_home.bundle.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bundle) = kept.as_ref().filter(|bundle| bundle.authorities() == certificates) {
+        return Ok(Some(bundle.clone()));
+    }
+    let bundle = X509Bundle::new(stored.value.trust_domain().to_owned(), certificates).map_err(ApiError::internal)?;
+    Ok(Some(kept.insert(bundle).clone()))
 }
+
+/// The published certificates as they were last read.
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Option<X509Bundle>>);
 
 /// The authority, which is made the first time.
 ///

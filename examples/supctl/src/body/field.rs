@@ -8,6 +8,9 @@ use crate::value::{Object, Value};
 /// Names whose values would be readable by every user of the machine if they stood on the command line.
 const SECRET: [&str; 8] = ["password", "passphrase", "secret-id", "token", "private-key", "jwt", "jwt-svid", "otp"];
 
+/// Names whose values are text even where they look like numbers.
+const TEXT: [&str; 4] = ["host-id", "site", "serial", "batch"];
+
 /// A field of a body: where it goes and what is there.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Field {
@@ -30,8 +33,11 @@ impl Field {
             let text = super::text(Path::new(path))?;
             return Ok(Self { keys, value: Value::from(text.trim_end_matches(['\r', '\n'])) });
         }
-        let value = parse_value(value);
         let last = keys.last().map(String::as_str);
+        let value = match last.is_some_and(|last| TEXT.contains(&last)) {
+            true => Value::from(value),
+            false => parse_value(value),
+        };
         match last.and_then(|key| secret_in(key, &value)).map(str::to_owned) {
             Some(secret) => Err(Error::usage(
                 format!(
@@ -138,6 +144,8 @@ mod tests {
             ("a=text", r#"{"a":"text"}"#),
             ("a=", r#"{"a":""}"#),
             ("a=30d", r#"{"a":"30d"}"#),
+            ("host-id=0044", r#"{"host-id":"0044"}"#),
+            ("batch=1234567890123456", r#"{"batch":"1234567890123456"}"#),
             ("a=12", r#"{"a":12}"#),
             ("a=true", r#"{"a":true}"#),
             ("a=null", r#"{"a":null}"#),

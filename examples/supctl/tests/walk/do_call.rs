@@ -60,9 +60,11 @@ fn a_secret_comes_from_a_file_or_standard_input() {
 
 #[test]
 fn a_script_can_be_piped_on() {
-    let tower = Mock::http(|_| text(200, "text/x-shellscript", "#!/bin/sh\n"));
-    let args = ["do", "system/call-home/install-script", "site=s1"];
-    assert_eq!(Operator::at(&tower).run(&args).data(), "#!/bin/sh\n");
+    // Byte for byte: its digest is known, and its last byte begins it.
+    let tower = Mock::http(|_| text(200, "text/x-shellscript", "#!/bin/sh\n{ main \"$@\"; }"));
+    let args = ["do", "system/call-home/install-script", "site=7"];
+    assert_eq!(Operator::at(&tower).run(&args).data(), "#!/bin/sh\n{ main \"$@\"; }");
+    assert_eq!(tower.only().body, r#"{"site":"7"}"#);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn every_error_of_the_tower_is_printed() {
 #[test]
 fn text_is_printed_as_it_is() {
     let tower = Mock::http(|_| text(200, "text/x-shellscript", "#!/bin/sh\necho 12"));
-    assert_eq!(Operator::at(&tower).run(&["show", "state/x"]).data(), "#!/bin/sh\necho 12\n");
+    assert_eq!(Operator::at(&tower).run(&["show", "state/x"]).data(), "#!/bin/sh\necho 12");
 }
 
 #[test]
