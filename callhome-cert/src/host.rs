@@ -7,6 +7,7 @@ use std::str::FromStr;
 use keyward_config_values::Name;
 use keyward_config_values::config::HostId;
 use keyward_keys::sha256;
+use keyward_spiffe_id::SpiffeId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
@@ -92,6 +93,20 @@ pub struct HostRecord {
     first_seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     last_seen: OffsetDateTime,
+    /// Absent before it has one, and of hosts that an older release gave theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<GivenIdentity>,
+}
+
+/// The identity that a host was given last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GivenIdentity {
+    /// Its ID.
+    pub spiffe_id: SpiffeId,
+    /// The end of its SVID.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires: OffsetDateTime,
 }
 
 impl HostRecord {
@@ -108,6 +123,7 @@ impl HostRecord {
             agent_version: knock.agent_version.cloned(),
             first_seen: now,
             last_seen: now,
+            identity: None,
         }
     }
 
@@ -202,6 +218,18 @@ impl HostRecord {
     /// When it called last.
     pub fn last_seen(&self) -> OffsetDateTime {
         self.last_seen
+    }
+
+    /// The identity that it was given last. Whether it counts is for [`HostPath::check`](crate::HostPath::check) to say.
+    pub fn identity(&self) -> Option<&GivenIdentity> {
+        self.identity.as_ref()
+    }
+
+    /// Takes down which identity it was given.
+    #[must_use]
+    pub fn given(mut self, spiffe_id: SpiffeId, expires: OffsetDateTime) -> Self {
+        self.identity = Some(GivenIdentity { spiffe_id, expires });
+        self
     }
 
     /// Claims it for a site. A claimed host is claimed again for the same site alone.

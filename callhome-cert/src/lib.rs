@@ -66,7 +66,7 @@ pub use admission::{Decision, HostState, Knock, decide};
 pub use aws::{MAX_HEADER_BYTES, chain_from_header};
 pub use config::{CallHomeSettings, ClientCertificates, Handshake, LbMode, ProxyProtocol, SettingsError};
 pub use error::Error;
-pub use host::{HostHash, HostRecord, News, displaced, displaced_of};
+pub use host::{GivenIdentity, HostHash, HostRecord, News, displaced, displaced_of};
 pub use identity::{HOST_TTL, HostPath};
 pub use keyward_keys::ErrorKind;
 pub use ledger::{Entry, Taken};

@@ -8,11 +8,14 @@
 
 pub mod account;
 pub mod assets;
+pub mod call_home;
 pub mod component;
 pub mod enrol;
 pub mod form;
 pub mod home;
+pub mod hosts;
 pub mod icon;
+pub mod install;
 pub mod layout;
 pub mod login;
 pub mod problem;

@@ -10,7 +10,7 @@ use control_tower::pages::{
     component::Tone,
     enrol::{MakePasskey, Offer, OpenLink, RecoveryCodes, SetPassword, SetUpTotp},
     home::{Key, Overview, Part, Refusal, Role, Todo},
-    layout::{Page, Viewer},
+    layout::{HostPage, Page, Viewer},
     login::{Authenticator, Authenticators, Identity, Method, Over, Provider, Remembered, Select, Step, Tenants, Who},
     problem::Problem,
     proof,
@@ -132,6 +132,7 @@ fn viewer() -> Viewer {
         method: "password and passkey".to_owned(),
         remembered: true,
         administers: true,
+        hosts: HostPage::ALL.to_vec(),
         token: "t".to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keyward_callhome_cert::{HostHash, HostRecord, HostState};
 use keyward_config_values::Name;
+use keyward_spiffe_id::SpiffeId;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -50,6 +51,12 @@ pub struct Shown {
     /// The only site that it can be claimed for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound_site: Option<Name>,
+    /// The ID that it was given last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spiffe_id: Option<SpiffeId>,
+    /// The end of the SVID that it was given last.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub expires: Option<OffsetDateTime>,
     /// When it called first.
     #[serde(with = "time::serde::rfc3339")]
     pub first_seen: OffsetDateTime,
@@ -76,6 +83,8 @@ impl Shown {
             key: record.key().to_owned(),
             certificate: record.certificate().map(str::to_owned),
             bound_site: record.bound_site().cloned(),
+            spiffe_id: record.identity().map(|identity| identity.spiffe_id.clone()),
+            expires: record.identity().map(|identity| identity.expires),
             first_seen: record.first_seen(),
             last_seen: record.last_seen(),
         }

@@ -85,6 +85,13 @@ pub struct ScriptQuery {
     output: Output,
 }
 
+impl ScriptQuery {
+    /// `?output=json`.
+    pub fn json() -> Self {
+        Self { output: Output::Json }
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Output {

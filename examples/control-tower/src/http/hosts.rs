@@ -61,6 +61,13 @@ pub struct PageQuery {
     after: Option<String>,
 }
 
+impl PageQuery {
+    /// So many behind one; empty for the first.
+    pub fn behind(after: &str, limit: usize) -> Self {
+        Self { limit: Some(limit), after: Some(after.to_owned()) }
+    }
+}
+
 #[derive(Serialize)]
 struct Listed {
     hosts: Vec<Shown>,

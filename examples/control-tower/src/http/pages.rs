@@ -4,8 +4,12 @@
 //! nothing again; one that does not, by the page with the reason, under the status of the refusal.
 
 pub mod account;
+pub mod call_home;
 pub mod home;
+pub mod hosts;
+pub mod install;
 pub mod login;
+mod operators;
 mod posted;
 pub mod users;
 
@@ -56,6 +60,7 @@ pub async fn viewer(app: &App, session: &Session) -> Answer<Viewer> {
     Ok(Viewer {
         method: in_words(session.record.authenticator(), session.record.proofs().iter().copied()),
         administers: may(&standing, Operation::Read, USERS)?,
+        hosts: operators::pages(app, session, &standing)?,
         token: session.form_token(app),
         name: view.display_name,
         email: view.email,

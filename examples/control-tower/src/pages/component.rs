@@ -1,6 +1,7 @@
 //! What pages are put together from. `ARCHITECTURE.md` says how to add a page.
 
 mod act;
+mod choose;
 mod copy;
 mod field;
 mod notice;
@@ -11,6 +12,7 @@ use maud::{Markup, html};
 
 pub use self::{
     act::{Act, form},
+    choose::{Area, Radios, Select},
     copy::{copied, copied_block},
     field::{Check, Field, Kind},
     notice::{Tone, badge, notice},

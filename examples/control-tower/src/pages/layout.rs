@@ -1,7 +1,7 @@
 //! What is around the content of a page.
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
@@ -22,18 +22,21 @@ pub enum Place {
     Overview,
     /// Those who log in.
     Users,
+    /// The hosts that call home, and how they come to.
+    Hosts,
     /// The reader's own.
     Account,
 }
 
 impl Place {
-    const ALL: [Self; 3] = [Self::Overview, Self::Users, Self::Account];
+    const ALL: [Self; 4] = [Self::Overview, Self::Users, Self::Hosts, Self::Account];
 
     /// Where it is.
     pub fn path(self) -> &'static str {
         match self {
             Self::Overview => "/",
             Self::Users => "/users",
+            Self::Hosts => HostPage::List.path(),
             Self::Account => "/account",
         }
     }
@@ -43,13 +46,52 @@ impl Place {
         match self {
             Self::Overview => "Overview",
             Self::Users => "Users",
+            Self::Hosts => HostPage::List.title(),
             Self::Account => "Account",
         }
     }
 
-    /// Whether it is there for administrators alone. That it is not shown keeps nobody out: the policies do.
-    fn is_for_administrators(self) -> bool {
-        matches!(self, Self::Users)
+    /// Where it is for a reader to whom it is shown. That it is not shown keeps nobody out: the policies do.
+    fn shown(self, viewer: &Viewer) -> Option<&'static str> {
+        match self {
+            Self::Overview | Self::Account => Some(self.path()),
+            Self::Users => viewer.administers.then(|| self.path()),
+            Self::Hosts => viewer.hosts.first().map(|page| page.path()),
+        }
+    }
+}
+
+/// The pages about hosts, in the order in which they are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostPage {
+    /// Those that called home.
+    List,
+    /// How one comes to.
+    Install,
+    /// Which ones may.
+    Settings,
+}
+
+impl HostPage {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::List, Self::Install, Self::Settings];
+
+    /// Where it is.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::List => "/hosts",
+            Self::Install => "/install",
+            Self::Settings => "/call-home",
+        }
+    }
+
+    /// What it is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::List => "Hosts",
+            Self::Install => "Install agent",
+            Self::Settings => "Call-home settings",
+        }
     }
 }
 
@@ -70,6 +112,8 @@ pub struct Viewer {
     pub remembered: bool,
     /// Whether pages for administrators are shown to them.
     pub administers: bool,
+    /// The pages about hosts that are shown to them.
+    pub hosts: Vec<HostPage>,
     /// What their forms carry.
     pub token: String,
 }
@@ -92,7 +136,7 @@ impl Page {
                 footer { "Keyward control tower" }
             }
         };
-        Self::new(title, &body)
+        Self::new(title, &html! {}, &body)
     }
 
     /// The same, from where the browser goes on to another address by itself.
@@ -104,6 +148,24 @@ impl Page {
 
     /// A page inside a session.
     pub fn within(viewer: &Viewer, place: Option<Place>, title: &str, main: &Markup) -> Self {
+        Self::inside(viewer, place, title, &html! {}, main)
+    }
+
+    /// One of the pages about hosts.
+    pub fn of_hosts(viewer: &Viewer, page: HostPage, main: &Markup) -> Self {
+        Self::inside(viewer, Some(Place::Hosts), page.title(), &html! {}, &html! { (siblings(viewer, page)) (main) })
+    }
+
+    /// The same, looked for again by the script; where there is none, `url` is loaded after so many seconds.
+    pub fn of_hosts_again(viewer: &Viewer, page: HostPage, (url, seconds): (&str, u32), main: &Markup) -> Self {
+        let head = html! { noscript { meta http-equiv="refresh" content=(format!("{seconds}; url={url}")); } };
+        let main = html! { (siblings(viewer, page)) (main) };
+        let mut page = Self::inside(viewer, Some(Place::Hosts), page.title(), &head, &main);
+        page.headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(security::LIVE_POLICY));
+        page
+    }
+
+    fn inside(viewer: &Viewer, place: Option<Place>, title: &str, head: &Markup, main: &Markup) -> Self {
         let body = html! {
             a class="skip" href="#main" { "Skip to the content" }
             header class="top" {
@@ -115,10 +177,10 @@ impl Page {
             }
             main id="main" class="page" tabindex="-1" { (main) }
         };
-        Self::new(title, &body)
+        Self::new(title, head, &body)
     }
 
-    fn new(title: &str, body: &Markup) -> Self {
+    fn new(title: &str, head: &Markup, body: &Markup) -> Self {
         let markup = html! {
             (DOCTYPE)
             html lang="en" {
@@ -131,6 +193,7 @@ impl Page {
                     link rel="icon" type="image/svg+xml" href=(assets::MARK.url);
                     link rel="stylesheet" href=(assets::STYLE.url);
                     script src=(assets::SCRIPT.url) defer {}
+                    (head)
                 }
                 body {
                     (body)
@@ -171,11 +234,24 @@ impl IntoResponse for Page {
 }
 
 fn navigation(viewer: &Viewer, here: Option<Place>) -> Markup {
-    let shown = Place::ALL.into_iter().filter(|place| viewer.administers || !place.is_for_administrators());
+    let shown = Place::ALL.into_iter().filter_map(|place| Some((place, place.shown(viewer)?)));
     html! {
         ul {
-            @for place in shown {
-                li { a href=(place.path()) aria-current=[(here == Some(place)).then_some("page")] { (place.title()) } }
+            @for (place, path) in shown {
+                li { a href=(path) aria-current=[(here == Some(place)).then_some("page")] { (place.title()) } }
+            }
+        }
+    }
+}
+
+/// The pages about hosts, beside each other.
+fn siblings(viewer: &Viewer, here: HostPage) -> Markup {
+    html! {
+        nav class="tabs" aria-label="About hosts" {
+            ul {
+                @for page in &viewer.hosts {
+                    li { a href=(page.path()) aria-current=[(*page == here).then_some("page")] { (page.title()) } }
+                }
             }
         }
     }
@@ -250,6 +326,7 @@ pub(super) mod tests {
             method: "password and passkey".into(),
             remembered: true,
             administers: false,
+            hosts: Vec::new(),
             token: "token-of-the-form".into(),
         }
     }

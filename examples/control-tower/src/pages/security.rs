@@ -10,6 +10,10 @@ pub const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
     base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
+/// The same for a page that looks for itself whether anything is new.
+pub const LIVE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
 /// The head of every page. Pages are of their reader alone: nobody keeps them.
 pub const HEAD: [(HeaderName, HeaderValue); 9] = [
     (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
@@ -39,5 +43,6 @@ mod tests {
     fn strict() {
         assert!(!POLICY.contains("unsafe") && !POLICY.contains('*') && !POLICY.contains("http"));
         assert!(POLICY.starts_with("default-src 'none';"));
+        assert_eq!(LIVE_POLICY.replace("connect-src 'self'; ", ""), POLICY);
     }
 }

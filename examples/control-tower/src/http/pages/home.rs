@@ -15,7 +15,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{Posted, Shown, log_in_first, may, see_other, viewer};
 use crate::{
     app::App,
-    audit::{AuditOutcome, Since},
+    audit::{AuditOutcome, Since, StoredRecord},
     http::{
         error::{Answer, ApiError},
         hidden, listing,
@@ -136,7 +136,7 @@ async fn issuer(
     Ok(text(&state, "trust-domain").zip(text(&state, "issuer")))
 }
 
-fn text(value: &Value, name: &str) -> Option<String> {
+pub(super) fn text(value: &Value, name: &str) -> Option<String> {
     value.get(name).and_then(Value::as_str).map(str::to_owned)
 }
 
@@ -145,7 +145,7 @@ fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
 }
 
 /// What an answer of the interface holds, without what is hidden from the reader.
-async fn json(standing: &Standing<'_>, path: &str, answer: Response) -> Answer<Value> {
+pub(super) async fn json(standing: &Standing<'_>, path: &str, answer: Response) -> Answer<Value> {
     let answer = match standing.hidden(Operation::Read, path)? {
         Some(hidden) => hidden::in_answer(answer, &hidden).await?,
         None => answer,
@@ -182,10 +182,15 @@ async fn roles(app: &App, tenant: &Name, standing: &Standing<'_>, trust_domain: 
     Ok(Part::Shown(roles, listed.next.is_some()))
 }
 
-async fn refusals(app: &App, tenant: &Name, standing: &Standing<'_>) -> Answer<Part<Refusal>> {
+/// What was refused lately, the latest first; `None` where the reader may not see it.
+pub(super) async fn refused(
+    app: &App,
+    tenant: &Name,
+    standing: &Standing<'_>,
+) -> Answer<Option<impl Iterator<Item = StoredRecord> + use<>>> {
     const PATH: &str = "/v1/state/audit";
     if !may(standing, Operation::Read, PATH)? || standing.hidden(Operation::Read, PATH)?.is_some() {
-        return Ok(Part::NotPermitted);
+        return Ok(None);
     }
     let failed = |error: crate::audit::AuditError| {
         tracing::error!(%error, "audit");
@@ -195,7 +200,11 @@ async fn refusals(app: &App, tenant: &Name, standing: &Standing<'_>) -> Answer<P
     let since = Since::Seq(app.audit.stats().last_seq.saturating_sub(RECENT));
     let most = usize::try_from(RECENT).unwrap_or(usize::MAX);
     let records = app.audit.read(since, Some(tenant.to_string()), most).await.map_err(failed)?;
-    let refused = records.into_iter().rev().filter(|record| record.outcome == AuditOutcome::Refused);
+    Ok(Some(records.into_iter().rev().filter(|record| record.outcome == AuditOutcome::Refused)))
+}
+
+async fn refusals(app: &App, tenant: &Name, standing: &Standing<'_>) -> Answer<Part<Refusal>> {
+    let Some(refused) = refused(app, tenant, standing).await? else { return Ok(Part::NotPermitted) };
     let mut refusals: Vec<Refusal> = refused
         .take(REFUSALS + 1)
         .map(|record| Refusal {

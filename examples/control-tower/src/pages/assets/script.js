@@ -1,4 +1,4 @@
-// What the pages cannot do by themselves: passkeys, copying, revealing. Everything else works without.
+// What the pages cannot do by themselves: passkeys, copying, revealing, showing news sooner. Everything else works without.
 "use strict";
 
 (() => {
@@ -164,11 +164,79 @@
   }
 
   // Times of the server become those of the reader.
-  for (const place of document.querySelectorAll("time[datetime]")) {
-    const date = new Date(place.dateTime);
-    if (Number.isNaN(date.valueOf())) continue;
-    place.title = date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
-    place.textContent = date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const localise = (root) => {
+    for (const place of root.querySelectorAll("time[datetime]")) {
+      const date = new Date(place.dateTime);
+      if (Number.isNaN(date.valueOf())) continue;
+      place.title = date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+      place.textContent = date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    }
+  };
+  localise(document);
+
+  // A part of a page that is looked for again: what is open in it stays open, what is chosen stays chosen, and the focus stays where
+  // it is. It waits while a list is open or something is typed, and for somebody to be there.
+  for (const place of document.querySelectorAll("[data-live]")) {
+    const LONGEST = 30 * 60 * 1000;
+    let there = Date.now();
+    let pointed = 0;
+    let before = place.innerHTML;
+    for (const kind of ["pointerdown", "keydown", "pointermove"]) {
+      document.addEventListener(kind, () => {
+        there = Date.now();
+      }, { passive: true });
+    }
+    // Nothing moves away from under a pointer that is on its way.
+    place.addEventListener("pointermove", () => {
+      pointed = Date.now();
+    }, { passive: true });
+    const renew = (found) => {
+      const focused = place.contains(document.activeElement) ? document.activeElement : null;
+      const isSummary = focused?.matches("summary");
+      const key = isSummary ? focused.parentElement.id : focused?.id;
+      if (focused && !key) return false;
+      const open = [...place.querySelectorAll("details[open][id]")].map((one) => one.id);
+      const chosen = [...place.querySelectorAll("select[id]")].map((one) => [one.id, one.value]);
+      place.replaceChildren(...document.importNode(found, true).childNodes);
+      for (const id of open) {
+        const one = document.getElementById(id);
+        if (one) one.open = true;
+      }
+      for (const [id, value] of chosen) {
+        const one = document.getElementById(id);
+        if (one && [...one.options].some((option) => option.value === value)) one.value = value;
+      }
+      localise(place);
+      if (key) {
+        const one = document.getElementById(key);
+        (isSummary ? one?.querySelector("summary") : one)?.focus({ preventScroll: true });
+      }
+      if (place.dataset.news !== found.dataset.news) {
+        place.dataset.news = found.dataset.news;
+        if (status) status.textContent = found.dataset.news;
+      }
+      return true;
+    };
+    const look = () => {
+      if (document.hidden || Date.now() - there > LONGEST) return;
+      if (place.contains(document.activeElement) && document.activeElement.matches("select, input, textarea")) return;
+      const request = new XMLHttpRequest();
+      request.open("GET", place.dataset.live);
+      request.responseType = "document";
+      request.addEventListener("load", () => {
+        const found = request.status === 200 && request.response?.querySelector("[data-live]");
+        // The session has ended, or the page is no longer theirs: it says so itself.
+        if (!found) {
+          if (request.status < 500) location.reload();
+          return;
+        }
+        if (found.innerHTML === before || Date.now() - pointed < 1000) return;
+        const now = found.innerHTML;
+        if (renew(found)) before = now;
+      });
+      request.send();
+    };
+    setInterval(look, Number(place.dataset.seconds) * 1000);
   }
 
   // A menu closes by Escape, by a click elsewhere, and when the focus leaves it.

@@ -28,10 +28,20 @@ pub struct Act<'a> {
 impl Act<'_> {
     /// As markup.
     pub fn show(&self) -> Markup {
+        self.markup(None, &html! {})
+    }
+
+    /// The same with an id, by which it is the same one when the page is looked for again, and with what it is about, for those who do not
+    /// see what it stands beside.
+    pub fn named(&self, id: &str, about: &Markup) -> Markup {
+        self.markup(Some(id), about)
+    }
+
+    fn markup(&self, id: Option<&str>, about: &Markup) -> Markup {
         let class = if self.danger { "button slim danger" } else { "button slim second" };
         html! {
-            details class="act" {
-                summary class=(class) { (self.summary) }
+            details class="act" id=[id] {
+                summary class=(class) { (self.summary) (about) }
                 (self.content)
             }
         }

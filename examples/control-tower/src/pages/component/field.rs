@@ -69,7 +69,11 @@ impl<'a> Field<'a> {
 
     /// As markup.
     pub fn show(&self) -> Markup {
-        let id = format!("field-{}", self.name);
+        self.show_as(&format!("field-{}", self.name))
+    }
+
+    /// The same with an id of its own, where a page has several fields of the name.
+    pub fn show_as(&self, id: &str) -> Markup {
         let hint = self.hint.map(|_| format!("{id}-hint"));
         let error = self.error.map(|_| format!("{id}-error"));
         let described: Vec<&str> = error.as_deref().into_iter().chain(hint.as_deref()).collect();
@@ -111,8 +115,8 @@ impl<'a> Field<'a> {
                 } @else {
                     (input)
                 }
-                @if let Some(text) = self.error { p class="error" id=(format!("{id}-error")) { (text) } }
-                @if let Some(text) = self.hint { p class="hint" id=(format!("{id}-hint")) { (text) } }
+                @if let Some(text) = self.error { p class="error" id=(format!("{id}-error")) { (super::prose(text)) } }
+                @if let Some(text) = self.hint { p class="hint" id=(format!("{id}-hint")) { (super::prose(text)) } }
             }
         }
     }
