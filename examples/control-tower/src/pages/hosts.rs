@@ -357,7 +357,7 @@ impl Hosts {
         let (value, error) = self.site_draft.as_ref().map_or(("", None), |(name, why)| (name, Some(sentence(why))));
         let known = self.sites.as_deref().unwrap_or_default();
         let hint = match known {
-            [] => "Where hosts are, such as a shop or a plant: letters, digits, `-` and `.`.".to_owned(),
+            [] => "Where hosts are, such as a shop or a plant.".to_owned(),
             known => format!(
                 "There {} {}. Labels, variables and the hosts that a site expects are set in its document.",
                 if known.len() == 1 { "is" } else { "are" },

@@ -218,7 +218,7 @@ impl Script {
     }
 
     fn steps(&self, viewer: &Viewer) -> Markup {
-        html! {
+        html! { div class="stack" {
             ol class="steps" {
                 li {
                     div class="stack-s" {
@@ -247,7 +247,7 @@ impl Script {
                 summary { "Read the script" @if self.certificate.is_some() { ", with its secret key" } }
                 pre class="code block" id="script" tabindex="0" aria-label="The script" { (self.text) }
             }
-        }
+        } }
     }
 }
 

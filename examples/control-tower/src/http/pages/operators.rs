@@ -23,19 +23,19 @@ use crate::{
 };
 
 /// Those that wait.
-pub const UNCLAIMED: &str = "/v1/state/system/unclaimed-hosts";
+pub(super) const UNCLAIMED: &str = "/v1/state/system/unclaimed-hosts";
 /// All.
-pub const HOSTS: &str = "/v1/state/system/hosts";
+pub(super) const HOSTS: &str = "/v1/state/system/hosts";
 /// What makes scripts.
-pub const SCRIPT: &str = "/v1/state/system/call-home/install-script";
+pub(super) const SCRIPT: &str = "/v1/state/system/call-home/install-script";
 /// The settings.
-pub const SETTINGS: &str = "/v1/config/system/call-home/settings";
+pub(super) const SETTINGS: &str = "/v1/config/system/call-home/settings";
 
 /// The pages about hosts that are shown to somebody.
 ///
 /// # Errors
 /// None: their paths can be authorized.
-pub fn pages(app: &App, session: &Session, standing: &Standing<'_>) -> Answer<Vec<HostPage>> {
+pub(super) fn pages(app: &App, session: &Session, standing: &Standing<'_>) -> Answer<Vec<HostPage>> {
     if !app.is_operators(&session.tenant) {
         return Ok(Vec::new());
     }
@@ -57,7 +57,7 @@ pub fn pages(app: &App, session: &Session, standing: &Standing<'_>) -> Answer<Ve
 ///
 /// # Errors
 /// 404 for other tenants; those of the store.
-pub async fn reader(app: &App, browser: &Browser, path: &str) -> Answer<Option<Session>> {
+pub(super) async fn reader(app: &App, browser: &Browser, path: &str) -> Answer<Option<Session>> {
     let session = Session::find(app, browser, path).await?;
     session.map(|session| of_operators(app, session, path)).transpose()
 }
@@ -66,7 +66,7 @@ pub async fn reader(app: &App, browser: &Browser, path: &str) -> Answer<Option<S
 ///
 /// # Errors
 /// 403 for a form of elsewhere; as [`reader`].
-pub async fn sender(app: &App, posted: &Posted, path: &str) -> Answer<Option<Session>> {
+pub(super) async fn sender(app: &App, posted: &Posted, path: &str) -> Answer<Option<Session>> {
     let session = posted.account(app, path).await?.and_then(|account| account.session);
     session.map(|session| of_operators(app, session, path)).transpose()
 }
@@ -82,7 +82,7 @@ fn of_operators(app: &App, session: Session, path: &str) -> Answer<Session> {
 ///
 /// # Errors
 /// 403, on record; those of the handler.
-pub async fn answered<T: DeserializeOwned>(
+pub(super) async fn answered<T: DeserializeOwned>(
     app: &App,
     session: &Session,
     (operation, path): (Operation, &str),
@@ -102,7 +102,7 @@ pub async fn answered<T: DeserializeOwned>(
 ///
 /// # Errors
 /// Those of the handler.
-pub async fn seen<T: DeserializeOwned>(
+pub(super) async fn seen<T: DeserializeOwned>(
     standing: &Standing<'_>,
     path: &str,
     answer: impl Future<Output = Answer>,
@@ -124,7 +124,7 @@ async fn of_json<T: DeserializeOwned>(answer: Response) -> Answer<T> {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn sites(app: &Arc<App>, session: &Session, standing: &Standing<'_>) -> Answer<Option<Vec<String>>> {
+pub(super) async fn sites(app: &Arc<App>, session: &Session, standing: &Standing<'_>) -> Answer<Option<Vec<String>>> {
     let path = crate::documents::SITES;
     let page = listing::Page::first(i64::MAX);
     let listed =

@@ -180,7 +180,7 @@
     const LONGEST = 30 * 60 * 1000;
     let there = Date.now();
     let pointed = 0;
-    let before = place.innerHTML;
+    let before = null;
     for (const kind of ["pointerdown", "keydown", "pointermove"]) {
       document.addEventListener(kind, () => {
         there = Date.now();
@@ -230,9 +230,8 @@
           if (request.status < 500) location.reload();
           return;
         }
-        if (found.innerHTML === before || Date.now() - pointed < 1000) return;
-        const now = found.innerHTML;
-        if (renew(found)) before = now;
+        if (found.isEqualNode(before) || Date.now() - pointed < 1000) return;
+        if (renew(found)) before = found;
       });
       request.send();
     };
