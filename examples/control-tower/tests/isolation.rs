@@ -226,8 +226,10 @@ fn without_randomness(text: &str) -> String {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit()) && plain.ends_with("\"revision\":");
         let is_count = word.bytes().all(|byte| byte.is_ascii_digit())
             && (plain.ends_with("\"seq\":") || plain.ends_with("\"next\":"));
+        // Step 1 of a login lists passkeys that nobody has, others for each address.
+        let is_passkey = word.len() >= 16 && (plain.ends_with("\"id\":\"") || plain.ends_with("&quot;id&quot;:&quot;"));
         let is_mixed = word.bytes().any(|b| b.is_ascii_uppercase()) && word.bytes().any(|b| b.is_ascii_lowercase());
-        if (word.len() >= 16 && digits >= 2) || (word.len() >= 30 && is_mixed) || is_number || is_count {
+        if (word.len() >= 16 && digits >= 2) || (word.len() >= 30 && is_mixed) || is_passkey || is_number || is_count {
             plain.push('~');
         } else {
             plain.push_str(word);

@@ -36,7 +36,6 @@ fn program() -> PathBuf {
         .arg(root.join("examples/embedding/site-login/Cargo.toml"))
         .args(["--config", &patch("keyward-webauthn-login", "webauthn-login")])
         .args(["--config", &patch("keyward-config-values", "config-values")])
-        .args(["--config", "profile.dev.package.\"*\".opt-level = 2"])
         .arg("--target-dir")
         .arg(&target)
         .status();

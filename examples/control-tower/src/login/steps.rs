@@ -110,7 +110,7 @@ pub struct LoggedIn {
     pub identity: Identity,
     /// Where to go.
     pub next: NextPath,
-    /// What [`super::remember`] takes, if the user wants it so.
+    /// What [`super::account::Account::remember`] puts on the list, if the user wants it so.
     pub remember: RememberedLogin,
     /// For a program: the token, in place of a session.
     pub token: Option<Granted>,
