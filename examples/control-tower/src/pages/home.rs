@@ -212,7 +212,7 @@ fn show_refusals(refusals: &[Refusal]) -> Markup {
                 html! { (refusal.event) },
                 or_unknown(&refusal.subject),
                 or_unknown(&refusal.source),
-                html! { (refusal.reason) },
+                prose(&refusal.reason),
             ]
         })
         .collect();

@@ -7,6 +7,7 @@
 pub mod axe;
 pub mod chrome;
 pub mod picture;
+pub mod provider;
 pub mod tower;
 
 use std::path::PathBuf;

@@ -115,7 +115,7 @@ impl Tower {
 }
 
 /// The hash of the public key that the tower shows (RFC 7469 §2.4).
-fn spki(place: &str) -> String {
+pub fn spki(place: &str) -> String {
     let certificate = openssl(&["s_client", "-connect", place], b"");
     let key = openssl(&["x509", "-noout", "-pubkey"], &certificate);
     let key = openssl(&["pkey", "-pubin", "-outform", "DER"], &key);

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use browser_stories::{
     axe,
     chrome::{Chrome, Scheme},
-    picture, setting,
+    picture,
+    provider::{self, Provider},
+    setting,
     tower::Tower,
 };
 use reqwest::Method;
@@ -628,6 +630,55 @@ async fn forms_of_elsewhere_and_the_policy() {
     stage.end().await;
 }
 
+/// At a provider that others wrote: bound by issuer and subject, and to nobody by an email address.
+#[tokio::test]
+async fn a_login_at_an_openid_provider() {
+    let tower = Tower::start().await;
+    let Some(provider) = Provider::start(&format!("{}/login/callback", tower.url)) else {
+        println!("skipped: there is no Node.js, or `npm ci` was not run");
+        return;
+    };
+    let chrome = Chrome::start(Some(&format!("{},{}", tower.spki, provider.spki))).await;
+    let document = json!({
+        "name": "cloud", "title": "Cloud account", "issuer": provider.issuer, "client-id": "keyward",
+        "client-secret": provider::SECRET, "ca-pem": provider.certificate,
+    });
+    tower.call(Method::POST, "/v1/config/strongbox/authentication/oidc", document).await;
+    let user = json!({
+        "name": "ann@example.com", "policies": ["administrator"],
+        "external": [{"provider": "cloud", "issuer": provider.issuer, "subject": "subject-of-ann"}],
+    });
+    tower.call(Method::POST, "/v1/config/strongbox/authentication/users", user).await;
+
+    let log_in = async |subject: &str| {
+        chrome.open(&format!("{}/login?as=other", tower.url)).await;
+        chrome.reach("Log in").await;
+        chrome.fill("email", "ann@example.com").await;
+        chrome.press("Continue").await;
+        chrome.reach("How do you log in?").await;
+        chrome.press("Cloud account").await;
+        // Its own pages: a name, any password, and consent.
+        chrome.find("input[name=login]").await.send_keys(subject).await.unwrap();
+        chrome.find("input[name=password]").await.send_keys("x").await.unwrap();
+        chrome.click("button[type=submit]").await;
+        chrome.until("consent", "return !document.querySelector('input[name=login]')").await;
+        chrome.click("button[type=submit]").await;
+    };
+    // Somebody else there, with the same email address.
+    log_in("subject-of-bob").await;
+    chrome.until("back", "return !!document.querySelector('.notice.danger[role=alert]')").await;
+    assert!(!chrome.text().await.contains("Overview"));
+    chrome.cdp("Network.clearBrowserCookies", json!({})).await;
+    log_in("subject-of-ann").await;
+    chrome.reach("Overview").await;
+    chrome.click(".menu > summary").await;
+    assert!(chrome.text().await.contains("the provider cloud"), "{}", chrome.text().await);
+
+    // It is shown, and cannot be chosen, when it does not answer.
+    drop(provider);
+    chrome.end().await;
+}
+
 /// Every page of a tower in use: pictures, and what axe-core says.
 #[tokio::test]
 async fn every_page_is_for_everybody() {
@@ -645,18 +696,22 @@ async fn every_page_is_for_everybody() {
         }
         chrome.prefer(Scheme::Light).await;
     };
+    let schedule = json!({
+        "rotate-after": "30d", "activate-after": "1d", "deprecate-after": "2d", "invalidate-after": "2d",
+    });
     for (path, document) in [
+        ("strongbox/transit-keys", json!({"name": "spiffe-jwt", "cipher": "ecdsa-p256", "auto-rotate": schedule})),
+        ("strongbox/transit-keys", json!({"name": "database", "cipher": "aes256-gcm96"})),
+        ("strongbox/authentication/spiffe-settings", json!({"jwt-signing-key": "spiffe-jwt"})),
         (
-            "strongbox/transit-keys",
-            json!({"name": "tokens", "cipher": "ecdsa-p256", "rotation-schedule": "30d", "usage": "jwt"}),
+            "strongbox/authentication/approles/payments",
+            json!({"name": "payments", "token-policies": [], "token-spiffe-jwt": {"jwt-audiences": ["sts.amazonaws.com"]}}),
         ),
-        ("strongbox/policies", json!({"name": "reader", "rest-api": {"rules": []}})),
     ] {
-        let (status, answer) = stage.tower.try_call(Method::POST, &format!("/v1/config/{path}"), document).await;
-        if status != 201 {
-            println!("{path}: {answer}");
-        }
+        let method = if path.ends_with("keys") { Method::POST } else { Method::PUT };
+        stage.tower.call(method, &format!("/v1/config/{path}"), document).await;
     }
+    stage.tower.call(Method::POST, "/v1/state/strongbox/transit-keys/spiffe-jwt/rotate", json!({})).await;
     stage.open("/login").await;
     chrome.reach("Log in").await;
     look("1-login").await;
