@@ -13,8 +13,8 @@ pub struct Provider {
     process: Child,
     /// What its tokens name.
     pub issuer: String,
-    /// Its certificate, in PEM.
-    pub certificate: String,
+    /// Who issued its certificate, in PEM.
+    pub authority: String,
     /// The hash of its public key, for a browser.
     pub spki: String,
     _files: tempfile::TempDir,
@@ -39,17 +39,12 @@ impl Provider {
         }
         let files = tempfile::tempdir().unwrap();
         let (key, certificate) = (files.path().join("key.pem"), files.path().join("certificate.pem"));
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .stderr(Stdio::null())
-            .status()
-            .ok()?;
-        assert!(made.success());
+        let (ca_key, ca) = (files.path().join("ca-key.pem"), files.path().join("ca.pem"));
+        make(&ca_key, &ca, &["-subj", "/CN=an authority", "-addext", "keyUsage=critical,keyCertSign"]);
+        let by = ["-CA", ca.to_str().unwrap(), "-CAkey", ca_key.to_str().unwrap()];
+        let of = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+        let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
+        make(&key, &certificate, &[&by[..], &of[..], &leaf[..]].concat());
         let mut process = Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("provider.mjs"))
             .args([&modules, &key, &certificate])
@@ -58,11 +53,27 @@ impl Provider {
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
-        let mut issuer = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut issuer).unwrap();
-        let issuer = issuer.trim().to_owned();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let issuer = lines.next().unwrap().unwrap();
+        // It says more, and is not to be told that there is no reader.
+        std::thread::spawn(move || lines.for_each(drop));
         let spki = tower::spki(issuer.strip_prefix("https://").expect("the provider listens"));
-        let certificate = std::fs::read_to_string(certificate).unwrap();
-        Some(Self { process, issuer, certificate, spki, _files: files })
+        let authority = std::fs::read_to_string(ca).unwrap();
+        Some(Self { process, issuer, authority, spki, _files: files })
     }
+}
+
+/// A key and its certificate.
+fn make(key: &Path, certificate: &Path, more: &[&str]) {
+    let status = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(more)
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl");
+    assert!(status.success(), "{more:?}");
 }

@@ -67,12 +67,10 @@ impl Stage {
 
     /// Goes on without what is offered, if anything is.
     async fn not_now(&self) {
-        self.chrome
-            .until(
-                "past the password",
-                "return document.readyState === 'complete' && !document.querySelector('input[type=password]')",
-            )
-            .await;
+        let arrived = "const heading = document.querySelector('h1')?.innerText ?? '';
+            return document.readyState === 'complete' && ['Overview', 'Account'].some((one) => heading === one)
+              || heading.startsWith('You are in.')";
+        self.chrome.until("proved", arrived).await;
         if self.chrome.has("form[action='/login/finish']").await {
             self.chrome.press("Not now").await;
         }
@@ -641,7 +639,7 @@ async fn a_login_at_an_openid_provider() {
     let chrome = Chrome::start(Some(&format!("{},{}", tower.spki, provider.spki))).await;
     let document = json!({
         "name": "cloud", "title": "Cloud account", "issuer": provider.issuer, "client-id": "keyward",
-        "client-secret": provider::SECRET, "ca-pem": provider.certificate,
+        "client-secret": provider::SECRET, "ca-pem": provider.authority,
     });
     tower.call(Method::POST, "/v1/config/strongbox/authentication/oidc", document).await;
     let user = json!({
@@ -658,7 +656,10 @@ async fn a_login_at_an_openid_provider() {
         chrome.reach("How do you log in?").await;
         chrome.press("Cloud account").await;
         // Its own pages: a name, any password, and consent.
-        chrome.find("input[name=login]").await.send_keys(subject).await.unwrap();
+        let field = chrome.find("input[name=login]").await;
+        // It has the address in it, which the tower told it.
+        field.clear().await.unwrap();
+        field.send_keys(subject).await.unwrap();
         chrome.find("input[name=password]").await.send_keys("x").await.unwrap();
         chrome.click("button[type=submit]").await;
         chrome.until("consent", "return !document.querySelector('input[name=login]')").await;
