@@ -287,8 +287,8 @@ impl Hosts {
                 (seen(host))
                 (details(host))
                 @if !duplicates.is_empty() { (beside(&duplicates)) }
+                @if host.state == "unclaimed" && self.rights.claim { (self.claim(host, viewer)) }
             }
-            @if host.state == "unclaimed" && self.rights.claim { (self.claim(host, viewer)) }
             (self.actions(host, viewer, !duplicates.is_empty()))
         }
     }
