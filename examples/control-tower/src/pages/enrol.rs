@@ -131,7 +131,7 @@ impl SetUpTotp<'_> {
     pub fn page(&self) -> Page {
         let main = html! {
             div class="card stack-l" {
-                h1 { "Set up a one-time password" }
+                h1 { "Set up a " span class="nowrap" { "one-time" } " password" }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
                 @if !self.optional {

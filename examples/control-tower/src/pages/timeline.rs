@@ -152,9 +152,9 @@ fn words(life: &Life, now: OffsetDateTime) -> Markup {
     let planned = if life.planned { " (planned)" } else { "" };
     html! {
         @match life.phase {
-            Phase::Pending => { "Published since " (when(life.created)) ", signs from " (when(life.activates)) "." }
+            Phase::Pending => { "Published since " (when(life.created)) ", in use from " (when(life.activates)) "." }
             Phase::Active => {
-                "Signs since " (when(life.activates))
+                "In use since " (when(life.activates))
                 @match life.superseded {
                     Some(end) if end <= now => { "; its successor is due." }
                     Some(end) => { ", until " (when(end)) (planned) "." }
@@ -162,13 +162,13 @@ fn words(life: &Life, now: OffsetDateTime) -> Markup {
                 }
             }
             Phase::Superseded => {
-                "Its successor signs"
+                "Its successor is in use"
                 @if let Some(end) = life.deprecated { "; sites that are cut off may sign until " (when(end)) }
-                @if let Some(end) = life.invalid { ", it verifies until " (when(end)) }
+                @if let Some(end) = life.invalid { ", it is good until " (when(end)) }
                 "."
             }
             Phase::Deprecated => {
-                "Verifies only"
+                "For what was made with it before"
                 @if let Some(end) = life.invalid { ", until " (when(end)) }
                 "."
             }
@@ -187,7 +187,7 @@ pub fn legend() -> Markup {
         ("pending", "published, not yet in use"),
         ("active", "in use"),
         ("superseded", "replaced, sites may lag"),
-        ("deprecated", "verifies only"),
+        ("deprecated", "for what was made before"),
     ];
     html! {
         ul class="legend" {

@@ -126,11 +126,8 @@ async fn issuer(
         Err(error) => return Err(error),
     };
     for warning in list(&state, "warnings") {
+        // It names who would refuse what.
         let said = text(warning, "warning").unwrap_or_default();
-        let said = match text(warning, "relying-party") {
-            Some(party) => format!("As seen by {party}: {said}"),
-            None => said,
-        };
         todos.push(Todo { tone: Tone::Warn, text: crate::pages::problem::sentence(&said) });
     }
     Ok(text(&state, "trust-domain").zip(text(&state, "issuer")))
