@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    AgentVersion, CallHomeCertificate, CallHomeSettings, Entry, HostHash, HostName, HostRecord, Refusal, Taken,
+    AgentVersion, CallHomeCertificate, CallHomeSettings, Entry, Granularity, HostHash, HostName, HostRecord, Refusal,
+    Scope, Taken,
 };
 
 /// What became of a host that called home.
@@ -90,16 +91,17 @@ pub fn decide(
 ) -> Result<Decision, Refusal> {
     match known {
         Some(record) if *record.state() == HostState::Removed => Err(Refusal::Removed),
-        Some(record) if record.key() == knock.key => again(record, knock, entry.as_ref(), listed, now),
+        Some(record) if record.key() == knock.key => again(settings, record, knock, entry, listed, now),
         _ => first(settings, knock, known, entry, listed, now),
     }
 }
 
 /// The host has been here.
 fn again(
+    settings: &CallHomeSettings,
     record: &HostRecord,
     knock: &Knock<'_>,
-    entry: Option<&Entry>,
+    entry: Option<Entry>,
     listed: Option<&Name>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
@@ -108,17 +110,45 @@ fn again(
         None | Some(Refusal::Expired { .. } | Refusal::Unwanted) => {}
         Some(refusal) => return Err(refusal.clone()),
     }
-    let mut record = record.clone().seen(knock, now);
+    let (mut record, mut used) = (record.clone().seen(knock, now), None);
     if *record.state() == HostState::Unclaimed {
         // Who came in with a certificate that was revoked since is not claimed any more.
-        if entry.is_some_and(|entry| entry.revoked().is_some()) {
+        if entry.as_ref().is_some_and(|entry| entry.revoked().is_some()) {
             return Err(Refusal::Revoked);
         }
         if let Some(site) = listed {
+            used = listed_since(settings, &record, knock, entry, site, now)?;
             record = record.claim(site.clone()).map_err(|_| Refusal::WrongSite)?;
         }
     }
-    Ok(Decision::Registered { record, entry: None })
+    Ok(Decision::Registered { record, entry: used })
+}
+
+/// A host that waits is claimed by a list, without an operator who looks at it: so it has, or came with, what is asked for by now. Whoever
+/// was let in with less holds a host-id, not a place on the list. Answers the record of a certificate that is used by that.
+fn listed_since(
+    settings: &CallHomeSettings,
+    record: &HostRecord,
+    knock: &Knock<'_>,
+    entry: Option<Entry>,
+    listed: &Name,
+    now: OffsetDateTime,
+) -> Result<Option<Entry>, Refusal> {
+    let verify = settings.client_certificate.verify;
+    if verify == Granularity::Never {
+        return Ok(None);
+    }
+    let serial = knock.certificate.map(CallHomeCertificate::serial).or(record.certificate());
+    let entry = entry.filter(|entry| Some(entry.serial()) == serial);
+    let scope = entry.as_ref().map(Entry::scope);
+    verify.admit_scope(scope, knock.host)?;
+    if scope.and_then(Scope::site).is_some_and(|site| site != listed) {
+        return Err(Refusal::WrongSite);
+    }
+    match (knock.certificate, entry) {
+        (Some(_), Some(mut entry)) => Ok((entry.take(knock.host, knock.key, now)? == Taken::First).then_some(entry)),
+        _ => Ok(None),
+    }
 }
 
 /// The host was never here, or another one with its host-id was.

@@ -144,17 +144,22 @@ impl Granularity {
     /// # Errors
     /// [`Refusal::Missing`], [`Refusal::Unwanted`], [`Refusal::TooBroad`], [`Refusal::WrongHost`].
     pub fn admit(self, presented: Option<&CallHomeCertificate>, host: &HostHash) -> Result<(), Refusal> {
-        let certificate = match (self, presented) {
+        self.admit_scope(presented.map(CallHomeCertificate::scope), host)
+    }
+
+    /// The same by the scope of a certificate.
+    pub(crate) fn admit_scope(self, scope: Option<&Scope>, host: &HostHash) -> Result<(), Refusal> {
+        let scope = match (self, scope) {
             (Self::Never, None) => return Ok(()),
             (Self::Never, Some(_)) => return Err(Refusal::Unwanted),
             (_, None) => return Err(Refusal::Missing { wanted: self }),
-            (_, Some(certificate)) => certificate,
+            (_, Some(scope)) => scope,
         };
-        let found = certificate.scope().granularity();
+        let found = scope.granularity();
         if found < self {
             return Err(Refusal::TooBroad { found, wanted: self });
         }
-        match certificate.scope() {
+        match scope {
             Scope::Host(own) if own != host => Err(Refusal::WrongHost),
             _ => Ok(()),
         }

@@ -107,7 +107,7 @@ impl PendingExternal {
     }
 
     /// Where to send the browser (OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
-    pub(crate) fn url(&self, login_hint: Option<&str>) -> String {
+    pub(crate) fn url(&self, login_hint: Option<&str>, anew: bool) -> String {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()));
         let mut parameters = vec![
             ("response_type", "code"),
@@ -120,6 +120,7 @@ impl PendingExternal {
             ("code_challenge_method", "S256"),
         ];
         parameters.extend(login_hint.map(|hint| ("login_hint", hint)));
+        parameters.extend(anew.then_some(("prompt", "login")));
         let mut url = self.provider.authorization_endpoint.clone();
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, value) in parameters {
@@ -217,7 +218,10 @@ mod tests {
     #[test]
     fn the_request_is_pkce_with_state_and_nonce() {
         let pending = PendingExternal::begin(provider("https://issuer.example/authorize?p=1").unwrap(), &mut rng(1));
-        let url = pending.url(Some("ann@example.com"));
+        let again = pending.url(Some("ann@example.com"), true);
+        assert!(again.ends_with("&prompt=login"), "{again}");
+        let url = pending.url(Some("ann@example.com"), false);
+        assert!(!url.contains("prompt="), "{url}");
         assert!(url.starts_with(
             "https://issuer.example/authorize?p=1&response_type=code&scope=openid&client_id=tower%20%26%20co&"
         ));

@@ -153,6 +153,18 @@ impl SessionRecord {
         (token, session)
     }
 
+    /// The same after something was set up inside of it: as old as before, and with what was proved of that.
+    pub(crate) fn go_on(
+        &self,
+        user: &UserRecord,
+        proofs: Proofs,
+        rng: &mut impl CryptoRng,
+        now: OffsetDateTime,
+    ) -> (Token, Self) {
+        let (token, session) = self.rotate(user, rng);
+        (token, Self { proofs, seen: now, ..session })
+    }
+
     /// The record to be stored.
     ///
     /// # Errors

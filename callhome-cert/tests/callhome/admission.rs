@@ -196,6 +196,33 @@ fn a_host_that_is_listed_while_it_waits_is_claimed() {
 }
 
 #[test]
+fn who_was_let_in_with_less_is_not_claimed_by_a_list() {
+    let (certificate, entry) = verified(&authority(), one("h1"));
+    // A stranger who knows the host-id comes while nothing is asked for; then certificates are, and the host-id is listed.
+    let mut tower = Tower::with(Granularity::Never, [entry]);
+    assert_eq!(tower.knock("h1", "stranger", None, NOW), Ok(HostState::Unclaimed));
+    tower.settings = settings(Granularity::HostId);
+    tower.listed = vec![("h1", "oslo")];
+    assert_eq!(tower.knock("h1", "stranger", None, NOW), Err(Refusal::Missing { wanted: Granularity::HostId }));
+    // An operator who looks at it claims whom they want; and with what is asked for by now the host is claimed, which uses it.
+    assert_eq!(tower.knock("h1", "stranger", Some(&certificate), NOW), Ok(claimed("oslo")));
+    assert_eq!(tower.entries[0].uses(), 1);
+    // Less than what is asked for, or of another site, is not enough either.
+    let (broad, entry) = verified(&authority(), site("oslo"));
+    let mut tower = Tower::with(Granularity::Site, [entry]);
+    assert_eq!(tower.knock("h2", "k2", Some(&broad), NOW), Ok(HostState::Unclaimed));
+    tower.listed = vec![("h2", "oslo")];
+    tower.settings = settings(Granularity::HostId);
+    let too_broad = Refusal::TooBroad { found: Granularity::Site, wanted: Granularity::HostId };
+    assert_eq!(tower.knock("h2", "k2", None, NOW), Err(too_broad));
+    tower.settings = settings(Granularity::Site);
+    tower.listed = vec![("h2", "bergen")];
+    assert_eq!(tower.knock("h2", "k2", None, NOW), Err(Refusal::WrongSite));
+    tower.listed = vec![("h2", "oslo")];
+    assert_eq!(tower.knock("h2", "k2", None, NOW + Duration::days(2)), Ok(claimed("oslo")));
+}
+
+#[test]
 fn a_certificate_that_is_not_on_record_is_refused() {
     let (certificate, _) = verified(&authority(), any());
     let (_, other) = verified(&authority(), any());

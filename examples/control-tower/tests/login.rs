@@ -725,3 +725,110 @@ async fn a_command_line_logs_in_through_a_browser() {
     assert_eq!(exchange(&locked, verifier).await.bytes, again.bytes);
     tower.get("/v1/account", &had).await.refused(401);
 }
+
+#[tokio::test]
+async fn setting_something_up_makes_no_session_younger_and_outlives_none() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "jyn@example.com", json!({"password": PASSWORD})).await;
+    let log_in = async || {
+        let mut browser = Browser::new();
+        browser.password(&tower, "jyn@example.com", "default", PASSWORD).await;
+        browser.step(&tower, "finish", json!({})).await;
+        browser.get(&tower, "/v1/account").await.ok();
+        browser
+    };
+    let set_up = json!({"method": "totp"});
+    let mut one = log_in().await;
+    // To begin and to go on without proves nothing: the login is as old as it was.
+    tower.pass(Duration::minutes(4)).await;
+    one.post(&tower, "/v1/account/set-up", set_up.clone()).await.ok();
+    assert_eq!(one.step(&tower, "skip", json!({})).await["state"], "logged-in");
+    let account = one.get(&tower, "/v1/account").await.ok();
+    assert_eq!(account["authenticated"], "2026-03-01T00:00:00Z", "{account}");
+    tower.pass(Duration::minutes(2)).await;
+    assert!(one.get(&tower, "/v1/account").await.ok()["fresh"] == false);
+    one.post(&tower, "/v1/account/set-up", set_up.clone()).await.refused(403);
+    // What is under way in a session ends with it.
+    let (mut thief, mut owner) = (log_in().await, log_in().await);
+    thief.post(&tower, "/v1/account/set-up", set_up.clone()).await.ok();
+    owner.get(&tower, "/v1/account").await.ok();
+    owner.call(&tower, "DELETE", "/v1/account/sessions", None).await.ok();
+    thief.get(&tower, "/v1/account").await.refused(401);
+    let ended = thief.cookies["__Host-keyward-session"].clone();
+    thief.get(&tower, "/v1/account").await.refused(401);
+    let over = thief.step(&tower, "skip", json!({})).await;
+    assert_eq!(over["state"], "over", "{over}");
+    assert_eq!(thief.cookies["__Host-keyward-session"], ended);
+    // Nor does a program get a token of it, which would live longer.
+    owner.post(&tower, "/v1/account/set-up", set_up).await.ok();
+    let login = owner.cookies["__Host-keyward-login"].clone();
+    let over = tower.call("POST", "/v1/login/flow/skip", None, Some(json!({"login": login}))).await.ok();
+    assert_eq!((&over["state"], &over["token"]), (&json!("over"), &Value::Null), "{over}");
+    owner.get(&tower, "/v1/account").await.ok();
+}
+
+#[tokio::test]
+async fn however_many_sessions_there_are_they_end() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "cassian@example.com", json!({"password": PASSWORD})).await;
+    let log_in = async || {
+        let mut browser = Browser::new();
+        browser.password(&tower, "cassian@example.com", "default", PASSWORD).await;
+        browser.step(&tower, "finish", json!({})).await;
+        browser
+    };
+    let mut others = Vec::new();
+    for _ in 0..120 {
+        others.push(log_in().await);
+    }
+    let mut own = log_in().await;
+    own.get(&tower, "/v1/account").await.ok();
+    own.call(&tower, "DELETE", "/v1/account/sessions", None).await.ok();
+    own.get(&tower, "/v1/account").await.ok();
+    for other in &mut others {
+        other.get(&tower, "/v1/account").await.refused(401);
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_is_let_in_by_a_recent_login_alone() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "bodhi@example.com", json!({"password": PASSWORD})).await;
+    let verifier = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let challenge: String =
+        <sha2::Sha256 as sha2::Digest>::digest(verifier).iter().map(|byte| format!("{byte:02x}")).collect();
+    let query = format!("port=4711&challenge={challenge}&state=0123456789abcdef0123&host=laptop");
+    let mut browser = Browser::new();
+    browser.password(&tower, "bodhi@example.com", "default", PASSWORD).await;
+    browser.step(&tower, "finish", json!({})).await;
+    let click = async |browser: &Browser| {
+        let request = browser.request("POST", "/cli").header("content-type", "application/x-www-form-urlencoded");
+        let form = format!("{query}&form-token={}", browser.form_token);
+        tower.send(request.body(form.into()).unwrap()).await
+    };
+    let code = |allowed: &Reply| {
+        let refresh = allowed.headers["refresh"].to_str().unwrap().to_owned();
+        json!({"code": refresh.split(['=', '&']).nth(2).unwrap(), "verifier": verifier})
+    };
+    // Where the session ends meanwhile there is nothing to be had.
+    let allowed = code(&click(&browser).await);
+    browser.get(&tower, "/v1/account").await.ok();
+    browser.post(&tower, "/v1/account/log-out", json!({})).await.ok();
+    tower.call("POST", "/v1/login/cli", None, Some(allowed)).await.refused(401);
+    // The token counts as a login of now, so the session's has to be one: whoever was away from the browser proves themselves again, and
+    // comes back to the question.
+    browser.password(&tower, "bodhi@example.com", "default", PASSWORD).await;
+    browser.step(&tower, "finish", json!({})).await;
+    tower.pass(Duration::minutes(6)).await;
+    let again = click(&browser).await;
+    assert_eq!((again.status.as_u16(), again.headers["location"].to_str().unwrap()), (303, "/login"));
+    browser.keep(&again);
+    browser.step(&tower, "current", json!({})).await;
+    let done = browser.step(&tower, "password", json!({"password": PASSWORD})).await;
+    assert_eq!((&done["state"], &done["next"]), (&json!("logged-in"), &json!(format!("/cli?{query}"))));
+    let allowed = code(&click(&browser).await);
+    tower.call("POST", "/v1/login/cli", None, Some(allowed)).await.ok();
+}

@@ -152,6 +152,11 @@ async fn a_user_logs_in_at_a_provider() {
     assert_eq!((&state["answering"], &state["has-client-secret"]), (&json!(true), &json!(true)), "{state}");
     let external = json!([{"provider": "entra", "issuer": url, "subject": "248289761001"}]);
     tower.post(USERS, &admin, json!({"name": "ann@example.com", "external": external})).await.ok();
+    // The secret goes to nobody but whom it was given for.
+    let elsewhere = json!({"issuer": "https://evil.example"});
+    let path = format!("{PROVIDERS}/entra");
+    let refused = tower.call("PATCH", &path, Some(&admin), Some(elsewhere)).await.refused(400);
+    assert!(refused.contains("another issuer"), "{refused}");
     // Somebody at a provider is one user.
     let second = json!({"name": "bob@example.com", "external": external});
     assert!(tower.post(USERS, &admin, second).await.refused(409).contains("another user"));

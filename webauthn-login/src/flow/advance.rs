@@ -186,8 +186,14 @@ fn log_in(
     }
     let mut writes = common.end();
     writes.extend(common.step_up.as_ref().map(|step_up| Write::EndSession(step_up.session)));
-    user.data.last_login = Some(now);
-    let (token, session) = SessionRecord::begin(&user, common.authenticator.clone(), proofs, &realm.settings, rng, now);
+    let (token, session) = match common.step_up.as_ref().and_then(|step_up| step_up.kept.as_ref()) {
+        Some(former) if now >= former.expires() => return over(common, Reason::SessionEnded),
+        Some(former) => former.go_on(&user, proofs, rng, now),
+        None => {
+            user.data.last_login = Some(now);
+            SessionRecord::begin(&user, common.authenticator.clone(), proofs, &realm.settings, rng, now)
+        }
+    };
     let logged_in = LoggedIn {
         token,
         session: session.clone(),

@@ -130,7 +130,7 @@ impl Realm {
     ) -> Result<Flow<Identified>, Error> {
         let start = Start { tenant: Some(user.identity().tenant.clone()), next, ..Start::browser() };
         let mut flow = self.begin(start, now)?;
-        flow.common.step_up = Some(StepUp { session: session.key(), who: Who::of(user) });
+        flow.common.step_up = Some(StepUp { session: session.key(), who: Who::of(user), kept: None });
         let typed = Typed {
             text: user.identity().email.to_string(),
             email: Some(user.identity().email.clone()),
@@ -141,7 +141,8 @@ impl Realm {
     }
 
     /// Begins to set up a method inside a session whose login is recent: another passkey, a one-time password on another
-    /// telephone, a password. It ends like a login, with the session under another token.
+    /// telephone, a password. It ends like a login, with the session under another token; it is as old, and lasts no longer, than
+    /// it was and did before, because nobody has proved themselves again.
     ///
     /// # Errors
     ///
@@ -162,7 +163,7 @@ impl Realm {
         }
         let start = Start { tenant: Some(user.identity().tenant.clone()), next, ..Start::browser() };
         let mut common = self.common(start, now);
-        common.step_up = Some(StepUp { session: session.key(), who: Who::of(user) });
+        common.step_up = Some(StepUp { session: session.key(), who: Who::of(user), kept: Some(session.clone()) });
         common.authenticator = session.authenticator().clone();
         enrol(self, common, user, session.proofs().clone(), method, true, rng)
     }

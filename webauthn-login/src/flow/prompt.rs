@@ -114,7 +114,9 @@ impl AnyFlow {
             }
             Self::SettingPassword(_) => Prompt::SetPassword { min_length: crate::Password::MIN_CHARS },
             Self::AtProvider(flow) => {
-                Prompt::Provider { url: flow.state.pending.url(flow.state.email.as_ref().map(crate::Email::as_str)) }
+                let hint = flow.state.email.as_ref().map(crate::Email::as_str);
+                // Inside a session the person is to prove who they are, and not the provider's cookie.
+                Prompt::Provider { url: flow.state.pending.url(hint, flow.common.step_up.is_some()) }
             }
             Self::Ready(flow) => Prompt::Offer { offers: &flow.state.offers },
         }

@@ -12,6 +12,7 @@ use super::outcome::{Next, Outcome, Write};
 use crate::external::PendingExternal;
 use crate::method::{Method, Proofs};
 use crate::passkey::{PendingAuthentication, PendingRegistration, UserHandle};
+use crate::session::SessionRecord;
 use crate::totp::SharedSecret;
 use crate::user::UserRecord;
 use crate::{Authenticator, Email, Identity, Key, NextPath, Reason};
@@ -62,6 +63,9 @@ pub(crate) struct Common {
 pub(crate) struct StepUp {
     pub(crate) session: Key,
     pub(crate) who: Who,
+    /// Where something is set up inside of the session and nobody proves themselves again: it goes on as it is.
+    #[serde(default)]
+    pub(crate) kept: Option<SessionRecord>,
 }
 
 /// A user as they were when something was proved.

@@ -86,7 +86,7 @@ impl Changes<'_> {
             } else if let Some(name) = name_of_user(change.path()) {
                 self.user(name, change, dry_run).await?;
             } else if let Some(name) = name_in(change.path(), PROVIDERS) {
-                self.provider(&name, change)?;
+                self.provider(&name, change).await?;
             } else if let Some(name) = tenants::named(change.path()) {
                 self.tenant(&name, change).await?;
             } else if change.path().as_str() == SETTINGS {

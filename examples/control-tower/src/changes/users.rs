@@ -116,8 +116,9 @@ impl Changes<'_> {
         Ok(record)
     }
 
-    /// The secret of a provider stands apart from its document, and stays where a change does not name another one.
-    pub(super) fn provider(&mut self, name: &Name, change: &Change) -> Answer<()> {
+    /// The secret of a provider stands apart from its document, and stays where a change does not name another one. It is for whoever it
+    /// was given for: somebody who can change the document and does not know the secret has it sent to nobody else.
+    pub(super) async fn provider(&mut self, name: &Name, change: &Change) -> Answer<()> {
         let key = layout::provider_secret(&self.tenant, name.as_str());
         let Some(document) = change.after() else {
             self.writes.push(Write::Delete(key));
@@ -132,7 +133,15 @@ impl Changes<'_> {
         match &config.client_secret {
             Some(secret) if secret.expose().is_empty() => self.writes.push(Write::Delete(key)),
             Some(secret) => self.writes.push(self.app.db.put(key, secret.expose().as_bytes())?),
-            None => {}
+            None => {
+                let former = change.before().map(keyward_config_tree::Document::to::<ProviderConfig>);
+                let is_other = former.and_then(Result::ok).is_some_and(|former| former.issuer != config.issuer);
+                if is_other && self.app.db.store().get(&key).await?.is_some() {
+                    let error = FieldError::new(providers::SECRET, "the one that is kept was given for another issuer")
+                        .with_remedy("give the one of this issuer, or an empty one");
+                    return Err(self.refuse(StatusCode::BAD_REQUEST, change.path(), error));
+                }
+            }
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     body::JsonBody,
     error::{Answer, ApiError},
-    pages::{Posted, Shown, log_in_first},
+    pages::{Posted, Shown, account, log_in_first},
     params::Query,
     peer::Peer,
     token,
@@ -75,7 +75,8 @@ pub async fn ask(
     Ok(Page::single("Log in on the command line", &main).into_response())
 }
 
-/// `POST /cli`: the click. The browser goes on to the program, on its own machine.
+/// `POST /cli`: the click. The browser goes on to the program, on its own machine. Whoever logged in a while ago does so again first, and
+/// comes back to the question.
 ///
 /// # Errors
 /// 400, 403; those of the store.
@@ -92,7 +93,14 @@ pub async fn allow(State(app): State<Arc<App>>, posted: Posted) -> Shown {
         }
     }
     let asked = Asked::deserialize(Reader::new(&asked)).map_err(|_| ApiError::invalid("the form is not whole"))?;
-    let url = cli::allow(&app, &session, &asked).await?;
+    let url = match cli::allow(&app, &session, &asked).await {
+        Err(error) if account::is_step_up(&error) => {
+            let Asked { port, challenge, state, host } = &asked;
+            let back = format!("{}?port={port}&challenge={challenge}&state={state}&host={host}", cli::PATH);
+            return account::step_up(&app, &session, &back).await;
+        }
+        url => url?,
+    };
     let main = html! {
         div class="card stack-l" {
             h1 { "You are logged in there" }

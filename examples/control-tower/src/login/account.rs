@@ -343,6 +343,11 @@ impl Account {
             }
             let mut changed = change(&mut record).map_err(refused)?;
             let mut guards: Vec<Guard> = vec![stored.guard()];
+            if let Some(session) = &self.session {
+                // One that was ended meanwhile changes nothing, and does not go on under another cookie.
+                let ended = || ApiError::unauthenticated(keyward_webauthn_login::Reason::SessionEnded.to_string());
+                guards.push(session::going_on(app, &session.record.key()).await?.ok_or_else(ended)?);
+            }
             let mut writes: Vec<Write> = Vec::new();
             if let Some(session) = self.session.as_ref().filter(|_| record.epoch() != self.record().epoch()) {
                 let (token, rotated) = session.record.rotate(&record, &mut random::rng());
@@ -386,8 +391,7 @@ impl Account {
     /// # Errors
     /// 404.
     pub async fn end_session(&self, app: &App, id: &Key) -> Answer<Changed> {
-        let sessions = session::of_user(app, &self.tenant, &self.user).await?;
-        if !sessions.iter().any(|session| session.value.key() == *id) {
+        if !session::is_of(app, &self.tenant, &self.user, id).await? {
             return Err(ApiError::not_found("the session"));
         }
         self.end(app, [*id]).await
@@ -399,9 +403,17 @@ impl Account {
     /// Those of the store.
     pub async fn end_other_sessions(&self, app: &App) -> Answer<Changed> {
         let current = self.session.as_ref().map(|session| session.record.key());
-        let sessions = session::of_user(app, &self.tenant, &self.user).await?;
-        let others = sessions.iter().map(|session| session.value.key()).filter(|key| current != Some(*key));
-        self.end(app, others).await
+        let mut after = None;
+        // However many somebody has begun.
+        loop {
+            let keys = session::keys_of(app, &self.tenant, &self.user, after.as_ref()).await?;
+            let Some(last) = keys.last().copied() else { return Ok(Changed::default()) };
+            after = Some(last);
+            let others: Vec<Key> = keys.into_iter().filter(|key| current != Some(*key)).collect();
+            if !others.is_empty() {
+                self.end(app, others).await?;
+            }
+        }
     }
 
     /// Ends this session.

@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::{
-    session::{Session, actor_of},
+    session::{self, Session, actor_of},
     steps::{self, Granted},
     users,
 };
@@ -84,16 +84,21 @@ struct Code {
     handle: UserHandle,
     epoch: u64,
     challenge: Key,
+    /// The one in which it was allowed.
+    #[serde(default)]
+    session: Option<Key>,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
 }
 
-/// The user allows it: answers where the browser is to be sent, on its own machine.
+/// The user allows it: answers where the browser is to be sent, on its own machine. The program's token lives longer than the session,
+/// and counts as a login of now: so the session's has to be recent.
 ///
 /// # Errors
-/// 400; those of the store.
+/// 400; 403 with `error-info` `{"code": "step-up"}`; those of the store.
 pub async fn allow(app: &App, session: &Session, asked: &Asked) -> Answer<Zeroizing<String>> {
     asked.check()?;
+    let _fresh = session.fresh(app)?;
     let mut bytes = Zeroizing::new([0; 32]);
     rand_core::Rng::fill_bytes(&mut random::rng(), &mut *bytes);
     let secret = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
@@ -105,6 +110,7 @@ pub async fn allow(app: &App, session: &Session, asked: &Asked) -> Answer<Zeroiz
         handle: user.handle(),
         epoch: user.epoch(),
         challenge: asked.challenge.parse().map_err(|_| ApiError::invalid("`challenge` is no hash"))?,
+        session: Some(session.record.key()),
         expires: now + LASTS,
     };
     let bytes = serde_json::to_vec(&code).map_err(ApiError::internal)?;
@@ -135,6 +141,10 @@ pub async fn exchange(app: &App, source: IpAddr, code: &str, verifier: &str) -> 
         return Err(ApiError::internal("a code is of a newer program"));
     }
     let user = users::get(&app.db, &code.tenant, code.email.as_str()).await?;
+    let session = match &code.session {
+        Some(session) => session::going_on(app, session).await?,
+        None => None,
+    };
     let now = app.clock.now();
     let checked = match &user {
         _ if now >= code.expires => Err(Reason::Expired.code()),
@@ -144,6 +154,7 @@ pub async fn exchange(app: &App, source: IpAddr, code: &str, verifier: &str) -> 
         Some(user) if user.value.record().handle() != code.handle || user.value.record().epoch() != code.epoch => {
             Err(Reason::Changed.code())
         }
+        Some(_) if session.is_none() => Err(Reason::SessionEnded.code()),
         Some(user) => Ok(user),
     };
     let (mut guards, mut writes): (Vec<Guard>, _) = (vec![stored.guard()], vec![Write::Delete(key)]);

@@ -24,7 +24,7 @@ use crate::{
         peer::Peer,
     },
     layout, random,
-    store::Write,
+    store::{Guard, Write},
 };
 
 /// Somebody who is logged in.
@@ -166,6 +166,16 @@ pub async fn caller_of(
     Ok(Some(session.caller))
 }
 
+/// That a session has not ended, for a commit that goes by it; `None` where it has.
+///
+/// # Errors
+/// Those of the store.
+pub async fn going_on(app: &App, key: &Key) -> Result<Option<Guard>, DbError> {
+    let stored = app.db.load(&layout::session(key), SessionRecord::decode).await?;
+    let now = app.clock.now();
+    Ok(stored.filter(|session| now < session.value.expires()).map(|session| session.guard()))
+}
+
 /// What stores a session of a user, with the entries by which it is listed and removed.
 ///
 /// # Errors
@@ -188,6 +198,26 @@ pub fn end(tenant: &Name, user: &StoredUser, key: &Key) -> Vec<Write> {
     let email = &user.value.record().identity().email;
     let index = format!("{}{key}", layout::user_sessions(tenant, email));
     vec![Write::Delete(layout::session(key)), Write::Delete(index)]
+}
+
+/// Whether it is a session of that user, over or not.
+///
+/// # Errors
+/// Those of the store.
+pub async fn is_of(app: &App, tenant: &Name, user: &StoredUser, key: &Key) -> Result<bool, DbError> {
+    let email = &user.value.record().identity().email;
+    Ok(app.db.store().get(&format!("{}{key}", layout::user_sessions(tenant, email))).await?.is_some())
+}
+
+/// The keys of all sessions of a user, over or not, behind a key, at most so many as are written at once.
+///
+/// # Errors
+/// Those of the store.
+pub async fn keys_of(app: &App, tenant: &Name, user: &StoredUser, after: Option<&Key>) -> Result<Vec<Key>, DbError> {
+    let prefix = layout::user_sessions(tenant, &user.value.record().identity().email);
+    let after = after.map(|after| format!("{prefix}{after}"));
+    let entries = app.db.store().range(&prefix, after.as_deref(), 100, None).await?;
+    Ok(entries.iter().filter_map(|entry| entry.key.strip_prefix(&prefix)?.parse().ok()).collect())
 }
 
 /// The sessions of a user that have not ended, at most a hundred.

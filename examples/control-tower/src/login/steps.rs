@@ -35,6 +35,9 @@ use crate::{
 /// How often a step is taken again because what it relied on was changed by somebody else.
 const TRIES: usize = 8;
 
+/// How much of the reason of a refusal is recorded, in characters.
+const REASON: usize = 500;
+
 /// What a person, or a program for one, does where a login stands.
 pub enum Action {
     /// Says who they are.
@@ -183,8 +186,8 @@ type Took = Answer<Result<Taken, NotTaken>>;
 /// A login that is under way.
 struct Held {
     flow: AnyFlow,
-    revision: u64,
-    key: String,
+    /// That it stands where it stood, and that the session has not ended inside of which it goes on.
+    guards: Vec<Guard>,
 }
 
 async fn resume(app: &App, browser: &Browser) -> Answer<Result<Held, Reason>> {
@@ -192,7 +195,21 @@ async fn resume(app: &App, browser: &Browser) -> Answer<Result<Held, Reason>> {
     let key = layout::ceremony(&Key::of(cookie));
     let Some(stored) = app.db.get(&key).await? else { return Ok(Err(Reason::Expired)) };
     let record = CeremonyRecord::decode(&stored.value).map_err(ApiError::internal)?;
-    Ok(record.resume(cookie, app.clock.now()).map(|flow| Held { flow, revision: stored.revision, key }))
+    let flow = match record.resume(cookie, app.clock.now()) {
+        Ok(flow) => flow,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut guards = vec![Guard::At(key, stored.revision)];
+    match flow.session() {
+        // A token would outlive the session.
+        Some(_) if browser.is_embedder() => return Ok(Err(Reason::ForeignCeremony)),
+        Some(session) => match session::going_on(app, &session).await? {
+            Some(guard) => guards.push(guard),
+            None => return Ok(Err(Reason::SessionEnded)),
+        },
+        None => {}
+    }
+    Ok(Ok(Held { flow, guards }))
 }
 
 /// Begins a login, in place of one that the browser may have under way: the first page.
@@ -259,7 +276,7 @@ pub async fn open_link(app: &App, browser: &Browser, presented: &str) -> Answer<
         let outcome = app.realm.open_link(found, presented, record, &mut random::rng(), now);
         let mut taken = Taken::new(outcome.map_err(ApiError::internal)?, user).doing("enrolment-link");
         taken.link = link;
-        if let Some(reached) = settle(app, browser, None, taken).await? {
+        if let Some(reached) = settle(app, browser, Vec::new(), taken).await? {
             return Ok(reached);
         }
     }
@@ -278,7 +295,7 @@ pub(super) async fn through(
     counted: Vec<Counted>,
 ) -> Answer<Option<Granted>> {
     let taken = Taken { counted, ..Taken::new(outcome, users) };
-    match settle(app, browser, None, taken).await?.map(|reached| reached.at) {
+    match settle(app, browser, Vec::new(), taken).await?.map(|reached| reached.at) {
         Some(At::LoggedIn(LoggedIn { token: Some(granted), .. })) => Ok(Some(granted)),
         _ => Ok(None),
     }
@@ -295,7 +312,7 @@ async fn go_on(app: &App, browser: &Browser, flow: AnyFlow) -> Answer<Reached> {
 }
 
 async fn begun(app: &App, browser: &Browser, taken: Taken) -> Answer<Reached> {
-    let reached = settle(app, browser, None, taken).await?;
+    let reached = settle(app, browser, Vec::new(), taken).await?;
     Ok(reached.unwrap_or_else(|| Reached::over(Reason::Changed)))
 }
 
@@ -339,13 +356,13 @@ fn who(flow: &AnyFlow) -> Option<(String, Option<String>)> {
 /// 429 for too many guesses; those of the store.
 pub async fn act(app: &App, browser: &Browser, action: &Action) -> Answer<Reached> {
     for _ in 0..TRIES {
-        let Held { flow, revision, key } = match resume(app, browser).await? {
+        let Held { flow, guards } = match resume(app, browser).await? {
             Ok(held) => held,
             Err(reason) => return Ok(Reached::over(reason)),
         };
         match take(app, browser, flow, action).await? {
             Ok(taken) => {
-                if let Some(reached) = settle(app, browser, Some(Guard::At(key, revision)), taken).await? {
+                if let Some(reached) = settle(app, browser, guards, taken).await? {
                     return Ok(reached);
                 }
             }
@@ -359,6 +376,8 @@ pub async fn act(app: &App, browser: &Browser, action: &Action) -> Answer<Reache
 fn not_verified(app: &App, browser: &Browser, problem: &str) -> NotTaken {
     if let Some(source) = browser.source {
         let actor = Actor::stranger(app, source);
+        // The provider may have said any amount of it.
+        let problem: String = problem.chars().take(REASON).collect();
         app.refuse(actor.refused("login", "provider", app.clock.now()).with("problem", problem));
     }
     NotTaken::Told("the provider did not confirm the login; try again, or log in another way".to_owned())
@@ -552,12 +571,11 @@ async fn show(
 }
 
 /// Commits what a step came to, with its record; `None` when somebody else was faster.
-async fn settle(app: &App, browser: &Browser, ceremony: Option<Guard>, taken: Taken) -> Answer<Option<Reached>> {
+async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, taken: Taken) -> Answer<Option<Reached>> {
     let Taken { outcome, users, counted, link, event } = taken;
     let Outcome { next, writes: steps, refused, identity, recovery_codes, signal, rehash, .. } = outcome;
     let now = app.clock.now();
-    let mut commit = Parts { app, browser, users: &users, guards: Vec::new(), writes: Vec::new(), token: None, now };
-    commit.guards.extend(ceremony);
+    let mut commit = Parts { app, browser, users: &users, guards, writes: Vec::new(), token: None, now };
     for step in steps {
         commit.add(step, link.as_ref()).await?;
     }

@@ -208,12 +208,12 @@ fn next(path: &str) -> NextPath {
 }
 
 /// Whether it needs a recent login.
-pub(super) fn is_step_up(error: &ApiError) -> bool {
+pub(in crate::http) fn is_step_up(error: &ApiError) -> bool {
     error.info().is_some_and(|info| info.get("code").is_some_and(|code| code == "step-up"))
 }
 
 /// The reader proves themselves again, and comes back.
-pub(super) async fn step_up(app: &App, session: &Session, path: &str) -> Shown {
+pub(in crate::http) async fn step_up(app: &App, session: &Session, path: &str) -> Shown {
     let reached = login::step_up(app, session, next(path)).await?;
     super::login::moved_on(app, &session.browser, reached)
 }

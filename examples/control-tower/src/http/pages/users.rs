@@ -82,6 +82,10 @@ pub async fn show(
 }
 
 async fn page(app: &App, session: &Session, after: &str, came: Came) -> Answer<Response> {
+    if session.caller.standing(app).await?.hidden(keyward_approle::Operation::Read, people::PATH)?.is_some() {
+        let text = "fields of the users are hidden from you: there is no page of the rest, ask the interface";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, text));
+    }
     let (people, more) = people::list(app, &session.caller, after, MOST).await?;
     let next = people.last().filter(|_| more).map(|last| {
         let after: String = form_urlencoded::byte_serialize(last.name.as_str().as_bytes()).collect();
