@@ -120,7 +120,7 @@ impl Has {
 /// The one rule of what a login needs. Pure, and asked again at every transition and at the end.
 ///
 /// - There must be a first proof: password, passkey, provider or enrolment link. Without one nothing else matters, and the link alone
-///   is not enough at the end.
+///   is not enough at the end, nor for setting anything up beside a passkey or password that the user still has.
 /// - Whatever is enforced must be proved, however the login began. A recovery code stands in for a one-time password.
 /// - A one-time password that the user set up is asked for after a password, also where nothing enforces it. After a
 ///   passkey it is not, unless it is enforced: a passkey with a verified user is two factors already.
@@ -159,16 +159,20 @@ pub fn missing(enforced: &BTreeSet<Method>, has: Has, open: &BTreeSet<Method>, p
     if let Some(method) = lacking().find(|&method| has.method(method)) {
         return Some(Missing::Prove(method));
     }
+    // So is who has but a link: it sets nothing up beside what the user still has, for whoever else comes by it.
+    let shown = [Proof::Password, Proof::Passkey, Proof::External].iter().any(|proof| proofs.contains(proof));
+    let first = match (has.passkey, has.password) {
+        (true, _) => Some(Method::Passkey),
+        (false, true) => Some(Method::Password),
+        (false, false) => None,
+    };
+    if let Some(method) = first.filter(|_| !shown) {
+        return Some(Missing::Prove(method));
+    }
     if let Some(method) = lacking().next() {
         return Some(if open.contains(&method) { Missing::Enrol(method) } else { Missing::Refused(method) });
     }
-    let shown = [Proof::Password, Proof::Passkey, Proof::External].iter().any(|proof| proofs.contains(proof));
-    match (shown, has.passkey, has.password) {
-        (true, ..) => None,
-        (false, true, _) => Some(Missing::Prove(Method::Passkey)),
-        (false, false, true) => Some(Missing::Prove(Method::Password)),
-        (false, false, false) => Some(Missing::Refused(Method::Password)),
-    }
+    (!shown).then_some(Missing::Refused(Method::Password))
 }
 
 #[cfg(test)]
@@ -244,6 +248,18 @@ mod tests {
         let totp = Has { totp: true, ..NOTHING };
         let both = [Proof::EnrolmentLink, Proof::Totp];
         assert_eq!(ask(&[], totp, &[], &both), Some(Missing::Prove(Method::Password)));
+    }
+
+    #[test]
+    fn a_link_sets_nothing_up_beside_what_there_is() {
+        let (link, all) = ([Proof::EnrolmentLink], [Method::Password, Method::Totp, Method::Passkey]);
+        let password = Has { passkey: false, ..NOTHING };
+        let passkey = Has { password: false, passkey: true, ..NOTHING };
+        assert_eq!(ask(&[Method::Totp], password, &all, &link), Some(Missing::Prove(Method::Password)));
+        assert_eq!(ask(&[Method::Passkey], password, &all, &link), Some(Missing::Prove(Method::Password)));
+        assert_eq!(ask(&[Method::Password], passkey, &all, &link), Some(Missing::Prove(Method::Passkey)));
+        let shown = [Proof::EnrolmentLink, Proof::Password];
+        assert_eq!(ask(&[Method::Passkey], password, &all, &shown), Some(Missing::Enrol(Method::Passkey)));
     }
 
     #[test]

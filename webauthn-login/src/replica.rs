@@ -26,7 +26,7 @@ struct Stored {
     tenant: Name,
     party: String,
     title: String,
-    users: Vec<Box<Data>>,
+    users: Vec<Data>,
     providers: Vec<Titled>,
 }
 
@@ -51,7 +51,7 @@ impl Replica {
             tenant,
             party: party.id().to_owned(),
             title: party.name().to_owned(),
-            users: users.iter().map(|user| user.data.clone()).collect(),
+            users: users.iter().map(|user| Data::clone(&user.data)).collect(),
             providers: providers.into_iter().map(|(name, title)| Titled { name, title }).collect(),
         };
         Self { stored, users }
@@ -88,7 +88,10 @@ impl Replica {
 
     /// Keeps what a login changed of a user: the step of a one-time password, a counter, a code that was used. It is this site's alone.
     pub fn put(&mut self, changed: UserRecord) {
-        if let Some(user) = self.users.iter_mut().find(|user| user.identity() == changed.identity()) {
+        let place = self.users.iter().position(|user| user.identity() == changed.identity());
+        let Some(place) = place else { return };
+        if let (Some(user), Some(stored)) = (self.users.get_mut(place), self.stored.users.get_mut(place)) {
+            *stored = Data::clone(&changed.data);
             *user = changed;
         }
     }
@@ -117,7 +120,7 @@ impl Replica {
     /// [`Error::NewerFormat`] or [`Error::Damaged`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let stored: Stored = record::decode(RECORD, FORMAT, bytes)?;
-        let users = stored.users.iter().map(|data| UserRecord { data: data.clone() }).collect();
+        let users = stored.users.iter().map(|data| UserRecord { data: Box::new(data.clone()) }).collect();
         Ok(Self { stored, users })
     }
 }
@@ -153,7 +156,11 @@ mod tests {
         let mut changed = user;
         changed.lock(at(1));
         read.put(changed);
-        assert!(read.users(Some((&ann.email, None))).iter().all(|user| user.locked().is_some()));
+        let again = Replica::decode(&read.encode().unwrap()).unwrap();
+        for kept in [read, again] {
+            let users = kept.users(Some((&ann.email, None)));
+            assert!(users.len() == 1 && users.iter().all(|user| user.locked().is_some()), "also where it is kept");
+        }
         assert!(matches!(Replica::decode(br#"{"format":2}"#), Err(Error::NewerFormat { .. })));
     }
 }

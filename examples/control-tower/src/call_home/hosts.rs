@@ -231,14 +231,18 @@ pub async fn host(app: &App, id: &str) -> Answer<Stored<Arc<HostRecord>>> {
     app.db.load(&layout::host(&app.operators, &hash), HostRecord::from_record).await?.ok_or_else(missing)
 }
 
-/// Claims a host for a site, which there has to be.
+/// Claims a host for a site, which there has to be; where a key is named, the machine with that key alone.
 ///
 /// # Errors
-/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it.
-pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name) -> Answer<HostRecord> {
+/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it, or is another machine.
+pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Option<&str>) -> Answer<HostRecord> {
     let document = layout::document(&app.operators, &format!("{SITES}/{site}"));
     for _ in 0..TRIES {
         let stored = host(app, id).await?;
+        // Who waits makes room for others, and somebody else may have the host-id by then.
+        if key.is_some_and(|key| key != stored.value.key()) {
+            return Err(ApiError::conflict("another machine has this host-id by now: look at it again"));
+        }
         let there = app.db.store().get(&document).await?;
         if there.is_none() {
             let text = format!("the site `{site}` does not exist: create `{SITES}/{site}` first");

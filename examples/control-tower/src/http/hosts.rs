@@ -32,24 +32,27 @@ pub async fn unclaimed(State(app): State<Arc<App>>) -> Answer {
     Ok(Json(json!({"unclaimed-hosts": hosts, "duplicates": duplicates})).into_response())
 }
 
-/// For which site.
+/// For which site, and which machine.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClaimBody {
     site: Name,
+    /// The thumbprint of its key, as it was shown: then no other machine is claimed that has the host-id by now.
+    #[serde(default)]
+    key: Option<String>,
 }
 
-/// `POST /v1/state/system/unclaimed-hosts/<id>/claim {site}`.
+/// `POST /v1/state/system/unclaimed-hosts/<id>/claim {site, key?}`.
 ///
 /// # Errors
-/// 404 for the host, 422 for a site that does not exist, 409 when it is another one's.
+/// 404 for the host, 422 for a site that does not exist, 409 when it is another one's or has another key.
 pub async fn claim(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(id): Path<String>,
     JsonBody(body): JsonBody<ClaimBody>,
 ) -> Answer {
-    let record = call_home::claim(&app, &caller, &id, &body.site).await?;
+    let record = call_home::claim(&app, &caller, &id, &body.site, body.key.as_deref()).await?;
     Ok(Json(Shown::new(&record)).into_response())
 }
 

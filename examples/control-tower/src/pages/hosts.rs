@@ -303,6 +303,8 @@ impl Hosts {
         let whose = html! { span class="visually-hidden" { " " (name(host)) } };
         let content = html! {
             (host_field(host))
+            // The machine that is looked at, and no other one that has its host-id by then.
+            @if let Some(key) = &host.key { input type="hidden" name="key" value=(key); }
             @if sites.is_empty() && self.sites.is_some() {
                 p { "There is no site to claim it for. " @if self.rights.create_sites { a href="#sites" { "Make the first one" } "." } }
             } @else {

@@ -28,7 +28,12 @@ async fn a_host_waits_is_claimed_and_renews_until_it_is_removed() {
     // It comes again, and is still the same one.
     assert_eq!(rig.knock(&host, &Way::with(&pair)).await.unwrap().status, 202);
     assert_eq!(rig.waiting().await.len(), 1);
-    rig.post(&format!("{UNCLAIMED}/{}/claim", host.hash()), json!({"site": "oslo"})).await.ok();
+    // The machine that was looked at, and no other one that has its host-id by then.
+    let claim = |key: &str| (format!("{UNCLAIMED}/{}/claim", host.hash()), json!({"site": "oslo", "key": key}));
+    let (path, other) = claim("another");
+    assert_eq!(rig.post(&path, other).await.refused().0, 409);
+    let (path, seen) = claim(listed["unclaimed-hosts"][0]["key"].as_str().unwrap());
+    rig.post(&path, seen).await.ok();
     assert!(rig.waiting().await.is_empty());
     let claimed = rig.knock(&host, &Way::default()).await.unwrap().ok();
     assert_eq!(claimed["state"], "claimed");

@@ -201,7 +201,8 @@ async fn change(app: &Arc<App>, session: &Session, operation: &str, posted: &Pos
     let _answer: Value = match operation {
         "claim" => {
             let path = format!("{UNCLAIMED}/{host}/claim");
-            let body = body::value::<body::Exact, _>(&json!({"site": posted.get("site").trim()}));
+            let key = Some(posted.get("key")).filter(|key| !key.is_empty());
+            let body = body::value::<body::Exact, _>(&json!({"site": posted.get("site").trim(), "key": key}));
             let claim = async { hosts::claim(state, caller, id, body::JsonBody(body?)).await };
             answered(app, session, execute(path.as_str()), claim).await?
         }
