@@ -95,7 +95,7 @@ pub enum ExpandError {
         expression: String,
     },
     /// More ranges than are allowed.
-    #[error("{}: {} would make more than {max} ranges; shorten the lists of its variables", Quoted(.document), Quoted(.expression))]
+    #[error("{}: {} would make more than {max} ranges; write fewer and wider ones, or shorten the lists of their variables", Quoted(.document), Quoted(.expression))]
     TooMany {
         /// The document.
         document: String,

@@ -272,7 +272,7 @@ fn overlaps_and_too_many_name_their_expressions() {
     assert_eq!(many("10.0.0.${a}", 100).unwrap().ranges().len(), 100);
     assert_eq!(
         many("10.0.0.${a}", 99).unwrap_err().to_string(),
-        "`d`: `10.0.0.${a}` would make more than 99 ranges; shorten the lists of its variables"
+        "`d`: `10.0.0.${a}` would make more than 99 ranges; write fewer and wider ones, or shorten the lists of their variables"
     );
     let two = spec(&["10.0.0.1", "10.0.0.2"], &["tcp"], &["1"]);
     assert!(Expansion::new("d", &two, &Bindings::default(), 1).unwrap_err().to_string().contains("more than 1 ranges"));

@@ -51,8 +51,8 @@ Examples:
   edge-agent firewall verify                             exit 2 if the table is not what it should be
 
 A change that waits for `confirm` is undone by a process of its own, which neither the end of the agent nor that of the
-terminal stops. A systemd unit that is stopped takes it along; the next command of `edge-agent firewall` undoes the
-change then.
+terminal stops. A systemd unit that is stopped takes it along; the next command of `edge-agent firewall` that
+changes something undoes the change then, and so does --watch.
 
 Environment:
   KEYWARD_NFT   as --nft      NO_COLOR   as --color never
@@ -195,7 +195,10 @@ impl<'a> Session<'a> {
             Action::Apply(apply) => self.apply(apply),
             Action::Confirm => self.confirm(),
             Action::Rollback => self.undo(),
-            Action::Show(show) => show::show(&self.nft, show.output),
+            Action::Show(show) => {
+                self.tell_of_pending();
+                show::show(&self.nft, show.output)
+            }
             Action::Remove => self.remove(),
             Action::Guard(guard) => roll_back::guard(self, &guard.pending, guard.after_ms).map(|()| SAME),
         }
@@ -209,7 +212,20 @@ impl<'a> Session<'a> {
         source.origin(self.config)
     }
 
+    /// Says that a change waits, to whoever only looks at the table.
+    fn tell_of_pending(&self) {
+        let Some(pending) = Place::look(&self.run_dir) else { return };
+        let deadline = crate::voice::moment(pending.deadline);
+        note_out(&match pending.deadline > self.clock.now() {
+            true => format!("a change waits to be confirmed until {deadline}"),
+            false => format!(
+                "a change that nobody confirmed until {deadline} is not undone yet: `edge-agent firewall rollback` undoes it"
+            ),
+        });
+    }
+
     fn plan(&self, arguments: &Plan, what: &str) -> Result<u8, Error> {
+        self.tell_of_pending();
         let wanted = self.origin(&arguments.source)?.wanted()?;
         wanted.notes.iter().for_each(|note| note_out(note));
         let found = plan::Found::look(&self.nft, &wanted)?;

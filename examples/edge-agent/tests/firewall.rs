@@ -345,20 +345,78 @@ fn what_nobody_confirms_is_undone_also_when_the_agent_is_killed() {
 
     // What waits is killed too: the next command undoes it.
     assert_eq!(host.run(&apply).status.code(), Some(0));
+    kill_the_guard(&host);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_ne!(namespace.listing(), before);
+    // Who only looks is told.
+    assert!(shown(&host.run(&["show"])).contains("is not undone yet"));
+    assert!(host.with(&second, &["verify"]).1.contains("is not undone yet"));
+    assert_eq!(host.run(&["confirm"]).status.code(), Some(1), "too late");
+    assert_eq!(namespace.listing(), before);
+
+    // Where nothing can be changed nothing waits.
+    let broken = host.file("#!/bin/sh\n[ \"$1\" = -f ] || exec nft \"$@\"\ncat > /dev/null; echo no >&2; exit 1\n");
+    let program = host.directory.path().join("broken-nft");
+    std::fs::rename(broken, &program).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    host.file(&second);
+    let with_broken =
+        Host { namespace: &namespace, directory: host.directory, nft: program.to_str().unwrap().to_owned() };
+    let output = with_broken.run(&apply);
+    assert!(
+        output.status.code() == Some(1) && shown(&output).contains("`nft` did not load our table: no"),
+        "{output:?}"
+    );
+    assert!(shown(&with_broken.run(&["rollback"])).contains("there is nothing that waits"), "nothing was armed");
+    assert_eq!(namespace.listing(), before);
+}
+
+/// Kills what waits to undo a change of this host.
+fn kill_the_guard(host: &Host<'_>) {
     let mut killed = false;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         if line.contains("firewall guard") && line.contains(host.directory.path().to_str().unwrap()) {
-            let pid = entry.file_name();
-            killed |= Command::new("kill").arg("-9").arg(&pid).status().unwrap().success();
+            killed |= Command::new("kill").arg("-9").arg(entry.file_name()).status().unwrap().success();
         }
     }
     assert!(killed);
-    std::thread::sleep(Duration::from_secs(3));
-    assert_ne!(namespace.listing(), before);
-    assert_eq!(host.run(&["confirm"]).status.code(), Some(1), "too late");
-    assert_eq!(namespace.listing(), before);
+}
+
+#[test]
+#[ignore = "needs root, and nft"]
+fn an_agent_that_watches_undoes_what_nobody_else_undoes() {
+    let namespace = Namespace::new();
+    let host = Host::new(&namespace, &nft());
+    let text = documents("pass", &one("10.2.0.2 tcp 80"));
+    let file = host.file(&text);
+    // Long enough that it is the deadline that wakes it.
+    let mut command = host.command(&["apply", "--watch", "--interval", "1h", "--file", file.to_str().unwrap()]);
+    let _watching = Watching(command.stderr(Stdio::null()).spawn().unwrap());
+    eventually("loaded", || host.run(&["show"]).status.success());
+    let listed = namespace.listing();
+    let other = host.directory.path().join("other.yaml");
+    std::fs::write(&other, text.replace("tcp 80", "tcp 81")).unwrap();
+    // The monitor may be of a moment later than the table.
+    std::thread::sleep(Duration::from_secs(1));
+    let output = host.run(&["apply", "--confirm-within", "4s", "--file", other.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    kill_the_guard(&host);
+    eventually("undone", || namespace.listing() == listed);
+}
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let nft = directory.path().join("nft");
+    std::fs::write(&nft, "#!/bin/sh\necho 'nftables v1.0.6 (x)'\n").unwrap();
+    std::fs::set_permissions(&nft, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // With so little memory that it would be noticed.
+    let script = "ulimit -v 4000000; exec \"$0\" firewall plan --nft \"$1\" --run-dir \"$2\" --file /dev/zero";
+    let output = Command::new("sh").args(["-c", script, AGENT]).arg(&nft).arg(directory.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(shown(&output).contains("more than 4194304 bytes; split it"), "{output:?}");
 }
 
 /// An agent that watches, until it is dropped.

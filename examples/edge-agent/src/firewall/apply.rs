@@ -47,9 +47,12 @@ pub(crate) fn apply(
             "`edge-agent firewall confirm` keeps it, `edge-agent firewall rollback` undoes it",
         ));
     }
-    let mut tries = 0;
+    let (mut tries, mut armed, mut first) = (0, false, None);
     loop {
         let before = session.nft.listing()?;
+        if tries == 0 {
+            first.clone_from(&before);
+        }
         let table = before.as_deref().map(str::parse::<Table>).transpose().map_err(super::nft::NftError::from)?;
         let transaction = Transaction::between(table.as_ref(), &wanted.table);
         if transaction.is_empty() {
@@ -59,7 +62,8 @@ pub(crate) fn apply(
         let replaced = transaction.is_replacement();
         if let Some(within) = confirm_within.filter(|_| tries == 0) {
             let first = if passes_first(table.as_ref(), wanted) { GRACE } else { Pause::ZERO };
-            roll_back::arm(session, place, Pause::from_secs(within.as_secs()).saturating_add(first), before)?;
+            roll_back::arm(session, place, Pause::from_secs(within.as_secs()).saturating_add(first), before.clone())?;
+            armed = true;
         }
         tries += 1;
         let loaded = load(session, table.as_ref(), wanted, &transaction).and_then(|()| Ok(session.nft.table()?));
@@ -76,8 +80,8 @@ pub(crate) fn apply(
                 ));
             }
             Err(error) => {
-                // What was armed undoes nothing, if nothing was done.
-                if confirm_within.is_some() && tries == 1 {
+                // Where nothing was done nothing waits to be confirmed.
+                if armed && session.nft.listing().is_ok_and(|now| now == first) {
                     place.settle()?;
                 }
                 return Err(error);

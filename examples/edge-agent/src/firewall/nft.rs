@@ -1,9 +1,11 @@
 //! The host's own `nft`.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use keyward_nft_marks::{ListingError, ProtocolNames, Table};
 
@@ -11,6 +13,11 @@ use keyward_nft_marks::{ListingError, ProtocolNames, Table};
 const OLDEST: Version = Version(1, 0, 6);
 /// How much of what nft says is repeated, in characters.
 const SAID: usize = 600;
+/// How long it may take: many times what 100,000 ranges take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How much it may print: many times what 100,000 ranges are.
+const MOST: u64 = 256 << 20;
+const STEP: Duration = Duration::from_millis(1);
 
 /// The host's `nft`, found and new enough.
 #[derive(Debug, Clone)]
@@ -18,6 +25,7 @@ pub(crate) struct Nft {
     program: OsString,
     /// Which names its listings have.
     pub(crate) names: ProtocolNames,
+    patience: Duration,
 }
 
 /// A version, as `nft --version` says it.
@@ -65,6 +73,14 @@ pub(crate) enum NftError {
         /// What it was to do
         doing: &'static str,
     },
+    /// It does not end.
+    #[error("`nft` did not {doing} within {seconds} seconds, and was killed")]
+    Hangs {
+        /// What it was to do
+        doing: &'static str,
+        /// How long it was waited for
+        seconds: u64,
+    },
     /// The kernel does not allow it.
     #[error("`nft` may not {doing}: {said}")]
     Denied {
@@ -105,6 +121,7 @@ impl NftError {
             Self::Killed { .. } => {
                 "try again; if it dies each time, update the package `nftables`: old versions die of tables that new ones loaded"
             }
+            Self::Hangs { .. } => "look at what it waits for; `edge-agent firewall verify` says how the table is",
             Self::Denied { .. } => {
                 "run it as root, or with the capability CAP_NET_ADMIN in the host's network namespace"
             }
@@ -140,7 +157,11 @@ impl Nft {
             true => ProtocolNames::Known,
             false => ProtocolNames::Unknown,
         };
-        let found = Self { program: program.to_owned(), names };
+        Self { program: program.to_owned(), names, patience: PATIENCE }.checked()
+    }
+
+    fn checked(self) -> Result<Self, NftError> {
+        let found = self;
         let output = found.run("say its version", &["--version"], "")?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         match Version::read(&said) {
@@ -210,13 +231,21 @@ impl Nft {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|source| self.not_started(source))?;
-        let pipe = child.stdin.take();
+        let (pipe, text) = (child.stdin.take(), input.as_bytes().to_vec());
         // It may complain while it still reads. One that ended reads no more, and its exit code says why.
-        let output = std::thread::scope(|scope| {
-            scope.spawn(|| pipe.map(|mut pipe| pipe.write_all(input.as_bytes())));
-            child.wait_with_output()
-        });
-        let output = output.map_err(|source| NftError::Start { program: self.shown(), source })?;
+        std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&text)));
+        let (stdout, stderr) = (all_of(child.stdout.take()), all_of(child.stderr.take()));
+        let ended = (|| {
+            let stdout = stdout.recv_timeout(self.patience).ok()?;
+            Some((stdout, stderr.recv_timeout(self.patience).ok()?, ended(&mut child, self.patience)?))
+        })();
+        let Some((stdout, stderr, status)) = ended else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(NftError::Hangs { doing, seconds: self.patience.as_secs() });
+        };
+        let status = status.map_err(|source| NftError::Start { program: self.shown(), source })?;
+        let output = Output { status, stdout, stderr };
         if output.status.success() {
             return Ok(output);
         }
@@ -233,6 +262,33 @@ impl Nft {
             _ if said.contains("Protocol not supported") => NftError::NoKernel { said },
             _ => NftError::Failed { doing, said },
         })
+    }
+}
+
+/// What it prints, to its end. Who does not wait for it leaves it behind.
+fn all_of(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (send, received) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.map(|pipe| pipe.take(MOST).read_to_end(&mut bytes));
+        let _ = send.send(bytes);
+    });
+    received
+}
+
+/// What it ended with, if it ends in this time.
+fn ended(child: &mut Child, patience: Duration) -> Option<io::Result<ExitStatus>> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(Ok(status)),
+            Err(error) => return Some(Err(error)),
+            Ok(None) if waited >= patience => return None,
+            Ok(None) => {
+                super::place::pause(STEP);
+                waited += STEP;
+            }
+        }
     }
 }
 
@@ -304,6 +360,12 @@ mod tests {
         // It need not read what it is given.
         let (_kept, nft) = fake("exit 0");
         nft.load(&"x".repeat(1 << 20)).unwrap();
+        // It does not end, with and without somebody below it.
+        for hangs in ["exec sleep 1000", "sleep 1000; true", "exec >&- 2>&-; exec sleep 1000"] {
+            let (_kept, nft) = fake(hangs);
+            let error = Nft { patience: std::time::Duration::from_millis(200), ..nft }.load("x").unwrap_err();
+            assert_eq!(error.to_string(), "`nft` did not load our table within 0 seconds, and was killed");
+        }
         let (_kept, nft) = fake("echo 'table ip other {'; echo '}'");
         assert!(matches!(nft.table(), Err(NftError::Listing(_))));
     }

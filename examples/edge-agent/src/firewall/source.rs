@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use keyward_config_tree::limits::MAX_BYTES;
 use keyward_config_values::Name;
 use keyward_config_values::config::VariableKey;
 use keyward_nft_marks::config::HostFirewall;
@@ -24,7 +25,8 @@ const FORMAT: u32 = 1;
 /// Where the firewall comes from, as it is asked for.
 #[derive(Args, Debug)]
 pub(crate) struct Source {
-    /// The tower's documents in YAML; several files are read as one, `-` is standard input
+    /// The tower's documents in YAML, of 4 MiB and 100,000 values at most; several files are read one after the other, `-` is
+    /// standard input
     #[arg(long, value_name = "FILE", conflicts_with = "from_tower")]
     file: Vec<PathBuf>,
     /// What the tower says to this host
@@ -46,7 +48,7 @@ fn variable(text: &str) -> Result<(VariableKey, String), String> {
 /// Where the firewall comes from.
 pub(crate) enum Origin {
     /// Files, which are read again when they are asked again.
-    Files { files: Vec<PathBuf>, reading: Reading, last: Vec<u8> },
+    Files { files: Vec<PathBuf>, reading: Reading, last: Vec<(String, Vec<u8>)> },
     /// The tower.
     Tower(Box<Tower>),
 }
@@ -143,21 +145,24 @@ impl Origin {
     }
 }
 
-fn read(files: &[PathBuf]) -> Result<Vec<u8>, Error> {
-    let mut all = Vec::new();
-    for file in files {
-        let cannot = |error: std::io::Error| {
-            Error::usage(format!("cannot read `{}`: {error}", file.display()), "name a file that is there with --file")
-        };
-        if !all.is_empty() {
-            all.extend_from_slice(b"\n---\n");
-        }
-        match file == Path::new("-") {
-            true => drop(std::io::stdin().lock().read_to_end(&mut all).map_err(cannot)?),
-            false => all.extend(std::fs::read(file).map_err(cannot)?),
-        }
+/// Each file with its name.
+fn read(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    files.iter().map(|file| Ok((file.display().to_string(), read_one(file)?))).collect()
+}
+
+/// No more than one byte more than can be of use: what is too long is said by whoever parses it.
+fn read_one(file: &Path) -> Result<Vec<u8>, Error> {
+    let cannot = |error: std::io::Error| {
+        Error::usage(format!("cannot read `{}`: {error}", file.display()), "name a file that is there with --file")
+    };
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    match file == Path::new("-") {
+        true => std::io::stdin().lock().take(most).read_to_end(&mut bytes),
+        false => std::fs::File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes)),
     }
-    Ok(all)
+    .map_err(cannot)?;
+    Ok(bytes)
 }
 
 impl Tower {

@@ -1,6 +1,6 @@
 //! The firewall that this host is to have.
 
-use keyward_config_tree::{Bulk, Document, Path, Schema, SchemaError, collection, plan};
+use keyward_config_tree::{Bulk, Document, Item, Path, Schema, SchemaError, collection, plan};
 use keyward_config_values::config::{SiteConfig, VariableConfig, VariableKey, Variables};
 use keyward_config_values::{Bindings, Name};
 use keyward_nft_marks::config::{
@@ -55,21 +55,50 @@ impl Wanted {
     ///
     /// # Errors
     /// The first mistake, with its document, line and field.
-    pub(crate) fn from_yaml(text: &[u8], reading: &Reading) -> Result<Self, Error> {
+    pub(crate) fn from_yaml(texts: &[(String, Vec<u8>)], reading: &Reading) -> Result<Self, Error> {
         let wrong =
             |error: &dyn std::fmt::Display| Error::usage(error.to_string(), "correct the file; nothing was changed");
-        let bulk = Bulk::parse(text).map_err(|error| wrong(&error))?;
+        // Of several files the error names the one it is in.
+        let wrong_in = |file: &str, error: &dyn std::fmt::Display| match texts.len() {
+            0 | 1 => wrong(error),
+            _ => wrong(&format_args!("`{file}`: {error}")),
+        };
+        let mut items = Vec::new();
+        for (file, text) in texts {
+            items.extend(
+                Bulk::parse(text)
+                    .map_err(|error| wrong_in(file, &error))?
+                    .items()
+                    .iter()
+                    .cloned()
+                    .map(|item| (file, item)),
+            );
+        }
         let counts = |path: &Path| {
             COLLECTIONS.iter().any(|name| {
                 path.as_str().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         };
-        let (known, other): (Vec<_>, Vec<_>) = bulk.items().iter().cloned().partition(|item| counts(item.path()));
+        let (known, other): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, item)| counts(item.path()));
         let mut notes: Vec<String> =
-            other.iter().map(|item| format!("`{}` says nothing about a host's firewall", item.path())).collect();
+            other.iter().map(|(_, item)| format!("`{}` says nothing about a host's firewall", item.path())).collect();
         let schema = schema().map_err(|error| wrong(&error))?;
-        let planned = plan(&BTreeMap::<Path, Document>::new(), &known.into_iter().collect(), &schema)
-            .map_err(|error| wrong(&error))?;
+        let plan_of = |items: &[(&String, Item)]| {
+            let bulk: Bulk = items.iter().map(|(_, item)| item.clone()).collect();
+            plan(&BTreeMap::<Path, Document>::new(), &bulk, &schema)
+        };
+        // The first file that does not go with those before it.
+        let at_fault = || {
+            known
+                .chunk_by(|(a, _), (b, _)| a == b)
+                .scan(0, |end, chunk| {
+                    *end += chunk.len();
+                    known.get(..*end).zip(chunk.first())
+                })
+                .find(|(until, _)| plan_of(until).is_err())
+                .map_or("", |(_, (file, _))| file.as_str())
+        };
+        let planned = plan_of(&known).map_err(|error| wrong_in(at_fault(), &error))?;
         let documents = Documents::of(planned.changes());
         let site = documents.site(reading)?;
         let mut variables = Variables::new(documents.variables);
@@ -196,14 +225,18 @@ anything: goes
         Reading { site: site.map(|site| site.parse().unwrap()), values }
     }
 
+    fn one(text: &str) -> Vec<(String, Vec<u8>)> {
+        vec![("host.yaml".to_owned(), text.as_bytes().to_vec())]
+    }
+
     fn read(text: &str, site: Option<&str>) -> Result<String, String> {
-        let wanted = Wanted::from_yaml(text.as_bytes(), &reading(site)).map_err(|error| error.to_string())?;
+        let wanted = Wanted::from_yaml(&one(text), &reading(site)).map_err(|error| error.to_string())?;
         Ok(wanted.table.to_string())
     }
 
     #[test]
     fn a_file_has_the_documents_of_the_tower() {
-        let wanted = Wanted::from_yaml(FILE.as_bytes(), &reading(None)).unwrap();
+        let wanted = Wanted::from_yaml(&one(FILE), &reading(None)).unwrap();
         let text = wanted.table.to_string();
         assert!(text.contains("10.7.0.0/24 . tcp . 443") && text.contains("10.0.0.1 . tcp . 4647"), "{text}");
         assert_eq!(wanted.notes, ["`strongbox/policies/p` says nothing about a host's firewall"]);
@@ -218,6 +251,31 @@ anything: goes
         assert_eq!(read(&two, None).unwrap_err(), "there is more than one site in the file");
         assert!(read(&two, Some("south")).unwrap().contains("10.9.0.0/24"));
         assert_eq!(read(&two, Some("west")).unwrap_err(), "there is no site `west` in the file");
+    }
+
+    #[test]
+    fn several_files_are_one_firewall_and_each_has_limits_of_its_own() {
+        let ingress = |name: &str, second: u32| {
+            // Not beside each other, or fewer would do.
+            let range = |n: u32| format!("'10.{}.{}.{} tcp 80'", second + n / 32_000, n / 125 % 256, n % 125 * 2);
+            let ranges: Vec<_> = (0..60_000).map(range).collect();
+            format!("x-path: ingress/{name}\nx-operation: create\napplication: shop\nranges: [{}]\n", ranges.join(","))
+        };
+        let large = FILE.replace("workload-interfaces", "max-ranges: 200000\nworkload-interfaces");
+        let files = |texts: &[&str]| -> Vec<_> {
+            texts.iter().enumerate().map(|(n, text)| (format!("{n}.yaml"), text.as_bytes().to_vec())).collect()
+        };
+        let wanted =
+            Wanted::from_yaml(&files(&[&large, &ingress("a", 20), &ingress("b", 30)]), &reading(None)).unwrap();
+        assert_eq!(wanted.firewall.ingress.iter().count(), 120_001);
+        for (second, problem) in [
+            ("x-path: ingress/web\nx-operation: create\nname: web\n", "`1.yaml`: document 1, line 1"),
+            ("x-path: firewall\nx-operation: replace\nrest: pas\n", "`1.yaml`: document 1, line 3"),
+            ("a: [", "`1.yaml`: "),
+        ] {
+            let error = Wanted::from_yaml(&files(&[FILE, second]), &reading(None)).unwrap_err().to_string();
+            assert!(error.starts_with(problem), "{error}");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ const LEAVE: Duration = Duration::from_secs(10);
 const LEAVE_AT_MOST: Duration = Duration::from_secs(300);
 /// When `nft monitor` is started again.
 const RESTART: Duration = Duration::from_secs(30);
+/// How long what should have undone a change is waited for.
+const AFTER: Duration = Duration::from_secs(1);
 /// How many differences are told.
 const TOLD: usize = 5;
 
@@ -56,7 +58,7 @@ pub(crate) fn watch(
     note_out("watching");
     let mut quarrel = Quarrel::default();
     loop {
-        match events.recv_timeout(interval) {
+        match events.recv_timeout(until_next(session, place, interval)) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(Event::Changed) => {
                 if !settle(&events) {
@@ -87,6 +89,13 @@ pub(crate) fn watch(
     }
     monitor.stop();
     Ok(())
+}
+
+/// When to look again: after the interval, or when a change that waits to be confirmed should have been undone.
+fn until_next(session: &Session<'_>, place: &Place, interval: Duration) -> Duration {
+    let pending = place.pending().ok().flatten();
+    let left = pending.and_then(|pending| Duration::try_from(pending.deadline - session.clock.now()).ok());
+    left.map_or(interval, |left| left.saturating_add(AFTER).min(interval))
 }
 
 /// Whether something was to be repaired. While a change waits to be confirmed nothing is.
