@@ -22,7 +22,7 @@ pub use self::{
     authority::{NAME as AUTHORITY, authority, is_reserved, published},
     certificates::{Issued, Revocation, issue, removal, revocation_lists, revoke},
     hosts::{Shown, any_at, claim, duplicates, host, page, release, remove, unclaimed},
-    identity::{NoHost, Registered, identify, issue as issue_identity, standing},
+    identity::{NoHost, Registered, identify, issue as issue_identity, standing, stands_since},
     ring::Ring,
     serving::Serving,
     sites::{hash as listed_hash, hashed, hashed_value, listing},

@@ -1,6 +1,6 @@
 //! From settings to running parts: what `main` does, in steps that it can read.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use keyward_config_values::Name;
@@ -325,7 +325,9 @@ impl Tower {
             let config = TlsSource::new(move || gate.call_home_config());
             let mut is_closing = is_closing.clone();
             let shutdown = async { drop(is_closing.changed().await) };
-            server::serve(listener, config, router, Limits::default(), self.gate.call_home_front(), shutdown).await
+            // Strangers come here: whoever says nothing makes room soon. A host that waits asks every ten seconds.
+            let limits = Limits { head: Duration::from_secs(15), ..Limits::default() };
+            server::serve(listener, config, router, limits, self.gate.call_home_front(), shutdown).await
         };
         let (api, federation, call_home) = tokio::join!(api, federation, call_home);
         let drain = api.and(federation).and(call_home);

@@ -10,6 +10,7 @@ use keyward_svid::{
     pki_types::CertificateDer,
     x509::{Purpose, X509Verifier, X509VerifyOptions},
 };
+use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App, Commit},
@@ -89,6 +90,20 @@ pub async fn standing(app: &App, id: &SpiffeId, leaf: Option<&CertificateDer<'_>
         None => known.map(|record| record.key().to_owned()).unwrap_or_default(),
     };
     Ok(path.check(known, &key))
+}
+
+/// Whether what was had by an ID at that moment still counts, as far as this tower's hosts are concerned: not once the host is released or
+/// removed, nor of the machine that had the host-id before.
+///
+/// # Errors
+/// Those of the store.
+pub async fn stands_since(app: &App, id: &SpiffeId, since: OffsetDateTime) -> Answer<bool> {
+    if standing(app, id, None).await?.is_err() {
+        return Ok(false);
+    }
+    let Some(path) = HostPath::of(id) else { return Ok(true) };
+    let record = app.db.load(&layout::host(&app.operators, path.host()), HostRecord::from_record).await?;
+    Ok(record.is_none_or(|record| record.value.first_seen().unix_timestamp() <= since.unix_timestamp()))
 }
 
 /// Gives a host that is claimed its identity, for the key that it is registered with.

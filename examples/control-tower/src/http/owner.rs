@@ -6,7 +6,9 @@ use keyward_approle::{Owner, Role, SpiffeAuth, Subject, TokenRecord};
 
 use crate::{
     app::App,
-    db::{DbError, Stored},
+    call_home,
+    db::Stored,
+    http::error::Answer,
     layout,
     login::users::{self, StoredUser},
     store::Guard,
@@ -26,7 +28,7 @@ impl Owned {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn load(app: &App, record: &TokenRecord) -> Result<Self, DbError> {
+    pub async fn load(app: &App, record: &TokenRecord) -> Answer<Self> {
         let tenant = record.tenant();
         let (mut role, mut user, mut spiffe) = (None, None, None);
         match record.subject() {
@@ -35,7 +37,14 @@ impl Owned {
             }
             Subject::User { name } => user = users::get(&app.db, tenant, name).await?,
             Subject::Spiffe { name, .. } => {
-                spiffe = app.db.load(&layout::spiffe_auth(tenant, name.as_str()), SpiffeAuth::decode).await?;
+                let is_standing = match record.subject().spiffe_id() {
+                    // A host's token counts for as long as its SVID does.
+                    Some(id) => call_home::stands_since(app, id, record.creation_time()).await?,
+                    None => true,
+                };
+                if is_standing {
+                    spiffe = app.db.load(&layout::spiffe_auth(tenant, name.as_str()), SpiffeAuth::decode).await?;
+                }
             }
             // A kind of subject that this program does not know owns nothing.
             _ => {}

@@ -41,7 +41,11 @@ use crate::{
 pub const SECRET: &str = "client-secret";
 
 /// The longest document of a provider that is read.
-const LIMIT: usize = 1 << 20;
+const LIMIT: usize = 128 << 10;
+/// How many providers of a tenant are offered, and asked before, whoever asks for the page.
+const OFFERED: usize = 32;
+/// Of how many providers what they say of themselves is kept.
+const CACHED: usize = 512;
 /// How long a provider may take: a person waits.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(4);
 /// How long what a provider says of itself is believed.
@@ -182,7 +186,13 @@ impl Cache {
 
     fn put(&self, tenant: &Name, known: Known) {
         let key = (tenant.clone(), known.config.name.clone());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= CACHED && !all.contains_key(&key) {
+            // However many a tenant makes and deletes.
+            let oldest = all.iter().min_by_key(|(_, known)| known.at).map(|(key, _)| key.clone());
+            oldest.and_then(|oldest| all.remove(&oldest));
+        }
+        all.insert(key, known);
     }
 }
 
@@ -277,7 +287,8 @@ async fn configs(app: &App, tenant: &Name) -> Answer<Vec<ProviderConfig>> {
 /// Those of the store.
 pub async fn offered(app: &App, tenant: Option<&Name>) -> Answer<Vec<Offered>> {
     let tenant = tenant_of(app, tenant).await?;
-    let configs = configs(app, &tenant).await?;
+    let mut configs = configs(app, &tenant).await?;
+    configs.truncate(OFFERED);
     let asked = configs.iter().map(|config| metadata(app, &tenant, config, false));
     let said = join_all(asked).await;
     let titles: Vec<ProviderTitle> = configs
@@ -465,5 +476,27 @@ impl<'c> AsyncHttpClient<'c> for Http {
             response.headers_mut().insert(axum::http::header::CONTENT_TYPE, json);
             Ok(response)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_providers_is_bounded() {
+        let (cache, now) = (Cache::default(), OffsetDateTime::UNIX_EPOCH);
+        let tenant: Name = "acme".parse().unwrap();
+        let config = |at: usize| -> ProviderConfig {
+            let name = format!("p{at}");
+            serde_json::from_value(json!({"name": name, "issuer": "https://id.example", "client-id": "c"})).unwrap()
+        };
+        for at in 0..CACHED + 9 {
+            let at_second = now + Duration::seconds(i64::try_from(at).unwrap());
+            cache.put(&tenant, Known { config: config(at), at: at_second, said: Err("no".to_owned()) });
+        }
+        let kept = cache.0.lock().unwrap();
+        let has = |at: usize| kept.contains_key(&(tenant.clone(), config(at).name));
+        assert!(kept.len() == CACHED && !has(8) && has(9) && has(CACHED + 8));
     }
 }

@@ -88,10 +88,17 @@ async fn a_hosts_identity_ends_with_its_registration() {
     };
     assert_eq!(log_in().await, 200);
 
+    let token =
+        rig.send(rig.api, "POST", "/v1/spiffe-login", &svid, Some(&json!({"name": "hosts"}))).await.unwrap().ok();
+    let token = token["token"].as_str().unwrap().to_owned();
+    let bearer = Way { headers: vec![("authorization".to_owned(), format!("Bearer {token}"))], ..Way::default() };
+    let asked = async || rig.send(rig.api, "GET", "/v1/state/strongbox/token", &bearer, None).await.unwrap().status;
+    assert_ne!(asked().await, 401);
     let at = format!("{HOSTS}/{}", host.hash());
     rig.post(&format!("{at}/remove"), json!({})).await.ok();
     assert_eq!(renew(&rig, &host, &svid).await.refused(), (403, "removed".to_owned()));
     assert_eq!(log_in().await, 401);
+    assert_eq!(asked().await, 401, "the token that was had with it");
     assert_eq!(rig.knock(&host, &Way::default()).await.unwrap().refused(), (403, "removed".to_owned()));
 
     rig.post(&format!("{at}/release"), json!({})).await.ok();
