@@ -69,10 +69,6 @@ main() {
     esac
     package=$state/call-home
 
-    if [ -e "$state/identity.pem" ]; then
-        say "This host has an identity already: nothing to do."
-        exit 0
-    fi
     if [ -n "$dry_run" ]; then
         say "Would write the call-home package to $package"
         say "and run: $agent call-home --until registered --state-dir $state"

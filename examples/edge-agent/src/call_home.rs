@@ -18,6 +18,7 @@ use crate::host_id;
 use crate::identity::Identity;
 use crate::package::Package;
 use crate::retry::Backoff;
+use crate::standing::Standing;
 use crate::state::{Phase, State, Trouble};
 use crate::state_dir::{Files, StateDir};
 use crate::voice::{Voice, length, moment};
@@ -30,30 +31,46 @@ pub(crate) async fn command(arguments: &CallHome, config: &Config) -> Result<(),
         return std::io::stdout().write_all(request.to_pem().as_bytes()).map_err(Error::System);
     }
     let patience = Patience::new(arguments.wait);
-    let directory = match StateDir::open(&config.state_dir) {
-        Ok(directory) => directory,
-        Err(DataDirError::Locked { .. }) => return follow(arguments.until, config, &patience).await,
-        Err(error) => return Err(error.into()),
-    };
+    let Some(directory) = follow(arguments.until, config, &patience).await? else { return Ok(()) };
     let mut host = Host::open(directory, config, Voice::Screen)?;
     if let Some(identity) = host.identity()? {
-        let until = moment(identity.svid().not_after());
-        Voice::Screen.say(&format!("this host is {} already, until {until}", identity.id()));
-        return Ok(());
+        match host.standing().await {
+            Standing::Ended(refusal) => host.given_up(refusal)?,
+            Standing::Holds | Standing::Unknown => {
+                host.use_up_certificate()?;
+                let until = moment(identity.svid().not_after());
+                Voice::Screen.say(&format!("this host is {} already, until {until}", identity.id()));
+                return Ok(());
+            }
+        }
     }
     host.call_home(arguments.until, &patience, |_| ()).await
 }
 
-/// Another agent of this host is at it: nobody else may, but everybody can look.
-async fn follow(until: Until, config: &Config, patience: &Patience) -> Result<(), Error> {
+/// While another agent of this host is at it nobody else may, but everybody can look. Answers the directory when there is no other, and
+/// nothing when the other one has done it.
+async fn follow(until: Until, config: &Config, patience: &Patience) -> Result<Option<StateDir>, Error> {
     let files = Files::of(&config.state_dir);
-    Voice::Screen.say("another edge-agent of this host is calling home: waiting for it");
+    let mut is_told = false;
     loop {
+        match StateDir::open(&config.state_dir) {
+            Ok(directory) => return Ok(Some(directory)),
+            Err(DataDirError::Locked { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            Voice::Screen.say("another edge-agent of this host is calling home: waiting for it");
+        }
         let state = files.state()?;
         let identity = files.identity()?.filter(|identity| identity.is_valid(config.clock.now()));
-        if identity.is_some() || (until == Until::Registered && state.is_registered()) {
+        let has_come = match identity {
+            // The other one finds out by itself when the tower gave it up, and calls home anew.
+            Some(_) => !matches!(Standing::of(&files, &config.clock).await, Standing::Ended(_)),
+            None => until == Until::Registered && state.is_registered(),
+        };
+        if has_come {
             Voice::Screen.say("it has");
-            return Ok(());
+            return Ok(None);
         }
         let why =
             || state.last_error.as_ref().map_or("nobody has claimed the host yet".to_owned(), |it| it.message.clone());
@@ -141,7 +158,6 @@ impl Host {
                 self.state.host = Some(HostHash::of(&self.host_id).to_string());
                 self.record()?;
             }
-            self.use_up_certificate()?;
             return Ok(Some(identity));
         }
         let until = moment(identity.svid().not_after());
@@ -151,6 +167,30 @@ impl Host {
             Trouble { at: now, code: None, message: format!("the identity expired at {until}") },
         )?;
         Ok(None)
+    }
+
+    /// Whether the tower still holds to the identity.
+    pub(crate) async fn standing(&self) -> Standing {
+        Standing::by(self.api()).await
+    }
+
+    /// Stops using an identity that the tower gave up. A host that was released may call home again, with what an install script has
+    /// brought since; one that was removed may not.
+    pub(crate) fn given_up(&mut self, refusal: Refusal) -> Result<(), Error> {
+        self.voice.warn(&format!("the tower refuses the identity of this host, which stops using it: {refusal}"));
+        let (at, code) = (self.clock.now(), refusal.code().map(str::to_owned));
+        let phase = if refusal.is_removal() { Phase::Removed } else { Phase::Refused };
+        self.lose_identity(phase, Trouble { at, code, message: refusal.to_string() })?;
+        if refusal.is_removal() {
+            return Err(Error::Refused(Box::new(refusal)));
+        }
+        self.package = self.directory.package(None)?;
+        Ok(())
+    }
+
+    /// Where the files of this host are.
+    pub(crate) fn files(&self) -> &Files {
+        self.directory.files()
     }
 
     /// Stops using the identity.
@@ -310,7 +350,7 @@ impl Host {
     }
 
     /// The key that this host was given to call home is of no use any more; nobody else shall find it.
-    fn use_up_certificate(&mut self) -> Result<(), Error> {
+    pub(crate) fn use_up_certificate(&mut self) -> Result<(), Error> {
         let Some(package) = &mut self.package else { return Ok(()) };
         Ok(package.use_up()?)
     }

@@ -15,6 +15,7 @@ mod notify;
 mod package;
 mod retry;
 mod run;
+mod standing;
 mod state;
 mod state_dir;
 mod status;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keyward_base::data_dir::DataDirError;
 use keyward_callhome_cert::{CallHomeAnswer, RENEW_PATH, RenewRequest};
+use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::call_home::{Host, Patience};
@@ -13,7 +14,8 @@ use crate::error::Error;
 use crate::identity::Identity;
 use crate::notify::Notify;
 use crate::retry::{Backoff, renewal};
-use crate::state::{Phase, Trouble};
+use crate::standing::{self, Standing};
+use crate::state::Trouble;
 use crate::state_dir::StateDir;
 use crate::voice::{Voice, length, moment};
 
@@ -44,11 +46,14 @@ pub(crate) async fn command(config: &Config) -> Result<(), Error> {
 async fn live(config: &Config, notify: &Notify) -> Result<(), Error> {
     let directory = take_over(config, notify).await?;
     let mut host = Host::open(directory, config, Voice::Log)?;
+    // What was found may be from long ago.
+    let mut ask = host.clock.now();
     loop {
         match host.identity()? {
             None => host.call_home(Until::Claimed, &Patience::new(None), |line| notify.status(line)).await?,
-            Some(identity) => keep(&mut host, &identity, notify).await?,
+            Some(identity) => keep(&mut host, &identity, ask, notify).await?,
         }
+        ask = later(host.clock.now(), standing::pause(&mut rand::rng()));
     }
 }
 
@@ -69,16 +74,30 @@ async fn take_over(config: &Config, notify: &Notify) -> Result<StateDir, Error> 
     }
 }
 
-/// Waits until an identity is to be renewed, and renews it; comes back when there is another one, or none.
-async fn keep(host: &mut Host, identity: &Identity, notify: &Notify) -> Result<(), Error> {
+/// Waits until an identity is to be renewed, and renews it; comes back when there is another one, or none. From `ask` on, and when an
+/// install script was run, the tower is asked whether it holds.
+async fn keep(host: &mut Host, identity: &Identity, mut ask: OffsetDateTime, notify: &Notify) -> Result<(), Error> {
     let expires = identity.svid().not_after();
     let mut next = renewal(host.state.renew_at, host.clock.now(), expires, &mut rand::rng());
     let mut backoff = Backoff::default();
     loop {
         host.state.next_try = Some(next);
         host.record()?;
-        notify.status(&format!("{} until {}, to be renewed at {}", identity.id(), moment(expires), moment(next)));
+        let line = format!("{} until {}, to be renewed at {}", identity.id(), moment(expires), moment(next));
+        tracing::info!("{line}");
+        notify.status(&line);
         while host.clock.now() < next.min(expires) {
+            let now = host.clock.now();
+            if now >= ask || standing::is_prepared(host.files()) {
+                match host.standing().await {
+                    Standing::Ended(refusal) => return host.given_up(refusal),
+                    Standing::Holds => host.state.last_contact = Some(now),
+                    Standing::Unknown => {}
+                }
+                host.use_up_certificate()?;
+                host.record()?;
+                ask = later(now, standing::pause(&mut rand::rng()));
+            }
             tokio::time::sleep(TICK).await;
         }
         if !identity.is_valid(host.clock.now()) {
@@ -89,32 +108,28 @@ async fn keep(host: &mut Host, identity: &Identity, notify: &Notify) -> Result<(
             Err(error) => Err(Failure::Later(Later { why: error.to_string(), asked: None })),
         };
         let now = host.clock.now();
-        let later = match answer {
+        let problem = match answer {
             Ok(CallHomeAnswer::Claimed(claimed)) => match host.renewed(&claimed, now)? {
                 Ok(()) => return Ok(()),
                 Err(why) => Later { why, asked: None },
             },
             Ok(_) => Later { why: "the tower answered no identity".to_owned(), asked: None },
-            Err(Failure::Later(later)) => later,
-            Err(Failure::Refused(refusal)) if refusal.ends_identity() => {
-                tracing::error!("the tower refuses the identity of this host, which stops using it: {refusal}");
-                let trouble =
-                    Trouble { at: now, code: refusal.code().map(str::to_owned), message: refusal.to_string() };
-                let phase = if refusal.is_removal() { Phase::Removed } else { Phase::Refused };
-                host.lose_identity(phase, trouble)?;
-                // A host that was released may call home again; one that was removed may not.
-                return if refusal.is_removal() { Err(Error::Refused(Box::new(refusal))) } else { Ok(()) };
-            }
+            Err(Failure::Later(problem)) => problem,
+            Err(Failure::Refused(refusal)) if refusal.ends_identity() => return host.given_up(refusal),
             Err(Failure::Refused(refusal)) => Later { why: refusal.to_string(), asked: None },
         };
-        let pause = backoff.after_failure(later.asked, &mut rand::rng());
-        next = now.saturating_add(time::Duration::try_from(pause).unwrap_or_default());
+        let pause = backoff.after_failure(problem.asked, &mut rand::rng());
+        next = later(now, pause);
         let left = length(expires - now);
         tracing::warn!(
             "cannot renew the identity, which expires in {left}: {}; next try at {}",
-            later.why,
+            problem.why,
             moment(next)
         );
-        host.state.last_error = Some(Trouble { at: now, code: None, message: later.why });
+        host.state.last_error = Some(Trouble { at: now, code: None, message: problem.why });
     }
+}
+
+fn later(now: OffsetDateTime, pause: Duration) -> OffsetDateTime {
+    now.saturating_add(time::Duration::try_from(pause).unwrap_or_default())
 }

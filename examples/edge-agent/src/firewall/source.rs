@@ -15,11 +15,10 @@ use super::wanted::{Reading, Wanted};
 use crate::client::{Client, Failure, Got};
 use crate::config::Config;
 use crate::error::Error;
+use crate::standing::FIREWALL_PATH;
 use crate::state_dir::Files;
 use crate::voice::moment;
 
-/// Where a host asks for its firewall.
-const FIREWALL_PATH: &str = "/v1/host/firewall";
 const FORMAT: u32 = 1;
 
 /// Where the firewall comes from, as it is asked for.

@@ -22,6 +22,12 @@ impl Host {
         let host = Self { root: tempfile::tempdir().unwrap() };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(host.path("call-home")).unwrap();
         fs::write(host.root.path().join("host-id"), HOST_ID).unwrap();
+        host.prepare(tower);
+        host
+    }
+
+    /// Writes what an install script writes, with a new certificate.
+    pub(crate) fn prepare(&self, tower: &Fake) {
         let certified = rcgen::generate_simple_self_signed(["call-home.example".to_owned()]).unwrap();
         for (name, text) in [
             ("tower-url", format!("{}\n", tower.url)),
@@ -29,11 +35,10 @@ impl Host {
             ("certificate.pem", certified.cert.pem()),
             ("key.pem", certified.signing_key.serialize_pem()),
         ] {
-            let path = host.path("call-home").join(name);
+            let path = self.path("call-home").join(name);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         }
-        host
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -1,12 +1,14 @@
 //! `run`: the service.
 
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use time::Duration;
 
 use crate::fake::{Fake, refused, unclaimed};
-use crate::host::Host;
+use crate::host::{Host, text};
 
 #[test]
 fn an_identity_is_renewed_with_itself() {
@@ -116,4 +118,69 @@ fn the_service_waits_for_whoever_calls_home_by_hand() {
     service.until("nobody has claimed this host yet");
     service.terminate();
     assert_eq!(service.end(), Some(0), "{}", service.said);
+}
+
+/// A tower that has the host in its books, or not: it is claimed as it calls with a certificate.
+fn with_books(registered: &Arc<AtomicBool>) -> Fake {
+    let registered = Arc::clone(registered);
+    Fake::answering(move |asked, issuer| match (asked.path.as_str(), registered.load(Ordering::SeqCst)) {
+        ("/v1/call-home", _) if asked.shown.is_none() => refused("missing", "a call-home certificate is needed"),
+        ("/v1/call-home", _) => {
+            registered.store(true, Ordering::SeqCst);
+            Some((200, "", issuer.claimed(asked, Duration::DAY)))
+        }
+        (_, true) => Some((304, "", json!(""))),
+        (_, false) => refused("not-registered", "the host is not registered"),
+    })
+}
+
+#[test]
+fn a_host_that_was_released_comes_in_by_a_new_install_script() {
+    let registered = Arc::new(AtomicBool::new(false));
+    let tower = with_books(&registered);
+    let host = Host::new(&tower);
+    assert!(host.agent(&["call-home"]).status.success());
+    // It holds: what the script brought is of no use, and gone.
+    host.prepare(&tower);
+    let output = host.agent(&["call-home", "--until", "registered"]);
+    assert!(text(&output.stderr).contains("already, until"), "{output:?}");
+    assert!(!host.has("call-home/key.pem") && host.has("identity.pem"));
+    let first = host.read("identity.pem");
+    // Released: without a certificate it cannot come in, with one it does, half a day before its renewal.
+    registered.store(false, Ordering::SeqCst);
+    let output = host.agent(&["call-home"]);
+    assert!(text(&output.stderr).contains("(missing)") && !host.has("identity.pem"), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+    host.prepare(&tower);
+    let output = host.agent(&["call-home"]);
+    assert!(output.status.success() && host.read("identity.pem") != first, "{output:?}");
+    assert!(!host.has("call-home/key.pem"));
+}
+
+#[test]
+fn a_service_finds_out_that_its_host_was_released() {
+    let registered = Arc::new(AtomicBool::new(false));
+    let tower = with_books(&registered);
+    let host = Host::new(&tower);
+    assert!(host.agent(&["call-home"]).status.success());
+    // As it starts.
+    registered.store(false, Ordering::SeqCst);
+    let mut running = host.start(&["run"]);
+    assert_eq!(running.end(), Some(1), "{}", running.said);
+    assert!(running.said.contains("which stops using it: the host is not registered"), "{}", running.said);
+    // And as an install script is run, with which it calls home; who runs the script waits for that.
+    host.prepare(&tower);
+    let mut running = host.start(&["run"]);
+    running.until("to be renewed at ");
+    let first = host.read("identity.pem");
+    registered.store(false, Ordering::SeqCst);
+    host.prepare(&tower);
+    let mut script = host.start(&["call-home", "--until", "registered"]);
+    assert_eq!(script.end(), Some(0), "{}", script.said);
+    assert!(host.read("identity.pem") != first && registered.load(Ordering::SeqCst));
+    running.until("which stops using it: the host is not registered");
+    running.until("claimed to site oslo");
+    running.terminate();
+    assert_eq!(running.end(), Some(0), "{}", running.said);
+    assert!(!host.has("call-home/key.pem"));
 }
