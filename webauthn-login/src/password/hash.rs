@@ -75,6 +75,14 @@ impl PasswordHash {
         self.output.as_slice().ct_eq(output).into()
     }
 
+    /// Whether one guess at it takes more than a machine that others use as well can spare: more than 256 MiB, or 1 GiB over all
+    /// passes, which is about a second.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_too_costly(&self) -> bool {
+        let Recipe { memory, passes, .. } = self.recipe;
+        memory > 256 * 1024 || u64::from(memory) * u64::from(passes) > 1024 * 1024
+    }
+
     /// Whether it was made with less work than this release asks for, or another algorithm.
     #[must_use]
     pub fn needs_rehash(&self) -> bool {

@@ -118,6 +118,11 @@ impl UserConfig {
                 let problem = "give it or its hash, not both";
                 Err(("password", Error::NewPassword { problem }))
             }
+            (None, Some(hash)) if hash.is_too_costly() => {
+                let problem =
+                    "a guess at it takes too long; bring one along of at most 256 MiB, and 1 GiB over all passes";
+                Err(("password-hash", Error::NewPassword { problem }))
+            }
             (Some(password), None) => password.to_password().check_new(&self.name).map_err(|error| ("password", error)),
             _ => Ok(()),
         }
@@ -175,6 +180,17 @@ mod tests {
         config.password = Some("ann@example.com".to_owned().into());
         assert_eq!(config.validate().unwrap_err().0, "password");
         config.password = None;
+        let hash = |work: &str| {
+            let text =
+                format!("$argon2id$v=19${work},p=1$c29tZSBzYWx0c29tZQ$bTTWl4DTYfbHOZ5pdLtcMKrNqe5nV8QbHNXcCo2x2K0");
+            Some(text.parse().unwrap())
+        };
+        for (work, is_taken) in [("m=262144,t=4", true), ("m=262144,t=5", false), ("m=262145,t=1", false)] {
+            config.password_hash = hash(work);
+            assert_eq!(config.validate().is_ok(), is_taken, "{work}");
+        }
+        assert_eq!(config.validate().unwrap_err().0, "password-hash");
+        config.password_hash = None;
         assert_eq!(serde_json::from_str::<UserConfig>(&text).unwrap(), config);
     }
 }
