@@ -407,6 +407,27 @@ fn an_agent_that_watches_undoes_what_nobody_else_undoes() {
 }
 
 #[test]
+#[ignore = "needs root, and nft"]
+fn drift_is_repaired_also_while_what_should_be_is_not_said() {
+    let namespace = Namespace::new();
+    let host = Host::new(&namespace, &nft());
+    // A pipe says it once, and then nothing for ever.
+    let pipe = host.directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = host.command(&["apply", "--watch", "--interval", "1s", "--file", pipe.to_str().unwrap()]);
+    let mut watching = Watching(command.stderr(Stdio::null()).spawn().unwrap());
+    std::fs::write(&pipe, documents("pass", &one("10.2.0.2 tcp 80"))).unwrap();
+    eventually("loaded", || host.run(&["show"]).status.success());
+    let listed = namespace.listing();
+    std::thread::sleep(Duration::from_secs(3));
+    namespace.load("flush chain inet keyward prerouting\n");
+    eventually("repaired", || namespace.listing() == listed);
+    // And it ends when it is told to.
+    Command::new("kill").arg(watching.0.id().to_string()).status().unwrap();
+    eventually("ended", || watching.0.try_wait().unwrap().is_some());
+}
+
+#[test]
 fn a_file_without_an_end_is_not_read_to_its_end() {
     let directory = tempfile::tempdir().unwrap();
     let nft = directory.path().join("nft");

@@ -37,6 +37,8 @@ const TOLD: usize = 5;
 enum Event {
     /// Something of our table changed.
     Changed,
+    /// There is an answer to what was asked.
+    Said,
     /// It is over.
     Stop,
 }
@@ -48,31 +50,39 @@ enum Event {
 pub(crate) fn watch(
     session: &Session<'_>,
     place: &Place,
-    mut origin: Origin,
+    origin: Origin,
     mut wanted: Wanted,
     interval: Duration,
 ) -> Result<(), Error> {
     let (send, events) = mpsc::channel();
     let monitor = Monitor::start(session.nft.clone(), send.clone());
+    let mut asking = Asking::start(origin, send.clone());
+    let mut asked = session.clock.uptime();
     stop_on_signal(send)?;
     note_out("watching");
     let mut quarrel = Quarrel::default();
     loop {
-        match events.recv_timeout(until_next(session, place, interval)) {
+        let left = interval.saturating_sub(session.clock.uptime().saturating_sub(asked));
+        match events.recv_timeout(until_next(session, place, left)) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(Event::Changed) => {
                 if !settle(&events) {
                     break;
                 }
             }
-            Err(RecvTimeoutError::Timeout) => match origin.again() {
-                Ok(Some(newer)) => {
-                    newer.notes.iter().for_each(|note| note_out(note));
-                    wanted = newer;
-                }
-                Ok(None) => {}
-                Err(error) => note_out(&format!("the firewall stays as it is: {error}")),
-            },
+            Ok(Event::Said) | Err(RecvTimeoutError::Timeout) => {}
+        }
+        if session.clock.uptime().saturating_sub(asked) >= interval {
+            asked = session.clock.uptime();
+            asking.ask();
+        }
+        match asking.said() {
+            Some(Ok(Some(newer))) => {
+                newer.notes.iter().for_each(|note| note_out(note));
+                wanted = newer;
+            }
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => note_out(&format!("the firewall stays as it is: {error}")),
         }
         match repair(session, place, &wanted) {
             Ok(false) => {}
@@ -126,7 +136,7 @@ fn settle(events: &Receiver<Event>) -> bool {
     let mut waited = Duration::ZERO;
     while waited < LONGEST {
         match events.recv_timeout(QUIET) {
-            Ok(Event::Changed) => waited += QUIET / 30,
+            Ok(Event::Changed | Event::Said) => waited += QUIET / 30,
             Err(RecvTimeoutError::Timeout) => return true,
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -141,13 +151,55 @@ fn leave_alone(events: &Receiver<Event>, leave: Duration) -> bool {
         pause(QUIET);
         loop {
             match events.try_recv() {
-                Ok(Event::Changed) => {}
+                Ok(Event::Changed | Event::Said) => {}
                 Ok(Event::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
                 Err(mpsc::TryRecvError::Empty) => break,
             }
         }
     }
     true
+}
+
+/// What the firewall should be, if that changed.
+type Said = Result<Option<Wanted>, Error>;
+
+/// Whoever says what the firewall should be, asked beside the repairs: an answer may take long.
+struct Asking {
+    ask: Sender<()>,
+    said: Arc<Mutex<Option<Said>>>,
+    waits: bool,
+}
+
+impl Asking {
+    fn start(mut origin: Origin, events: Sender<Event>) -> Self {
+        let (ask, asked) = mpsc::channel();
+        let said = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for () in asked {
+                let again = origin.again();
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
+                if events.send(Event::Said).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { ask, said, waits: false }
+    }
+
+    /// Asks, unless an answer is still waited for.
+    fn ask(&mut self) {
+        if !self.waits {
+            self.waits = self.ask.send(()).is_ok();
+        }
+    }
+
+    /// The answer, once.
+    fn said(&mut self) -> Option<Said> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.waits &= said.is_none();
+        said
+    }
 }
 
 /// Counts repairs.
