@@ -145,7 +145,7 @@ impl Reason {
     /// # use keyward_webauthn_login::{LOGIN_REFUSED, Reason};
     /// assert_eq!(Reason::UnknownUser.told(), LOGIN_REFUSED);
     /// assert_eq!(Reason::Locked.told(), LOGIN_REFUSED);
-    /// assert_eq!(Reason::Expired.told(), "the login took too long; start again");
+    /// assert_eq!(Reason::Expired.told(), "the login took too long, or is finished already; start again");
     /// ```
     #[must_use]
     pub fn told(self) -> &'static str {
@@ -154,7 +154,7 @@ impl Reason {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Expired => "the login took too long; start again",
+            Self::Expired => "the login took too long, or is finished already; start again",
             Self::ForeignCeremony => "the value belongs to another login",
             Self::TooManyAttempts => "too many attempts; start again",
             Self::UnknownUser => "no such user, or not with this method",

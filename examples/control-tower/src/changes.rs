@@ -351,6 +351,8 @@ struct Changes<'a> {
     app: &'a App,
     bulk: &'a Bulk,
     tenant: Name,
+    /// The user who asks, where it is one.
+    user: Option<String>,
     now: OffsetDateTime,
     /// The documents as they were.
     current: Current,
@@ -430,6 +432,7 @@ async fn prepare<'a>(
         app,
         bulk,
         tenant,
+        user: caller.user().map(str::to_owned),
         now: app.clock.now(),
         current,
         brought: None,

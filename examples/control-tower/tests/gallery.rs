@@ -5,7 +5,7 @@
 use std::{fs, path::PathBuf};
 
 use control_tower::pages::{
-    account::{Account, Passkey, Session},
+    account::{Account, Keeps, Passkey, Session},
     assets,
     component::Tone,
     enrol::{MakePasskey, Offer, OpenLink, RecoveryCodes, SetPassword, SetUpTotp},
@@ -167,6 +167,7 @@ fn accounts() {
         problem: None,
         done: Some("The passkey was removed."),
         enforced: "a passkey".to_owned(),
+        keeps: Keeps { passkey: true, ..Keeps::default() },
         policies: vec!["administrator".to_owned()],
         has_password: true,
         min_length: 8,

@@ -299,6 +299,27 @@ async fn a_locked_user_is_kept_out_by_every_method_and_at_once() {
 }
 
 #[tokio::test]
+async fn nobody_locks_or_removes_themselves() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    for operation in ["lock", "remove"] {
+        let refused = tower.post(&format!("{STATE}/admin/{operation}"), &admin, json!({})).await;
+        assert!(refused.refused(422).contains("nobody locks or removes themselves"));
+    }
+    // By their document neither; nor is anything else of it refused.
+    user(&tower, &admin, "ann@example.com", json!({"password": PASSWORD})).await;
+    let ann = api(&tower, "ann@example.com", PASSWORD, None).await.ok()["token"].as_str().unwrap().to_owned();
+    let document = format!("{USERS}/ann@example.com");
+    tower.call("PATCH", &document, Some(&ann), Some(json!({"locked": true}))).await.refused(422);
+    tower.call("DELETE", &document, Some(&ann), None).await.refused(422);
+    tower.call("PATCH", &document, Some(&ann), Some(json!({"display-name": "Ann"}))).await.ok();
+    // Others may, and the lock is lifted by them.
+    tower.post(&format!("{STATE}/admin/lock"), &ann, json!({})).await.ok();
+    tower.post(&format!("{STATE}/admin/unlock"), &ann, json!({})).await.ok();
+    tower.post(&format!("{STATE}/admin/remove"), &ann, json!({})).await.ok();
+}
+
+#[tokio::test]
 async fn an_enrolment_link_works_once() {
     let tower = Tower::fresh().await;
     let admin = tower.administrator().await;

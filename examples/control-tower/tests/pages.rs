@@ -98,6 +98,11 @@ async fn forms_of_elsewhere_are_refused_and_a_login_url_logs_nobody_in() {
     }
     let json = tower.api.client.post(format!("{}/login/password", tower.api.url)).body("{}").send().await.unwrap();
     assert_eq!(json.status(), 415);
+    // What a form left behind as the address, opened again: no dead end.
+    for (path, shown) in [("/login/password", "/login"), ("/account/password", "/login"), ("/users/lock", "/login")] {
+        let page = get(&tower.api, path).await;
+        assert_eq!((page.status().as_u16(), page.url().path()), (200, shown), "{path}");
+    }
     // A link is only shown, whatever it is; opening it is a form of this site.
     assert_eq!(get(&tower.api, "/enrol/abc").await.status(), 200);
     assert_eq!(post(&tower.api, "/enrol/abc", Some("cross-site"), "", "").await.status(), 403);

@@ -134,7 +134,6 @@ impl DocumentPath {
             _ => return Ok(Creation { target: self.target(), name: None }),
         };
         let field = match collection {
-            "strongbox/authentication/users" => "email",
             "federation" => "trust-domain",
             _ => "name",
         };
@@ -243,6 +242,20 @@ mod tests {
         let path = DocumentPath::parse("/v1/config/strongbox/policies/ops").unwrap();
         let Creation { target, name } = path.to_create().unwrap();
         assert_eq!((target.as_str(), name), ("/v1/config/strongbox/policies", Some(("name", "ops"))));
+        for (document, collection, field, name) in [
+            (
+                "strongbox/authentication/users/ann@example.com",
+                "strongbox/authentication/users",
+                "name",
+                "ann@example.com",
+            ),
+            ("federation/peer.example", "federation", "trust-domain", "peer.example"),
+        ] {
+            let path = DocumentPath::parse(document).unwrap();
+            let creation = path.to_create().unwrap();
+            assert_eq!(creation.target.as_str(), format!("/v1/config/{collection}"));
+            assert_eq!(creation.name, Some((field, name)));
+        }
         for alone in ["firewall", "strongbox/authentication/spiffe-settings"] {
             let path = DocumentPath::parse(alone).unwrap();
             let Creation { target, name } = path.to_create().unwrap();

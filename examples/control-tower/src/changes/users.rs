@@ -1,7 +1,7 @@
 //! What follows from a change of the documents of users.
 
 use axum::http::StatusCode;
-use keyward_config_tree::{Change, FieldError, Path, Plan};
+use keyward_config_tree::{Change, Document, FieldError, Path, Plan};
 use keyward_config_values::Name;
 use keyward_webauthn_login::{Email, UserConfig, UserRecord, hash_new_password};
 use serde_json::{Value, json};
@@ -77,6 +77,12 @@ impl Changes<'_> {
         let key = layout::user(&self.tenant, email.as_str());
         let stored = users::get(&self.app.db, &self.tenant, email.as_str()).await?;
         self.guards.push(stored.as_ref().map_or_else(|| Guard::Absent(key.clone()), Stored::guard));
+        let keeps_out = |document: &Document| document.fields().get("locked") == Some(&Value::Bool(true));
+        if self.user.as_deref() == Some(name) && stored.is_some() && change.after().is_none_or(keeps_out) {
+            let error = FieldError::new("locked", "this is you: nobody locks or removes themselves");
+            let error = error.with_remedy("let another administrator do it");
+            return Err(self.refuse(StatusCode::UNPROCESSABLE_ENTITY, path, error));
+        }
         let Some(document) = change.after() else {
             if let Some(stored) = &stored {
                 self.writes.extend(users::remove(&self.app.db, &self.tenant, &stored.value, self.now)?);

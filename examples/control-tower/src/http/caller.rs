@@ -7,7 +7,9 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
 };
-use keyward_approle::{Authenticated, MAX_TOKEN_LENGTH, Operation, Reason, RecordChange, TOKEN_REFUSED, TokenRecord};
+use keyward_approle::{
+    Authenticated, MAX_TOKEN_LENGTH, Operation, Reason, RecordChange, Subject, TOKEN_REFUSED, TokenRecord,
+};
 use keyward_config_values::Name;
 
 use super::{
@@ -52,6 +54,14 @@ impl Caller {
     /// The tenant of the token.
     pub fn tenant(&self) -> &Name {
         self.token.tenant()
+    }
+
+    /// The name of the user who asks, where it is one.
+    pub fn user(&self) -> Option<&str> {
+        match self.token.subject() {
+            Subject::User { name } => Some(name),
+            _ => None,
+        }
     }
 
     /// For the audit log.

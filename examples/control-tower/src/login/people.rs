@@ -137,11 +137,14 @@ async fn named(app: &App, caller: &Caller, name: &str) -> Answer<StoredUser> {
 /// Keeps a user out, whatever they prove, or lets them in again. Sessions, tokens and logins that are under way end with the lock.
 ///
 /// # Errors
-/// 403, 404; those of the store.
+/// 403, 404; 422 for who would lock themselves; those of the store.
 pub async fn set_locked(app: &App, caller: &Caller, name: &str, locked: bool) -> Answer<()> {
     let operation = if locked { "lock" } else { "unlock" };
     let event = if locked { "user-lock" } else { "user-unlock" };
     caller.permit(app, Operation::Execute, &format!("{PATH}/{name}/{operation}")).await?;
+    if locked {
+        refuse_own(caller, name)?;
+    }
     for _ in 0..TRIES {
         let user = named(app, caller, name).await?;
         let now = app.clock.now();
@@ -163,6 +166,17 @@ pub async fn set_locked(app: &App, caller: &Caller, name: &str, locked: bool) ->
     }
     Err(busy())
 }
+
+/// Nobody locks or removes themselves, so that of the users who may administer others one is always left.
+fn refuse_own(caller: &Caller, name: &str) -> Answer<()> {
+    match caller.user() == Some(name) {
+        true => Err(ApiError::inapplicable(OWN)),
+        false => Ok(()),
+    }
+}
+
+/// What is said to who tries.
+pub const OWN: &str = "this is you: nobody locks or removes themselves; let another administrator do it";
 
 fn busy() -> ApiError {
     ApiError::conflict("the user is being changed by others all the time; try again")
@@ -252,9 +266,10 @@ pub async fn link(
 /// Removes a user, with their document if there is one. Sessions and tokens end.
 ///
 /// # Errors
-/// 403, 404; those of the store.
+/// 403, 404; 422 for oneself; those of the store.
 pub async fn remove(app: &App, caller: &Caller, name: &str) -> Answer<()> {
     caller.permit(app, Operation::Execute, &format!("{PATH}/{name}/remove")).await?;
+    refuse_own(caller, name)?;
     for _ in 0..TRIES {
         let user = named(app, caller, name).await?;
         let mut change = Change {

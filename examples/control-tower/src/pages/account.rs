@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{self, Act, Field, Tone, badge, date, empty, form, notice, section, when},
+    component::{self, Act, Field, Tone, badge, empty, form, notice, section, when},
     enrol::password_hint,
     layout::{self, Page, Place, Viewer},
     problem::Problem,
@@ -42,6 +42,15 @@ pub struct Session {
     pub current: bool,
 }
 
+/// What an administrator asks for at every login, so that its owner cannot take the last one away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keeps {
+    /// The one-time password.
+    pub totp: bool,
+    /// The last passkey.
+    pub passkey: bool,
+}
+
 /// The account page.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -51,6 +60,8 @@ pub struct Account {
     pub done: Option<&'static str>,
     /// What an administrator asks for, in words; nothing is empty.
     pub enforced: String,
+    /// What of it is not offered to be taken away.
+    pub keeps: Keeps,
     /// Their policies.
     pub policies: Vec<String>,
     /// Whether they have a password.
@@ -177,12 +188,14 @@ impl Account {
                     @else { (badge(Tone::Plain, "On one device")) }
                 }
                 p class="muted small" {
-                    "Made on " (date(passkey.created)) ", "
+                    "Made " (when(passkey.created)) ", "
                     @match passkey.last_used { Some(moment) => { "last used " (when(moment)) } None => "never used" }
                 }
             }
             (Act { summary: "Rename", danger: false, content: rename }.show())
-            (Act { summary: "Remove", danger: true, content: remove }.show())
+            @if self.passkeys.len() > 1 || !self.keeps.passkey {
+                (Act { summary: "Remove", danger: true, content: remove }.show())
+            }
         }
     }
 
@@ -245,7 +258,7 @@ impl Account {
                     div class="row" {
                         (set_up("Set it up on another telephone"))
                         (Act { summary: "New recovery codes", danger: false, content: codes }.show())
-                        (Act { summary: "Remove", danger: true, content: remove }.show())
+                        @if !self.keeps.totp { (Act { summary: "Remove", danger: true, content: remove }.show()) }
                     }
                 }
             } @else {
@@ -320,6 +333,7 @@ mod tests {
             problem: None,
             done: Some("The passkey was removed."),
             enforced: "passkey".into(),
+            keeps: Keeps::default(),
             policies: vec!["reader".into()],
             has_password: true,
             min_length: 8,
@@ -348,6 +362,18 @@ mod tests {
         // The own session is ended by logging out.
         assert!(text.contains("session-false") && !text.contains("session-true"));
         assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
+    }
+
+    #[test]
+    fn what_is_enforced_is_not_offered_to_be_taken_away() {
+        let (passkey, totp) = ("/account/passkeys/remove", "/account/totp/remove");
+        let text = account().page(&viewer()).text().to_owned();
+        assert!(text.contains(passkey) && text.contains(totp));
+        let mut account = Account { keeps: Keeps { totp: true, passkey: true }, ..account() };
+        let text = account.page(&viewer()).text().to_owned();
+        assert!(!text.contains(passkey) && !text.contains(totp), "{text}");
+        account.passkeys.push(account.passkeys[0].clone());
+        assert!(account.page(&viewer()).text().contains(passkey), "there is another one");
     }
 
     #[test]

@@ -105,9 +105,15 @@ impl Overview {
         Page::within(viewer, Some(Place::Overview), "Overview", &main)
     }
 
+    /// Whether the reader may see all that something could be wrong with.
+    fn is_whole(&self) -> bool {
+        !matches!(self.keys, Part::NotPermitted) && !matches!(self.roles, Part::NotPermitted)
+    }
+
     fn todos(&self) -> Markup {
         html! {
-            @if self.todos.is_empty() { (notice(Tone::Good, &html! { "Nothing. All is well." })) }
+            @if self.todos.is_empty() && self.is_whole() { (notice(Tone::Good, &html! { "Nothing. All is well." })) }
+            @else if self.todos.is_empty() { (empty("Nothing that your policies let you see.", &html! {})) }
             @else {
                 ul class="stack-s" { @for todo in &self.todos { li { (notice(todo.tone, &prose(&todo.text))) } } }
             }
@@ -134,7 +140,7 @@ fn show_keys(keys: &[Key], now: OffsetDateTime) -> Markup {
         return empty(
             "There are no keys yet.",
             &html! {
-                p class="small" { "Make one: " code { "supctl create strongbox/transit-keys name=tokens" } }
+                p class="small" { "Make one: " code { "supctl create strongbox/transit-keys/tokens" } }
             },
         );
     }
@@ -173,7 +179,7 @@ fn show_roles(roles: &[Role]) -> Markup {
         return empty(
             "There are no roles yet.",
             &html! {
-                p class="small" { "A role is what a workload logs in to: " code { "supctl create strongbox/authentication/approles name=web" } }
+                p class="small" { "A role is what a workload logs in to: " code { "supctl create strongbox/authentication/approles/web" } }
             },
         );
     }
@@ -248,7 +254,12 @@ mod tests {
         for part in ["There are no keys yet.", "do not let you see the roles", "not known", "There are more"] {
             assert!(text.contains(part), "{part}");
         }
-        let fine = Overview { todos: vec![], ..overview };
+        let unseen = Overview { todos: vec![], ..overview.clone() }.page(&viewer(), now).text().to_owned();
+        assert!(
+            unseen.contains("Nothing that your policies let you see.") && !unseen.contains("All is well"),
+            "{unseen}"
+        );
+        let fine = Overview { todos: vec![], roles: Part::Shown(vec![], false), ..overview };
         assert!(fine.page(&viewer(), now).text().contains("Nothing. All is well."));
     }
 }

@@ -153,7 +153,7 @@ impl Users {
         let names = component::listed(self.policies.iter().take(8).map(String::as_str));
         match names.is_empty() {
             true => "Names, separated by spaces.".to_owned(),
-            false => format!("Names, separated by spaces. There are {names}."),
+            false => format!("Names, separated by spaces, such as {names}."),
         }
     }
 }

@@ -200,7 +200,9 @@ fn record(object: &Object) -> Record {
             }
             scalar => {
                 let text = cell(scalar);
-                record.push((key.to_owned(), Some(text).filter(|text| text.len() <= LONGEST && !text.contains('\n'))));
+                // What a record is called is shown whatever its length: an email address has up to 254 bytes.
+                let fits = key == "name" || text.len() <= LONGEST;
+                record.push((key.to_owned(), Some(text).filter(|text| fits && !text.contains('\n'))));
             }
         }
     }

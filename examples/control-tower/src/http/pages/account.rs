@@ -91,6 +91,10 @@ async fn page(app: &App, session: Session, problem: Option<Problem>, done: Optio
         problem,
         done,
         enforced: methods(&seen.enforced_methods),
+        keeps: view::Keeps {
+            totp: seen.enforced_methods.contains(&Method::Totp),
+            passkey: seen.enforced_methods.contains(&Method::Passkey),
+        },
         policies: seen.policies.iter().map(ToString::to_string).collect(),
         has_password: seen.has_password,
         min_length: Password::MIN_CHARS,
@@ -116,6 +120,11 @@ pub(super) fn word(method: Method) -> &'static str {
         Method::Totp => "one-time password",
         Method::Passkey => "passkey",
     }
+}
+
+/// `GET` of what a form of the page left behind as its address: back to the page.
+pub async fn back() -> Response {
+    see_other(PATH, &[])
 }
 
 /// `POST /account/<what>`: a form of the page.

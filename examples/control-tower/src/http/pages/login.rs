@@ -132,6 +132,11 @@ pub async fn callback(
     moved_on(&app, &browser, reached)
 }
 
+/// `GET /login/<step>`: what a browser shows as its address after a form that did not work, opened again.
+pub async fn back() -> Response {
+    see_other("/login", &[])
+}
+
 /// `POST /login/<step>`: a form of one of the pages.
 ///
 /// # Errors

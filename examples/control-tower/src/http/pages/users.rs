@@ -181,6 +181,11 @@ async fn link(
     Ok(Link { email: email.to_owned(), url: link.url.to_string(), expires: link.expires })
 }
 
+/// `GET` of what a form of the page left behind as its address: back to the page.
+pub async fn back() -> Response {
+    see_other(PATH, &[])
+}
+
 /// `POST /users/<operation>`: `lock`, `unlock`, `reset`, `remove`.
 ///
 /// # Errors
