@@ -65,6 +65,11 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: &'static str,
     },
+    /// A name that people read, and that would not read as what it is.
+    #[error(
+        "what people read has at most 128 characters, none of them a control character or one that turns the direction of text"
+    )]
+    DisplayName,
     /// A name of a passkey that is not accepted.
     #[error("the name of a passkey has 1 to 64 characters, none of them a control character")]
     PasskeyName,

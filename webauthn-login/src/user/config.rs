@@ -107,12 +107,15 @@ pub struct ExternalConfig {
 }
 
 impl UserConfig {
-    /// Whether it can be the document of a user: of the two ways to give a password at most one, and one that may become theirs.
+    /// Whether it can be the document of a user: a name that reads as what it is, and of the two ways to give a password at most one, and one that may become theirs.
     ///
     /// # Errors
     ///
     /// The field, and what is wrong with it.
     pub fn validate(&self) -> Result<(), (&'static str, Error)> {
+        if self.display_name.as_deref().is_some_and(|name| name.chars().count() > 128 || name.chars().any(misleads)) {
+            return Err(("display-name", Error::DisplayName));
+        }
         match (&self.password, &self.password_hash) {
             (Some(_), Some(_)) => {
                 let problem = "give it or its hash, not both";
@@ -151,6 +154,14 @@ impl UserConfig {
         user.set_bindings(self.external.iter().map(binding).collect());
         if self.locked { user.lock(now) } else { user.unlock() }
     }
+}
+
+/// Whether a character is a control character, or changes the direction of what stands around it (Unicode UAX #9, Bidi_Control).
+fn misleads(character: char) -> bool {
+    let turns = ['\u{061c}', '\u{200e}', '\u{200f}'].contains(&character)
+        || ('\u{202a}'..='\u{202e}').contains(&character)
+        || ('\u{2066}'..='\u{2069}').contains(&character);
+    turns || character.is_control()
 }
 
 #[cfg(test)]
@@ -192,5 +203,11 @@ mod tests {
         assert_eq!(config.validate().unwrap_err().0, "password-hash");
         config.password_hash = None;
         assert_eq!(serde_json::from_str::<UserConfig>(&text).unwrap(), config);
+        for bad in ["\u{202e}nnA", "A\u{2066}nn", "Ann\u{1b}[31m", "A\nnn", &"x".repeat(129)] {
+            config.display_name = Some(bad.to_owned());
+            assert_eq!(config.validate(), Err(("display-name", Error::DisplayName)), "{bad:?}");
+        }
+        config.display_name = Some("Ärzte, 日本語, עברית".to_owned());
+        assert_eq!(config.validate(), Ok(()));
     }
 }

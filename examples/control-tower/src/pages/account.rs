@@ -182,7 +182,7 @@ impl Account {
         html! {
             div class="grow" {
                 p class="row" {
-                    strong { (passkey.name) }
+                    strong { bdi { (passkey.name) } }
                     @if passkey.backed_up { (badge(Tone::Good, "Backed up")) }
                     @else if passkey.synchronized { (badge(Tone::Warn, "Not backed up")) }
                     @else { (badge(Tone::Plain, "On one device")) }

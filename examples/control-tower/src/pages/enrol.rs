@@ -233,6 +233,7 @@ impl SetPassword<'_> {
                 h1 { "Set a password" }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
+                p { "Choose one that nobody else knows. What you were given to begin with no longer works then." }
                 (component::form("/login/new-password", self.step.token, &html! {
                     input type="text" name="username" value=(self.who.email) autocomplete="username" hidden;
                     (Field { hint: Some(&hint), focus: true, ..Field::password("password", "New password", "new-password") }.show())

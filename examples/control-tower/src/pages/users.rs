@@ -166,7 +166,7 @@ fn one(user: &User, viewer: &Viewer) -> Markup {
                 @if user.is_reader { (badge(Tone::Info, "You")) }
                 @if user.locked { (badge(Tone::Danger, "Locked")) }
             }
-            @if let Some(name) = &user.name { p { (name) } }
+            @if let Some(name) = &user.name { p { bdi { (name) } } }
             p class="muted small" {
                 @match user.last_login { Some(moment) => { "Last login " (when(moment)) }, None => "Never logged in" }
                 @if !user.policies.is_empty() { ", " (policies(&user.policies)) }
