@@ -303,7 +303,7 @@ impl Gate {
             move |source, code, why| {
                 let Some(app) = refusals.app() else { return };
                 // Whoever is not the load balancer could fill the log.
-                if app.limiter.is_reported(source, app.clock.uptime()) {
+                if app.limiter.is_reported(source, code, app.clock.uptime()) {
                     let record = Actor::stranger(&app, source).refused("call-home", code, app.clock.now());
                     app.refuse(record.with("why", why));
                 }

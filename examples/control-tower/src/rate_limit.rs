@@ -196,9 +196,9 @@ impl Limiter {
         }
     }
 
-    /// Whether that an address is refused is worth a record: once in a while for each, and not too often for all together.
-    pub fn is_reported(&self, from: IpAddr, now: Duration) -> bool {
-        let (mut state, key) = (self.state(), self.address(from));
+    /// Whether that an address is refused for this is worth a record: once in a while for each, and not too often for all together.
+    pub fn is_reported(&self, from: IpAddr, what: &str, now: Duration) -> bool {
+        let (mut state, key) = (self.state(), self.hash.hash_one(("report", self.address(from), what)));
         let each = Rate::fixed(1, REPORT_EVERY);
         let due = state.reports.get(key).decide(each, REPORT_EVERY, now) == Verdict::Allowed
             && state.all_reports.decide(REPORTS, 1, now) == Verdict::Allowed;
@@ -357,11 +357,12 @@ mod tests {
     fn refusals_are_recorded_once_a_minute_and_never_too_many() {
         let limiter = limiter("");
         let from = |n: u32| IpAddr::V4((0x0a00_0000 + n).into());
-        assert!(limiter.is_reported(from(0), NOW));
-        assert!(!limiter.is_reported(from(0), NOW + Duration::from_secs(59)));
-        assert!(limiter.is_reported(from(0), NOW + Duration::from_secs(61)));
+        assert!(limiter.is_reported(from(0), "a", NOW));
+        assert!(!limiter.is_reported(from(0), "a", NOW + Duration::from_secs(59)));
+        assert!(limiter.is_reported(from(0), "b", NOW + Duration::from_secs(59)), "something else");
+        assert!(limiter.is_reported(from(0), "a", NOW + Duration::from_secs(61)));
         let later = NOW + Duration::from_secs(1000);
-        assert_eq!((0..100_000).filter(|n| limiter.is_reported(from(*n), later)).count(), 60);
+        assert_eq!((0..100_000).filter(|n| limiter.is_reported(from(*n), "a", later)).count(), 60);
     }
 
     #[test]

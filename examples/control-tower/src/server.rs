@@ -190,7 +190,8 @@ async fn connection(
     let rules = service.front.rules();
     let begin = async {
         let client = front::source(&mut stream, peer, &rules).await?;
-        Ok((client, acceptor.accept(stream).await.map_err(Ended::Broken)?))
+        let stream = acceptor.accept(stream).await.map_err(|error| Ended::of_handshake(client, error))?;
+        Ok((client, stream))
     };
     let (client, stream) = tokio::select! {
         handshake = timeout(service.limits.handshake, begin) => match handshake {
@@ -198,6 +199,10 @@ async fn connection(
             Ok(Err(Ended::Refused(error))) => {
                 tracing::debug!(%peer, %error, "no connection");
                 return service.front.refuse(peer, error.code(), error.to_string());
+            }
+            Ok(Err(Ended::Untrusted(client, code, why))) => {
+                tracing::debug!(%client, why, "no TLS handshake");
+                return service.front.refuse(client, code, why);
             }
             Ok(Err(Ended::Broken(error))) => return tracing::debug!(%peer, %error, "no TLS handshake"),
             Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),

@@ -56,7 +56,7 @@ pub async fn login<T>(app: &App, source: IpAddr, login: Login, run: impl Future<
 
 fn too_many(app: &App, source: IpAddr, what: &'static str, wait: Duration) -> ApiError {
     app.metrics.rate_limited(what);
-    if app.limiter.is_reported(source, app.clock.uptime()) {
+    if app.limiter.is_reported(source, "rate-limit", app.clock.uptime()) {
         app.refuse(Actor::stranger(app, source).refused("rate-limit", what, app.clock.now()));
     }
     let message = match what {

@@ -73,7 +73,7 @@ pub async fn count(app: &App, source: Option<IpAddr>, guess: Guess) -> Answer<(A
             Ok(admitted) => admitted,
             Err(wait) => {
                 app.metrics.rate_limited("guesses");
-                let source = source.filter(|source| app.limiter.is_reported(*source, app.clock.uptime()));
+                let source = source.filter(|source| app.limiter.is_reported(*source, "login", app.clock.uptime()));
                 if let Some(source) = source {
                     app.refuse(Actor::stranger(app, source).refused("rate-limit", "guesses", now));
                 }

@@ -58,8 +58,26 @@ impl From<Vec<Cidr>> for Front {
 pub(super) enum Ended {
     /// It broke the rules.
     Refused(ProxyError),
+    /// TLS itself refused this client's certificate, or that there is none.
+    Untrusted(SocketAddr, &'static str, String),
     /// It broke.
     Broken(std::io::Error),
+}
+
+impl Ended {
+    /// Why there is no handshake with a client: it is told by an alert alone, so that somebody else has to be told more.
+    pub(super) fn of_handshake(client: SocketAddr, error: std::io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::NoCertificatesPresented) => {
+                let why = "TLS failed: a client certificate is required (`handshake`), and there was none";
+                Self::Untrusted(client, "missing", why.to_owned())
+            }
+            Some(inner @ rustls::Error::InvalidCertificate(_)) => {
+                Self::Untrusted(client, "malformed", format!("TLS failed: {inner}"))
+            }
+            _ => Self::Broken(error),
+        }
+    }
 }
 
 /// Whose connection it is: what comes before TLS is read, and nothing of what follows it.

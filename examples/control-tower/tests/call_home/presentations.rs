@@ -182,6 +182,10 @@ async fn what_is_asked_for_is_what_counts_from_the_next_call_on() {
     // A certificate is demanded by the handshake itself.
     rig.settings(json!({"client-certificate": {"handshake": "required"}})).await;
     assert!(rig.knock(&Host::new("h8"), &Way::default()).await.is_err());
+    let audit = rig.audit().await;
+    let record = audit.iter().rfind(|record| record["event"] == "call-home").unwrap();
+    assert_eq!((&record["outcome"], &record["detail"]["reason"]), (&json!("refused"), &json!("missing")));
+    assert!(record["detail"]["why"].as_str().unwrap().starts_with("TLS failed: "), "{record}");
     assert_eq!(code("h8", &Way::with(&any)).await, "waits");
 }
 
