@@ -73,8 +73,6 @@ impl Documents {
         let firewall = operators.one::<FirewallConfig>(FIREWALL).await?.unwrap_or_default();
         let profiles = operators.all::<ResourceProfileConfig>(PROFILES).await?;
         let profiles = profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect();
-        let configs = operators.all::<TenantConfig>(tenant::COLLECTION).await?;
-        let profile = |name: &Name| configs.iter().find(|config| config.name == *name)?.resource_profile.clone();
         let default = OfTenant::load(&operators, None, None).await?;
         let sites = default.sites.clone();
         let mut tenants = vec![default];
@@ -86,8 +84,10 @@ impl Documents {
             // One that is being removed has no name any more, and its documents count for nothing.
             let Some(tenant) = Tenant::by_id(&app.db, id).await? else { continue };
             let Tenant { id, name, .. } = &*tenant.value;
+            let config = operators.one::<TenantConfig>(&format!("{}/{name}", tenant::COLLECTION)).await?;
+            let profile = config.and_then(|config| config.resource_profile);
             let reader = Reader { app, tenant: id, changed };
-            tenants.push(OfTenant::load(&reader, Some(name.clone()), profile(name)).await?);
+            tenants.push(OfTenant::load(&reader, Some(name.clone()), profile).await?);
         }
         tenants.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { firewall, profiles, sites, tenants })
