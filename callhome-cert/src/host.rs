@@ -225,9 +225,10 @@ impl HostRecord {
         self.identity.as_ref()
     }
 
-    /// Takes down which identity it was given.
+    /// Takes down which identity it was given, and that it was there for it.
     #[must_use]
-    pub fn given(mut self, spiffe_id: SpiffeId, expires: OffsetDateTime) -> Self {
+    pub fn given(mut self, spiffe_id: SpiffeId, expires: OffsetDateTime, now: OffsetDateTime) -> Self {
+        self.last_seen = self.last_seen.max(now);
         self.identity = Some(GivenIdentity { spiffe_id, expires });
         self
     }

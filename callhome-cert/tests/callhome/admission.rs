@@ -91,6 +91,11 @@ fn a_host_waits_is_claimed_and_comes_again_without_using_anything_twice() {
     assert_eq!((tower.entries[0].uses(), tower.hosts.len(), tower.duplicates.len()), (1, 1, 0));
     assert_eq!((tower.hosts[0].first_seen(), tower.hosts[0].last_seen()), (NOW, later));
     assert_eq!(tower.claim("h1", "bergen").unwrap_err().to_string(), "the host is claimed for another site");
+    // It does not call home any more, and is seen each time that it gets an identity.
+    let id = "spiffe://example.org/site/oslo/host/1".parse().unwrap();
+    let renewed = later + Duration::days(1);
+    let host = tower.hosts[0].clone().given(id, renewed + Duration::days(1), renewed);
+    assert_eq!((host.first_seen(), host.last_seen()), (NOW, renewed));
 }
 
 #[test]

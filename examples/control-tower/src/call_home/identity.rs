@@ -134,7 +134,7 @@ pub async fn issue(
         let now = app.clock.now();
         let (mut guards, mut writes) = (Vec::from_iter(stored.as_ref().map(Stored::guard)), Vec::new());
         if let Some(stored) = &stored {
-            let record = HostRecord::clone(&stored.value).given(id.clone(), issued.svid.not_after());
+            let record = HostRecord::clone(&stored.value).given(id.clone(), issued.svid.not_after(), now);
             writes.push(app.db.put(place.clone(), &record.to_record()?)?);
         }
         identity.claim_trust_domain(app, &trust_domain, &mut guards, &mut writes).await?;
