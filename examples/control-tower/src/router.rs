@@ -284,7 +284,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/assets/{file}", Public, "What pages load: style, script and mark, under names that change with them.", get(assets::serve)),
         // Operations.
         route("GET", "/v1/state/audit", Policy, "Audit records, oldest first.", get(audit::read)),
-        route("GET", "/v1/state/tenants", Operators, "The tenants, and those that are on their way out.", get(tenants::all)),
+        route("GET", "/v1/state/tenants", Operators, "The tenants, a page at a time, and those that are on their way out.", get(tenants::all)),
         route("GET", "/v1/state/tenants/{name}", Operators, "A tenant: its id, its trust domain, and how much it has.", get(tenants::one)),
         route("POST", "/v1/state/tenants/{name}/reset-admin", Operators, "Gives the tenant's administrator a new password, and answers it this once.", post(tenants::reset_admin)),
         route("GET", "/v1/state/system/seal", Operators, "What the key-encryption keys are sealed by, their versions, and how far sealing every record under the latest is.", get(seal::state)),

@@ -382,3 +382,23 @@ async fn a_role_id_that_two_tenants_chose_is_nobodys() {
     tower.log_in(role_id, role_id).await.ok();
     assert_eq!(tower.log_in(role_id, &other).await.refused(401), refused);
 }
+
+#[tokio::test]
+async fn the_list_of_tenants_has_pages() {
+    let tower = Tower::fresh().await;
+    let operator = tower.administrator().await;
+    for name in ["b", "a", "c"] {
+        tower.post(TENANTS, &operator, json!({"name": name})).await.ok();
+    }
+    let (mut address, mut names) = (format!("{STATE}?limit=2"), Vec::new());
+    loop {
+        let reply = tower.get(&address, &operator).await;
+        let next =
+            reply.headers.get("link").map(|link| link.to_str().unwrap().split_once('>').unwrap().0[1..].to_owned());
+        let page: Vec<Value> = reply.ok()["tenants"].as_array().unwrap().clone();
+        names.push(page.iter().map(|tenant| tenant["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+        let Some(next) = next else { break };
+        address = next + "&limit=2";
+    }
+    assert_eq!(names, [["a", "b"], ["c", "default"]]);
+}

@@ -338,7 +338,9 @@ fn what_nobody_confirms_is_undone_also_when_the_agent_is_killed() {
         use std::os::unix::process::CommandExt as _;
         let mut child = host.command(&apply).process_group(0).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(wait));
-        Command::new("kill").args(["-9", &format!("-{}", child.id())]).status().unwrap();
+        // Not by `kill -9 -<group>`: the one of procps takes the first digit for the group, and 1 for everything there is.
+        rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::KILL)
+            .unwrap();
         child.wait().unwrap();
         eventually("undone", || namespace.listing() == before && host.run(&["rollback"]).status.code() == Some(1));
     }

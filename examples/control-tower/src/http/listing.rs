@@ -3,7 +3,7 @@
 use axum::{
     Json,
     http::{HeaderValue, header},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
@@ -125,7 +125,15 @@ impl Listed {
     /// # Errors
     /// None: names are ASCII.
     pub fn answer(&self, path: &str) -> Answer<Response> {
-        let mut response = Json(&self.names).into_response();
+        self.linked(path, Json(&self.names))
+    }
+
+    /// What there is to say of the names, with the address of the next page.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn linked(&self, path: &str, answer: impl IntoResponse) -> Answer<Response> {
+        let mut response = answer.into_response();
         if let Some((after, at)) = &self.next {
             let link = format!("<{path}?after={after}&at={at}>; rel=\"next\"");
             response.headers_mut().insert(header::LINK, HeaderValue::from_str(&link).map_err(ApiError::internal)?);

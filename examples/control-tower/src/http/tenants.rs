@@ -10,7 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use super::{
     caller::Caller,
     error::{Answer, ApiError},
-    params::Path,
+    listing::{self, Page},
+    params::{Path, Query},
     token,
 };
 use crate::{
@@ -24,17 +25,23 @@ use crate::{
 /// The most of anything that is counted: nothing is listed to its end.
 const COUNTED: usize = 1000;
 
-/// `GET /v1/state/tenants`: the tenants, and those that are on their way out.
+/// `GET /v1/state/tenants`: the tenants, a page at a time (`?limit=&after=`, and `Link` to the next), and with the first page those that
+/// are on their way out.
 ///
 /// # Errors
-/// Those of the store.
-pub async fn all(State(app): State<Arc<App>>) -> Answer {
-    let mut tenants = Vec::new();
-    for tenant in Tenant::all(&app.db).await? {
-        tenants.push(summary(&app, &tenant).await?);
+/// Those of [`listing::names`].
+pub async fn all(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Answer {
+    let removals = if page.after().is_empty() { Removal::all(&app.db).await? } else { Vec::new() };
+    let removals: Vec<Value> = removals.iter().map(|removal| progress(&removal.value)).collect();
+    let listed = listing::names(&app, layout::TENANTS, page).await?;
+    let mut tenants = Vec::with_capacity(listed.names.len());
+    for name in &listed.names {
+        // One that went meanwhile is left out.
+        if let Some(tenant) = Tenant::by_name(&app.db, &name.parse().map_err(ApiError::internal)?).await? {
+            tenants.push(summary(&app, &tenant.value).await?);
+        }
     }
-    let removals: Vec<Value> = Removal::all(&app.db).await?.iter().map(|removal| progress(&removal.value)).collect();
-    Ok(Json(json!({ "tenants": tenants, "removals": removals })).into_response())
+    listed.linked("/v1/state/tenants", Json(json!({ "tenants": tenants, "removals": removals })))
 }
 
 /// `GET /v1/state/tenants/<name>`: a tenant and how much it has; its former namesakes as long as something is left of them.
