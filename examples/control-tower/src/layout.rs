@@ -15,6 +15,8 @@ pub const PEPPER: &str = "meta/pepper";
 pub const LOGIN_SECRET: &str = "meta/login-secret";
 /// The key-encryption keys, under the key of the seal.
 pub const KEYRING: &str = "meta/keyring";
+/// There once users of earlier programs were brought along; it holds nothing.
+pub const USERS_MIGRATED: &str = "meta/users-3";
 /// How far sealing every record under the current key is.
 pub const REWRAP: &str = "meta/rewrap";
 /// The key under which rings are backed up as text.

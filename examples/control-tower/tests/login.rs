@@ -652,7 +652,12 @@ async fn programs_bring_their_own_pages() {
 
 #[tokio::test]
 async fn users_of_earlier_programs_log_in() {
-    use control_tower::{clock::Clock, layout, store::Memory, user::User};
+    use control_tower::{
+        clock::Clock,
+        layout,
+        store::{Memory, Write},
+        user::User,
+    };
     let (store, directory) = (std::sync::Arc::new(Memory::new()), std::sync::Arc::new(tempfile::tempdir().unwrap()));
     let first = Tower::over(store.clone(), Clock::fixed(START), std::sync::Arc::clone(&directory)).await;
     let (given, tenant) = (first.credentials.as_ref().unwrap().password.to_string(), first.tenant());
@@ -665,9 +670,12 @@ async fn users_of_earlier_programs_log_in() {
         former["password-hash"] = record["password"].clone();
         former["policies"] = json!(["administrator"]);
         let bytes = serde_json::to_vec(&former).unwrap();
-        let write = first.app.db.put(key.clone(), &bytes).unwrap();
-        let _ = first.app.db.store().commit(Vec::new(), vec![write]).await.unwrap();
+        // No earlier program knows that users are brought along once.
+        let writes =
+            vec![first.app.db.put(key.clone(), &bytes).unwrap(), Write::Delete(layout::USERS_MIGRATED.to_owned())];
+        let _ = first.app.db.store().commit(Vec::new(), writes).await.unwrap();
         let again = Tower::over(store.clone(), Clock::fixed(START), std::sync::Arc::clone(&directory)).await;
+        assert!(again.app.db.store().get(layout::USERS_MIGRATED).await.unwrap().is_some(), "once");
         api(&again, "admin", &given, None).await.ok();
         let mut browser = Browser::new();
         let page = browser.password(&again, "admin", "", &given).await;

@@ -1,5 +1,7 @@
 //! What a page shows, wherever a login stands.
 
+use std::fmt;
+
 use keyward_config_values::Name;
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use crate::method::Method;
 use crate::passkey::{CreationOptions, RequestOptions};
 
 /// What a page shows, and what a program that brings its own pages reads.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "step", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 #[non_exhaustive]
 pub enum Prompt<'a> {
@@ -78,6 +80,23 @@ pub enum Prompt<'a> {
     },
 }
 
+/// The step alone: the secret of a one-time password is among what is shown.
+impl fmt::Debug for Prompt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity { .. } => "Identity",
+            Self::Method { .. } => "Method",
+            Self::Tenant { .. } => "Tenant",
+            Self::Proof { .. } => "Proof",
+            Self::MakePasskey { .. } => "MakePasskey",
+            Self::SetUpTotp { .. } => "SetUpTotp",
+            Self::SetPassword { .. } => "SetPassword",
+            Self::Provider { .. } => "Provider",
+            Self::Offer { .. } => "Offer",
+        })
+    }
+}
+
 impl AnyFlow {
     /// What the page shows.
     #[must_use]
@@ -120,5 +139,17 @@ impl AnyFlow {
             }
             Self::Ready(flow) => Prompt::Offer { offers: &flow.state.offers },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_of_a_one_time_password_is_not_shown() {
+        let uri = "otpauth://totp/Example:ann?secret=JBSWY3DP".to_owned();
+        let prompt = Prompt::SetUpTotp { uri, secret: "JBSWY3DP".to_owned(), optional: false };
+        assert_eq!(format!("{prompt:?}"), "SetUpTotp");
     }
 }

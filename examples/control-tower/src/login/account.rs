@@ -143,7 +143,7 @@ pub struct SessionView {
 }
 
 /// What a change comes to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Changed {
     /// What the page's script tells the browser's password manager.
     pub signal: Option<Signal>,

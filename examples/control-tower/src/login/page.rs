@@ -10,8 +10,8 @@ use crate::{
     http::error::{Answer, ApiError},
 };
 
-/// What a page shows.
-#[derive(Clone, Debug, Serialize)]
+/// What a page shows. The secret of a one-time password is in it, so it has no `Debug`.
+#[derive(Clone, Serialize)]
 #[serde(tag = "step", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Page {
     /// Step 1: an address, and a tenant if it is not the only one. → `Identify`, `Passkey` (autofill)

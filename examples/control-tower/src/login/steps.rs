@@ -71,8 +71,7 @@ pub enum Action {
     Finish,
 }
 
-/// Where a login stands after a step.
-#[derive(Debug)]
+/// Where a login stands after a step. It holds what is secret, and has no `Debug`.
 pub struct Reached {
     /// Where.
     pub at: At,
@@ -95,7 +94,6 @@ pub struct Reached {
 }
 
 /// Where.
-#[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each request")]
 pub enum At {
     /// It goes on with this page.

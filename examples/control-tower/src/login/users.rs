@@ -167,11 +167,15 @@ pub fn indexes(tenant: &Name, user: &UserRecord) -> Vec<String> {
     [address, handle].into_iter().chain(bindings).collect()
 }
 
-/// Brings users of earlier programs along.
+/// Brings users of earlier programs along, once: an earlier program does not read what this one writes.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn migrate(db: &Db, now: OffsetDateTime) -> Result<(), DbError> {
+    if db.store().get(layout::USERS_MIGRATED).await?.is_some() {
+        return Ok(());
+    }
+    let mut is_known = true;
     for tenant in Tenant::all(db).await? {
         let prefix = layout::users(&tenant.id);
         let (_, entries) = snapshot(&**db.store(), &prefix).await?;
@@ -189,9 +193,15 @@ pub async fn migrate(db: &Db, now: OffsetDateTime) -> Result<(), DbError> {
             match db.store().commit(vec![opened.guard()], writes).await? {
                 Outcome::Committed(_) => tracing::info!(key = opened.key, "brought along from an earlier program"),
                 // Another tower on the same store was first.
-                Outcome::Conflict { .. } | Outcome::Unknown => {}
+                Outcome::Conflict { .. } => {}
+                Outcome::Unknown => is_known = false,
             }
         }
+    }
+    if is_known {
+        // Whether it was taken shows at the next start.
+        let done = Write::Put(layout::USERS_MIGRATED.to_owned(), Vec::new());
+        let _taken = db.store().commit(Vec::new(), vec![done]).await?;
     }
     Ok(())
 }

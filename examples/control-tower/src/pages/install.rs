@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What is in the form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Draft {
     /// The site.
     pub site: String,
@@ -31,7 +31,7 @@ impl Default for Draft {
 }
 
 /// The page, before anything is issued.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Install {
     /// What did not work as a whole.
     pub problem: Option<Problem>,
@@ -48,7 +48,7 @@ pub struct Install {
 }
 
 /// A script that was made, shown this once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Script {
     /// Where hosts call home.
     pub url: String,

@@ -31,7 +31,7 @@ pub struct User {
 }
 
 /// A link that sets up what a user lacks, shown this once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Link {
     /// For whom.
     pub email: String,
@@ -55,7 +55,7 @@ pub struct Draft {
 }
 
 /// The page.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Users {
     /// What did not work.
     pub problem: Option<Problem>,
