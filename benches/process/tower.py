@@ -12,7 +12,6 @@ number.
 import argparse
 import http.client
 import json
-import os
 import signal
 import ssl
 import statistics
@@ -24,12 +23,11 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 CONFIGURATION = (Path(__file__).parents[2] / "examples" / "aws-federation.yaml").read_text()
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Of all threads of a process, user and system, to the nanosecond; `/proc` counts in hundredths of a second."""
+    return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
 
 
 def resident_mb(pid: int) -> float:
