@@ -4,7 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use keyward_config_values::Name;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Error;
 use crate::error::excerpt;
@@ -84,9 +85,8 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// An authenticator as the page of step 2 shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// An authenticator as the page of step 2 shows it. As JSON it has the words of the `reason` beside the code of what is `unavailable`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Offered {
     /// Which one.
@@ -95,6 +95,19 @@ pub struct Offered {
     pub title: String,
     /// Why it cannot be chosen; `None` when it can.
     pub unavailable: Option<Unavailable>,
+}
+
+impl Serialize for Offered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Offered", 4)?;
+        fields.serialize_field("authenticator", &self.authenticator)?;
+        fields.serialize_field("title", &self.title)?;
+        if let Some(why) = self.unavailable {
+            fields.serialize_field("unavailable", &why)?;
+            fields.serialize_field("reason", &why.to_string())?;
+        }
+        fields.end()
+    }
 }
 
 /// A provider as far as the page needs it.
@@ -166,5 +179,12 @@ mod tests {
         assert_eq!(offered(&[provider(false)], Connectivity::Online)[1].unavailable, Some(Unavailable::NotAnswering));
         assert_eq!(offered(&[provider(true)], Connectivity::Offline)[1].unavailable, Some(Unavailable::Offline));
         assert_eq!(offered(&[], Connectivity::Offline).len(), 1);
+        let shown = serde_json::to_value(offered(&[provider(false)], Connectivity::Online)).unwrap();
+        let (own, entra) = (&shown[0], &shown[1]);
+        assert_eq!(*own, serde_json::json!({"authenticator": "strongbox", "title": "Strongbox"}));
+        assert_eq!(
+            (&entra["unavailable"], &entra["reason"]),
+            (&"not-answering".into(), &"the provider does not answer at the moment".into())
+        );
     }
 }

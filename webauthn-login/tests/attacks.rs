@@ -317,7 +317,7 @@ fn nothing_leads_around_an_enforced_passkey() {
     world.skip();
     assert_eq!(world.refused, Some(Reason::NotOffered));
     let AnyFlow::Second(_) = world.flow() else { panic!() };
-    let options = serde_json::to_value(world.flow().prompt(&world.realm)).unwrap()["passkey"].clone();
+    let options = serde_json::to_value(world.flow().prompt(&world.realm, Vec::new())).unwrap()["passkey"].clone();
     world.passkey(&soft.get(&options)).logged_in();
 
     // A recovery code stands in for the one-time password alone.

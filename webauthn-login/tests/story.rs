@@ -68,7 +68,7 @@ fn a_passkey_enforced_at_creation() {
     // There is no way around it.
     world.skip();
     assert_eq!(world.refused, Some(Reason::NotOffered));
-    let options = serde_json::to_value(world.flow().prompt(&world.realm)).unwrap()["options"].clone();
+    let options = serde_json::to_value(world.flow().prompt(&world.realm, Vec::new())).unwrap()["options"].clone();
     let mut soft = Soft::new(1);
     let page = world.register(&soft.create(&options), "x");
     world.passkey(&soft.get(&page.page()["passkey"].clone())).logged_in();

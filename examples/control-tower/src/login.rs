@@ -10,13 +10,13 @@
 //! | `GET /login?next=` | [`begin`]; `next` is parsed as a `NextPath`, anything else is the default |
 //! | `GET /login/<tenant>/<email>[/<authenticator>]` | parse the path as a `LoginUrl`, then [`begin_at`]: prefilled, and nobody is logged in by it |
 //! | `GET` of a login that is under way, as after a reload | [`current`] |
-//! | `POST` of a page's form or script | [`Browser::check`] with the form's field `form-token` (or the header `X-Form-Token`), then [`act`] with the [`Action`] that the [`Page`] names |
+//! | `POST` of a page's form or script | [`Browser::check`] with the form's field `form-token` (or the header `X-Form-Token`), then [`act`] with an [`Action`] that the page takes |
 //! | `GET /login/callback` | [`act`] with [`Action::Callback`] of the query: the only step by a link, tied to the cookie and to `state` |
 //! | a button *set up* on the page of an enrolment link | [`Browser::check_site`], then [`open_link`]; the page itself, a `GET`, only shows the button |
 //!
 //! What a page then shows:
 //!
-//! - [`At::Page`]: the [`Page`], with [`Reached::told`] above it where a step did not succeed. Every step gives the login another cookie
+//! - [`At::Page`]: the page of that `Prompt`, with [`Reached::told`] above it where a step did not succeed. Every step gives the login another cookie
 //!   and its forms another token ([`Reached::form_token`]), so a form that is sent twice succeeds once.
 //! - [`At::LoggedIn`]: go to its `next`. If there are [`Reached::recovery_codes`], show them first: they are shown once.
 //! - [`At::Over`]: say [`Reached::told`] and offer to begin again.
@@ -31,23 +31,28 @@
 //! remembered: [`Browser::remembered`], [`account::forget_login`].
 
 pub mod account;
+pub mod action;
 pub mod attempts;
 pub mod browser;
 pub mod cli;
 pub mod client;
 pub mod export;
-pub mod page;
 pub mod people;
 pub mod providers;
+pub mod reached;
 pub mod realm;
+mod rehash;
 pub mod session;
 pub mod steps;
+pub mod token;
 pub mod users;
 
 pub use self::{
     account::Account,
+    action::Action,
     browser::{Browser, Cookie},
-    page::{Choice, Page},
+    reached::{At, LoggedIn, Reached},
     session::Session,
-    steps::{Action, At, Granted, LoggedIn, Reached, act, begin, begin_at, current, open_link, set_up, step_up},
+    steps::{act, begin, begin_at, current, open_link, set_up, step_up},
+    token::Granted,
 };

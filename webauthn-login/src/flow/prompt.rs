@@ -6,35 +6,37 @@ use keyward_config_values::Name;
 use serde::Serialize;
 
 use super::states::AnyFlow;
-use crate::Realm;
 use crate::method::Method;
 use crate::passkey::{CreationOptions, RequestOptions};
+use crate::{Offered, Realm};
 
-/// What a page shows, and what a program that brings its own pages reads.
+/// What a page shows, and what a program that brings its own pages reads. Whoever draws pages matches all of it: a login that
+/// stands where no page is would be stuck.
 #[derive(Serialize)]
 #[serde(tag = "step", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
-#[non_exhaustive]
-pub enum Prompt<'a> {
+pub enum Prompt {
     /// Step 1: an address, and a tenant if it is not the only one. Passkeys are offered by autofill.
     Identity {
         /// For the autofill.
         autofill: RequestOptions,
         /// The tenant that is fixed already.
-        tenant: Option<&'a Name>,
+        tenant: Option<Name>,
     },
     /// Steps 2 and 3: an authenticator and a method. The same for everybody.
     Method {
         /// Who it was said to be.
-        email: &'a str,
+        email: String,
         /// The tenant, if it was named.
-        tenant: Option<&'a Name>,
+        tenant: Option<Name>,
         /// For a passkey.
         passkey: RequestOptions,
+        /// Whom to be verified by, as [`crate::offered`] says.
+        authenticators: Vec<Offered>,
     },
     /// Which tenant, after the password.
     Tenant {
         /// Those to choose from.
-        tenants: Vec<&'a Name>,
+        tenants: Vec<Name>,
     },
     /// A further proof.
     Proof {
@@ -50,7 +52,7 @@ pub enum Prompt<'a> {
     /// A passkey is to be made.
     MakePasskey {
         /// For the browser.
-        options: &'a CreationOptions,
+        options: CreationOptions,
         /// Whether the login could go on without.
         optional: bool,
     },
@@ -76,12 +78,12 @@ pub enum Prompt<'a> {
     /// Everything is proved; these may be set up.
     Offer {
         /// What the user has not.
-        offers: &'a [Method],
+        offers: Vec<Method>,
     },
 }
 
 /// The step alone: the secret of a one-time password is among what is shown.
-impl fmt::Debug for Prompt<'_> {
+impl fmt::Debug for Prompt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Identity { .. } => "Identity",
@@ -98,20 +100,21 @@ impl fmt::Debug for Prompt<'_> {
 }
 
 impl AnyFlow {
-    /// What the page shows.
+    /// What the page shows; of the second step with the authenticators that [`crate::offered`] answered for [`AnyFlow::tenant`].
     #[must_use]
-    pub fn prompt(&self, realm: &Realm) -> Prompt<'_> {
+    pub fn prompt(&self, realm: &Realm, authenticators: Vec<Offered>) -> Prompt {
         let rp = &realm.relying_party;
         match self {
             Self::Begun(flow) => {
-                Prompt::Identity { autofill: flow.state.passkey.options(rp), tenant: flow.common.tenant.as_ref() }
+                Prompt::Identity { autofill: flow.state.passkey.options(rp), tenant: flow.common.tenant.clone() }
             }
             Self::Identified(flow) => Prompt::Method {
-                email: &flow.state.typed,
-                tenant: flow.common.tenant.as_ref(),
+                email: flow.state.typed.clone(),
+                tenant: flow.common.tenant.clone(),
                 passkey: flow.state.passkey.options(rp),
+                authenticators,
             },
-            Self::Choosing(flow) => Prompt::Tenant { tenants: flow.tenants().collect() },
+            Self::Choosing(flow) => Prompt::Tenant { tenants: flow.tenants().cloned().collect() },
             Self::Second(flow) => Prompt::Proof {
                 wanted: flow.state.wanted,
                 recovery_code: flow.state.wanted == Method::Totp,
@@ -119,7 +122,7 @@ impl AnyFlow {
                 passkey: flow.state.passkey.as_ref().map(|passkey| passkey.options(rp)),
             },
             Self::EnrollingPasskey(flow) => {
-                Prompt::MakePasskey { options: &flow.state.pending.options, optional: flow.state.optional }
+                Prompt::MakePasskey { options: flow.state.pending.options.clone(), optional: flow.state.optional }
             }
             Self::EnrollingTotp(flow) => {
                 let identity = &flow.state.who.identity;
@@ -137,7 +140,7 @@ impl AnyFlow {
                 // Inside a session the person is to prove who they are, and not the provider's cookie.
                 Prompt::Provider { url: flow.state.pending.url(hint, flow.common.step_up.is_some()) }
             }
-            Self::Ready(flow) => Prompt::Offer { offers: &flow.state.offers },
+            Self::Ready(flow) => Prompt::Offer { offers: flow.state.offers.clone() },
         }
     }
 }

@@ -242,7 +242,7 @@ impl World {
         }
         match next {
             Next::Continue(flow) => {
-                let page = serde_json::to_value(flow.prompt(&self.realm)).unwrap();
+                let page = serde_json::to_value(flow.prompt(&self.realm, offered(&[], Connectivity::Online))).unwrap();
                 let (token, record) = flow.store(&mut rng());
                 self.store.ceremonies.insert(record.key(), record.encode().unwrap());
                 self.cookie = token.expose().to_owned();

@@ -19,7 +19,7 @@ use crate::{
     login::{
         client::{self, Presented, Refused},
         session::actor_of,
-        steps::Granted,
+        token::Granted,
     },
     tenant::{self, Tenant},
 };

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     session::{self, Session, actor_of},
-    steps::{self, Granted},
+    token::{Granted, grant},
     users,
 };
 use crate::{
@@ -166,7 +166,7 @@ pub async fn exchange(app: &App, source: IpAddr, code: &str, verifier: &str) -> 
             return Err(refuse(actor, reason));
         }
     };
-    let granted = steps::grant(app, &code.tenant, &user.value, now);
+    let granted = grant(app, &code.tenant, &user.value, now);
     guards.push(user.guard());
     let gone = || ApiError::unauthenticated(REFUSED);
     guards.extend(app.living(&code.tenant).await?.ok_or_else(gone)?);

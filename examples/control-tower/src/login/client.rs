@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::{
     attempts::{self, Counted, Guess},
     browser::Browser,
-    steps::{self, Granted},
+    steps,
+    token::Granted,
     users::{self, StoredUser},
 };
 use crate::{app::App, http::error::ApiError, random};

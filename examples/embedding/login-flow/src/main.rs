@@ -41,7 +41,7 @@ impl Storage {
 
     /// The page of a step, and the cookie for the next one.
     fn page(&mut self, realm: &Realm, flow: AnyFlow) -> Result<(String, serde_json::Value)> {
-        let page = serde_json::to_value(flow.prompt(realm))?;
+        let page = serde_json::to_value(flow.prompt(realm, offered(&[], Connectivity::Online)))?;
         println!("== {}", page["step"].as_str().unwrap_or_default());
         let (token, record) = flow.store(&mut rng());
         self.ceremonies.insert(record.key(), record.encode()?);

@@ -33,12 +33,9 @@ fn main() -> Result<()> {
     let mut flow: AnyFlow = realm.begin(Start::browser(), now)?.into();
     let mut lines = std::io::stdin().lock().lines();
     loop {
-        let mut page = serde_json::to_value(flow.prompt(&realm))?;
-        if let AnyFlow::Identified(_) = flow {
-            // There is no way to any provider, and the page says so.
-            page["authenticators"] = serde_json::to_value(offered(&replica.providers(), Connectivity::Offline))?;
-        }
-        println!("{page}");
+        // There is no way to any provider, and the page says so.
+        let authenticators = offered(&replica.providers(), Connectivity::Offline);
+        println!("{}", serde_json::to_string(&flow.prompt(&realm, authenticators))?);
         let Some(line) = lines.next() else { return Ok(()) };
         let outcome = step(&realm, &replica, flow, &serde_json::from_str(&line?)?, now)?;
         for write in outcome.writes {

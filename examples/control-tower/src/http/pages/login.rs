@@ -7,8 +7,11 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
-use keyward_webauthn_login::{Authenticator, Callback, LoginUrl, Method, NextPath, PasskeyName, Reason};
-use serde::Deserialize;
+use keyward_config_values::Name;
+use keyward_webauthn_login::{
+    Authenticator, Callback, LoginUrl, Method, NextPath, Offered, PasskeyName, Prompt, Reason,
+};
+use serde::{Deserialize, Serialize};
 
 use super::{Posted, Shown, see_other};
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
         params::{Path, Query},
         peer::Peer,
     },
-    login::{self, Action, At, Browser, Choice, Cookie, Page as Where, Reached, Session, account::forget_login},
+    login::{self, Action, At, Browser, Cookie, Reached, Session, account::forget_login},
     pages::{
         enrol,
         layout::Page,
@@ -61,7 +64,7 @@ pub async fn show(
     let anew = asked.who.is_some();
     if !anew && browser.ceremony.is_some() {
         let reached = login::current(&app, &browser).await?;
-        let is_elsewhere = matches!(&reached.at, At::Page(page) if !matches!(page, Where::Identity { .. }));
+        let is_elsewhere = matches!(&reached.at, At::Page(page) if !matches!(page, Prompt::Identity { .. }));
         // One that waits for a proof goes on, unless another page sent the reader here.
         if is_elsewhere && asked.next.is_none() {
             return answer(&app, &browser, reached, asked.with.as_deref());
@@ -315,7 +318,7 @@ fn shown(app: &App, browser: &Browser, reached: Reached, with: Option<&str>, sta
 }
 
 fn page_of(
-    page: &Where,
+    page: &Prompt,
     step: Step<'_>,
     who: Who<'_>,
     chosen: Option<&str>,
@@ -323,64 +326,70 @@ fn page_of(
     again: bool,
 ) -> Page {
     match page {
-        Where::Identity { autofill, tenant } => view::Identity {
+        Prompt::Identity { autofill, tenant } => view::Identity {
             step,
             email: "",
-            tenant: tenant.as_deref().unwrap_or_default(),
+            tenant: tenant.as_ref().map_or("", Name::as_str),
             tenant_is_fixed: tenant.is_some(),
-            autofill: &autofill.to_string(),
+            autofill: &json(autofill),
             has_remembered,
         }
         .page(),
-        Where::Method { email, tenant, passkey, authenticators } => {
-            let who = Who { email, tenant: tenant.as_deref() };
-            let is_offered = |name: &str| authenticators.iter().any(|one| one.authenticator == name);
+        Prompt::Method { email, tenant, passkey, authenticators } => {
+            let who = Who { email, tenant: tenant.as_ref().map(Name::as_str) };
+            let named = |one: &Offered, name: &str| one.authenticator.to_string() == name;
+            let is_offered = |name: &str| authenticators.iter().any(|one| named(one, name));
             match chosen.filter(|name| is_offered(name)) {
                 Some("strongbox") => {
                     let has_others = authenticators.len() > 1;
-                    view::Method { step, who, passkey: &passkey.to_string(), has_others, again }.page()
+                    view::Method { step, who, passkey: &json(passkey), has_others, again }.page()
                 }
                 // The one of a login URL.
-                Some(name) => choose(step, who, authenticators.iter().filter(|one| one.authenticator == name), true),
+                Some(name) => choose(step, who, authenticators.iter().filter(|one| named(one, name)), true),
                 None if authenticators.len() > 1 => choose(step, who, authenticators.iter(), false),
-                None => view::Method { step, who, passkey: &passkey.to_string(), has_others: false, again }.page(),
+                None => view::Method { step, who, passkey: &json(passkey), has_others: false, again }.page(),
             }
         }
-        Where::Tenant { tenants } => {
-            let tenants: Vec<&str> = tenants.iter().map(String::as_str).collect();
+        Prompt::Tenant { tenants } => {
+            let tenants: Vec<&str> = tenants.iter().map(Name::as_str).collect();
             view::Tenants { step, email: who.email, tenants: &tenants }.page()
         }
-        Where::Proof { wanted: Method::Passkey, optional, passkey, .. } => {
-            let passkey = passkey.as_ref().map(ToString::to_string).unwrap_or_default();
+        Prompt::Proof { wanted: Method::Passkey, optional, passkey, .. } => {
+            let passkey = passkey.as_ref().map(json).unwrap_or_default();
             proof::Passkey { step, who, passkey: &passkey, optional: *optional }.page()
         }
-        Where::Proof { wanted: Method::Password, .. } => proof::Password { step, who }.page(),
-        Where::Proof { optional, passkey, .. } => {
-            let passkey = passkey.as_ref().map(ToString::to_string);
+        Prompt::Proof { wanted: Method::Password, .. } => proof::Password { step, who }.page(),
+        Prompt::Proof { optional, passkey, .. } => {
+            let passkey = passkey.as_ref().map(json);
             proof::OneTimePassword { step, who, passkey: passkey.as_deref(), optional: *optional }.page()
         }
-        Where::MakePasskey { options, optional } => {
-            enrol::MakePasskey { step, who, options: &options.to_string(), optional: *optional }.page()
+        Prompt::MakePasskey { options, optional } => {
+            enrol::MakePasskey { step, who, options: &json(options), optional: *optional }.page()
         }
-        Where::SetUpTotp { uri, secret, optional } => {
+        Prompt::SetUpTotp { uri, secret, optional } => {
             enrol::SetUpTotp { step, who, uri, secret, optional: *optional }.page()
         }
-        Where::SetPassword { min_length } => enrol::SetPassword { step, who, min_length: *min_length }.page(),
-        Where::Provider { url } => view::Provider { title: "your provider", url }.page(),
-        Where::Offer { offers } => {
+        Prompt::SetPassword { min_length } => enrol::SetPassword { step, who, min_length: *min_length }.page(),
+        Prompt::Provider { url } => view::Provider { title: "your provider", url }.page(),
+        Prompt::Offer { offers } => {
             let has = |method| offers.contains(&method);
             enrol::Offer { step, who, passkey: has(Method::Passkey), totp: has(Method::Totp) }.page()
         }
     }
 }
 
-fn choose<'a>(step: Step<'_>, who: Who<'_>, offered: impl Iterator<Item = &'a Choice>, has_others: bool) -> Page {
+fn choose<'a>(step: Step<'_>, who: Who<'_>, offered: impl Iterator<Item = &'a Offered>, has_others: bool) -> Page {
+    let offered: Vec<(String, &str, Option<String>)> = offered
+        .map(|one| (one.authenticator.to_string(), one.title.as_str(), one.unavailable.map(|why| why.to_string())))
+        .collect();
     let offered: Vec<view::Authenticator<'_>> = offered
-        .map(|one| view::Authenticator {
-            name: &one.authenticator,
-            title: &one.title,
-            unavailable: one.reason.as_deref(),
-        })
+        .iter()
+        .map(|(name, title, unavailable)| view::Authenticator { name, title, unavailable: unavailable.as_deref() })
         .collect();
     view::Authenticators { step, who, offered: &offered, has_others }.page()
+}
+
+/// Options of WebAuthn, for the page's script.
+fn json(options: &impl Serialize) -> String {
+    serde_json::to_string(options).unwrap_or_default()
 }

@@ -1,0 +1,226 @@
+//! The commit of a step: all that comes of it at once, with its record, or nothing.
+
+use std::sync::Arc;
+
+use keyward_webauthn_login::{AnyFlow, EnrolmentLink, Identity, Next, Outcome, Reason, Write as Step};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::{
+    app::{Actor, App, Commit},
+    db::Stored,
+    http::{
+        error::{Answer, ApiError},
+        token as tokens,
+    },
+    layout,
+    login::{
+        attempts::Counted,
+        browser::{Browser, CEREMONY, Cookie, DEVICE, SESSION, token_of},
+        reached::{At, LoggedIn, Reached, who},
+        rehash,
+        session::{self, actor_of},
+        token::{Granted, grant},
+        users::{self, StoredUser},
+    },
+    random,
+    store::{Guard, Outcome as Committed, Write},
+};
+
+/// What a step read, and what it came to.
+pub(super) struct Taken {
+    outcome: Outcome,
+    users: Vec<StoredUser>,
+    /// A guess that is given back when it was right.
+    counted: Vec<Counted>,
+    link: Option<Stored<Arc<EnrolmentLink>>>,
+    /// What happened beside the login, for the audit log.
+    event: Option<&'static str>,
+}
+
+impl Taken {
+    pub(super) fn new(outcome: Outcome, users: impl IntoIterator<Item = StoredUser>) -> Self {
+        Self { outcome, users: users.into_iter().collect(), counted: Vec::new(), link: None, event: None }
+    }
+
+    pub(super) fn counting(self, counted: impl IntoIterator<Item = Counted>) -> Self {
+        Self { counted: counted.into_iter().collect(), ..self }
+    }
+
+    pub(super) fn of_link(self, link: Option<Stored<Arc<EnrolmentLink>>>) -> Self {
+        Self { link, ..self }
+    }
+
+    pub(super) fn doing(self, event: &'static str) -> Self {
+        Self { event: Some(event), ..self }
+    }
+}
+
+/// Commits what a step came to, with its record; `None` when somebody else was faster.
+pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, taken: Taken) -> Answer<Option<Reached>> {
+    let Taken { outcome, users, counted, link, event } = taken;
+    let Outcome { next, writes: steps, refused, identity, recovery_codes, signal, rehash, .. } = outcome;
+    let now = app.clock.now();
+    let mut commit = Parts { app, browser, users: &users, guards, writes: Vec::new(), token: None, now };
+    for step in steps {
+        commit.add(step, link.as_ref()).await?;
+    }
+    let of = identity.as_ref().and_then(|identity| users.iter().find(|user| is(user, identity)));
+    let actor = match (of, browser.source) {
+        (Some(user), source) => actor_of(app, user, source),
+        (None, Some(source)) => Actor::stranger(app, source),
+        (None, None) => Actor::task(&app.operators, "login"),
+    };
+    let mut reached = Reached::over(refused.unwrap_or(Reason::Expired));
+    reached.told = refused.map(|reason| reason.told().to_owned());
+    reached.signal = signal;
+    let codes = recovery_codes.iter().flat_map(|codes| codes.iter());
+    reached.recovery_codes = codes.map(|code| Zeroizing::new(code.to_owned())).collect();
+    let mut audit = event.map(|event| actor.did(event, now));
+    match next {
+        Next::Continue(flow) => show(app, browser, flow, &mut commit.writes, &mut reached).await?,
+        Next::Over(reason) => reached.told = Some(reason.told().to_owned()),
+        Next::LoggedIn(logged_in) => {
+            let mut record = actor
+                .did("login", now)
+                .with("authenticator", logged_in.session.authenticator().to_string())
+                .with("proofs", serde_json::to_value(logged_in.session.proofs()).map_err(ApiError::internal)?);
+            if let Some(event) = event {
+                record = record.with("with", event);
+            }
+            reached.cookies = vec![
+                Cookie::new(SESSION, logged_in.token.expose()),
+                Cookie::kept(DEVICE, logged_in.device.expose()),
+                Cookie::dropped(CEREMONY),
+            ];
+            let granted = commit.token.take();
+            if let Some(granted) = &granted {
+                record = record.with("accessor", granted.record.accessor().to_string());
+                reached.cookies = Vec::new();
+            } else {
+                reached.form_token = token_of(app, logged_in.token.expose());
+            }
+            let user = of.ok_or_else(|| ApiError::internal("a login of nobody"))?;
+            let living = users::living(app, user).await?;
+            match living {
+                Some(living) => commit.guards.extend(living),
+                None => return Ok(Some(Reached::over(Reason::Changed))),
+            }
+            audit = Some(record);
+            reached.at = At::LoggedIn(LoggedIn {
+                identity: logged_in.session.identity().clone(),
+                next: logged_in.next,
+                remember: logged_in.remember,
+                token: granted,
+            });
+        }
+    }
+    let Parts { guards, writes, .. } = commit;
+    let done = match audit.filter(|_| refused.is_none()) {
+        Some(audit) => app.commit(guards, writes, audit).await?,
+        None => match app.db.store().commit(guards, writes).await? {
+            Committed::Committed(revision) => Commit::Done(revision),
+            Committed::Conflict { .. } => Commit::Conflict,
+            Committed::Unknown => return Err(ApiError::unavailable("the store's answer was lost; begin again")),
+        },
+    };
+    let Commit::Done(revision) = done else { return Ok(None) };
+    if let Some(reason) = refused {
+        app.refuse(actor.refused("login", reason.code(), now));
+        app.metrics.login("user", false);
+    } else {
+        for counted in counted {
+            counted.give_back(app).await;
+        }
+    }
+    if matches!(reached.at, At::LoggedIn(_)) {
+        app.metrics.login("user", true);
+    }
+    if let (Some(job), Some(user)) = (rehash, of) {
+        rehash::make_anew(app, user, job, revision).await;
+    }
+    Ok(Some(reached))
+}
+
+fn is(user: &StoredUser, identity: &Identity) -> bool {
+    user.value.record().identity() == identity
+}
+
+/// Adds what keeps a login for its next step, and says what to show.
+pub(super) async fn show(
+    app: &App,
+    browser: &Browser,
+    flow: AnyFlow,
+    writes: &mut Vec<Write>,
+    reached: &mut Reached,
+) -> Answer<()> {
+    reached.at = At::of(app, &flow).await?;
+    (reached.who, reached.inside_session) = (who(&flow), flow.session().is_some());
+    let (token, record) = flow.store(&mut random::rng());
+    let bytes = Zeroizing::new(record.encode().map_err(ApiError::internal)?);
+    writes.extend(app.put_until(layout::ceremony(&record.key()), &bytes, record.expires())?);
+    if browser.is_embedder() {
+        reached.cookies = Vec::new();
+        reached.login = Some(Zeroizing::new(token.expose().to_owned()));
+    } else {
+        reached.cookies = vec![Cookie::new(CEREMONY, token.expose())];
+        reached.form_token = token_of(app, token.expose());
+    }
+    Ok(())
+}
+
+/// What a step's commit is made of.
+struct Parts<'a> {
+    app: &'a App,
+    browser: &'a Browser,
+    users: &'a [StoredUser],
+    guards: Vec<Guard>,
+    writes: Vec<Write>,
+    token: Option<Granted>,
+    now: OffsetDateTime,
+}
+
+impl Parts<'_> {
+    async fn add(&mut self, step: Step, link: Option<&Stored<Arc<EnrolmentLink>>>) -> Answer<()> {
+        let app = self.app;
+        match step {
+            // Its guard is there already.
+            Step::EndCeremony(key) => self.writes.push(Write::Delete(layout::ceremony(&key))),
+            Step::EndLink(key) => {
+                self.guards.extend(link.map(Stored::guard));
+                self.writes.push(Write::Delete(layout::enrolment_link(&key)));
+            }
+            Step::PutUser(record) => {
+                let former = self.users.iter().find(|user| is(user, record.identity()));
+                let former = former.ok_or_else(|| ApiError::internal("a step changes a user that it did not read"))?;
+                let tenant = users::tenant_of(former)?;
+                let guard = former.guard();
+                if !self.guards.contains(&guard) {
+                    self.guards.push(guard);
+                }
+                let user = former.value.changed(record, self.now);
+                self.writes.extend(users::put(&app.db, &tenant, Some(&former.value), &user)?);
+            }
+            Step::BeginSession(record) => {
+                let former = self.users.iter().find(|user| is(user, record.identity()));
+                let former = former.ok_or_else(|| ApiError::internal("a step logs in a user that it did not read"))?;
+                let tenant = users::tenant_of(former)?;
+                if self.browser.is_embedder() {
+                    let granted = grant(app, &tenant, &former.value, self.now);
+                    self.writes.extend(tokens::store(app, &granted.record)?);
+                    self.token = Some(granted);
+                } else {
+                    self.guards.push(Guard::Absent(layout::session(&record.key())));
+                    self.writes.extend(session::put(app, &tenant, &record)?);
+                }
+            }
+            Step::EndSession(key) => {
+                if let Some(user) = self.users.first() {
+                    self.writes.extend(session::end(&users::tenant_of(user)?, user, &key));
+                }
+            }
+            _ => return Err(ApiError::internal("a step asks for something that is not known here")),
+        }
+        Ok(())
+    }
+}
