@@ -6,7 +6,7 @@ use core::str::FromStr;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, hex};
+use crate::Error;
 
 /// A random 128-bit name for a secret-id, a token or an instance of a role. With it a secret can be
 /// looked up, listed and destroyed, but not used. Written as 32 lower-case hexadecimal digits.
@@ -28,7 +28,11 @@ impl FromStr for Accessor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        hex::decode(text).map(Self).ok_or(Error::Accessor)
+        base16ct::lower::decode(text, &mut [0; 16])
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(Error::Accessor)
     }
 }
 
@@ -42,13 +46,13 @@ impl TryFrom<String> for Accessor {
 
 impl From<Accessor> for String {
     fn from(accessor: Accessor) -> Self {
-        hex::encode(&accessor.0)
+        base16ct::lower::encode_string(&accessor.0)
     }
 }
 
 impl fmt::Display for Accessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 

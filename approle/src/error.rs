@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use keyward_config_values::record::RecordError;
 use keyward_config_values::{Cidr, Duration, ErrorKind, Name, VariableName};
 
 use crate::policy::{PatternProblem, VaultPolicyError};
@@ -74,22 +75,9 @@ pub enum Error {
         /// The greatest number.
         maximum: usize,
     },
-    /// A stored record was written by a newer release.
-    #[error("the stored {record} has format {found}, this release knows formats up to {known}")]
-    NewerFormat {
-        /// Which kind of record.
-        record: &'static str,
-        /// The number found.
-        found: u64,
-        /// The newest number that this release reads and writes.
-        known: u32,
-    },
-    /// A stored record cannot be read or written.
-    #[error("the stored {record} is damaged")]
-    Damaged {
-        /// Which kind of record.
-        record: &'static str,
-    },
+    /// A stored record is not read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 impl Error {
@@ -98,7 +86,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NewerFormat { .. } | Self::Damaged { .. } => ErrorKind::Misconfigured,
+            Self::Record(error) => error.kind(),
             Self::Counted | Self::Batch | Self::Orphan | Self::Ancestors { .. } => ErrorKind::Refused,
             _ => ErrorKind::Malformed,
         }
@@ -338,9 +326,7 @@ mod tests {
     fn kinds_say_who_has_to_act() {
         assert_eq!(Error::RoleId.kind(), ErrorKind::Malformed);
         assert_eq!(Error::RequestPath.kind(), ErrorKind::Malformed);
-        assert_eq!(Error::Damaged { record: "role" }.kind(), ErrorKind::Misconfigured);
-        let newer = Error::NewerFormat { record: "role", found: 2, known: 1 };
-        assert_eq!(newer.kind(), ErrorKind::Misconfigured);
+        assert_eq!(Error::from(RecordError::Damaged { record: "role" }).kind(), ErrorKind::Misconfigured);
     }
 
     #[test]

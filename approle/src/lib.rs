@@ -53,7 +53,6 @@
 mod accessor;
 mod address;
 mod error;
-mod hex;
 mod instant;
 mod limits;
 mod login;
@@ -61,7 +60,6 @@ mod metadata;
 mod pepper;
 mod policy;
 mod reason;
-mod record;
 mod role;
 mod secret_id;
 mod spiffe;

@@ -4,14 +4,15 @@ use core::fmt;
 use core::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
+use keyward_config_values::record::RecordError;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::Error;
 use crate::role::RoleId;
-use crate::{Error, hex};
 
 /// A 256-bit secret that every stored secret is hashed under.
 ///
@@ -128,7 +129,11 @@ impl FromStr for StorageKey {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        hex::decode(text).map(Self).ok_or(Error::Damaged { record: "storage key" })
+        base16ct::lower::decode(text, &mut [0; 32])
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(Error::Record(RecordError::Damaged { record: "storage key" }))
     }
 }
 
@@ -142,13 +147,13 @@ impl TryFrom<String> for StorageKey {
 
 impl From<StorageKey> for String {
     fn from(key: StorageKey) -> Self {
-        hex::encode(&key.0)
+        base16ct::lower::encode_string(&key.0)
     }
 }
 
 impl fmt::Display for StorageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 

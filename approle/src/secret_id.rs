@@ -10,7 +10,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Error, hex};
+use crate::Error;
 
 pub use issue::{SecretIdIssued, SecretIdRequest};
 pub use record::{SecretIdRecord, SecretIdState};
@@ -33,7 +33,7 @@ impl SecretId {
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *bytes);
-        Self(Zeroizing::new(hex::encode(&*bytes)))
+        Self(Zeroizing::new(base16ct::lower::encode_string(&*bytes)))
     }
 
     /// A secret-id that someone else made.

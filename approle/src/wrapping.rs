@@ -2,13 +2,13 @@
 
 use core::fmt;
 
+use keyward_config_values::record::{self, Format};
 use keyward_config_values::{Duration, Name};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::record::{self, Format};
 use crate::{Accessor, Error, Limits, Pepper, Reason, StorageKey, Token, instant};
 
 const RECORD: &str = "wrapped answer";
@@ -172,18 +172,18 @@ impl Wrapped {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        record::encode(RECORD, self).map(Zeroizing::new)
+        Ok(Zeroizing::new(record::encode(RECORD, self)?))
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

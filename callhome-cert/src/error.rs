@@ -1,5 +1,6 @@
 //! Why something was not issued or not read.
 
+use keyward_config_values::record::RecordError;
 use keyward_keys::ErrorKind;
 
 /// Why a certificate was not issued, or a value or record not read.
@@ -62,20 +63,9 @@ pub enum Error {
     /// A key could not be made or encoded.
     #[error(transparent)]
     Keys(#[from] keyward_keys::Error),
-    /// A record is of a newer format.
-    #[error("the record is of format {found}, this release knows formats up to {known}")]
-    UnknownFormat {
-        /// Its format.
-        found: u32,
-        /// The newest known.
-        known: u32,
-    },
-    /// A record cannot be read.
-    #[error("the {what} cannot be read")]
-    Record {
-        /// Of what.
-        what: &'static str,
-    },
+    /// A stored record is not read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A value cannot stand in the install script.
     #[error("`{field}` {problem}")]
     Script {
@@ -94,7 +84,7 @@ impl Error {
             Self::Ttl { .. } | Self::MaxUses { .. } | Self::Order { .. } | Self::Id(_) | Self::Script { .. } => {
                 ErrorKind::Refused
             }
-            Self::WrongAuthority | Self::UnknownFormat { .. } | Self::Record { .. } => ErrorKind::Misconfigured,
+            Self::WrongAuthority | Self::Record(_) => ErrorKind::Misconfigured,
             Self::Authority(error) => error.kind(),
             Self::Keys(error) => error.kind(),
         }

@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use keyward_config_values::Name;
 use keyward_config_values::config::HostId;
+use keyward_config_values::record::{self, Format};
 use keyward_keys::sha256;
 use keyward_spiffe_id::SpiffeId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::admission::{HostState, Knock};
-use crate::hex::hex;
 use crate::{AgentVersion, Error, HostName};
 
 /// The SHA-256 of a host-id in lower-case hexadecimal. The host-id is a shared secret and stands in no certificate, record or log;
@@ -32,7 +32,7 @@ pub struct HostHash(String);
 impl HostHash {
     /// The hash of this host-id.
     pub fn of(host_id: &HostId) -> Self {
-        Self(hex(&sha256(host_id.as_str().as_bytes())))
+        Self(base16ct::lower::encode_string(&sha256(host_id.as_str().as_bytes())))
     }
 
     /// The 64 digits.
@@ -69,12 +69,13 @@ impl<'de> Deserialize<'de> for HostHash {
 }
 
 const FORMAT: u32 = 1;
+const HOST: &str = "host";
 
 /// What is stored of a host that called home, or of a duplicate of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostRecord {
-    format: u32,
+    format: Format<FORMAT>,
     host: HostHash,
     /// The RFC 7638 thumbprint of the key for which it asks an identity: what tells it from a duplicate.
     key: String,
@@ -112,7 +113,7 @@ pub struct GivenIdentity {
 impl HostRecord {
     pub(crate) fn new(knock: &Knock<'_>, state: HostState, now: OffsetDateTime) -> Self {
         Self {
-            format: FORMAT,
+            format: Format,
             host: knock.host.clone(),
             key: knock.key.to_owned(),
             state,
@@ -263,16 +264,15 @@ impl HostRecord {
     /// # Errors
     /// [`Error::Record`], which does not happen.
     pub fn to_record(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(|_| Error::Record { what: HOST })
+        Ok(record::encode(HOST, self)?)
     }
 
     /// The host in a record.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] for one of a newer release, [`Error::Record`] for what is none.
+    /// [`Error::Record`]: it is of a newer release, or none.
     pub fn from_record(record: &[u8]) -> Result<Self, Error> {
-        check_format(record, FORMAT, HOST)?;
-        serde_json::from_slice(record).map_err(|_| Error::Record { what: HOST })
+        Ok(record::decode(HOST, FORMAT, record)?)
     }
 }
 
@@ -285,17 +285,6 @@ pub enum News {
     Seen,
     /// Nothing that is worth storing.
     Nothing,
-}
-
-const HOST: &str = "record of a host";
-
-pub(crate) fn check_format(record: &[u8], known: u32, what: &'static str) -> Result<(), Error> {
-    #[derive(Deserialize)]
-    struct Head {
-        format: u32,
-    }
-    let Head { format: found } = serde_json::from_slice(record).map_err(|_| Error::Record { what })?;
-    if found > known { Err(Error::UnknownFormat { found, known }) } else { Ok(()) }
 }
 
 /// Which of these have to go so that one more fits among `most`: the ones that were seen longest ago.

@@ -1,21 +1,21 @@
 //! Which certificates were issued, and who used them.
 
+use keyward_config_values::record::{self, Format};
 use keyward_svid::x509::authority::{IssuedSvid, RevokedSerial};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::host::check_format;
 use crate::{Batch, Error, HostHash, Refusal, Scope};
 
 const FORMAT: u32 = 1;
-const ENTRY: &str = "record of a call-home certificate";
+const ENTRY: &str = "call-home certificate";
 
 /// What is stored of a certificate that was issued, under its serial number. The caller guards it by a revision, so that of
 /// many hosts that use the last use at the same time one wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Entry {
-    format: u32,
+    format: Format<FORMAT>,
     serial: String,
     scope: Scope,
     batch: Batch,
@@ -57,7 +57,7 @@ impl Entry {
         created: OffsetDateTime,
     ) -> Self {
         Self {
-            format: FORMAT,
+            format: Format,
             serial: issued.serial(),
             scope,
             batch,
@@ -155,15 +155,14 @@ impl Entry {
     /// # Errors
     /// [`Error::Record`], which does not happen.
     pub fn to_record(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(|_| Error::Record { what: ENTRY })
+        Ok(record::encode(ENTRY, self)?)
     }
 
     /// The entry in a record.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] for one of a newer release, [`Error::Record`] for what is none.
+    /// [`Error::Record`]: it is of a newer release, or none.
     pub fn from_record(record: &[u8]) -> Result<Self, Error> {
-        check_format(record, FORMAT, ENTRY)?;
-        serde_json::from_slice(record).map_err(|_| Error::Record { what: ENTRY })
+        Ok(record::decode(ENTRY, FORMAT, record)?)
     }
 }

@@ -46,7 +46,6 @@ mod admission;
 mod aws;
 mod config;
 mod error;
-mod hex;
 mod host;
 mod identity;
 mod ledger;

@@ -11,7 +11,6 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
-use crate::hex::hex;
 use crate::{Entry, Error, Scope};
 
 /// How long a certificate lives unless it is said: a day.
@@ -33,7 +32,7 @@ impl Batch {
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 8];
         rng.fill_bytes(&mut bytes);
-        Self(hex(&bytes))
+        Self(base16ct::lower::encode_string(&bytes))
     }
 
     /// Its id.

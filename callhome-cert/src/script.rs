@@ -10,7 +10,6 @@ use keyward_svid::x509::chain_to_pem;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::hex::hex;
 use crate::package::Package;
 use crate::{Error, Scope};
 
@@ -115,7 +114,7 @@ impl<'a> ScriptRequest<'a> {
             rest = after;
         }
         text.push_str(rest.trim_end());
-        Ok(InstallScript { digest: hex(&sha256(text.as_bytes())), text })
+        Ok(InstallScript { digest: base16ct::lower::encode_string(&sha256(text.as_bytes())), text })
     }
 
     /// Makes the package: what the script writes, as files in a tar archive.

@@ -27,7 +27,7 @@
 //! ```
 //!
 //! With the feature `config` there are the documents that give variables their values too: those of a tenant
-//! and of its sites.
+//! and of its sites. With the feature `record`, stored records have a format number.
 //!
 //! # What this crate does not do
 //!
@@ -45,6 +45,8 @@ mod distribute;
 mod duration;
 mod error;
 mod name;
+#[cfg(feature = "record")]
+pub mod record;
 mod template;
 mod text;
 mod variable;

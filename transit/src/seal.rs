@@ -14,9 +14,10 @@
 use std::collections::BTreeMap;
 use std::{fmt, io};
 
+use keyward_config_values::record;
 use keyward_keys::{AeadKey, ErrorKind};
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// The format written.
@@ -199,7 +200,7 @@ pub fn open(keks: &KekSet, path: &str, record: &[u8]) -> Result<Zeroizing<Vec<u8
     if let Some(&found) = record.first()
         && found > FORMAT
     {
-        return Err(RecordError::UnknownFormat { found: u32::from(found), known: u32::from(FORMAT) });
+        return Err(RecordError::UnknownFormat { found: u64::from(found), known: u32::from(FORMAT) });
     }
     open_known(keks, path, record).ok_or(RecordError::Refused)
 }
@@ -240,16 +241,11 @@ pub(crate) fn to_json(record: &impl Serialize, expected: &'static str) -> Result
 /// # Errors
 /// [`RecordError::UnknownFormat`], and [`RecordError::Malformed`] where there is no such member.
 pub fn check_format(json: &[u8], known: u32, expected: &'static str) -> Result<(), RecordError> {
-    #[derive(Deserialize)]
-    struct Head {
-        format: u32,
+    match record::format(json) {
+        Some(found) if found > u64::from(known) => Err(RecordError::UnknownFormat { found, known }),
+        Some(_) => Ok(()),
+        None => Err(RecordError::Malformed { expected, reason: "it has no format number" }),
     }
-    let head: Head = serde_json::from_slice(json)
-        .map_err(|_| RecordError::Malformed { expected, reason: "it has no format number" })?;
-    if head.format > known {
-        return Err(RecordError::UnknownFormat { found: head.format, known });
-    }
-    Ok(())
 }
 
 /// Counts what is written to it.
@@ -277,7 +273,7 @@ pub enum RecordError {
     #[error("the record has format {found}, but this release knows formats up to {known}")]
     UnknownFormat {
         /// The format of the record.
-        found: u32,
+        found: u64,
         /// The newest format known.
         known: u32,
     },

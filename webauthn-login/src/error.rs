@@ -3,6 +3,7 @@
 //! A step of a login that does not succeed is no error but an outcome: see [`crate::Reason`].
 
 use keyward_config_values::ErrorKind;
+use keyward_config_values::record::RecordError;
 
 /// An error of this crate. No text contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,22 +105,9 @@ pub enum Error {
     /// A key that is not 64 lower-case hexadecimal digits.
     #[error("a key is 64 lower-case hexadecimal digits")]
     Key,
-    /// A stored record was written by a newer release.
-    #[error("the stored {record} has format {found}, this release knows formats up to {known}")]
-    NewerFormat {
-        /// Which kind of record.
-        record: &'static str,
-        /// The number found.
-        found: u64,
-        /// The newest number that this release reads and writes.
-        known: u32,
-    },
-    /// A stored record cannot be read or written.
-    #[error("the stored {record} is damaged")]
-    Damaged {
-        /// Which kind of record.
-        record: &'static str,
-    },
+    /// A stored record is not read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// Something of the cryptography did not work that no caller can cause.
     #[error("{what} failed")]
     Internal {
@@ -133,12 +121,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NewerFormat { .. }
-            | Self::Damaged { .. }
-            | Self::RelyingParty { .. }
-            | Self::Setting { .. }
-            | Self::Provider { .. }
-            | Self::Internal { .. } => ErrorKind::Misconfigured,
+            Self::Record(error) => error.kind(),
+            Self::RelyingParty { .. } | Self::Setting { .. } | Self::Provider { .. } | Self::Internal { .. } => {
+                ErrorKind::Misconfigured
+            }
             Self::NewPassword { .. } | Self::NoSuchPasskey | Self::Enforced | Self::StepUp { .. } => ErrorKind::Refused,
             _ => ErrorKind::Malformed,
         }
@@ -161,7 +147,7 @@ mod tests {
 
     #[test]
     fn texts_and_kinds() {
-        let newer = Error::NewerFormat { record: "user", found: 3, known: 1 };
+        let newer = Error::from(RecordError::NewerFormat { record: "user", found: 3, known: 1 });
         assert_eq!(newer.to_string(), "the stored user has format 3, this release knows formats up to 1");
         assert_eq!(newer.kind(), ErrorKind::Misconfigured);
         assert_eq!(

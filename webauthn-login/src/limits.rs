@@ -4,11 +4,11 @@
 //! not impossible. Who has logged in from a browser before has a bucket of their own there ([`Bucket::Device`]), and a
 //! passkey is not guessed and needs no bucket: a stranger who keeps guessing keeps nobody out.
 
+use keyward_config_values::record::{self, Format};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::Error;
-use crate::record::{self, Format};
 
 const RECORD: &str = "history of attempts";
 const FORMAT: u32 = 1;
@@ -104,18 +104,18 @@ impl History {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, self)
+        Ok(record::encode(RECORD, self)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Enrolment links: how an administrator lets somebody set up what proves them.
 
 use keyward_config_values::Duration;
+use keyward_config_values::record::{self, Format};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -8,7 +9,6 @@ use time::OffsetDateTime;
 
 use crate::method::Method;
 use crate::passkey::UserHandle;
-use crate::record::{self, Format};
 use crate::settings::after;
 use crate::user::UserRecord;
 use crate::{Error, Identity, Key, LoginSettings, Token};
@@ -91,18 +91,18 @@ impl EnrolmentLink {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, self)
+        Ok(record::encode(RECORD, self)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

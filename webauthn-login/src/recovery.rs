@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
+use crate::base32;
 use crate::passkey::UserHandle;
-use crate::{base32, hex};
 
 /// How many codes a set has.
 pub const RECOVERY_CODES: usize = 10;
@@ -50,13 +50,17 @@ impl TryFrom<String> for CodeHash {
     type Error = crate::Error;
 
     fn try_from(text: String) -> Result<Self, crate::Error> {
-        hex::decode(&text).map(Self).ok_or(crate::Error::Key)
+        base16ct::lower::decode(text, &mut [0; 32])
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(crate::Error::Key)
     }
 }
 
 impl From<CodeHash> for String {
     fn from(hash: CodeHash) -> Self {
-        hex::encode(&hash.0)
+        base16ct::lower::encode_string(&hash.0)
     }
 }
 

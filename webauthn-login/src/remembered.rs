@@ -4,10 +4,10 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyward_config_values::record::Format;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use crate::record::Format;
 use crate::secret::{Purpose, same};
 use crate::{Authenticator, Identity, LoginUrl, Secret};
 

@@ -1,11 +1,11 @@
 //! What a site is given so that it can log a tenant's users in by itself.
 
 use keyward_config_values::Name;
+use keyward_config_values::record::{self, Format};
 use serde::{Deserialize, Serialize};
 
 use crate::authenticator::ProviderTitle;
 use crate::passkey::{RelyingParty, UserHandle};
-use crate::record::{self, Format};
 use crate::user::{Data, UserRecord};
 use crate::{Email, Error};
 
@@ -108,16 +108,16 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, &self.stored)
+        Ok(record::encode(RECORD, &self.stored)?)
     }
 
     /// Reads it.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let stored: Stored = record::decode(RECORD, FORMAT, bytes)?;
         let users = stored.users.iter().map(|data| UserRecord { data: Box::new(data.clone()) }).collect();
@@ -136,6 +136,8 @@ impl core::fmt::Debug for Replica {
 
 #[cfg(test)]
 mod tests {
+    use keyward_config_values::record::RecordError;
+
     use super::*;
     use crate::Identity;
     use crate::testing::{at, name, rng};
@@ -161,6 +163,6 @@ mod tests {
             let users = kept.users(Some((&ann.email, None)));
             assert!(users.len() == 1 && users.iter().all(|user| user.locked().is_some()), "also where it is kept");
         }
-        assert!(matches!(Replica::decode(br#"{"format":2}"#), Err(Error::NewerFormat { .. })));
+        assert!(matches!(Replica::decode(br#"{"format":2}"#), Err(Error::Record(RecordError::NewerFormat { .. }))));
     }
 }

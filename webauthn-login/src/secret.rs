@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Error, hex};
+use crate::Error;
 
 /// A 256-bit secret of a deployment. From it come decoys, salts, the values of cookies and the tokens against forged
 /// requests; nothing that is stored is lost with it, but all who are in the middle of a login start again.
@@ -149,7 +149,11 @@ impl FromStr for Key {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        hex::decode(text).map(Self).ok_or(Error::Key)
+        base16ct::lower::decode(text, &mut [0; 32])
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(Error::Key)
     }
 }
 
@@ -163,13 +167,13 @@ impl TryFrom<String> for Key {
 
 impl From<Key> for String {
     fn from(key: Key) -> Self {
-        hex::encode(&key.0)
+        base16ct::lower::encode_string(&key.0)
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 

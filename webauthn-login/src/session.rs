@@ -3,13 +3,13 @@
 use core::fmt;
 
 use keyward_config_values::Duration;
+use keyward_config_values::record::{self, Format};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::method::Proofs;
 use crate::passkey::UserHandle;
-use crate::record::{self, Format};
 use crate::settings::after;
 use crate::user::UserRecord;
 use crate::{Authenticator, Error, Identity, Key, LoginSettings, Reason, Token};
@@ -169,18 +169,18 @@ impl SessionRecord {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, self)
+        Ok(record::encode(RECORD, self)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

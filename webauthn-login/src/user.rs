@@ -8,6 +8,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use keyward_config_values::Name;
+use keyward_config_values::record::{self, Format};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -18,7 +19,6 @@ pub use self::config::{ExternalConfig, InitialPassword, UserConfig};
 use crate::method::{Has, Method};
 use crate::passkey::{AuthenticationResponse, PasskeyView, StoredPasskey, Subject, UserHandle};
 use crate::password::PasswordHash;
-use crate::record::{self, Format};
 use crate::recovery::StoredCodes;
 use crate::totp::StoredTotp;
 use crate::{Error, Identity};
@@ -230,18 +230,18 @@ impl UserRecord {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, &*self.data)
+        Ok(record::encode(RECORD, &*self.data)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes).map(|data| Self { data: Box::new(data) })
+        Ok(record::decode(RECORD, FORMAT, bytes).map(|data| Self { data: Box::new(data) })?)
     }
 }
 

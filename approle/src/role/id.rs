@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::{Error, hex};
+use crate::Error;
 
 /// The longest role-id in bytes.
 const MAX_LENGTH: usize = 255;
@@ -27,7 +27,7 @@ impl RoleId {
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 16];
         rng.fill_bytes(&mut bytes);
-        let mut text = hex::encode(&bytes);
+        let mut text = base16ct::lower::encode_string(&bytes);
         for position in [20, 16, 12, 8] {
             text.insert(position, '-');
         }

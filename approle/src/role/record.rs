@@ -1,5 +1,6 @@
 //! A configured role with what was made for it.
 
+use keyward_config_values::record::{self, Format};
 use keyward_config_values::{Duration, Name};
 use keyward_spiffe_id::{SpiffeId, TrustDomain};
 use rand_core::CryptoRng;
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::validate::too_short;
 use super::{RoleConfig, RoleId};
 use crate::error::{FieldError, Invalid, Problem};
-use crate::record::{self, Format};
 use crate::{Accessor, Error, Limits};
 
 const RECORD: &str = "role";
@@ -129,18 +129,18 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written, which none here can be.
+    /// [`Error::Record`] when a time cannot be written, which none here can be.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, self)
+        Ok(record::encode(RECORD, self)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use keyward_config_values::record::{self, Format};
 use keyward_config_values::{Cidr, Name};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::{Duration as Span, OffsetDateTime};
 
-use crate::record::{self, Format};
 use crate::{Accessor, Error, Role, StorageKey, instant};
 
 const RECORD: &str = "secret-id";
@@ -182,18 +182,18 @@ impl SecretIdRecord {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, self)
+        Ok(record::encode(RECORD, self)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

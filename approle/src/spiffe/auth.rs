@@ -1,12 +1,12 @@
 //! The rules of one configuration, ready to be asked, with what was made for it.
 
 use keyward_config_values::Name;
+use keyward_config_values::record::{self, Format};
 use keyward_spiffe_id::{PatternSet, SpiffeId, TrustDomain};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::SpiffeRule;
-use crate::record::{self, Format};
 use crate::{Accessor, Error, Invalid};
 
 const RECORD: &str = "login by SVID";
@@ -100,18 +100,18 @@ impl SpiffeAuth {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`], which none here can be.
+    /// [`Error::Record`], which none here can be.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, &self.record)
+        Ok(record::encode(RECORD, &self.record)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes).map(Self::of)
+        Ok(record::decode(RECORD, FORMAT, bytes).map(Self::of)?)
     }
 }
 

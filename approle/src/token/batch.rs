@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use keyward_config_values::record::Format;
 use keyward_config_values::{Cidr, Name};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::record::Said;
 use super::{MAX_TOKEN_LENGTH, Subject, Token, TokenRecord};
-use crate::record::Format;
 use crate::{Accessor, Pepper, StorageKey, metadata};
 
 /// What every batch token starts with.

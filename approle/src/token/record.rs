@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use keyward_config_values::record::{self, Format};
 use keyward_config_values::{Cidr, Name};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{Lifetime, Subject, Token, TokenParameters, TokenType};
-use crate::record::{self, Format};
 use crate::{Accessor, Error, Limits, Pepper, StorageKey, instant};
 
 const RECORD: &str = "token";
@@ -408,18 +408,18 @@ impl TokenRecord {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, self)
+        Ok(record::encode(RECORD, self)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes)
+        Ok(record::decode(RECORD, FORMAT, bytes)?)
     }
 }
 

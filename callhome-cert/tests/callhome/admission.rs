@@ -271,8 +271,8 @@ fn records_of_newer_releases_are_refused() {
     let mut json: serde_json::Value = serde_json::from_slice(&entry.to_record().unwrap()).unwrap();
     json["format"] = 2.into();
     let error = Entry::from_record(json.to_string().as_bytes()).unwrap_err();
-    assert_eq!(error.to_string(), "the record is of format 2, this release knows formats up to 1");
-    assert_eq!(HostRecord::from_record(b"{}").unwrap_err().to_string(), "the record of a host cannot be read");
+    assert_eq!(error.to_string(), "the stored call-home certificate has format 2, this release knows formats up to 1");
+    assert_eq!(HostRecord::from_record(b"{}").unwrap_err().to_string(), "the stored host is damaged");
 }
 
 #[test]

@@ -135,11 +135,7 @@ impl<'a> Certificate<'a> {
             [0, rest @ ..] if !rest.is_empty() => rest,
             all => all,
         };
-        let mut hex = String::with_capacity(2 * digits.len());
-        for nibble in digits.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
-            hex.extend(char::from_digit(u32::from(nibble), 16));
-        }
-        hex
+        hex(digits)
     }
 
     /// The certificate without its URI constraints, for path validation that does not know them.
@@ -149,6 +145,12 @@ impl<'a> Certificate<'a> {
             None => Cow::Borrowed(self.der),
         }
     }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 impl From<NotDer> for CertificateProblem {

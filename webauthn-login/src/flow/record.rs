@@ -2,12 +2,12 @@
 
 use core::fmt;
 
+use keyward_config_values::record::{self, Format};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::states::{AnyFlow, Common, State};
-use crate::record::{self, Format};
 use crate::{Error, Key, Reason, Token};
 
 const RECORD: &str = "login";
@@ -70,18 +70,18 @@ impl CeremonyRecord {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] when a time cannot be written.
+    /// [`Error::Record`] when a time cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        record::encode(RECORD, &self.0)
+        Ok(record::encode(RECORD, &self.0)?)
     }
 
     /// Reads a stored record.
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] or [`Error::Damaged`].
+    /// [`Error::Record`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        record::decode(RECORD, FORMAT, bytes).map(Self)
+        Ok(record::decode(RECORD, FORMAT, bytes).map(Self)?)
     }
 }
 

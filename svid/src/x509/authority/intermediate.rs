@@ -11,6 +11,7 @@ use super::subject::Subject;
 use super::tbs::{self, Content};
 use super::unsigned::UnsignedCertificate;
 use super::validity::{Validity, check_ttl};
+use crate::x509::certificate::hex;
 use crate::x509::delegation::MAX_PATTERNS;
 
 /// The longest life of a delegated authority: a week.
@@ -90,7 +91,7 @@ impl Issuer {
         let serial = tbs::random_serial(rng);
         let content = Content { head: self.head(), serial: &serial, validity, public_key: &request.public_key };
         let tbs = content.encode(
-            |der| request.subject.encode(der, Some(&tbs::hex(&serial))),
+            |der| request.subject.encode(der, Some(&hex(&serial))),
             |der| {
                 tbs::authority_extensions(der, Some(0));
                 tbs::authority_purpose(der, self.purpose());

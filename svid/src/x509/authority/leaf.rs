@@ -12,6 +12,7 @@ use super::tbs::{self, Content, Serial};
 use super::unsigned::UnsignedCertificate;
 use super::validity::{Validity, check_ttl};
 use super::{Error, dns_name};
+use crate::x509::certificate::hex;
 use crate::x509::encoding::chain_to_pem;
 
 /// The longest life of a leaf, unless an authority is told otherwise: a day.
@@ -212,7 +213,7 @@ impl IssuedSvid {
 
     /// Its serial number in lower-case hexadecimal.
     pub fn serial(&self) -> String {
-        tbs::hex(&self.serial)
+        hex(&self.serial)
     }
 
     /// The first second of its life.

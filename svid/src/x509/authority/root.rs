@@ -10,6 +10,7 @@ use super::subject::Subject;
 use super::tbs::{self, Content};
 use super::unsigned::{UnsignedCertificate, identifier};
 use super::validity::{BACKDATE, Validity, whole_seconds};
+use crate::x509::certificate::hex;
 use crate::x509::der::{Writer, tag};
 use crate::x509::purpose::Purpose;
 
@@ -59,7 +60,7 @@ impl AuthorityRequest {
         let serial = tbs::random_serial(rng);
 
         let mut subject = Writer::default();
-        self.subject.encode(&mut subject, Some(&tbs::hex(&serial)));
+        self.subject.encode(&mut subject, Some(&hex(&serial)));
         let subject = subject.into_bytes();
         let mut head = Writer::default();
         head.element(tag::SEQUENCE, identifier(algorithm)?).raw(&subject);

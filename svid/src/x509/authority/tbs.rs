@@ -21,12 +21,6 @@ pub(super) fn random_serial(rng: &mut impl CryptoRng) -> Serial {
     serial
 }
 
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 /// The leftmost 160 bits of SHA-256 over the public key (RFC 7093 §2, method 1).
 pub(super) fn key_identifier(public_key: &PublicKey) -> Result<[u8; 20], NotDer> {
     let (_, bits) = signature::key_of(public_key.as_spki_der())?;

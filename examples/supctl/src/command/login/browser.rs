@@ -39,7 +39,7 @@ pub(super) fn token(context: &Context<'_>, client: &Client, tower: &TowerUrl, op
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed())?;
     let port = listener.local_addr().map_err(failed())?.port();
     let (verifier, state) = (random()?, random()?);
-    let challenge = hex(&Sha256::digest(verifier.as_bytes()));
+    let challenge = base16ct::lower::encode_string(&Sha256::digest(verifier.as_bytes()));
     let path = format!("/cli?port={port}&challenge={challenge}&state={}&host={}", *state, host());
     let url = tower.join(&path)?;
     context.screen.note(&format!("log in here, and allow it: {url}"));
@@ -58,11 +58,7 @@ fn random() -> Result<Zeroizing<String>, Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     let filled = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut *bytes));
     filled.map_err(Error::file("read", "/dev/urandom"))?;
-    Ok(Zeroizing::new(hex(&*bytes)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(Zeroizing::new(base16ct::lower::encode_string(&*bytes)))
 }
 
 /// What this machine calls itself, for the person who is asked; nobody believes it.

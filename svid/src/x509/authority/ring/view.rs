@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::AuthorityRing;
 use crate::x509::authority::Subject;
-use crate::x509::authority::tbs::hex;
+use crate::x509::certificate::hex;
 use crate::x509::encoding::chain_to_pem;
 
 /// One version of an authority, without its key.
