@@ -27,21 +27,9 @@ pub enum NoAnswer {
     /// It speaks something else.
     #[error("TLS: the other side does not speak it")]
     NotTls,
-    /// Its certificate is somebody else's.
-    #[error("TLS: its certificate is for another name")]
-    OtherName,
-    /// Its certificate was valid.
-    #[error("TLS: its certificate expired")]
-    Expired,
-    /// Its certificate will be valid.
-    #[error("TLS: its certificate is not valid yet")]
-    NotYetValid,
-    /// No authority that is trusted signed its certificate.
-    #[error("TLS: no authority that is trusted stands behind its certificate")]
-    UnknownIssuer,
-    /// Something else is wrong with its certificate.
-    #[error("TLS: its certificate is refused: {0}")]
-    Certificate(String),
+    /// Its certificate is not to be trusted.
+    #[error("TLS: its certificate {0}")]
+    Certificate(Untrusted),
     /// It refuses the certificate that was shown to it, or that none was.
     #[error("TLS: the other side refuses the client certificate ({0})")]
     ClientCertificate(String),
@@ -57,6 +45,15 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
+    /// What to do about the other side, where that does not depend on who asks.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Certificate(untrusted) => untrusted.remedy(),
+            _ => None,
+        }
+    }
+
     /// From what the HTTP client says.
     #[must_use]
     pub fn of(error: &reqwest::Error) -> Self {
@@ -76,13 +73,7 @@ impl NoAnswer {
 
     fn tls(error: &rustls::Error) -> Self {
         match error {
-            rustls::Error::InvalidCertificate(reason) => match reason {
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
-                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
-                other => Self::Certificate(other.to_string()),
-            },
+            rustls::Error::InvalidCertificate(reason) => Self::Certificate(Untrusted::of(reason)),
             rustls::Error::InvalidMessage(_) => Self::NotTls,
             rustls::Error::AlertReceived(alert) => match alert {
                 AlertDescription::CertificateExpired => Self::ClientCertificate("it expired".to_owned()),
@@ -91,12 +82,111 @@ impl NoAnswer {
                 AlertDescription::BadCertificate
                 | AlertDescription::CertificateUnknown
                 | AlertDescription::UnsupportedCertificate
-                | AlertDescription::UnknownCA => Self::ClientCertificate(format!("{alert:?}")),
-                other => Self::Tls(format!("the other side ended the handshake: {other:?}")),
+                | AlertDescription::UnknownCA => Self::ClientCertificate(words(&format!("{alert:?}"))),
+                other => Self::Tls(format!("the other side ended the handshake: {}", words(&format!("{other:?}")))),
             },
             other => Self::Tls(other.to_string()),
         }
     }
+}
+
+/// What is wrong with the certificate of a server; continues a sentence that begins with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Untrusted {
+    /// It is somebody else's.
+    #[error("is for another name")]
+    OtherName,
+    /// It is nobody's: what stands in its subject alone counts no more (RFC 9525 §4.1).
+    #[error("has no name of a server (no subjectAltName)")]
+    NoName,
+    /// It was valid.
+    #[error("expired")]
+    Expired,
+    /// It will be valid.
+    #[error("is not valid yet")]
+    NotYetValid,
+    /// No authority that is trusted signed it.
+    #[error("was signed by no authority that is trusted")]
+    UnknownIssuer,
+    /// It is one to sign others with, and not one to be shown by a server (RFC 5280 §4.2.1.9).
+    #[error("is an authority's own (CA:TRUE), and none for a server")]
+    Authority,
+    /// It is for something else.
+    #[error("is not one for servers (its extended key usage lacks serverAuth)")]
+    Purpose,
+    /// It is of a time before extensions, names among them.
+    #[error("is of X.509 version 1, which has no names of servers")]
+    Version,
+    /// One of those that signed it may not.
+    #[error("was signed by one that is no authority, or not for so long a chain")]
+    Issuer,
+    /// It is signed in a way that nobody should trust.
+    #[error("is signed with an algorithm that is not accepted")]
+    Algorithm,
+    /// It was revoked.
+    #[error("was revoked")]
+    Revoked,
+    /// It cannot be read.
+    #[error("cannot be read")]
+    Malformed,
+    /// Something else.
+    #[error("is refused: {0}")]
+    Other(String),
+}
+
+impl Untrusted {
+    fn of(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Self::NoName,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::Purpose,
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::Algorithm,
+            CertificateError::Revoked => Self::Revoked,
+            CertificateError::BadEncoding => Self::Malformed,
+            // What rustls has no name for is webpki's.
+            CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
+                Some(webpki::Error::CaUsedAsEndEntity) => Self::Authority,
+                Some(webpki::Error::EndEntityUsedAsCa | webpki::Error::PathLenConstraintViolated) => Self::Issuer,
+                Some(webpki::Error::UnsupportedCertVersion) => Self::Version,
+                Some(error) => Self::Other(words(&format!("{error:?}"))),
+                None => Self::Other(other.0.to_string()),
+            },
+            other => Self::Other(words(&format!("{other:?}"))),
+        }
+    }
+
+    /// What to do, where that does not depend on who asks.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::OtherName => {
+                "use a name that the certificate has, or start the tower with --external-url, whose name its own certificate gets"
+            }
+            Self::Expired => "check the clocks of both machines, or give the tower a new certificate",
+            Self::NotYetValid => "check the clocks of both machines",
+            Self::UnknownIssuer => return None,
+            _ => {
+                "start the tower with a --tls-cert that is made for servers (CA:FALSE, the tower's name as subjectAltName), signed by itself or by an authority; without --tls-cert it makes one"
+            }
+        })
+    }
+}
+
+/// The name of a variant as words.
+fn words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && words.ends_with(|before: char| before.is_ascii_lowercase()) {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 /// The first cause of this type. An `io::Error` hides what it wraps from `source`, so it is opened.
@@ -131,13 +221,47 @@ mod tests {
         assert_eq!(shown(CertificateError::Expired.into()), "TLS: its certificate expired");
         assert_eq!(
             shown(CertificateError::BadSignature.into()),
-            "TLS: no authority that is trusted stands behind its certificate"
+            "TLS: its certificate was signed by no authority that is trusted"
         );
         assert_eq!(
             shown(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)),
             "TLS: the other side refuses the client certificate (it expired)"
         );
+        assert_eq!(
+            shown(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)),
+            "TLS: the other side ended the handshake: handshake failure"
+        );
         assert_eq!(shown(rustls::Error::HandshakeNotComplete), "TLS: handshake not complete");
+    }
+
+    /// As rustls wraps what only webpki has a name for.
+    fn unnamed(error: webpki::Error) -> Untrusted {
+        Untrusted::of(&CertificateError::Other(rustls::OtherError(std::sync::Arc::new(error))))
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said_in_words_with_what_to_do() {
+        for error in [
+            webpki::Error::CaUsedAsEndEntity,
+            webpki::Error::UnsupportedCertVersion,
+            webpki::Error::PathLenConstraintViolated,
+            webpki::Error::UnsupportedCriticalExtension,
+            webpki::Error::NameConstraintViolation,
+        ] {
+            let untrusted = unnamed(error.clone());
+            let text = format!("{untrusted}; {}", untrusted.remedy().unwrap());
+            assert!(!text.contains(&format!("{error:?}")) && !text.contains("Other"), "{text}");
+            assert!(text.contains("--tls-cert"), "{text}");
+        }
+        let authority = unnamed(webpki::Error::CaUsedAsEndEntity);
+        assert_eq!(authority.to_string(), "is an authority's own (CA:TRUE), and none for a server");
+        assert_eq!(
+            unnamed(webpki::Error::NameConstraintViolation).to_string(),
+            "is refused: name constraint violation"
+        );
+        let expected = rustls::pki_types::ServerName::try_from("tower.example").unwrap();
+        let nameless = CertificateError::NotValidForNameContext { expected, presented: vec![] };
+        assert_eq!(Untrusted::of(&nameless).to_string(), "has no name of a server (no subjectAltName)");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod refusal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_base::no_answer::NoAnswer;
+use keyward_base::no_answer::{NoAnswer, Untrusted};
 use keyward_callhome_cert::CallHomeAnswer;
 use keyward_keys::{Algorithm, KeySigner, PrivateKey};
 use keyward_svid::HttpsUrl;
@@ -168,11 +168,13 @@ impl Client {
     fn no_answer(&self, error: &reqwest::Error) -> Failure {
         let no_answer = NoAnswer::of(error);
         let remedy = match &no_answer {
-            NoAnswer::UnknownIssuer => " (run a new install script if the tower has a new authority)",
-            NoAnswer::Expired | NoAnswer::NotYetValid => " (check the clocks of both)",
-            NoAnswer::ClientCertificate(_) => " (issue a new certificate and run its install script)",
-            _ => "",
+            NoAnswer::Certificate(Untrusted::UnknownIssuer) => {
+                Some("run a new install script if the tower has a new authority")
+            }
+            NoAnswer::ClientCertificate(_) => Some("have an operator issue a new install script for this host"),
+            other => other.remedy(),
         };
+        let remedy = remedy.map(|remedy| format!(" ({remedy})")).unwrap_or_default();
         Failure::Later(Later { why: format!("no answer from {}: {no_answer}{remedy}", self.base), asked: None })
     }
 

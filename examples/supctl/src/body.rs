@@ -2,14 +2,18 @@
 
 mod field;
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
+
+use keyward_base::bounded;
 
 pub(crate) use self::field::Field;
 use crate::cli;
 use crate::error::Error;
 use crate::value::{Object, Value};
+
+/// No tower takes more.
+const MOST: u64 = 64 << 20;
 
 /// Reads file and fields; fields win. `None` when neither was given.
 pub(crate) fn read(body: &cli::Body) -> Result<Option<Object>, Error> {
@@ -27,11 +31,9 @@ pub(crate) fn read(body: &cli::Body) -> Result<Option<Object>, Error> {
 /// The bytes of a file, `-` being standard input.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
     if is_stdin(path) {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map_err(Error::file("read", "standard input"))?;
-        Ok(bytes)
+        bounded::all(io::stdin().lock(), MOST).map_err(Error::file("read", "standard input"))
     } else {
-        fs::read(path).map_err(Error::file("read", path))
+        bounded::file(path, MOST).map_err(Error::file("read", path))
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
     fn file(text: &str) -> (tempfile::TempDir, cli::Body) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("body");
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         (dir, cli::Body { file: Some(path), fields: Vec::new() })
     }
 
@@ -103,6 +105,12 @@ mod tests {
         assert!(read(&body).is_err());
         let (_dir, body) = file("- a\n");
         assert!(read(&body).unwrap_err().to_string().ends_with("holds no fields"));
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let body = cli::Body { file: Some("/dev/zero".into()), fields: Vec::new() };
+        assert_eq!(read(&body).unwrap_err().to_string(), "cannot read `/dev/zero`: it is longer than 64 MiB");
     }
 
     #[test]

@@ -4,9 +4,13 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyward_base::bounded;
 use reqwest::{Certificate, Url};
 
 use crate::error::Error;
+
+/// No file of certificates is longer.
+const LONGEST: u64 = 1 << 20;
 
 /// The URL of a tower: scheme, host and port. Plain HTTP is taken for loopback addresses alone, because passwords and
 /// tokens go this way.
@@ -98,7 +102,7 @@ impl Ca {
     /// The certificates in it, at least one.
     pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, Error> {
         let pem = match self {
-            Self::File(path) => fs::read(path).map_err(Error::file("read", path))?,
+            Self::File(path) => bounded::file(path, LONGEST).map_err(Error::file("read", path))?,
             Self::Pem(text) => text.clone().into_bytes(),
         };
         let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();

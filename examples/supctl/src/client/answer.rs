@@ -1,6 +1,6 @@
 //! What a tower answers when it did what was asked.
 
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 /// A success.
 #[derive(Debug)]
@@ -41,6 +41,15 @@ impl Content {
             Ok(text) if essence.is_empty() => Ok(serde_json::from_str(&text).map_or(Self::Text(text), Self::Json)),
             Ok(text) => Ok(Self::Text(text)),
             Err(_) => Err(format!("the answer is `{essence}`, which is no text")),
+        }
+    }
+
+    /// Whether there is nothing in it to read.
+    pub(crate) fn says_nothing(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Json(value) => value.as_object().is_some_and(Object::is_empty),
+            Self::Text(_) => false,
         }
     }
 

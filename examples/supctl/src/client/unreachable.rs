@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use keyward_base::no_answer::{NoAnswer, causes as each_cause};
+use keyward_base::no_answer::{NoAnswer, Untrusted, causes as each_cause};
 
 use crate::tower::TowerUrl;
 
@@ -24,9 +24,13 @@ impl Unreachable {
     pub(crate) fn from_error(error: &reqwest::Error, tower: &TowerUrl, has_ca: bool) -> Self {
         let no_answer = NoAnswer::of(error);
         let what = match &no_answer {
-            NoAnswer::OtherName => format!("TLS: its certificate is not for `{}`", tower.authority()),
-            NoAnswer::UnknownIssuer if has_ca => "TLS: its certificate is not signed by the given CA".to_owned(),
-            NoAnswer::UnknownIssuer => {
+            NoAnswer::Certificate(Untrusted::OtherName) => {
+                format!("TLS: its certificate is not for `{}`", tower.authority())
+            }
+            NoAnswer::Certificate(Untrusted::UnknownIssuer) if has_ca => {
+                "TLS: its certificate is not signed by the given CA".to_owned()
+            }
+            NoAnswer::Certificate(Untrusted::UnknownIssuer) => {
                 "TLS: its certificate is signed by a CA that this machine does not trust".to_owned()
             }
             other => other.to_string(),
@@ -38,12 +42,9 @@ impl Unreachable {
                 "check that the tower runs, and --tower or KEYWARD_TOWER"
             }
             NoAnswer::Closed => "look into the tower's log",
-            NoAnswer::OtherName => "use a name that the certificate has, or start the tower with --external-url",
-            NoAnswer::Expired => "check the clocks of both machines, or restart the tower",
-            NoAnswer::NotYetValid => "check the clocks of both machines",
             NoAnswer::NotTls => "check host and port in --tower, or whether it is http://",
             NoAnswer::Broken(_) => "check that --tower is the URL of a control tower, with https://",
-            _ => "pass the CA of this tower, for example --ca tower-data/ca.pem",
+            other => other.remedy().unwrap_or("pass the CA of this tower, for example --ca tower-data/ca.pem"),
         };
         Self { tower: tower.to_string(), what, remedy: remedy.to_owned() }
     }

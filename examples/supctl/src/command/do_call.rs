@@ -2,8 +2,8 @@
 
 use super::Context;
 use crate::body::{self, Field};
-use crate::cli::Do;
-use crate::client::Payload;
+use crate::cli::{Do, Format};
+use crate::client::{Content, Payload};
 use crate::error::Error;
 use crate::path::Target;
 use crate::value::Value;
@@ -31,9 +31,11 @@ pub(super) fn call(context: &Context<'_>, args: &Do) -> Result<(), Error> {
         }
         context.client()?.post(&target, Payload::Json(&Value::Object(object)))?
     };
-    context.screen.answer(&answer)?;
-    if answer.content == crate::client::Content::Empty {
-        context.screen.note("done");
+    // For a person an answer without a word is none.
+    let is_shown = context.screen.format() != Format::Table && answer.content != Content::Empty;
+    if answer.content.says_nothing() && !is_shown {
+        context.screen.note(&format!("done: {}", args.path));
+        return Ok(());
     }
-    Ok(())
+    context.screen.answer(&answer)
 }

@@ -30,10 +30,27 @@ fn the_trust_policy_can_be_pasted() {
 fn without_fields_an_empty_object_is_sent() {
     let tower = Mock::http(|_| text(204, "", ""));
     let outcome = Operator::at(&tower).run(&["do", "strongbox/transit-keys/k/rotate"]);
-    assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (0, "", "done\n"));
+    assert_eq!(
+        (outcome.code, outcome.out.as_str(), outcome.err.as_str()),
+        (0, "", "done: strongbox/transit-keys/k/rotate\n")
+    );
     let asked = tower.only();
     assert_eq!(asked.line(), "POST /v1/state/strongbox/transit-keys/k/rotate");
     assert_eq!(asked.body, "{}");
+}
+
+#[test]
+fn an_answer_without_a_word_says_what_was_done() {
+    let tower = Mock::http(|_| json(200, "{}"));
+    let operator = Operator::at(&tower);
+    let outcome = operator.run(&["do", "strongbox/authentication/users/ann@example.com/lock"]);
+    let expected = "done: strongbox/authentication/users/ann@example.com/lock\n";
+    assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (0, "", expected));
+    // A program is given what there is.
+    assert_eq!(
+        operator.run(&["-o", "json", "do", "strongbox/authentication/users/ann@example.com/lock"]).data(),
+        "{}\n"
+    );
 }
 
 #[test]

@@ -69,7 +69,16 @@ impl Mock {
 
     /// Over TLS, with a certificate of this CA for this name.
     pub(crate) fn https(ca: &Authority, name: &str, answer: impl Fn(&Asked) -> Reply + Send + 'static) -> Self {
-        let config = Arc::new(ca.server(name));
+        Self::showing(ca, CertificateParams::new(vec![name.to_owned()]).unwrap(), answer)
+    }
+
+    /// Over TLS, with such a certificate of this CA.
+    pub(crate) fn showing(
+        ca: &Authority,
+        certificate: CertificateParams,
+        answer: impl Fn(&Asked) -> Reply + Send + 'static,
+    ) -> Self {
+        let config = Arc::new(ca.server(&certificate));
         Self::start("https", answer, move |stream, serve| {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             serve(&mut BufReader::new(StreamOwned::new(connection, stream)));
@@ -188,9 +197,9 @@ impl Authority {
         path
     }
 
-    fn server(&self, name: &str) -> ServerConfig {
+    fn server(&self, certificate: &CertificateParams) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let certificate = certificate.signed_by(&key, &self.issuer).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa};
+
 use crate::mock::{Asked, Authority, Mock, Reply, json, text};
 use crate::operator::Operator;
 
@@ -81,6 +83,34 @@ fn a_certificate_for_another_name_is_refused() {
     );
 }
 
+/// What people make with openssl, and what becomes of certificates.
+#[test]
+fn a_certificate_that_no_server_should_show_is_refused_in_words() {
+    let ca = Authority::new();
+    let named = || CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut authority = named();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut for_clients = named();
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let (mut expired, mut early) = (named(), named());
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    early.not_before = rcgen::date_time_ymd(4000, 1, 1);
+    let replace =
+        "start the tower with a --tls-cert that is made for servers (CA:FALSE, the tower's name as subjectAltName)";
+    for (certificate, what, remedy) in [
+        (authority, "is an authority's own (CA:TRUE), and none for a server", replace),
+        (for_clients, "is not one for servers (its extended key usage lacks serverAuth)", replace),
+        (CertificateParams::new(vec![]).unwrap(), "has no name of a server (no subjectAltName)", replace),
+        (expired, "expired", "check the clocks of both machines, or give the tower a new certificate"),
+        (early, "is not valid yet", "check the clocks of both machines"),
+    ] {
+        let tower = Mock::showing(&ca, certificate, fine);
+        let operator = Operator::new().with("KEYWARD_CA", ca.pem());
+        unreachable(&operator, &tower.url, &format!("TLS: its certificate {what}\n"), remedy);
+        assert!(tower.asked().is_empty());
+    }
+}
+
 #[test]
 fn https_to_a_server_without_it() {
     let plain = listen(|mut stream| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap());
@@ -135,6 +165,10 @@ fn addresses_that_are_refused_before_anything_is_sent() {
     let error = operator.run(&["--ca", "nonexistent.pem", "show", "x"]).failed(2);
     assert!(error.contains("cannot read `nonexistent.pem`"), "{error}");
     operator.file("empty.pem", "");
+    let error = operator.run(&["--ca", "/dev/zero", "show", "x"]).failed(2);
+    assert!(error.contains("cannot read `/dev/zero`: it is longer than 1 MiB"), "{error}");
+    let error = operator.run(&["create", "x/y", "-f", "/dev/zero"]).failed(2);
+    assert!(error.contains("cannot read `/dev/zero`: it is longer than 64 MiB"), "{error}");
     let error = operator.run(&["--ca", "empty.pem", "show", "x"]).failed(2);
     assert!(error.contains("CA `empty.pem` holds no PEM certificate"), "{error}");
 }

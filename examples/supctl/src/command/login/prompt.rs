@@ -1,15 +1,18 @@
 //! Asking for what must not stand on the command line: at a terminal without echo, else line by line from standard
 //! input.
 
-use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
+use keyward_base::bounded;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::tower::TowerUrl;
+
+/// No password and no passphrase is longer.
+const LONGEST: u64 = 64 << 10;
 
 /// Standard input as it was found.
 pub(in crate::command) struct Prompt {
@@ -52,13 +55,13 @@ impl Prompt {
 
 /// The first line of a file.
 pub(in crate::command) fn password_file(path: &Path) -> Result<Secret, Error> {
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(Error::file("read", path))?);
+    let text = Zeroizing::new(bounded::text(path, LONGEST).map_err(Error::file("read", path))?);
     non_empty(Secret::new(text.lines().next().unwrap_or_default().to_owned()), "the password")
 }
 
 fn line() -> Result<Zeroizing<String>, Error> {
     let mut line = Zeroizing::new(String::new());
-    io::stdin().lock().read_line(&mut line).map_err(Error::file("read", "standard input"))?;
+    io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(Error::file("read", "standard input"))?;
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);
     Ok(line)
