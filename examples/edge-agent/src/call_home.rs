@@ -360,7 +360,13 @@ impl Host {
         self.state.enter(if refusal.is_removal() { Phase::Removed } else { Phase::Refused }, now);
         self.state.last_error =
             Some(Trouble { at: now, code: refusal.code().map(str::to_owned), message: refusal.to_string() });
-        self.record()
+        self.record()?;
+        if refusal.ends_certificate() && self.package.as_ref().is_some_and(|package| package.certificate.is_some()) {
+            self.use_up_certificate()?;
+            self.voice
+                .warn("the call-home certificate and its key were removed: they are of no use to this host any more");
+        }
+        Ok(())
     }
 
     fn call_home_client(&self) -> Result<Client, Error> {

@@ -30,12 +30,24 @@ impl Refusal {
         matches!(self.code(), Some("removed" | "not-registered" | "other-site" | "other-key" | "bad-svid"))
     }
 
+    /// Whether the certificate that was shown is of no use to this host any more, whatever an operator does: it is over, it is used
+    /// up, or it is for somebody else. What may not have arrived as it was sent says nothing of it.
+    pub(crate) fn ends_certificate(&self) -> bool {
+        matches!(
+            self.code(),
+            Some("expired" | "revoked" | "already-used" | "unknown" | "too-broad" | "wrong-host" | "wrong-site")
+        )
+    }
+
     /// What to do, for somebody at the host.
     pub(crate) fn remedy(&self) -> Option<&str> {
         let new_script = "have an operator issue a new install script for this host, and run it";
+        if self.ends_certificate() {
+            return Some(new_script);
+        }
         Some(match self.code()? {
-            "missing" | "malformed" | "not-for-call-home" | "unknown-authority" | "no-scope" | "expired"
-            | "revoked" | "already-used" | "unknown" | "too-broad" | "wrong-host" | "wrong-site" => new_script,
+            "missing" | "malformed" | "not-for-call-home" | "unknown-authority" | "no-scope" => new_script,
+            "wrong-listener" => "run a new install script, or name the place to call home with --tower-url and --ca",
             "unwanted" => {
                 "remove certificate.pem and key.pem from call-home/ in the state directory, and call home again"
             }
@@ -85,6 +97,19 @@ mod tests {
         assert_eq!(refusal.to_string(), "it expired (expired)");
         assert!(refusal.remedy().unwrap().contains("new install script") && !refusal.is_removal());
         assert_eq!(read(r#"{"errors":[{"error-message":"no"}]}"#).unwrap().remedy(), None);
+    }
+
+    #[test]
+    fn a_certificate_is_given_up_when_nothing_can_mend_it() {
+        let of = |code: &str| {
+            read(&format!(r#"{{"errors":[{{"error-message":"no","error-info":{{"code":"{code}"}}}}]}}"#)).unwrap()
+        };
+        for code in ["expired", "revoked", "already-used", "unknown", "too-broad", "wrong-host", "wrong-site"] {
+            assert!(of(code).ends_certificate() && of(code).remedy().unwrap().contains("new install script"), "{code}");
+        }
+        for code in ["missing", "unwanted", "not-yet-valid", "unknown-authority", "disagree", "duplicate", "removed"] {
+            assert!(!of(code).ends_certificate() && of(code).remedy().is_some(), "{code}");
+        }
     }
 
     #[test]

@@ -76,8 +76,48 @@ fn refusals_are_repeated_with_what_to_do() {
     let (status, code) = host.status();
     assert_eq!((code, &status["state"], &status["last-error"]["code"]), (1, &json!("refused"), &json!("expired")));
     assert!(!host.has("identity.pem"));
+    // What it was given to call home with is of no use to anybody.
+    assert!(said.contains("the call-home certificate and its key were removed: they are of no use"), "{said}");
+    assert!(!host.has("call-home/key.pem") && !host.has("call-home/certificate.pem") && host.has("call-home/ca.pem"));
     // The service does not spin: it says the same, and its unit is not started again after a 1.
     assert_eq!(host.agent(&["run"]).status.code(), Some(1));
+}
+
+#[test]
+fn what_an_operator_can_mend_leaves_the_certificate_where_it_is() {
+    for (code, remedy) in [
+        ("duplicate", "have an operator release the other one"),
+        ("not-yet-valid", "set the clock of this host"),
+        ("unknown-authority", "new install script"),
+        ("wrong-listener", "name the place to call home with --tower-url and --ca"),
+    ] {
+        let mut calls = 0;
+        let tower = Fake::answering(move |_, _| {
+            calls += 1;
+            if calls == 1 { refused(code, "no") } else { unclaimed() }
+        });
+        let host = Host::new(&tower);
+        let output = host.agent(&["call-home", "--until", "registered"]);
+        assert!(output.status.code() == Some(1) && text(&output.stderr).contains(remedy), "{output:?}");
+        assert!(host.has("call-home/key.pem") && host.has("call-home/certificate.pem"), "{code}");
+        // When it is mended the host comes in by it.
+        assert!(host.agent(&["call-home", "--until", "registered"]).status.success());
+        assert!(tower.asked().iter().all(|asked| asked.shown.is_some()), "{code}");
+        assert!(!host.has("call-home/key.pem"));
+    }
+}
+
+#[test]
+fn a_tower_whose_certificate_is_an_authoritys_own_is_told_from_others() {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let tower = Fake::showing(params, |_, _| unclaimed());
+    let host = Host::new(&tower);
+    let output = host.agent(&["call-home", "--wait", "1s"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("TLS: its certificate is an authority's own (CA:TRUE), and none for a server (start the tower with a --tls-cert"), "{said}");
+    assert!(!said.contains("CaUsedAsEndEntity") && tower.asked().is_empty(), "{said}");
 }
 
 #[test]
@@ -134,7 +174,7 @@ fn patience_ends() {
     let stranger = Fake::answering(|_, _| unclaimed());
     fs::write(host.path("call-home/tower-url"), &stranger.url).unwrap();
     let output = host.agent(&["call-home", "--wait", "1s"]);
-    assert!(text(&output.stderr).contains("TLS: no authority that is trusted stands behind its certificate"));
+    assert!(text(&output.stderr).contains("TLS: its certificate was signed by no authority that is trusted"));
     assert!(stranger.asked().is_empty());
 }
 

@@ -84,14 +84,23 @@ pub(crate) struct Fake {
 impl Fake {
     /// Answers what this says.
     pub(crate) fn answering(script: impl FnMut(&Asked, &Issuer) -> Reply + Send + 'static) -> Self {
-        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let ca = certified.cert.pem();
+        Self::showing(rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap(), script)
+    }
+
+    /// The same with such a certificate, signed by itself.
+    pub(crate) fn showing(
+        certificate: rcgen::CertificateParams,
+        script: impl FnMut(&Asked, &Issuer) -> Reply + Send + 'static,
+    ) -> Self {
+        let key_pair = rcgen::KeyPair::generate().unwrap();
+        let certificate = certificate.self_signed(&key_pair).unwrap();
+        let ca = certificate.pem();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = Arc::new(DeferredVerifier::new(&provider, []));
-        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let key = PrivateKeyDer::try_from(key_pair.serialize_der()).unwrap();
         let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.unwrap().with_client_cert_verifier(verifier);
-        let config = config.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
