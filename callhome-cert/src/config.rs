@@ -81,7 +81,9 @@ pub enum Handshake {
     /// It asks for one. Hosts that are registered come without.
     #[default]
     Optional,
-    /// It fails without one. Hosts that lost their identity have to be released to come back.
+    /// It fails without one. The certificate of a host is used up when it is registered, so that one that waits to be claimed could not
+    /// ask again: this is for towers whose sites list their hosts beforehand (`enable-unclaimed: false`), where a host is claimed by
+    /// its first call. One that lost its identity has to be released, and needs another certificate, to come back.
     Required,
 }
 
@@ -164,6 +166,12 @@ impl CallHomeSettings {
                     "is `required`, but a load balancer that passes certificates on has none of its own",
                 );
             }
+            if self.enable_unclaimed {
+                return problem(
+                    "client-certificate.handshake",
+                    "is `required`, but a host that waits to be claimed comes again without a certificate: list the hosts at their sites (`host-ids`) and set `enable-unclaimed` to false, or leave this `optional`",
+                );
+            }
         }
         if self.external_ca_pem.is_some() && self.external_ca().is_none() {
             return problem("external-ca-pem", "is not PEM of certificates");
@@ -180,5 +188,34 @@ impl CallHomeSettings {
     /// The certificates that verify whoever is at `external-url`, where they are given.
     pub fn external_ca(&self) -> Option<Vec<CertificateDer<'static>>> {
         chain_from_pem(self.external_ca_pem.as_deref()?).ok().filter(|chain| !chain.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(json: &str) -> Option<String> {
+        serde_json::from_str::<CallHomeSettings>(json).unwrap().validate().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_what_to_do() {
+        assert_eq!(problem("{}"), None);
+        let required = r#""client-certificate": {"handshake": "required"}"#;
+        let text = problem(&format!("{{{required}}}")).unwrap();
+        assert!(text.starts_with("`client-certificate.handshake` is `required`, but a host that waits"), "{text}");
+        assert!(text.contains("`enable-unclaimed` to false") && text.contains("`host-ids`"), "{text}");
+        assert_eq!(problem(&format!(r#"{{{required}, "enable-unclaimed": false}}"#)), None);
+        for (json, field) in [
+            (r#"{"client-certificate": {"handshake": "required", "verify": "never"}}"#, "client-certificate.handshake"),
+            (r#"{"client-certificate": {"lb-mode": "aws-passthrough"}}"#, "client-certificate.lb-addresses"),
+            (r#"{"client-certificate": {"lb-addresses": ["10.0.0.0/8"]}}"#, "client-certificate.lb-addresses"),
+            (r#"{"max-unclaimed": 0}"#, "max-unclaimed"),
+            (r#"{"max-duplicates": 1001}"#, "max-duplicates"),
+            (r#"{"external-ca-pem": "x"}"#, "external-ca-pem"),
+        ] {
+            assert!(problem(json).unwrap().starts_with(&format!("`{field}` ")), "{json}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a host is not let in.
 
 use keyward_keys::ErrorKind;
+use keyward_svid::HttpsUrl;
 use keyward_svid::x509;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -106,6 +107,12 @@ pub enum Refusal {
     /// Another key is registered for the host.
     #[error("another key is registered for this host: an operator has to release it")]
     OtherKey,
+    /// It was the tower's API that was asked.
+    #[error("this is the tower's API: hosts call home at {}", .call_home.as_str())]
+    WrongListener {
+        /// Where the listener for it is.
+        call_home: HttpsUrl,
+    },
     /// Hosts that nobody knows are not wanted.
     #[error("the host-id is not known to any site, and unclaimed hosts are not accepted (`enable-unclaimed` is false)")]
     UnclaimedDisabled,
@@ -141,6 +148,7 @@ impl Refusal {
             Self::NotRegistered => "not-registered",
             Self::OtherSite => "other-site",
             Self::OtherKey => "other-key",
+            Self::WrongListener { .. } => "wrong-listener",
         }
     }
 

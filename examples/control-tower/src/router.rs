@@ -141,6 +141,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/state/system/call-home/issue-call-home-cert", Operators, "Issues a certificate to call home with, in a package for the host.", post(call_home::issue)),
         route("POST", "/v1/state/system/call-home/install-script", Operators, "Makes a script for a host's `sh`, with a certificate to call home with in it.", post(call_home::install_script)),
         route("POST", "/v1/state/system/call-home/revoke", Operators, "Revokes a call-home certificate, or all of a batch.", post(call_home::revoke)),
+        route("POST", "/v1/call-home", Public, "Always 421: hosts call home at a listener of their own, which the answer names.", post(call_home::elsewhere)),
         route("GET", "/v1/call-home/ca", Public, "The certificates that verify call-home certificates, in PEM.", get(call_home::ca)),
         route("GET", "/v1/call-home/crl", Public, "Which call-home certificates were revoked, in PEM.", get(call_home::crl)),
         route("GET", "/v1/state/system/unclaimed-hosts", Operators, "The hosts that wait to be claimed, and those that have the host-id of another one.", get(hosts::unclaimed)),

@@ -30,7 +30,7 @@ use crate::{
 
 mod knock;
 
-pub use knock::router;
+pub use knock::{elsewhere, router};
 
 /// The header with the SHA-256 of a script, in hexadecimal as `sha256sum` prints it.
 pub const DIGEST: HeaderName = HeaderName::from_static("x-script-sha256");

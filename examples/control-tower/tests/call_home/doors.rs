@@ -63,8 +63,11 @@ async fn nothing_but_the_call_home_listener_takes_a_call_home_certificate() {
         let answer = rig.send(rig.call_home, method, path, &call_home, None).await.unwrap();
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
     }
-    // And on the API nobody calls home.
-    assert_eq!(rig.send(rig.api, "POST", "/v1/call-home", &call_home, Some(&host.body())).await.unwrap().status, 404);
+    // And on the API nobody calls home, but is told where.
+    let answer = rig.send(rig.api, "POST", "/v1/call-home", &call_home, Some(&host.body())).await.unwrap();
+    assert_eq!(answer.refused(), (421, "wrong-listener".to_owned()));
+    let expected = format!("this is the tower's API: hosts call home at https://localhost:{}", rig.call_home.port());
+    assert!(answer.text().contains(&expected), "{}", answer.text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

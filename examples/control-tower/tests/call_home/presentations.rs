@@ -180,13 +180,21 @@ async fn what_is_asked_for_is_what_counts_from_the_next_call_on() {
     assert_eq!(code("h7", &Way::with(&one)).await, "unwanted");
     assert_eq!(code("h7", &Way::default()).await, "waits");
     // A certificate is demanded by the handshake itself.
-    rig.settings(json!({"client-certificate": {"handshake": "required"}})).await;
+    // One that waits would come again without a certificate.
+    let (path, required) =
+        ("/v1/config/system/call-home/settings", json!({"client-certificate": {"handshake": "required"}}));
+    let refused = rig.call("PUT", path, Some(required.clone())).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("set `enable-unclaimed` to false"), "{}", refused.text());
+    rig.settings(json!({"client-certificate": {"handshake": "required"}, "enable-unclaimed": false})).await;
     assert!(rig.knock(&Host::new("h8"), &Way::default()).await.is_err());
     let audit = rig.audit().await;
     let record = audit.iter().rfind(|record| record["event"] == "call-home").unwrap();
     assert_eq!((&record["outcome"], &record["detail"]["reason"]), (&json!("refused"), &json!("missing")));
     assert!(record["detail"]["why"].as_str().unwrap().starts_with("TLS failed: "), "{record}");
-    assert_eq!(code("h8", &Way::with(&any)).await, "waits");
+    assert_eq!(code("h8", &Way::with(&any)).await, "unclaimed-disabled");
+    rig.site("bergen", &["h9"]).await;
+    assert_eq!(rig.knock(&Host::new("h9"), &Way::with(&any)).await.unwrap().ok()["site"], "bergen");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

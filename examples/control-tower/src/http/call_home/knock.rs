@@ -57,11 +57,21 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = match (&refusal, refusal.kind()) {
             (Refusal::Duplicate, _) => StatusCode::CONFLICT,
+            (Refusal::WrongListener { .. }, _) => StatusCode::MISDIRECTED_REQUEST,
             (_, ErrorKind::Malformed) => StatusCode::BAD_REQUEST,
             _ => StatusCode::FORBIDDEN,
         };
         Self::new(status, refusal.to_string()).with_info(json!({"code": refusal.code()}))
     }
+}
+
+/// `POST /v1/call-home` at the API, where nobody calls home: says where to.
+///
+/// # Errors
+/// Always: 421 (RFC 9110 §15.5.20), or 422 where there is no such place.
+pub async fn elsewhere(State(app): State<Arc<App>>) -> Answer {
+    let (call_home, _) = call_home::place(&app, &*call_home::settings(&app).await?)?;
+    Err(Refusal::WrongListener { call_home }.into())
 }
 
 /// `POST /v1/call-home {host-id, csr, host-name?, agent-version?}`.
