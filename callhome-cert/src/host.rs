@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use keyward_config_values::Name;
-use keyward_config_values::config::HostId;
+use keyward_config_values::config::{HostId, ListedHost};
 use keyward_config_values::record::{self, Format};
 use keyward_keys::sha256;
 use keyward_spiffe_id::SpiffeId;
@@ -38,6 +38,13 @@ impl HostHash {
     /// The 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What an operator names a host by: its host-id, or the hash of it.
+impl From<&ListedHost> for HostHash {
+    fn from(listed: &ListedHost) -> Self {
+        listed.as_id().map_or_else(|| Self(listed.as_digest().unwrap_or_default().to_owned()), Self::of)
     }
 }
 

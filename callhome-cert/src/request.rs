@@ -1,6 +1,6 @@
 //! What operators ask a tower for.
 
-use keyward_config_values::config::HostId;
+use keyward_config_values::config::ListedHost;
 use keyward_config_values::{Duration, Name};
 use keyward_svid::x509::authority::CertificateRequest;
 use serde::Deserialize;
@@ -14,6 +14,12 @@ use crate::{Batch, Error, Granularity, HostHash, Order, Scope};
 ///
 /// let request: IssueRequest = serde_json::from_str(r#"{"site": "oslo", "ttl": "2h"}"#)?;
 /// assert_eq!(request.to_order(Granularity::Site)?.scope().to_string(), "hosts of site `oslo`");
+/// // A host can be named by the hash that its agent and the tower show, so that nobody has to read its host-id.
+/// let [id, hash] = ["4c4c4544-0051", "sha256:3a9c8d6d3b0f0e6b0e9fb9b0fd1c7b3ff7b0b1fd0b3d3f2f1f1c0b0a09080706"];
+/// for host in [id, hash] {
+///     let request: IssueRequest = serde_json::from_str(&format!(r#"{{"host-id": "{host}"}}"#))?;
+///     assert_eq!(request.to_order(Granularity::HostId)?.scope().granularity(), Granularity::HostId);
+/// }
 /// assert_eq!(
 ///     request.to_order(Granularity::HostId).unwrap_err().to_string(),
 ///     "the tower asks for a certificate for each host: say `host-id`",
@@ -24,8 +30,8 @@ use crate::{Batch, Error, Granularity, HostHash, Order, Scope};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct IssueRequest {
-    /// For the host with this id.
-    pub host_id: Option<HostId>,
+    /// For the host with this id, or with the id that this is the hash of (`sha256:…`).
+    pub host_id: Option<ListedHost>,
     /// For the hosts of this site.
     pub site: Option<Name>,
     /// How long it lives: a day by default.
@@ -50,7 +56,7 @@ impl IssueRequest {
                     problem: "a certificate is for a host or for a site: say `host-id` or `site`",
                 });
             }
-            (Some(host), None) => Scope::Host(HostHash::of(host)),
+            (Some(host), None) => Scope::Host(HostHash::from(host)),
             (None, Some(site)) => Scope::Site(site.clone()),
             (None, None) => Scope::Any,
         };

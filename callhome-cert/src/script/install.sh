@@ -12,16 +12,24 @@ fail() {
 
 usage() {
     cat << 'KEYWARD_END'
-usage: sh FILE [--dry-run] [--agent PATH] [--state-dir DIR]
+usage: sh FILE [--dry-run] [--agent PATH] [--state-dir DIR] [--host-id-file FILE]
 
 Writes the call-home package (where the tower is, how to know it, and, if the tower asks for one, a
-certificate that is valid for a short time) into the state directory, and has the edge agent call home with it. Running it again is
-harmless: a host that has an identity keeps it.
+certificate that is valid for a short time) into the state directory, and has the edge agent call home with it. It is run by root,
+unless --state-dir names a directory of somebody else. Running it again is harmless: a host that has an identity keeps it.
 
-  --dry-run        say what would be done, and do nothing
-  --agent PATH     the edge agent; by default `edge-agent`, as found in the PATH
-  --state-dir DIR  where the agent keeps its state; by default /var/lib/keyward
+  --dry-run            say what would be done, or why it cannot be, and do nothing
+  --agent PATH         the edge agent; by default `edge-agent`, as found in the PATH
+  --state-dir DIR      where the agent keeps its state; by default /var/lib/keyward
+  --host-id-file FILE  the host-id to call home with; by default the id of the machine
 KEYWARD_END
+}
+
+# Whether a directory can be written, or made.
+can_write() {
+    place=$1
+    while [ ! -e "$place" ]; do place=$(dirname "$place"); done
+    [ -d "$place" ] && [ -w "$place" ] && [ -x "$place" ]
 }
 
 write_package() {
@@ -40,15 +48,17 @@ main() {
     umask 077
     state=/var/lib/keyward
     agent=
+    host_id_file=
     dry_run=
     while [ "$#" -gt 0 ]; do
         case $1 in
         --dry-run) dry_run=1 ;;
-        --agent | --state-dir)
+        --agent | --state-dir | --host-id-file)
             [ "$#" -gt 1 ] || fail "$1 needs a value"
             case $1 in
             --agent) agent=$2 ;;
-            *) state=$2 ;;
+            --state-dir) state=$2 ;;
+            *) host_id_file=$2 ;;
             esac
             shift
             ;;
@@ -68,14 +78,21 @@ main() {
     *) fail "--state-dir must be an absolute path" ;;
     esac
     package=$state/call-home
+    can_write "$state" ||
+        fail "$(id -un) may not write in $place: run this as root, as with sudo, or name another directory with --state-dir"
+    set -- call-home --until registered --state-dir "$state"
+    if [ -n "$host_id_file" ]; then
+        [ -r "$host_id_file" ] || fail "$host_id_file cannot be read"
+        set -- "$@" --host-id-file "$host_id_file"
+    fi
 
     if [ -n "$dry_run" ]; then
         say "Would write the call-home package to $package"
-        say "and run: $agent call-home --until registered --state-dir $state"
+        say "and run: $agent $*"
         exit 0
     fi
     write_package
-    "$agent" call-home --until registered --state-dir "$state"
+    "$agent" "$@"
     rm -f "$package/key.pem"
     # The unit is for the usual directory.
     if [ "$state" = /var/lib/keyward ] && [ -d /run/systemd/system ] &&

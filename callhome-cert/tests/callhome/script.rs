@@ -42,8 +42,13 @@ impl Host {
         self.directory.path().join(name)
     }
 
-    fn run(&self, shell: &[&str], script: &[u8], args: &[&str]) -> Output {
+    fn save(&self, script: &[u8]) -> PathBuf {
         std::fs::write(self.path("install.sh"), script).unwrap();
+        self.path("install.sh")
+    }
+
+    fn run(&self, shell: &[&str], script: &[u8], args: &[&str]) -> Output {
+        self.save(script);
         let mut command = Command::new(shell[0]);
         command.args(&shell[1..]).arg("install.sh").args(args);
         command.arg("--agent").arg(self.path("edge-agent")).arg("--state-dir").arg(self.path("state"));
@@ -119,10 +124,73 @@ fn check_run(shell: &[&str]) {
     assert!(host.untouched());
 }
 
+/// Whoever may not do it is told before anything is done.
+fn check_rights(shell: &[&str]) {
+    let (script, _) = made(&any());
+    let host = Host::new();
+    // Under a file there is no directory, not for root either.
+    std::fs::write(host.path("file"), "").unwrap();
+    let expected = |place: &Path| {
+        format!(
+            " may not write in {}: run this as root, as with sudo, or name another directory with --state-dir\n",
+            place.display()
+        )
+    };
+    let mut command = Command::new(shell[0]);
+    command.args(&shell[1..]).arg(host.save(script.text().as_bytes())).arg("--agent").arg(host.path("edge-agent"));
+    for more in [&[][..], &["--dry-run"]] {
+        let mut command = copy(&command);
+        let output = command.arg("--state-dir").arg(host.path("file/a/b")).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{shell:?}");
+        assert!(text(&output.stderr).ends_with(&expected(&host.path("file"))), "{output:?}");
+    }
+    // As somebody else than root.
+    let closed = host.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+    std::fs::set_permissions(host.directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let am_root = text(&Command::new("id").arg("-u").output().unwrap().stdout).trim() == "0";
+    let mut command = match am_root {
+        false => command,
+        true => {
+            std::fs::set_permissions(host.path("install.sh"), std::fs::Permissions::from_mode(0o644)).unwrap();
+            let mut other = Command::new("setpriv");
+            other.args(["--reuid=65534", "--clear-groups"]).arg(shell[0]).args(command.get_args());
+            other
+        }
+    };
+    let output = command.arg("--state-dir").arg(closed.join("state")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{shell:?}: {output:?}");
+    assert!(text(&output.stderr).ends_with(&expected(&closed)), "{output:?}");
+    assert!(host.calls().is_empty() && std::fs::read_dir(&closed).unwrap().next().is_none());
+}
+
+fn copy(command: &Command) -> Command {
+    let mut other = Command::new(command.get_program());
+    other.args(command.get_args());
+    other
+}
+
+/// A host-id of the operator's reaches the agent as the name of its file.
+#[test]
+fn a_host_id_comes_from_a_file() {
+    let (script, _) = made(&any());
+    let host = Host::new();
+    let id = host.path("a file with a host-id");
+    let file = id.to_str().unwrap();
+    let output = host.run(&["sh"], script.text().as_bytes(), &["--host-id-file", file]);
+    assert_eq!(text(&output.stderr), format!("keyward: {file} cannot be read\n"));
+    assert!(host.untouched());
+    std::fs::write(&id, "h1\n").unwrap();
+    assert!(host.run(&["sh"], script.text().as_bytes(), &["--host-id-file", file]).status.success());
+    assert!(host.calls().ends_with(&format!(" --host-id-file {file}\n")), "{}", host.calls());
+}
+
 #[test]
 fn every_shell_here_runs_it() {
     for shell in shells() {
         check_run(&shell);
+        check_rights(&shell);
     }
 }
 
@@ -132,6 +200,7 @@ fn the_shells_of_small_hosts_run_it() {
     for shell in [&["dash"][..], &["busybox", "sh"]] {
         assert!(installed(shell), "{shell:?} is not installed");
         check_run(shell);
+        check_rights(shell);
     }
 }
 

@@ -25,7 +25,7 @@ pub use self::{
     identity::{NoHost, Registered, identify, issue as issue_identity, standing, stands_since},
     ring::Ring,
     serving::Serving,
-    sites::{hash as listed_hash, hashed, hashed_value, listing},
+    sites::{hashed, hashed_value, listing},
 };
 use crate::{
     app::App,

@@ -2,6 +2,9 @@
 //! for accessibility.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+#[path = "gallery/hosts.rs"]
+mod hosts;
+
 use std::{fs, path::PathBuf};
 
 use control_tower::pages::{
@@ -51,7 +54,8 @@ fn every_page_is_written() {
     accounts();
     administrators();
     overviews();
-    assert!(fs::read_dir(directory()).unwrap().count() >= 28);
+    hosts::pages();
+    assert!(fs::read_dir(directory()).unwrap().count() >= 43);
 }
 
 const STEP: Step<'static> = Step { token: "t", problem: None };

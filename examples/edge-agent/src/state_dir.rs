@@ -71,21 +71,7 @@ impl StateDir {
         given: Option<&HostId>,
         machine: impl FnOnce() -> Result<HostId, Error>,
     ) -> Result<HostId, Error> {
-        let path = self.files.path("host-id");
-        let kept = match data_dir::read_private(&path)? {
-            Some(text) => {
-                let text = std::str::from_utf8(&text).unwrap_or_default().trim();
-                let unusable = |_| {
-                    Error::usage(
-                        format!("`{}` holds no host-id", path.display()),
-                        "remove it, or give one with --host-id-file",
-                    )
-                };
-                Some(text.parse::<HostId>().map_err(unusable)?)
-            }
-            None => None,
-        };
-        let id = match (given, kept) {
+        let id = match (given, self.files.host_id()?) {
             (Some(given), Some(kept)) if *given == kept => return Ok(kept),
             (Some(_), Some(_)) if self.files.state()?.is_registered() => {
                 return Err(Error::usage(
@@ -100,7 +86,7 @@ impl StateDir {
             (None, Some(kept)) => return Ok(kept),
             (None, None) => machine()?,
         };
-        data_dir::replace_private(&path, format!("{}\n", id.as_str()).as_bytes())?;
+        data_dir::replace_private(&self.files.path("host-id"), format!("{}\n", id.as_str()).as_bytes())?;
         Ok(id)
     }
 
@@ -146,6 +132,16 @@ impl Files {
     /// The directory.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The id that this host called home with.
+    pub(crate) fn host_id(&self) -> Result<Option<HostId>, Error> {
+        let path = self.path("host-id");
+        let Some(text) = data_dir::read_private(&path)? else { return Ok(None) };
+        let id = std::str::from_utf8(&text).unwrap_or_default().trim().parse();
+        id.map(Some).map_err(|_| {
+            Error::usage(format!("`{}` holds no host-id", path.display()), "remove it, or give one with --host-id-file")
+        })
     }
 
     /// What the tower's API is known by, where that is not what the place to call home is known by.

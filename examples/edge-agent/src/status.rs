@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use keyward_callhome_cert::HostHash;
 use keyward_config_values::Name;
+use keyward_config_values::config::HostId;
 use keyward_spiffe_id::SpiffeId;
 use keyward_svid::HttpsUrl;
 use serde::Serialize;
@@ -11,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::config::{Config, Format, Status};
 use crate::error::Error;
+use crate::host_id;
 use crate::state::{Phase, State, Trouble};
 use crate::state_dir::Files;
 use crate::voice::{length, moment};
@@ -51,6 +54,7 @@ pub(crate) fn command(arguments: &Status, config: &Config) -> Result<ExitCode, E
     let now = config.clock.now();
     let mut shown = Shown::new(files.state()?, files.identity()?, now);
     shown.process = files.process();
+    shown.host = shown.host.or_else(|| Some(HostHash::of(&host_id(&files, config)?).to_string()));
     let mut text = match arguments.output {
         Format::Json => serde_json::to_string(&shown).unwrap_or_default(),
         Format::Text => shown.text(now),
@@ -58,6 +62,12 @@ pub(crate) fn command(arguments: &Status, config: &Config) -> Result<ExitCode, E
     text.push('\n');
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::System)?;
     Ok(ExitCode::from(shown.exit_code()))
+}
+
+/// What the host will call home with, if whoever asks may know.
+fn host_id(files: &Files, config: &Config) -> Option<HostId> {
+    let kept = || files.host_id().ok().flatten().or_else(|| host_id::of_this_machine().ok());
+    config.host_id.clone().or_else(kept)
 }
 
 impl Shown {

@@ -8,13 +8,7 @@ use keyward_config_tree::{Bulk, Document, Path};
 use keyward_config_values::{Name, config::ListedHost};
 use serde_json::Value;
 
-use crate::{
-    app::App,
-    documents::SITES,
-    http::error::{Answer, ApiError},
-    layout,
-    store::Guard,
-};
+use crate::{app::App, documents::SITES, http::error::Answer, layout, store::Guard};
 
 const FIELD: &str = "host-ids";
 
@@ -40,21 +34,12 @@ pub fn hashed_value(path: &Path, document: &mut Value) -> bool {
     let mut changed = false;
     for item in list {
         let listed = item.as_str().and_then(|text| text.parse::<ListedHost>().ok());
-        if let Some(id) = listed.as_ref().and_then(ListedHost::as_id) {
-            *item = Value::String(format!("{}{}", ListedHost::PREFIX, HostHash::of(id)));
+        if let Some(listed) = listed.filter(|listed| listed.as_id().is_some()) {
+            *item = Value::String(format!("{}{}", ListedHost::PREFIX, HostHash::from(&listed)));
             changed = true;
         }
     }
     changed
-}
-
-/// The hash of what a site lists.
-pub fn hash(listed: &ListedHost) -> Answer<HostHash> {
-    match (listed.as_id(), listed.as_digest()) {
-        (Some(id), _) => Ok(HostHash::of(id)),
-        (None, Some(digest)) => digest.parse().map_err(ApiError::internal),
-        (None, None) => Err(ApiError::internal("a listed host is neither id nor digest")),
-    }
 }
 
 /// Who lists a host.

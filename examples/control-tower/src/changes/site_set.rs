@@ -79,5 +79,5 @@ impl Changes<'_> {
 fn hosts(document: Option<&Document>) -> Answer<BTreeSet<HostHash>> {
     let Some(document) = document else { return Ok(BTreeSet::new()) };
     let site: SiteConfig = document.to().map_err(|error| ApiError::internal(error.to_string()))?;
-    site.host_ids.iter().map(call_home::listed_hash).collect()
+    Ok(site.host_ids.iter().map(HostHash::from).collect())
 }

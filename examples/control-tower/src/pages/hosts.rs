@@ -1,81 +1,22 @@
 //! The page of the hosts that called home.
 
+mod host;
+mod refused;
+mod updates;
+
 use maud::{Markup, html};
-use serde::Deserialize;
 use time::OffsetDateTime;
 
+pub use self::{host::Host, refused::Refused, updates::Updates};
+use self::{
+    host::Item,
+    updates::{LATER, SOON},
+};
 use super::{
-    component::{Act, Column, Field, Select, Tone, badge, empty, form, notice, prose, section, table, when},
+    component::{Field, Tone, empty, form, notice, section},
     layout::{HostPage, Page, Viewer},
     problem::{Problem, sentence},
 };
-
-/// How often the script looks for news, in seconds.
-const SOON: u32 = 5;
-/// How often a page without script does.
-const LATER: u32 = 30;
-/// How often it does before somebody has to say that they are still there: half an hour, so that a page that nobody looks at
-/// keeps no session alive for good.
-const MOST_TURNS: u32 = 60;
-
-/// A host as the interface shows it. Fields are absent that are hidden from the reader.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Host {
-    /// The hash of its host-id.
-    pub id: String,
-    /// `unclaimed`, `claimed`, `removed` or `duplicate`.
-    pub state: String,
-    /// Its site.
-    pub site: Option<String>,
-    /// What it calls itself.
-    pub host_name: Option<String>,
-    /// The version of its agent.
-    pub agent_version: Option<String>,
-    /// From where it called last.
-    pub address: Option<String>,
-    /// The thumbprint of its key.
-    pub key: Option<String>,
-    /// The serial number of its call-home certificate.
-    pub certificate: Option<String>,
-    /// The only site that it can be claimed for.
-    pub bound_site: Option<String>,
-    /// Its ID.
-    pub spiffe_id: Option<String>,
-    /// The end of its SVID.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub expires: Option<OffsetDateTime>,
-    /// When it called first.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub first_seen: Option<OffsetDateTime>,
-    /// When it called last.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub last_seen: Option<OffsetDateTime>,
-}
-
-/// Calls home that were refused for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The last one.
-    pub time: OffsetDateTime,
-    /// The hash of the host-id; empty where it is not known.
-    pub host: String,
-    /// From where.
-    pub source: String,
-    /// The reason, in words.
-    pub why: String,
-    /// How many there were.
-    pub times: usize,
-}
-
-/// Whether the page looks for news by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Updates {
-    /// It has done so that often without script.
-    On(u32),
-    /// Not.
-    Off,
-}
 
 /// What may be done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,50 +75,21 @@ impl Hosts {
                 }
                 (Problem::shown(self.problem.as_ref()))
                 @if let Some(done) = self.done { (notice(Tone::Good, &html! { (done) })) }
-                (self.updating())
+                (self.updates.choice(&self.after))
             }
             div class="stack-l" {
-                div class="stack-l" data-live=[self.live()] data-seconds=(SOON) data-news=(self.news()) {
+                div class="stack-l" data-live=[self.updates.live(&self.after)] data-seconds=(SOON) data-news=(self.news()) {
                     (section("unclaimed", "Waiting to be claimed", &self.unclaimed(viewer)))
                     @if let Some(all) = &self.all { (self.registered(all, viewer, now)) }
-                    @if let Some(refused) = &self.refused { (section("refused", "Refused lately", &show_refused(refused))) }
+                    @if let Some(refused) = &self.refused { (section("refused", "Refused lately", &refused::show(refused))) }
                 }
                 @if self.rights.create_sites { (section("sites", "New site", &self.new_site(viewer))) }
             }
         };
-        match self.updates {
-            Updates::On(turns) if turns < MOST_TURNS => {
-                Page::of_hosts_again(viewer, HostPage::List, (&self.address(turns + 1), LATER), &main)
-            }
-            _ => Page::of_hosts(viewer, HostPage::List, &main),
+        match self.updates.again(&self.after) {
+            Some(address) => Page::of_hosts_again(viewer, HostPage::List, (&address, LATER), &main),
+            None => Page::of_hosts(viewer, HostPage::List, &main),
         }
-    }
-
-    /// This page, as it looks for news.
-    fn address(&self, turns: u32) -> String {
-        match self.after.as_str() {
-            "" => format!("{}?updates={turns}", HostPage::List.path()),
-            after => format!("{}?after={after}&updates={turns}", HostPage::List.path()),
-        }
-    }
-
-    fn live(&self) -> Option<String> {
-        matches!(self.updates, Updates::On(turns) if turns < MOST_TURNS).then(|| self.address(0))
-    }
-
-    fn updating(&self) -> Markup {
-        let (words, action, address) = match self.updates {
-            Updates::On(turns) if turns < MOST_TURNS => {
-                let off = match self.after.as_str() {
-                    "" => format!("{}?updates=off", HostPage::List.path()),
-                    after => format!("{}?after={after}&updates=off", HostPage::List.path()),
-                };
-                ("This page shows news by itself.", "Hold it", off)
-            }
-            Updates::On(_) => ("This page has stopped showing news by itself.", "Go on", self.address(0)),
-            Updates::Off => ("This page is held as it is.", "Go on", self.address(0)),
-        };
-        html! { p class="muted small" { span data-updating="" { (words) } " " a href=(address) { (action) } } }
     }
 
     /// What a reader is told when it changes.
@@ -200,8 +112,8 @@ impl Hosts {
         }
         html! {
             ul class="items" {
-                @for host in &self.unclaimed { li { (self.one(host, viewer, None)) } }
-                @for host in self.strays() { li { (duplicate(host)) } }
+                @for host in &self.unclaimed { li { (self.item(host, viewer, None).show()) } }
+                @for host in self.strays() { li { (host::stray(host)) } }
             }
         }
     }
@@ -248,7 +160,7 @@ impl Hosts {
                         }
                     }))
                 } @else {
-                    ul class="items" { @for host in claimed { li { (self.one(host, viewer, Some(now))) } } }
+                    ul class="items" { @for host in claimed { li { (self.item(host, viewer, Some(now)).show()) } } }
                 }
                 (pages)
             }
@@ -259,100 +171,16 @@ impl Hosts {
                 (section("removed", "Removed", &html! {
                     div class="stack" {
                         p class="muted" { "These hosts may not call home, and what is left of their identities counts for nothing." }
-                        ul class="items" { @for host in removed { li { (self.one(host, viewer, Some(now))) } } }
+                        ul class="items" { @for host in removed { li { (self.item(host, viewer, Some(now)).show()) } } }
                     }
                 }))
             }
         }
     }
 
-    fn one(&self, host: &Host, viewer: &Viewer, now: Option<OffsetDateTime>) -> Markup {
-        let duplicates: Vec<&Host> = self.duplicates.iter().filter(|duplicate| duplicate.id == host.id).collect();
-        html! {
-            div class="grow stack-s" {
-                p class="row" {
-                    strong { (name(host)) }
-                    @match (host.state.as_str(), &host.site) {
-                        ("claimed", Some(site)) => (badge(Tone::Good, &format!("Site {site}"))),
-                        ("claimed", None) => (badge(Tone::Good, "Claimed")),
-                        ("removed", _) => (badge(Tone::Danger, "Removed")),
-                        _ => (badge(Tone::Info, "Unclaimed")),
-                    }
-                    @if !duplicates.is_empty() { (badge(Tone::Warn, "Duplicate")) }
-                    @if let Some(site) = host.bound_site.as_ref().filter(|_| host.state == "unclaimed") {
-                        (badge(Tone::Plain, &format!("For site {site}")))
-                    }
-                }
-                @if host.state == "claimed" { (identity(host, now)) }
-                (seen(host))
-                (details(host))
-                @if !duplicates.is_empty() { (beside(&duplicates)) }
-                @if host.state == "unclaimed" && self.rights.claim { (self.claim(host, viewer)) }
-            }
-            (self.actions(host, viewer, !duplicates.is_empty()))
-        }
-    }
-
-    fn claim(&self, host: &Host, viewer: &Viewer) -> Markup {
-        let id = format!("site-{}", host.id);
-        let sites: Vec<(String, String)> = match (&host.bound_site, &self.sites) {
-            (Some(bound), _) => vec![(bound.clone(), bound.clone())],
-            (None, Some(sites)) => sites.iter().map(|site| (site.clone(), site.clone())).collect(),
-            (None, None) => Vec::new(),
-        };
-        let whose = html! { span class="visually-hidden" { " " (name(host)) } };
-        let content = html! {
-            (host_field(host))
-            // The machine that is looked at, and no other one that has its host-id by then.
-            @if let Some(key) = &host.key { input type="hidden" name="key" value=(key); }
-            @if sites.is_empty() && self.sites.is_some() {
-                p { "There is no site to claim it for. " @if self.rights.create_sites { a href="#sites" { "Make the first one" } "." } }
-            } @else {
-                div class="claim" {
-                    @if self.sites.is_none() && host.bound_site.is_none() {
-                        (Field::text("site", "Site").show_as(&id))
-                    } @else {
-                        (Select { id: &id, name: "site", label: "Site", options: &sites, value: "", hint: None, error: None }.show())
-                    }
-                    button class="button" id=(format!("claim-{}", host.id)) { "Claim" (whose) }
-                }
-            }
-        };
-        form("/hosts/claim", &viewer.token, &content)
-    }
-
-    fn actions(&self, host: &Host, viewer: &Viewer, has_duplicates: bool) -> Markup {
-        let whose = html! { span class="visually-hidden" { " " (name(host)) } };
-        let release = form(
-            "/hosts/release",
-            &viewer.token,
-            &html! {
-                (host_field(host))
-                p {
-                    "It is forgotten, and may call home again. "
-                    @if host.state == "claimed" { "Its identity counts for nothing from then on. " }
-                    @if has_duplicates { "The first machine to call then is let in, this one or the other." }
-                }
-                button class="button slim" { "Release it" (whose) }
-            },
-        );
-        let remove = form(
-            "/hosts/remove",
-            &viewer.token,
-            &html! {
-                (host_field(host))
-                p {
-                    @if host.state == "claimed" { "Its identity counts for nothing from then on, and it" } @else { "It" }
-                    " may not call home until it is released."
-                }
-                button class="button slim danger" { "Remove it" (whose) }
-            },
-        );
-        let is_known = matches!(host.state.as_str(), "claimed" | "removed") || has_duplicates;
-        html! {
-            @if self.rights.release && is_known { (Act { summary: "Release", danger: false, content: release }.named(&format!("release-{}", host.id), &whose)) }
-            @if self.rights.remove && host.state != "removed" { (Act { summary: "Remove", danger: true, content: remove }.named(&format!("remove-{}", host.id), &whose)) }
-        }
+    fn item<'a>(&'a self, host: &'a Host, viewer: &'a Viewer, now: Option<OffsetDateTime>) -> Item<'a> {
+        let duplicates = self.duplicates.iter().filter(|duplicate| duplicate.id == host.id).collect();
+        Item { host, duplicates, rights: self.rights, sites: self.sites.as_deref(), token: &viewer.token, now }
     }
 
     fn new_site(&self, viewer: &Viewer) -> Markup {
@@ -384,116 +212,6 @@ fn some(names: &[String]) -> String {
             format!("{} and {} more", first.join(", "), many - FEW)
         }
     }
-}
-
-/// What people know it by.
-fn name(host: &Host) -> String {
-    match &host.host_name {
-        Some(name) => name.clone(),
-        None => format!("Host {}", short(&host.id)),
-    }
-}
-
-/// The beginning of a hash.
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
-}
-
-fn host_field(host: &Host) -> Markup {
-    html! { input type="hidden" name="host" value=(host.id); }
-}
-
-fn seen(host: &Host) -> Markup {
-    html! {
-        p class="muted small" {
-            @if let Some(address) = &host.address { "From " (address) }
-            @if let Some(first) = host.first_seen { ", first " (when(first)) }
-            @if let Some(last) = host.last_seen { ", last " (when(last)) }
-        }
-    }
-}
-
-fn identity(host: &Host, now: Option<OffsetDateTime>) -> Markup {
-    html! {
-        @match (&host.spiffe_id, host.expires) {
-            (Some(id), expires) => {
-                p { code { (id) } }
-                @if let Some(expires) = expires {
-                    p class="small" {
-                        @if now.is_some_and(|now| now >= expires) { (badge(Tone::Warn, "Expired")) " since " (when(expires)) ": the host has not renewed it." }
-                        @else { "Identity until " (when(expires)) }
-                    }
-                }
-            }
-            (None, _) => p class="small" { "It gets its identity when it asks next." }
-        }
-    }
-}
-
-fn details(host: &Host) -> Markup {
-    html! {
-        details class="more small" id=(format!("about-{}", host.id)) {
-            summary { "Details" span class="visually-hidden" { " of " (name(host)) } }
-            dl class="facts" {
-                dt { "Host-id (SHA-256)" } dd { code { (host.id) } }
-                @if let Some(key) = &host.key { dt { "Key (thumbprint)" } dd { code { (key) } } }
-                @if let Some(serial) = &host.certificate { dt { "Call-home certificate" } dd { code { (serial) } } }
-                @if let Some(version) = &host.agent_version { dt { "Agent" } dd { (version) } }
-            }
-        }
-    }
-}
-
-/// The machines that call with the host-id of another one, below it.
-fn beside(duplicates: &[&Host]) -> Markup {
-    html! {
-        div class="aside stack-s" {
-            p { "Another machine calls with the same host-id, and is not let in:" }
-            ul class="stack-s" { @for duplicate in duplicates { li { (machine(duplicate)) } } }
-        }
-    }
-}
-
-fn machine(duplicate: &Host) -> Markup {
-    html! {
-        p { strong { (name(duplicate)) } }
-        (seen(duplicate))
-        @if let Some(key) = &duplicate.key { p class="muted small" { "Key " code { (key) } } }
-    }
-}
-
-/// A duplicate of a host that is not shown.
-fn duplicate(host: &Host) -> Markup {
-    html! {
-        div class="grow stack-s" {
-            p class="row" { strong { (name(host)) } (badge(Tone::Warn, "Duplicate")) }
-            p class="small" { "It calls with the host-id of a host that is not on this page, and is not let in." }
-            (seen(host))
-            @if let Some(key) = &host.key { p class="muted small" { "Key " code { (key) } } }
-        }
-    }
-}
-
-fn show_refused(refused: &[Refused]) -> Markup {
-    if refused.is_empty() {
-        return empty("No call home was refused.", &html! {});
-    }
-    let columns = [Column::new("Why"), Column::new("From"), Column::new("Host-id (SHA-256)"), Column::new("When")];
-    let rows: Vec<Vec<Markup>> = refused
-        .iter()
-        .map(|one| {
-            vec![
-                html! { (prose(&sentence(&one.why))) },
-                html! { (one.source) },
-                html! {
-                    @if one.host.is_empty() { span class="muted" { "not known" } }
-                    @else { code title=(one.host) { (short(&one.host)) "…" } }
-                },
-                html! { (when(one.time)) @if one.times > 1 { ", " span class="nowrap" { (one.times) " times" } } },
-            ]
-        })
-        .collect();
-    table("Refused lately", &columns, &rows)
 }
 
 #[cfg(test)]
@@ -596,7 +314,7 @@ mod tests {
             "{on}"
         );
         assert!(on.contains(r#"data-live="/hosts?updates=0""#));
-        for updates in [Updates::Off, Updates::On(MOST_TURNS)] {
+        for updates in [Updates::Off, Updates::On(updates::MOST_TURNS)] {
             let held = text(updates);
             assert!(!held.contains("http-equiv") && !held.contains("data-live") && held.contains("Go on"), "{held}");
         }

@@ -164,7 +164,7 @@ impl Install {
                 (Field {
                     value: &self.draft.host_id,
                     error: error("host-id").as_deref(),
-                    hint: Some("As `edge-agent` on the host says it. It is a shared secret: the certificate holds its hash alone."),
+                    hint: Some("Or its hash, with `sha256:` before it, as `edge-agent status` on the host says it. The host-id is a shared secret: the certificate holds the hash alone."),
                     ..Field::text("host-id", "Host-id")
                 }.show())
             }

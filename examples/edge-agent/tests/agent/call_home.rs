@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use keyward_callhome_cert::HostHash;
 use serde_json::json;
 use time::Duration;
 
@@ -21,7 +22,10 @@ fn a_host_comes_in() {
         }
     });
     let host = Host::new(&tower);
-    assert_eq!((host.status().0["state"].clone(), host.status().1), (json!("new"), 3));
+    // By what an operator can name it before it ever called.
+    let (status, code) = host.status();
+    let hash = HostHash::of(&HOST_ID.parse().unwrap());
+    assert_eq!((&status["state"], code, &status["host"]), (&json!("new"), 3, &json!(hash.as_str())));
 
     let output = host.agent(&["call-home", "--until", "registered"]);
     let said = text(&output.stderr);

@@ -125,6 +125,40 @@ async fn a_certificate_for_one_host_is_used_up_by_it() {
     assert!(text(&output.stderr).contains("(duplicate)"), "{output:?}");
 }
 
+/// An operator who knows a host by what its agent shows, and not its host-id.
+#[tokio::test]
+#[ignore = "needs the control tower beside the agent: run by .ci/run"]
+async fn a_certificate_is_ordered_for_the_hash_that_the_agent_shows() {
+    let world = World::new().await;
+    world.ask_for("host-id").await;
+    let host = world.host("a-host-id-that-nobody-knows");
+    let hash = host.status().0["host"].as_str().unwrap().to_owned();
+    assert_eq!(hash, host.hash());
+    come_in(&world, &host, &["sh"], json!({"host-id": format!("sha256:{hash}")})).await;
+}
+
+/// The API's address in the place of that for calling home.
+#[tokio::test]
+#[ignore = "needs the control tower beside the agent: run by .ci/run"]
+async fn a_host_that_calls_at_the_api_is_told_where_to() {
+    let world = World::new().await;
+    world.ask_for("never").await;
+    let (host, ca) = (world.host("h1"), world.ca());
+    let (api, call_home) = (world.tower().url.clone(), world.call_home_url());
+    let at = |url: &str| {
+        host.agent(&["call-home", "--until", "registered", "--ca", ca.to_str().unwrap(), "--tower-url", url])
+    };
+    let output = at(&api);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let expected = format!(
+        "edge-agent: the tower refuses this host: this is the tower's API: hosts call home at {call_home} (wrong-listener)\n  \
+         what to do: run a new install script, or name the place to call home with --tower-url and --ca\n"
+    );
+    assert!(text(&output.stderr).ends_with(&expected), "{output:?}");
+    done(&at(&call_home));
+    assert_eq!(world.unclaimed().await, [host.hash()]);
+}
+
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
 async fn no_key_has_to_travel() {

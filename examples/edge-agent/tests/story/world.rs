@@ -46,6 +46,11 @@ impl World {
         self.directory.path().join("clock")
     }
 
+    /// Where hosts call home.
+    pub(crate) fn call_home_url(&self) -> String {
+        format!("https://localhost:{}", self.ports[1])
+    }
+
     /// What the tower is known by.
     pub(crate) fn ca(&self) -> PathBuf {
         self.tower().line["ca-cert"].as_str().unwrap().into()

@@ -8,6 +8,7 @@ pub mod axe;
 pub mod chrome;
 pub mod picture;
 pub mod provider;
+pub mod stage;
 pub mod tower;
 
 use std::path::PathBuf;

@@ -1,71 +1,48 @@
 //! How hosts come in, as an administrator sees it: the settings, the script, who waits, who is claimed, released and removed.
 
 use std::{
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
-use browser_stories::{
-    axe,
-    chrome::{Chrome, Scheme},
-    picture, setting,
-    tower::Tower,
-};
+use browser_stories::stage::{self, Looks, PASSWORD};
 use reqwest::Method;
 use serde_json::{Value, json};
-use thirtyfour::{Key, TypingData};
+use thirtyfour::Key;
 
-const PASSWORD: &str = "several words that do not belong together";
-
+/// What an administrator does about hosts.
 struct Stage {
-    tower: Tower,
-    chrome: Chrome,
+    stage: stage::Stage,
     /// The administrator's, since the password was changed.
     token: String,
     directory: tempfile::TempDir,
 }
 
+impl Deref for Stage {
+    type Target = stage::Stage;
+
+    fn deref(&self) -> &stage::Stage {
+        &self.stage
+    }
+}
+
 impl Stage {
     /// A tower at which hosts can call home, and its administrator, who is logged in.
     async fn new() -> Self {
-        let tower = Tower::start_with(&["--call-home-listen", "127.0.0.1:0"]).await;
-        let chrome = Chrome::start(Some(&tower.spki)).await;
-        let directory = tempfile::tempdir().unwrap();
-        let mut stage = Self { tower, chrome, token: String::new(), directory };
-        let chrome = &stage.chrome;
-        stage.open("/login").await;
-        chrome.reach("Log in").await;
-        chrome.fill("email", "admin").await;
-        chrome.press("Continue").await;
-        chrome.fill("password", stage.tower.password()).await;
-        chrome.click("form[action='/login/password'] button:not([type=button])").await;
-        chrome.reach("Set a password").await;
-        chrome.fill("password", PASSWORD).await;
-        chrome.fill("repeated", PASSWORD).await;
-        chrome.press("Set the password").await;
-        chrome.reach("You are in. Make the next login easier?").await;
-        chrome.press("Not now").await;
-        chrome.reach("Overview").await;
+        let stage = stage::Stage::with(&["--call-home-listen", "127.0.0.1:0"]).await;
+        stage.administrator(PASSWORD).await;
         let login = json!({"tenant": stage.tower.tenant(), "username": "admin", "password": PASSWORD});
         let (_, answer) = stage.tower.call_as("", Method::POST, "/v1/login", login).await;
-        stage.token = answer["token"].as_str().unwrap().to_owned();
-        stage
+        let token = answer["token"].as_str().unwrap().to_owned();
+        Self { stage, token, directory: tempfile::tempdir().unwrap() }
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> Value {
         let (status, answer) = self.tower.call_as(&self.token, method, path, body).await;
         assert!((200..300).contains(&status), "{path}: {status} {answer}");
         answer
-    }
-
-    async fn open(&self, path: &str) {
-        self.chrome.open(&format!("{}{path}", self.tower.url)).await;
-    }
-
-    async fn says(&self, words: &str) {
-        let script = format!("return document.body.innerText.includes({})", json!(words));
-        self.chrome.until(words, &script).await;
     }
 
     async fn choose(&self, css: &str, value: &str) {
@@ -95,7 +72,7 @@ impl Stage {
     }
 
     async fn end(self) {
-        self.chrome.end().await;
+        self.stage.end().await;
     }
 }
 
@@ -140,31 +117,15 @@ fn sh(directory: &Path, command: &str) -> Output {
     Command::new("sh").arg("-c").arg(command).current_dir(directory).output().unwrap()
 }
 
-fn shots() -> PathBuf {
-    setting("KEYWARD_SHOTS").unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shots"))
-}
-
-/// Pictures of the page, and what axe-core says to it.
-async fn look(chrome: &Chrome, name: &str, found: &mut Vec<String>) {
-    let script = axe::script().expect("KEYWARD_NPM has axe-core");
-    picture::all(chrome, &shots(), name).await;
-    for scheme in Scheme::BOTH {
-        chrome.prefer(scheme).await;
-        let lines = axe::violations(chrome, &script).await;
-        found.extend(lines.into_iter().map(|line| format!("{name} ({}): {line}", scheme.as_str())));
-    }
-    chrome.prefer(Scheme::Light).await;
-}
-
 #[tokio::test]
 async fn a_host_from_the_settings_to_its_removal() {
     let stage = Stage::new().await;
     let chrome = &stage.chrome;
-    let mut found = Vec::new();
+    let mut looks = Looks::new(env!("CARGO_TARGET_TMPDIR"));
     chrome.press("Hosts").await;
     chrome.reach("Hosts").await;
     stage.says("No host waits.").await;
-    look(chrome, "20-hosts-nothing-yet", &mut found).await;
+    looks.at(chrome, "20-hosts-nothing-yet").await;
 
     // The settings: what is wrong is said where it is, and what was typed stays.
     chrome.press("Call-home settings").await;
@@ -178,7 +139,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     let described = "return document.querySelector('#field-lb-addresses').getAttribute('aria-describedby')";
     assert!(chrome.run(described).await.as_str().unwrap().contains("field-lb-addresses-error"));
     assert_eq!(chrome.find("#field-max-unclaimed").await.value().await.unwrap().unwrap(), "7");
-    look(chrome, "21-settings-refused", &mut found).await;
+    looks.at(chrome, "21-settings-refused").await;
     chrome.find("#field-lb-addresses").await.send_keys("10.0.0.0/16\n10.1.0.0.0").await.unwrap();
     chrome.press("Save the settings").await;
     chrome
@@ -188,7 +149,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     chrome.find("#field-lb-addresses").await.clear().await.unwrap();
     chrome.press("Save the settings").await;
     stage.says("The settings were changed, and hold from now on.").await;
-    look(chrome, "22-settings", &mut found).await;
+    looks.at(chrome, "22-settings").await;
     let stored = stage.call(Method::GET, "/v1/config/system/call-home/settings", Value::Null).await;
     assert_eq!((&stored["client-certificate"]["verify"], &stored["max-unclaimed"]), (&json!("site"), &json!(7)));
 
@@ -203,7 +164,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     chrome.press("Install agent").await;
     chrome.reach("Install agent").await;
     assert!(chrome.text().await.contains("a certificate for each site (site)"), "{}", chrome.text().await);
-    look(chrome, "23-install", &mut found).await;
+    looks.at(chrome, "23-install").await;
     chrome.fill("ttl", "soon").await;
     chrome.press("Issue certificate").await;
     chrome.find("#field-ttl-error").await;
@@ -212,7 +173,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     chrome.cdp("Page.setDownloadBehavior", behave).await;
     chrome.press("Issue certificate").await;
     stage.says("The certificate was issued, and its key is in the script.").await;
-    look(chrome, "24-script", &mut found).await;
+    looks.at(chrome, "24-script").await;
     let command = chrome.find("#command").await.text().await.unwrap();
     let digest = chrome.find("#digest").await.text().await.unwrap();
     assert!(command.contains(&digest) && !command.contains("PRIVATE"), "{command}");
@@ -263,7 +224,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     stage.says("Another machine calls with the same host-id").await;
     assert_eq!(stranger.knock().0, 403);
     stage.says("A call-home certificate is needed (granularity site): issue one and run its install script.").await;
-    look(chrome, "25-hosts-waiting", &mut found).await;
+    looks.at(chrome, "25-hosts-waiting").await;
 
     chrome.press("Claim").await;
     stage.says("The host is claimed.").await;
@@ -272,7 +233,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     stage.says(claimed.1["spiffe-id"].as_str().unwrap()).await;
     stage.says("Identity until").await;
     chrome.run("for (const one of document.querySelectorAll('details.act, details.more')) one.open = true").await;
-    look(chrome, "26-hosts-claimed", &mut found).await;
+    looks.at(chrome, "26-hosts-claimed").await;
     stage.open("/hosts?updates=off").await;
     stage.says("This page is held as it is.").await;
 
@@ -287,13 +248,9 @@ async fn a_host_from_the_settings_to_its_removal() {
     stage.says("The host is removed.").await;
     assert_eq!(twin.knock().0, 403);
     stage.says("These hosts may not call home").await;
-    look(chrome, "27-hosts-removed", &mut found).await;
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    looks.at(chrome, "27-hosts-removed").await;
+    looks.end();
     stage.end().await;
-}
-
-async fn keys(chrome: &Chrome, keys: impl Into<TypingData>) {
-    chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();
 }
 
 /// Settings, script and claim by keyboard alone; what is being done stays while the page shows news.
@@ -304,56 +261,42 @@ async fn by_keyboard() {
     stage.settings("never").await;
     stage.call(Method::POST, "/v1/config/system/sites", json!({"name": "bergen"})).await;
     stage.call(Method::POST, "/v1/config/system/sites", json!({"name": "oslo"})).await;
-    let tab = async |words: &str| {
-        for _ in 0..80 {
-            let focused = chrome
-                .run("const one = document.activeElement; return one === document.body ? '' : `${one.textContent} ${one.name ?? ''}`.replace(/\\s+/g, ' ')")
-                .await;
-            if focused.as_str().unwrap().contains(words) {
-                let seen = chrome.run("return getComputedStyle(document.activeElement).outlineStyle").await;
-                assert_ne!(seen, "none", "no focus is seen on `{words}`");
-                return;
-            }
-            keys(chrome, Key::Tab).await;
-        }
-        panic!("`{words}` is not reached by Tab");
-    };
-    tab("Hosts").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Hosts").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Hosts").await;
-    tab("Install agent").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Install agent").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Install agent").await;
-    tab("Make the script").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Make the script").await;
+    stage.keys(Key::Enter).await;
     stage.says("There is no secret in it.").await;
     let url = stage.call(Method::POST, "/v1/state/system/call-home/install-script?output=json", json!({})).await;
     let url = url["call-home-url"].as_str().unwrap();
-    tab("To the hosts").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("To the hosts").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Hosts").await;
     let first = stage.machine("key1", "host-1", "first", None).at(url);
     let second = stage.machine("key2", "host-2", "second", None).at(url);
     assert_eq!(first.knock().0, 202);
     stage.says("first").await;
-    tab("Details of first").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Details of first").await;
+    stage.keys(Key::Enter).await;
     // Another one comes meanwhile: what is open stays open, and the focus where it is.
     assert_eq!(second.knock().0, 202);
     stage.says("second").await;
     let kept = "return document.activeElement.matches('summary') && document.activeElement.parentElement.open
         && document.activeElement.textContent.includes('first')";
     assert_eq!(chrome.run(kept).await, true);
-    tab("site").await;
-    keys(chrome, "oslo").await;
-    tab("Claim first").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("site").await;
+    stage.keys("oslo").await;
+    stage.tab("Claim first").await;
+    stage.keys(Key::Enter).await;
     stage.says("The host is claimed.").await;
     stage.says("Site oslo").await;
-    tab("Remove second").await;
-    keys(chrome, " ").await;
-    tab("Remove it second").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Remove second").await;
+    stage.keys(" ").await;
+    stage.tab("Remove it second").await;
+    stage.keys(Key::Enter).await;
     stage.says("The host is removed.").await;
     let hosts = stage.call(Method::GET, "/v1/state/system/hosts", Value::Null).await;
     let mut states: Vec<&str> =
@@ -412,15 +355,10 @@ async fn only_for_those_who_may() {
     stage.open("/hosts").await;
     chrome.reach("Hosts").await;
     assert_eq!(chrome.run(forged).await, 403);
-    chrome.click(".menu > summary").await;
-    chrome.press("Log out").await;
-    chrome.until("out", "return location.pathname === '/login'").await;
+    stage.log_out().await;
     chrome.open(link["url"].as_str().unwrap()).await;
     chrome.press("Begin").await;
-    chrome.reach("Set a password").await;
-    chrome.fill("password", PASSWORD).await;
-    chrome.fill("repeated", PASSWORD).await;
-    chrome.press("Set the password").await;
+    stage.set_password(PASSWORD).await;
     chrome.reach("Overview").await;
     assert!(!chrome.has("nav a[href='/hosts']").await);
     for path in ["/hosts", "/install", "/call-home"] {

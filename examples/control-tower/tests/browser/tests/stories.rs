@@ -1,41 +1,34 @@
 //! What people do with the pages, in Chromium with a virtual authenticator.
 
-use std::path::PathBuf;
+use std::ops::Deref;
 
 use browser_stories::{
-    axe,
-    chrome::{Chrome, Scheme},
-    picture,
+    chrome::Chrome,
     provider::{self, Provider},
-    setting,
+    stage::{self, Looks, PASSWORD},
     tower::Tower,
 };
 use reqwest::Method;
 use serde_json::json;
-use thirtyfour::{Key, TypingData};
+use thirtyfour::Key;
 use totp_rs::Builder;
 
-const PASSWORD: &str = "several words that do not belong together";
 const OTHER_PASSWORD: &str = "quite another row of words than before";
 
-/// A tower, and a browser with an authenticator.
-struct Stage {
-    tower: Tower,
-    chrome: Chrome,
-    authenticator: String,
+/// What people do about their logins.
+struct Stage(stage::Stage);
+
+impl Deref for Stage {
+    type Target = stage::Stage;
+
+    fn deref(&self) -> &stage::Stage {
+        &self.0
+    }
 }
 
 impl Stage {
     async fn new() -> Self {
-        let tower = Tower::start().await;
-        let chrome = Chrome::start(Some(&tower.spki)).await;
-        let authenticator = chrome.authenticator().await;
-        chrome.presence(&authenticator, false).await;
-        Self { tower, chrome, authenticator }
-    }
-
-    async fn open(&self, path: &str) {
-        self.chrome.open(&format!("{}{path}", self.tower.url)).await;
+        Self(stage::Stage::new().await)
     }
 
     /// A user of a tenant, and their enrolment link.
@@ -58,38 +51,6 @@ impl Stage {
         self.log_out().await;
     }
 
-    async fn set_password(&self, password: &str) {
-        self.chrome.reach("Set a password").await;
-        self.chrome.fill("password", password).await;
-        self.chrome.fill("repeated", password).await;
-        self.chrome.press("Set the password").await;
-    }
-
-    /// Goes on without what is offered, if anything is.
-    async fn not_now(&self) {
-        let arrived = "const heading = document.querySelector('h1')?.innerText ?? '';
-            return document.readyState === 'complete' && ['Overview', 'Account'].some((one) => heading === one)
-              || heading.startsWith('You are in.')";
-        self.chrome.until("proved", arrived).await;
-        if self.chrome.has("form[action='/login/finish']").await {
-            self.chrome.press("Not now").await;
-        }
-    }
-
-    async fn identify(&self, email: &str, tenant: &str) {
-        self.open("/login?as=other").await;
-        self.chrome.reach("Log in").await;
-        self.chrome.fill("email", email).await;
-        self.chrome.fill("tenant", tenant).await;
-        self.chrome.press("Continue").await;
-        self.chrome.find("main input[name=password]").await;
-    }
-
-    async fn password(&self, password: &str) {
-        self.chrome.fill("password", password).await;
-        self.chrome.click("form[action='/login/password'] button:not([type=button])").await;
-    }
-
     /// Presses a button, and touches the authenticator when it blinks. At other times nobody does: what a page offers by autofill
     /// would be taken at once.
     async fn touch(&self, words: &str, heading: &str) {
@@ -99,19 +60,13 @@ impl Stage {
         self.chrome.presence(&self.authenticator, false).await;
     }
 
-    async fn log_out(&self) {
-        self.chrome.click(".menu > summary").await;
-        self.chrome.press("Log out").await;
-        self.chrome.until("out", "return location.pathname === '/login'").await;
-    }
-
     async fn refused(&self) {
         self.chrome.find(".notice.danger[role=alert]").await;
         assert!(self.chrome.text().await.contains("That did not work"), "{}", self.chrome.text().await);
     }
 
     async fn end(self) {
-        self.chrome.end().await;
+        self.0.end().await;
     }
 }
 
@@ -193,11 +148,7 @@ async fn the_first_administrator_sets_a_password_makes_a_passkey_and_logs_in_wit
 async fn the_new_user_of_the_users_page_follows_their_link_and_makes_a_passkey() {
     let stage = Stage::new().await;
     let chrome = &stage.chrome;
-    stage.identify("admin", "").await;
-    stage.password(stage.tower.password()).await;
-    stage.set_password(PASSWORD).await;
-    stage.not_now().await;
-    chrome.reach("Overview").await;
+    stage.administrator(PASSWORD).await;
     chrome.press("Users").await;
     chrome.reach("Users").await;
     // What was typed is not lost when it is not accepted.
@@ -450,11 +401,7 @@ async fn lock_unlock_reset_and_remove() {
     other.press("Not now").await;
     other.reach("Overview").await;
 
-    stage.identify("admin", "").await;
-    stage.password(stage.tower.password()).await;
-    stage.set_password(OTHER_PASSWORD).await;
-    stage.not_now().await;
-    chrome.reach("Overview").await;
+    stage.administrator(OTHER_PASSWORD).await;
     stage.open("/users").await;
     chrome.press("Lock ann@example.com").await;
     chrome.until("locked", "return document.body.innerText.includes('The user is locked.')").await;
@@ -491,10 +438,6 @@ async fn lock_unlock_reset_and_remove() {
     stage.end().await;
 }
 
-async fn keys(chrome: &Chrome, keys: impl Into<TypingData>) {
-    chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();
-}
-
 /// A whole login by keyboard alone: Tab, Enter and Space, and what is typed.
 #[tokio::test]
 async fn everything_by_keyboard() {
@@ -503,61 +446,47 @@ async fn everything_by_keyboard() {
     stage.user_with_password("ann@example.com").await;
     stage.open("/login?as=other").await;
     chrome.reach("Log in").await;
-    let tab = async |words: &str| {
-        for _ in 0..60 {
-            let focused = chrome
-                .run("const one = document.activeElement; if (one === document.body) return ''; return `${one.innerText ?? ''} ${one.name ?? ''} ${one.getAttribute('aria-label') ?? ''}`")
-                .await;
-            if focused.as_str().unwrap().contains(words) {
-                let seen = chrome.run("return getComputedStyle(document.activeElement).outlineStyle").await;
-                assert_ne!(seen, "none", "no focus is seen on `{words}`");
-                return;
-            }
-            keys(chrome, Key::Tab).await;
-        }
-        panic!("`{words}` is not reached by Tab");
-    };
     // The field has the focus.
-    keys(chrome, "ann@example.com").await;
-    keys(chrome, Key::Enter).await;
+    stage.keys("ann@example.com").await;
+    stage.keys(Key::Enter).await;
     chrome.find("main input[name=password]").await;
-    tab("password").await;
-    keys(chrome, PASSWORD).await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("password").await;
+    stage.keys(PASSWORD).await;
+    stage.keys(Key::Enter).await;
     chrome.reach("You are in. Make the next login easier?").await;
-    tab("Create a passkey").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Create a passkey").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Create a passkey").await;
     chrome.presence(&stage.authenticator, true).await;
-    tab("Create the passkey").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Create the passkey").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Your passkey is ready").await;
-    tab("Use the passkey").await;
-    keys(chrome, " ").await;
+    stage.tab("Use the passkey").await;
+    stage.keys(" ").await;
     chrome.reach("Overview").await;
     chrome.presence(&stage.authenticator, false).await;
     // The first stop leads past the navigation.
-    tab("Skip to the content").await;
-    tab("ann@example.com").await;
-    keys(chrome, Key::Enter).await;
-    tab("Account").await;
-    keys(chrome, Key::Escape).await;
+    stage.tab("Skip to the content").await;
+    stage.tab("ann@example.com").await;
+    stage.keys(Key::Enter).await;
+    stage.tab("Account").await;
+    stage.keys(Key::Escape).await;
     assert_eq!(chrome.run("return document.querySelector('.menu').open").await, false);
-    tab("Users").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Users").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Users").await;
-    tab("Account").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Account").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Account").await;
-    tab("Remove").await;
-    keys(chrome, " ").await;
-    tab("Remove it").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("Remove").await;
+    stage.keys(" ").await;
+    stage.tab("Remove it").await;
+    stage.keys(Key::Enter).await;
     chrome.until("removed", "return document.body.innerText.includes('You have no passkey yet.')").await;
-    tab("ann@example.com").await;
-    keys(chrome, " ").await;
-    tab("Log out").await;
-    keys(chrome, Key::Enter).await;
+    stage.tab("ann@example.com").await;
+    stage.keys(" ").await;
+    stage.tab("Log out").await;
+    stage.keys(Key::Enter).await;
     chrome.until("out", "return location.pathname === '/login'").await;
     stage.end().await;
 }
@@ -685,18 +614,8 @@ async fn a_login_at_an_openid_provider() {
 async fn every_page_is_for_everybody() {
     let stage = Stage::new().await;
     let chrome = &stage.chrome;
-    let shots = setting("KEYWARD_SHOTS").unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shots"));
-    let script = axe::script().expect("KEYWARD_NPM has axe-core");
-    let mut found = Vec::new();
-    let mut look = async |name: &str| {
-        picture::all(chrome, &shots, name).await;
-        for scheme in Scheme::BOTH {
-            chrome.prefer(scheme).await;
-            let lines = axe::violations(chrome, &script).await;
-            found.extend(lines.into_iter().map(|line| format!("{name} ({}): {line}", scheme.as_str())));
-        }
-        chrome.prefer(Scheme::Light).await;
-    };
+    let mut looks = Looks::new(env!("CARGO_TARGET_TMPDIR"));
+    let mut look = async |name: &str| looks.at(chrome, name).await;
     let schedule = json!({
         "rotate-after": "30d", "activate-after": "1d", "deprecate-after": "2d", "invalidate-after": "2d",
     });
@@ -763,6 +682,6 @@ async fn every_page_is_for_everybody() {
     stage.open("/login/default/x").await;
     stage.open("/nothing-here").await;
     look("13-nothing").await;
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    looks.end();
     stage.end().await;
 }

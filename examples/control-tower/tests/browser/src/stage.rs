@@ -1,0 +1,150 @@
+//! A tower, and somebody in front of its pages: the steps that stories share.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use thirtyfour::{Key, TypingData};
+
+use crate::{
+    axe,
+    chrome::{Chrome, Scheme},
+    picture, setting,
+    tower::Tower,
+};
+
+/// The password that everybody sets.
+pub const PASSWORD: &str = "several words that do not belong together";
+
+/// A tower, and a browser with an authenticator.
+pub struct Stage {
+    pub tower: Tower,
+    pub chrome: Chrome,
+    pub authenticator: String,
+}
+
+impl Stage {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same with these flags of the tower.
+    pub async fn with(more: &[&str]) -> Self {
+        let tower = Tower::start_with(more).await;
+        let chrome = Chrome::start(Some(&tower.spki)).await;
+        let authenticator = chrome.authenticator().await;
+        chrome.presence(&authenticator, false).await;
+        Self { tower, chrome, authenticator }
+    }
+
+    pub async fn open(&self, path: &str) {
+        self.chrome.open(&format!("{}{path}", self.tower.url)).await;
+    }
+
+    /// Waits until the page says so.
+    pub async fn says(&self, words: &str) {
+        let script = format!("return document.body.innerText.includes({})", json!(words));
+        self.chrome.until(words, &script).await;
+    }
+
+    /// The first administrator's first login, who has this password from then on.
+    pub async fn administrator(&self, password: &str) {
+        self.identify("admin", "").await;
+        self.password(self.tower.password()).await;
+        self.set_password(password).await;
+        self.not_now().await;
+        self.chrome.reach("Overview").await;
+    }
+
+    pub async fn identify(&self, email: &str, tenant: &str) {
+        self.open("/login?as=other").await;
+        self.chrome.reach("Log in").await;
+        self.chrome.fill("email", email).await;
+        self.chrome.fill("tenant", tenant).await;
+        self.chrome.press("Continue").await;
+        self.chrome.find("main input[name=password]").await;
+    }
+
+    pub async fn password(&self, password: &str) {
+        self.chrome.fill("password", password).await;
+        self.chrome.click("form[action='/login/password'] button:not([type=button])").await;
+    }
+
+    pub async fn set_password(&self, password: &str) {
+        self.chrome.reach("Set a password").await;
+        self.chrome.fill("password", password).await;
+        self.chrome.fill("repeated", password).await;
+        self.chrome.press("Set the password").await;
+    }
+
+    /// Goes on without what is offered, if anything is.
+    pub async fn not_now(&self) {
+        let arrived = "const heading = document.querySelector('h1')?.innerText ?? '';
+            return document.readyState === 'complete' && ['Overview', 'Account'].some((one) => heading === one)
+              || heading.startsWith('You are in.')";
+        self.chrome.until("proved", arrived).await;
+        if self.chrome.has("form[action='/login/finish']").await {
+            self.chrome.press("Not now").await;
+        }
+    }
+
+    pub async fn log_out(&self) {
+        self.chrome.click(".menu > summary").await;
+        self.chrome.press("Log out").await;
+        self.chrome.until("out", "return location.pathname === '/login'").await;
+    }
+
+    /// Types.
+    pub async fn keys(&self, keys: impl Into<TypingData>) {
+        self.chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();
+    }
+
+    /// Goes on by Tab until what has these words has the focus, which is seen.
+    pub async fn tab(&self, words: &str) {
+        const FOCUSED: &str = "const one = document.activeElement; if (one === document.body) return '';
+            return `${one.textContent} ${one.name ?? ''} ${one.getAttribute('aria-label') ?? ''}`.replace(/\\s+/g, ' ')";
+        for _ in 0..80 {
+            if self.chrome.run(FOCUSED).await.as_str().unwrap().contains(words) {
+                let seen = self.chrome.run("return getComputedStyle(document.activeElement).outlineStyle").await;
+                assert_ne!(seen, "none", "no focus is seen on `{words}`");
+                return;
+            }
+            self.keys(Key::Tab).await;
+        }
+        panic!("`{words}` is not reached by Tab");
+    }
+
+    pub async fn end(self) {
+        self.chrome.end().await;
+    }
+}
+
+/// Pictures of pages, and what axe-core says to them.
+pub struct Looks {
+    script: String,
+    shots: PathBuf,
+    found: Vec<String>,
+}
+
+impl Looks {
+    /// At `KEYWARD_SHOTS`, or else beside what the test leaves.
+    pub fn new(otherwise: &str) -> Self {
+        let shots = setting("KEYWARD_SHOTS").unwrap_or_else(|| PathBuf::from(otherwise).join("shots"));
+        Self { script: axe::script().expect("KEYWARD_NPM has axe-core"), shots, found: Vec::new() }
+    }
+
+    /// Looks at the page that is open.
+    pub async fn at(&mut self, chrome: &Chrome, name: &str) {
+        picture::all(chrome, &self.shots, name).await;
+        for scheme in Scheme::BOTH {
+            chrome.prefer(scheme).await;
+            let lines = axe::violations(chrome, &self.script).await;
+            self.found.extend(lines.into_iter().map(|line| format!("{name} ({}): {line}", scheme.as_str())));
+        }
+        chrome.prefer(Scheme::Light).await;
+    }
+
+    /// Fails where something was found.
+    pub fn end(self) {
+        assert!(self.found.is_empty(), "{}", self.found.join("\n"));
+    }
+}

@@ -1,0 +1,203 @@
+//! The pages of hosts: who called home, the install script, the settings.
+
+use control_tower::pages::{
+    call_home::{self, Settings},
+    form::Wrong,
+    hosts::{Host, Hosts, Refused, Rights, Updates},
+    install::{self, Certificate, Install, Script},
+    layout::Viewer,
+    problem::Problem,
+};
+use keyward_callhome_cert::Granularity;
+use time::Duration;
+
+use super::{NOW, long_viewer, put, viewer};
+
+const LONG_NAME: &str = "an-edge-host-with-a-rather-long-name-0123.stores.north.subsidiary.example.com";
+const LONG_SITE: &str = "the-plant-beside-the-river-in-the-very-north-of-the-country";
+
+fn host(number: u8, state: &str, name: Option<&str>) -> Host {
+    Host {
+        id: format!("{number:02x}").repeat(32),
+        state: state.to_owned(),
+        host_name: name.map(str::to_owned),
+        agent_version: Some("0.1.0".to_owned()),
+        address: Some(if number.is_multiple_of(2) { "192.0.2.17" } else { "2001:db8:4c4c:4544:51::1" }.to_owned()),
+        key: Some("bZk1wQ0eXr7yL3v9JmT2uNf8sHc5aGd4oPiEqWxRtYk".to_owned()),
+        certificate: Some("6b1f0a9c3d2e4f5a6b7c8d9e0f1a2b3c".to_owned()),
+        first_seen: Some(NOW - Duration::HOUR),
+        last_seen: Some(NOW - Duration::MINUTE),
+        ..Host::default()
+    }
+}
+
+fn claimed(number: u8, site: &str, name: Option<&str>, ends: Duration) -> Host {
+    let id = format!("spiffe://tower.example/site/{site}/host/{}", format!("{number:02x}").repeat(32));
+    Host {
+        site: Some(site.to_owned()),
+        spiffe_id: Some(id),
+        expires: Some(NOW + ends),
+        ..host(number, "claimed", name)
+    }
+}
+
+const ALL_RIGHTS: Rights = Rights { claim: true, release: true, remove: true, create_sites: true };
+
+fn refused(why: &str, host: &str, times: usize) -> Refused {
+    Refused {
+        time: NOW - Duration::MINUTE,
+        host: host.to_owned(),
+        source: "192.0.2.18".to_owned(),
+        why: why.to_owned(),
+        times,
+    }
+}
+
+fn nothing_yet() -> Hosts {
+    Hosts {
+        problem: None,
+        done: None,
+        updates: Updates::On(0),
+        unclaimed: vec![],
+        duplicates: vec![],
+        all: Some(vec![]),
+        after: String::new(),
+        next: None,
+        sites: Some(vec![]),
+        site_draft: None,
+        refused: Some(vec![]),
+        rights: ALL_RIGHTS,
+        listens: true,
+    }
+}
+
+/// All of them.
+pub fn pages() {
+    lists();
+    scripts();
+    settings();
+}
+
+fn lists() {
+    let bound = Host { bound_site: Some(LONG_SITE.to_owned()), ..host(2, "unclaimed", Some("till-7")) };
+    let waiting = vec![host(1, "unclaimed", Some(LONG_NAME)), bound, host(3, "unclaimed", None)];
+    let expired = "the call-home certificate expired at 2026-03-09T12:00:00Z: issue a new one";
+    let full = Hosts {
+        done: Some("The host is claimed. It gets its identity when it asks next, within seconds."),
+        unclaimed: waiting,
+        duplicates: vec![
+            host(1, "duplicate", Some("another-machine")),
+            host(1, "duplicate", None),
+            host(9, "duplicate", Some(LONG_NAME)),
+        ],
+        all: Some(vec![
+            claimed(4, "oslo", Some("till-1"), Duration::hours(13)),
+            claimed(5, LONG_SITE, Some(LONG_NAME), -Duration::MINUTE),
+            Host { spiffe_id: None, expires: None, ..claimed(6, "oslo", None, Duration::HOUR) },
+            host(7, "removed", Some("till-9")),
+        ]),
+        next: Some("/hosts?after=x".to_owned()),
+        sites: Some(vec!["oslo".to_owned(), LONG_SITE.to_owned(), "bergen".to_owned()]),
+        refused: Some(vec![
+            refused(expired, &"0a".repeat(32), 1),
+            refused(
+                "a call-home certificate is needed (granularity `site`): issue one and run its install script",
+                "",
+                34,
+            ),
+        ]),
+        ..nothing_yet()
+    };
+    put("hosts", &full.page(&viewer(), NOW));
+    let looking = Hosts { rights: Rights::default(), done: None, updates: Updates::Off, refused: None, ..full.clone() };
+    let reader =
+        Viewer { administers: false, hosts: vec![control_tower::pages::layout::HostPage::List], ..long_viewer() };
+    put("hosts-looking", &looking.page(&reader, NOW));
+    let problem = Problem("the host called home with another key since you looked; look again".to_owned());
+    let draft = ("no site".to_owned(), "a name has letters, digits and dashes".to_owned());
+    put(
+        "hosts-refused",
+        &Hosts { problem: Some(problem), done: None, site_draft: Some(draft), ..full }.page(&viewer(), NOW),
+    );
+    put("hosts-nothing-yet", &nothing_yet().page(&viewer(), NOW));
+    let no_site = Hosts { unclaimed: vec![host(1, "unclaimed", Some("till-7"))], ..nothing_yet() };
+    put("hosts-no-site", &no_site.page(&viewer(), NOW));
+    put("hosts-deaf", &Hosts { listens: false, ..nothing_yet() }.page(&long_viewer(), NOW));
+}
+
+fn scripts() {
+    let url = "https://call-home.tower.example:4649".to_owned();
+    let install = Install {
+        problem: None,
+        wrong: None,
+        granularity: Some(Granularity::Site),
+        url: url.clone(),
+        sites: Some(vec!["oslo".to_owned(), LONG_SITE.to_owned()]),
+        draft: install::Draft::default(),
+    };
+    put("install", &install.page(&viewer()));
+    let of = |granularity| Install { granularity: Some(granularity), ..install.clone() };
+    put("install-never", &of(Granularity::Never).page(&viewer()));
+    let wrong = |field: &str, message: &str| Some(Wrong { field: field.to_owned(), message: message.to_owned() });
+    let too_long = wrong("ttl", "`400d` is too long: at most 30d");
+    let draft =
+        install::Draft { host_id: "4c4c4544-0051".to_owned(), ttl: "400d".to_owned(), ..install::Draft::default() };
+    put("install-refused", &Install { wrong: too_long, draft, ..of(Granularity::HostId) }.page(&viewer()));
+    let nowhere = Problem("hosts cannot call home here: start the tower with `--call-home-listen`, or set `external-url` in `system/call-home/settings`".to_owned());
+    put("install-nowhere", &Install { problem: Some(nowhere), granularity: None, ..install }.page(&long_viewer()));
+    let script = Script {
+        url,
+        text: "#!/bin/sh\n# Brings this host to its Keyward control tower: https://call-home.tower.example:4649\n"
+            .repeat(12),
+        encoded: "QUJD".to_owned(),
+        digest: "0b".repeat(32),
+        file: "install-0b0b0b0b.sh".to_owned(),
+        certificate: Some(Certificate {
+            serial: "6b1f0a9c3d2e4f5a6b7c8d9e0f1a2b3c".to_owned(),
+            scope: format!("hosts of the site `{LONG_SITE}`"),
+            expires: NOW + Duration::DAY,
+            max_uses: None,
+        }),
+    };
+    put("install-script", &script.page(&viewer()));
+    put("install-script-never", &Script { certificate: None, ..script }.page(&long_viewer()));
+}
+
+fn settings() {
+    let draft = call_home::Draft {
+        verify: "certificate-only".to_owned(),
+        handshake: "optional".to_owned(),
+        lb_mode: "none".to_owned(),
+        lb_addresses: String::new(),
+        proxy_protocol: "forbidden".to_owned(),
+        enable_unclaimed: true,
+        max_unclaimed: "20".to_owned(),
+        max_duplicates: "20".to_owned(),
+        external_url: String::new(),
+        external_ca_pem: String::new(),
+    };
+    let settings = Settings {
+        problem: None,
+        wrong: None,
+        done: true,
+        draft,
+        revision: "7".to_owned(),
+        may_change: true,
+        hides: false,
+    };
+    put("call-home", &settings.page(&viewer()));
+    let wrong = Some(Wrong {
+        field: "client-certificate.handshake".to_owned(),
+        message: "is `required`, but a host that waits to be claimed comes again without a certificate".to_owned(),
+    });
+    let draft = call_home::Draft {
+        handshake: "required".to_owned(),
+        external_url: format!("https://{LONG_NAME}:4649"),
+        ..settings.draft.clone()
+    };
+    put("call-home-refused", &Settings { wrong, done: false, draft, ..settings.clone() }.page(&long_viewer()));
+    put(
+        "call-home-looking",
+        &Settings { may_change: false, hides: true, done: false, ..settings }.page(&long_viewer()),
+    );
+}
