@@ -108,7 +108,7 @@ pub enum Refusal {
     #[error("another key is registered for this host: an operator has to release it")]
     OtherKey,
     /// It was the tower's API that was asked.
-    #[error("this is the tower's API: hosts call home at {}", .call_home.as_str())]
+    #[error("hosts call home at {}, and this is the tower's API", .call_home.as_str())]
     WrongListener {
         /// Where the listener for it is.
         call_home: HttpsUrl,

@@ -79,7 +79,7 @@ main() {
     esac
     package=$state/call-home
     can_write "$state" ||
-        fail "$(id -un) may not write in $place: run this as root, as with sudo, or name another directory with --state-dir"
+        fail "the user $(id -un) may not write in $place: run this as root, as with sudo, or name another directory with --state-dir"
     set -- call-home --until registered --state-dir "$state"
     if [ -n "$host_id_file" ]; then
         [ -r "$host_id_file" ] || fail "$host_id_file cannot be read"
@@ -99,7 +99,7 @@ main() {
         systemctl cat keyward-edge-agent.service > /dev/null 2>&1; then
         systemctl enable --now keyward-edge-agent.service
     else
-        say "Now keep the agent running: $agent run --state-dir $state"
+        say "The agent has to keep running: $agent run --state-dir $state"
     fi
 }
 

@@ -2,8 +2,11 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{AlertDescription, CertificateError};
+use time::OffsetDateTime;
 
 /// What failed. The text says what, without the URL, which whoever asked knows; what to do depends on the program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,6 +163,25 @@ impl Untrusted {
         }
     }
 
+    /// What clients will say to a server that shows this certificate, whoever signed it and whatever they call the server.
+    #[must_use]
+    pub fn foreseen(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> Option<Self> {
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or_default()));
+        // Without an authority nothing is verified, and what the certificate itself says is looked at first.
+        let usage = webpki::KeyUsage::server_auth();
+        let error = webpki::EndEntityCert::try_from(certificate)
+            .and_then(|leaf| leaf.verify_for_usage(&[], &[], &[], at, usage, None, None).map(drop))
+            .err()?;
+        match error {
+            webpki::Error::CaUsedAsEndEntity => Some(Self::Authority),
+            webpki::Error::UnsupportedCertVersion => Some(Self::Version),
+            webpki::Error::CertExpired { .. } => Some(Self::Expired),
+            webpki::Error::CertNotValidYet { .. } => Some(Self::NotYetValid),
+            webpki::Error::RequiredEkuNotFoundContext(_) => Some(Self::Purpose),
+            _ => None,
+        }
+    }
+
     /// What to do, where that does not depend on who asks.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
@@ -262,6 +284,29 @@ mod tests {
         let expected = rustls::pki_types::ServerName::try_from("tower.example").unwrap();
         let nameless = CertificateError::NotValidForNameContext { expected, presented: vec![] };
         assert_eq!(Untrusted::of(&nameless).to_string(), "has no name of a server (no subjectAltName)");
+    }
+
+    #[test]
+    fn what_clients_will_say_is_foreseen() {
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+        let made = |change: fn(&mut rcgen::CertificateParams)| {
+            let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            change(&mut params);
+            params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap()
+        };
+        let said = |change| Untrusted::foreseen(made(change).der(), now);
+        assert_eq!(said(|_| ()), None);
+        assert_eq!(said(|it| it.is_ca = rcgen::IsCa::ExplicitNoCa), None);
+        let authority = |it: &mut rcgen::CertificateParams| {
+            it.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        };
+        assert_eq!(said(authority), Some(Untrusted::Authority));
+        assert_eq!(said(|it| it.not_after = rcgen::date_time_ymd(2020, 1, 1)), Some(Untrusted::Expired));
+        assert_eq!(said(|it| it.not_before = rcgen::date_time_ymd(3000, 1, 1)), Some(Untrusted::NotYetValid));
+        let clients = |it: &mut rcgen::CertificateParams| {
+            it.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        };
+        assert_eq!(said(clients), Some(Untrusted::Purpose));
     }
 
     #[test]

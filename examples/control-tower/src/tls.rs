@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use keyward_base::no_answer::Untrusted;
 use keyward_svid::tls::DeferredVerifier;
 use rustls::{
     ServerConfig,
@@ -390,6 +391,11 @@ fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, Tls
         .map_err(|error| file_error(cert, error))?;
     if chain.is_empty() {
         return Err(file_error(cert, "holds no certificate in PEM form"));
+    }
+    // Not every client does, so this is no refusal.
+    if let Some(untrusted) = chain.first().and_then(|leaf| Untrusted::foreseen(leaf, Clock::system().now())) {
+        let remedy = untrusted.remedy().unwrap_or_default();
+        tracing::warn!(cert = %cert.display(), "clients refuse the certificate, which {untrusted}: {remedy}");
     }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| file_error(key, error))?;
     CertifiedKey::from_der(chain, private, provider).map_err(|source| TlsError::Pair {

@@ -38,8 +38,7 @@ pub(crate) async fn command(arguments: &CallHome, config: &Config) -> Result<(),
             Standing::Ended(refusal) => host.given_up(refusal)?,
             Standing::Holds | Standing::Unknown => {
                 host.use_up_certificate()?;
-                let until = moment(identity.svid().not_after());
-                Voice::Screen.say(&format!("this host is {} already, until {until}", identity.id()));
+                Voice::Screen.say(&already(&identity));
                 return Ok(());
             }
         }
@@ -58,24 +57,34 @@ async fn follow(until: Until, config: &Config, patience: &Patience) -> Result<Op
             Err(DataDirError::Locked { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        if !std::mem::replace(&mut is_told, true) {
-            Voice::Screen.say("another edge-agent of this host is calling home: waiting for it");
-        }
         let state = files.state()?;
         let identity = files.identity()?.filter(|identity| identity.is_valid(config.clock.now()));
-        let has_come = match identity {
+        let come = match &identity {
             // The other one finds out by itself when the tower gave it up, and calls home anew.
-            Some(_) => !matches!(Standing::of(&files, &config.clock).await, Standing::Ended(_)),
-            None => until == Until::Registered && state.is_registered(),
+            Some(identity) => {
+                let is_over = matches!(Standing::of(&files, &config.clock).await, Standing::Ended(_));
+                (!is_over).then(|| already(identity))
+            }
+            None => (until == Until::Registered && state.is_registered()).then(|| REGISTERED.to_owned()),
         };
-        if has_come {
-            Voice::Screen.say("it has");
+        if let Some(line) = come {
+            Voice::Screen.say(&line);
             return Ok(None);
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            Voice::Screen.say("another edge-agent of this host is calling home: waiting for it");
         }
         let why =
             || state.last_error.as_ref().map_or("nobody has claimed the host yet".to_owned(), |it| it.message.clone());
         patience.pause(Duration::from_secs(1), why).await?;
     }
+}
+
+const REGISTERED: &str = "registered: the tower knows this host, and an operator has to claim it";
+
+/// What a host that has an identity is told.
+fn already(identity: &Identity) -> String {
+    format!("this host is {} already, until {}", identity.id(), moment(identity.svid().not_after()))
 }
 
 /// For how long to try.
@@ -285,7 +294,7 @@ impl Host {
                     self.record()?;
                     self.use_up_certificate()?;
                     if until == Until::Registered {
-                        self.voice.say("registered: the tower knows this host, and an operator has to claim it");
+                        self.voice.say(REGISTERED);
                         return Ok(());
                     }
                     let since = self.state.since.unwrap_or(now);
@@ -363,8 +372,7 @@ impl Host {
         self.record()?;
         if refusal.ends_certificate() && self.package.as_ref().is_some_and(|package| package.certificate.is_some()) {
             self.use_up_certificate()?;
-            self.voice
-                .warn("the call-home certificate and its key were removed: they are of no use to this host any more");
+            self.voice.warn("the tower refuses the call-home certificate for good: it was removed, with its key");
         }
         Ok(())
     }

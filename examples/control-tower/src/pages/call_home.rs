@@ -112,7 +112,7 @@ impl Settings {
             (
                 "required",
                 "required",
-                "The connection ends without one, before anything is said. A claimed host that lost its identity has to be released.",
+                "The connection ends without one, before anything is said. For sites that list all their hosts, where none waits to be claimed.",
             ),
         ];
         html! {

@@ -66,7 +66,8 @@ async fn nothing_but_the_call_home_listener_takes_a_call_home_certificate() {
     // And on the API nobody calls home, but is told where.
     let answer = rig.send(rig.api, "POST", "/v1/call-home", &call_home, Some(&host.body())).await.unwrap();
     assert_eq!(answer.refused(), (421, "wrong-listener".to_owned()));
-    let expected = format!("this is the tower's API: hosts call home at https://localhost:{}", rig.call_home.port());
+    let expected =
+        format!("hosts call home at https://localhost:{}, and this is the tower's API", rig.call_home.port());
     assert!(answer.text().contains(&expected), "{}", answer.text());
 }
 

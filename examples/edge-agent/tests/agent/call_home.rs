@@ -81,7 +81,10 @@ fn refusals_are_repeated_with_what_to_do() {
     assert_eq!((code, &status["state"], &status["last-error"]["code"]), (1, &json!("refused"), &json!("expired")));
     assert!(!host.has("identity.pem"));
     // What it was given to call home with is of no use to anybody.
-    assert!(said.contains("the call-home certificate and its key were removed: they are of no use"), "{said}");
+    assert!(
+        said.contains("the tower refuses the call-home certificate for good: it was removed, with its key"),
+        "{said}"
+    );
     assert!(!host.has("call-home/key.pem") && !host.has("call-home/certificate.pem") && host.has("call-home/ca.pem"));
     // The service does not spin: it says the same, and its unit is not started again after a 1.
     assert_eq!(host.agent(&["run"]).status.code(), Some(1));

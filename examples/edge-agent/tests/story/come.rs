@@ -151,7 +151,7 @@ async fn a_host_that_calls_at_the_api_is_told_where_to() {
     let output = at(&api);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let expected = format!(
-        "edge-agent: the tower refuses this host: this is the tower's API: hosts call home at {call_home} (wrong-listener)\n  \
+        "edge-agent: the tower refuses this host: hosts call home at {call_home}, and this is the tower's API (wrong-listener)\n  \
          what to do: run a new install script, or name the place to call home with --tower-url and --ca\n"
     );
     assert!(text(&output.stderr).ends_with(&expected), "{output:?}");
