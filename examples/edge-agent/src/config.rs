@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use keyward_base::bounded;
 use keyward_base::clock::Clock;
 use keyward_base::logging::{self, LogFormat, LoggingError};
 use keyward_config_values::Duration;
@@ -10,6 +11,9 @@ use keyward_config_values::config::HostId;
 use keyward_svid::HttpsUrl;
 
 use crate::firewall;
+
+/// No file that a flag names is longer.
+const LONGEST: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
 A host comes in:
@@ -284,7 +288,7 @@ impl Settings {
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { flag, path: path.to_owned(), source })
+    bounded::text(path, LONGEST).map_err(|source| ConfigError::Unreadable { flag, path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -320,6 +324,11 @@ mod tests {
             parsed(&["run", "--host-id-file", path]).unwrap().settings.complete(Notify::default())
         };
         assert_eq!(complete("h1\n").unwrap().host_id.unwrap().as_str(), "h1");
+        let endless = parsed(&["run", "--host-id-file", "/dev/zero"]).unwrap().settings.complete(Notify::default());
+        assert_eq!(
+            endless.err().unwrap().to_string(),
+            "cannot read `/dev/zero` of --host-id-file: it is longer than 1 MiB"
+        );
         let error = complete("secret id").err().unwrap().to_string();
         assert!(error.contains("--host-id-file") && !error.contains("secret"), "{error}");
     }

@@ -231,7 +231,7 @@ impl Script {
                 }
                 li {
                     div class="stack-s" {
-                        p { "Run it there, beside it. The command first compares its SHA-256 with the one of the script that was made here." }
+                        p { "Run it there, beside it, where " code { "edge-agent" } " is installed. The command first compares its SHA-256 with the one of the script that was made here." }
                         (component::copied_block("command", "the command", &self.command()))
                         p class="muted small" { "SHA-256 " code id="digest" { (self.digest) } }
                     }
