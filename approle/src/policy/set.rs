@@ -1,7 +1,7 @@
 //! Policies made ready for decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use keyward_config_values::{Name, VariableName};
 use keyward_spiffe_id::SegmentTrie;
@@ -23,14 +23,14 @@ impl PolicySet {
     /// Only the built-in policies.
     #[must_use]
     pub fn new() -> Self {
-        let mut policies = BTreeMap::new();
-        for (name, rules) in [(DEFAULT_POLICY, default_rules()), (ADMINISTRATOR_POLICY, administrator_rules())] {
+        // They are the same in every set, and made once: a set may be made for each request.
+        static BUILT_IN: LazyLock<BTreeMap<Name, Arc<Policy>>> = LazyLock::new(|| {
+            let built_in = [(DEFAULT_POLICY, default_rules()), (ADMINISTRATOR_POLICY, administrator_rules())];
             // The names are legal: a test holds them to it.
-            if let Ok(name) = name.parse::<Name>() {
-                policies.insert(name, Arc::new(Policy::new(&rules)));
-            }
-        }
-        Self { policies }
+            let named = |(name, rules): (&str, Vec<_>)| Some((name.parse().ok()?, Arc::new(Policy::new(&rules))));
+            built_in.into_iter().filter_map(named).collect()
+        });
+        Self { policies: BUILT_IN.clone() }
     }
 
     /// Puts a policy in place, or another one in the place of the one of that name.

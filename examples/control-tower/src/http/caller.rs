@@ -108,21 +108,21 @@ impl Caller {
     /// # Errors
     /// 403, 400 for a path that cannot be authorized, or the store's.
     pub async fn permit(&self, app: &App, operation: Operation, path: &str) -> Answer<()> {
-        let Some(why) = self.denied(app, operation, path).await? else { return Ok(()) };
-        let now = app.clock.now();
+        self.permit_as(&self.standing(app).await?, app, operation, path)
+    }
+
+    /// The same for a caller whose standing is known.
+    fn permit_as(&self, standing: &Standing<'_>, app: &App, operation: Operation, path: &str) -> Answer<()> {
+        let decision = standing.decide(operation, path)?;
+        if decision.is_allowed() {
+            return Ok(());
+        }
+        let record = self.actor().refused("denied", &decision.to_string(), app.clock.now());
         // The longest path of a document has 1 KiB; what is longer is no path of ours and only fills the log.
         let path: String = path.chars().take(1100).collect();
-        let record = self.actor().refused("denied", &why, now);
         let message = format!("permission denied: `{operation}` on `{path}`");
         app.refuse(record.with("path", path).with("operation", operation.as_str()));
         Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, message))
-    }
-
-    /// Why the policies do not allow it, if they do not.
-    async fn denied(&self, app: &App, operation: Operation, path: &str) -> Answer<Option<String>> {
-        let standing = self.standing(app).await?;
-        let decision = standing.decide(operation, path)?;
-        Ok((!decision.is_allowed()).then(|| decision.to_string()))
     }
 }
 
@@ -205,8 +205,10 @@ pub async fn operators(State(app): State<Arc<App>>, caller: Caller, request: Req
 /// 403.
 pub async fn authorize(State(app): State<Arc<App>>, caller: Caller, request: Request, next: Next) -> Answer {
     let (operation, path) = (operation(request.method()), request.uri().path().to_owned());
-    caller.permit(&app, operation, &path).await?;
-    let hidden = caller.standing(&app).await?.hidden(operation, &path)?;
+    let standing = caller.standing(&app).await?;
+    caller.permit_as(&standing, &app, operation, &path)?;
+    let hidden = standing.hidden(operation, &path)?;
+    drop(standing);
     if hidden.is_some() && request.headers().contains_key(vault::wrapping::HEADER) {
         let text = "fields of the answer are hidden from you: it cannot be wrapped, which would keep them";
         return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, text));

@@ -218,7 +218,7 @@ impl Store for Sqlite {
         Box::pin(async move {
             let cache = &self.0.status.cache;
             let ticket = match cache.get(key) {
-                Ok(entry) => return Ok(Some(entry)),
+                Ok(known) => return Ok(known),
                 Err(ticket) => ticket,
             };
             let (entry, revision) = self.0.read(|connection| {
@@ -229,9 +229,7 @@ impl Store for Sqlite {
                 Ok((entry, revision))
             })?;
             self.0.shown(revision);
-            if let Some(entry) = &entry {
-                cache.put(ticket, entry);
-            }
+            cache.put(ticket, key, entry.as_ref());
             Ok(entry)
         })
     }

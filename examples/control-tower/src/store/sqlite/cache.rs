@@ -1,4 +1,5 @@
-//! What was read last, so that the records that every login needs are not read anew for each.
+//! What was read last, so that the records that every login needs are not read anew for each; and that there is none under a
+//! key, which many requests ask too.
 //!
 //! An answer from here is one that the database would have given. Before a commit becomes visible, its keys are taken out and
 //! are read from the database until it is over; and what was read before or during a commit is not kept, as it may be from
@@ -28,9 +29,9 @@ pub(super) struct Cache(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// Read since the generation began.
-    young: HashMap<String, Entry>,
+    young: HashMap<String, Option<Entry>>,
     /// Read in the generation before, and not since.
-    old: HashMap<String, Entry>,
+    old: HashMap<String, Option<Entry>>,
     /// What `young` takes.
     bytes: usize,
     /// The keys of the commits that are being made visible.
@@ -40,14 +41,14 @@ struct State {
 
 impl Cache {
     /// What is kept of a key; else the ticket for what will be read.
-    pub(super) fn get(&self, key: &str) -> Result<Entry, Ticket> {
+    pub(super) fn get(&self, key: &str) -> Result<Option<Entry>, Ticket> {
         let mut state = self.state();
         if let Some(entry) = state.young.get(key) {
             return Ok(entry.clone());
         }
-        match state.old.remove(key) {
-            Some(entry) => {
-                state.keep(entry.clone());
+        match state.old.remove_entry(key) {
+            Some((key, entry)) => {
+                state.keep(key, entry.clone());
                 Ok(entry)
             }
             None => Err(Ticket(state.commits)),
@@ -55,10 +56,11 @@ impl Cache {
     }
 
     /// Keeps what was read, unless a commit came between.
-    pub(super) fn put(&self, ticket: Ticket, entry: &Entry) {
+    pub(super) fn put(&self, ticket: Ticket, key: &str, entry: Option<&Entry>) {
         let mut state = self.state();
-        if ticket == Ticket(state.commits) && !state.changing.contains(&entry.key) && entry.value.len() <= LARGEST {
-            state.keep(entry.clone());
+        let is_small = entry.is_none_or(|entry| entry.value.len() <= LARGEST);
+        if ticket == Ticket(state.commits) && !state.changing.contains(key) && is_small {
+            state.keep(key.to_owned(), entry.cloned());
         }
     }
 
@@ -67,7 +69,7 @@ impl Cache {
         let mut state = self.state();
         for key in writes.filter_map(Write::key) {
             if let Some(entry) = state.young.remove(key) {
-                state.bytes = state.bytes.saturating_sub(size(&entry));
+                state.bytes = state.bytes.saturating_sub(size(key, entry.as_ref()));
             }
             state.old.remove(key);
             state.changing.insert(key.to_owned());
@@ -87,21 +89,22 @@ impl Cache {
 }
 
 impl State {
-    fn keep(&mut self, entry: Entry) {
-        let size = size(&entry);
+    fn keep(&mut self, key: String, entry: Option<Entry>) {
+        let size = size(&key, entry.as_ref());
         if self.bytes + size > GENERATION {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
         self.bytes += size;
-        if let Some(before) = self.young.insert(entry.key.clone(), entry) {
-            self.bytes = self.bytes.saturating_sub(self::size(&before));
+        if let Some(before) = self.young.get(&key) {
+            self.bytes = self.bytes.saturating_sub(self::size(&key, before.as_ref()));
         }
+        self.young.insert(key, entry);
     }
 }
 
-fn size(entry: &Entry) -> usize {
-    2 * entry.key.len() + entry.value.len() + OVERHEAD
+fn size(key: &str, entry: Option<&Entry>) -> usize {
+    key.len() + entry.map_or(0, |entry| entry.key.len() + entry.value.len()) + OVERHEAD
 }
 
 #[cfg(test)]
@@ -116,20 +119,24 @@ mod tests {
         cache.get(key).unwrap_err()
     }
 
+    fn put(cache: &Cache, ticket: Ticket, key: &str, revision: u64) {
+        cache.put(ticket, key, Some(&entry(key, revision)));
+    }
+
     #[test]
     fn what_was_read_is_kept_until_it_changes() {
         let cache = Cache::default();
-        cache.put(ticket(&cache, "a"), &entry("a", 1));
-        cache.put(ticket(&cache, "b"), &entry("b", 1));
-        assert_eq!(cache.get("a"), Ok(entry("a", 1)));
+        put(&cache, ticket(&cache, "a"), "a", 1);
+        put(&cache, ticket(&cache, "b"), "b", 1);
+        assert_eq!(cache.get("a"), Ok(Some(entry("a", 1))));
         for write in [Write::Put("a".into(), vec![]), Write::Delete("a".into())] {
             let now = ticket(&cache, "none");
-            cache.put(now, &entry("a", 1));
+            put(&cache, now, "a", 1);
             cache.begin([write].iter());
             assert!(cache.get("a").is_err());
             cache.end();
             assert!(cache.get("a").is_err());
-            assert_eq!(cache.get("b"), Ok(entry("b", 1)), "nobody changed it");
+            assert_eq!(cache.get("b"), Ok(Some(entry("b", 1))), "nobody changed it");
         }
     }
 
@@ -140,34 +147,49 @@ mod tests {
         let before = ticket(&cache, "a");
         cache.begin(write.iter());
         // It may be from before the commit, whenever it was read.
-        cache.put(before, &entry("a", 1));
+        put(&cache, before, "a", 1);
         let during = ticket(&cache, "a");
-        cache.put(during, &entry("a", 1));
+        put(&cache, during, "a", 1);
         assert!(cache.get("a").is_err());
         cache.end();
-        cache.put(before, &entry("a", 1));
-        cache.put(during, &entry("a", 1));
+        put(&cache, before, "a", 1);
+        put(&cache, during, "a", 1);
         assert!(cache.get("a").is_err());
-        cache.put(ticket(&cache, "a"), &entry("a", 2));
-        assert_eq!(cache.get("a"), Ok(entry("a", 2)));
+        put(&cache, ticket(&cache, "a"), "a", 2);
+        assert_eq!(cache.get("a"), Ok(Some(entry("a", 2))));
     }
 
     #[test]
     fn it_is_bounded_and_what_is_used_stays() {
         let cache = Cache::default();
-        cache.put(ticket(&cache, "hot"), &entry("hot", 1));
+        put(&cache, ticket(&cache, "hot"), "hot", 1);
         for n in 0..100_000 {
             let key = format!("token/{n}");
-            cache.put(ticket(&cache, &key), &entry(&key, 1));
-            assert_eq!(cache.get("hot"), Ok(entry("hot", 1)));
+            put(&cache, ticket(&cache, &key), &key, 1);
+            assert_eq!(cache.get("hot"), Ok(Some(entry("hot", 1))));
         }
+        let size = |(key, entry): (&String, &Option<Entry>)| size(key, entry.as_ref());
         let state = cache.state();
-        let bytes: usize = state.young.values().chain(state.old.values()).map(size).sum();
+        let bytes: usize = state.young.iter().chain(&state.old).map(size).sum();
         assert!(bytes <= 2 * GENERATION, "{bytes}");
-        assert!(state.young.values().map(size).sum::<usize>() <= state.bytes);
+        assert!(state.young.iter().map(size).sum::<usize>() <= state.bytes);
         let large = Entry { value: vec![0; LARGEST + 1], ..entry("large", 1) };
         drop(state);
-        cache.put(ticket(&cache, "large"), &large);
+        cache.put(ticket(&cache, "large"), "large", Some(&large));
         assert!(cache.get("large").is_err());
+    }
+
+    #[test]
+    fn that_there_is_none_is_kept_until_there_is_one() {
+        let cache = Cache::default();
+        cache.put(ticket(&cache, "a"), "a", None);
+        assert_eq!(cache.get("a"), Ok(None));
+        let before = ticket(&cache, "b");
+        cache.begin([Write::Put("a".into(), vec![]), Write::Put("b".into(), vec![])].iter());
+        cache.put(before, "b", None);
+        assert!(cache.get("a").is_err() && cache.get("b").is_err());
+        cache.end();
+        cache.put(before, "b", None);
+        assert!(cache.get("a").is_err() && cache.get("b").is_err());
     }
 }
