@@ -3,6 +3,7 @@
 mod batch;
 mod check;
 mod child;
+mod grant;
 mod id;
 mod lifetime;
 mod parameters;
@@ -23,11 +24,12 @@ pub use batch::open_batch;
 pub(crate) use batch::{MAX_LISTS, MAX_METADATA, lists_length};
 pub use check::{Authenticated, check, check_child, check_found};
 pub use child::{ChildRequest, MAX_ANCESTORS};
+pub use grant::{JwtSvidGrant, X509SvidGrant};
 pub use id::TokenId;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use parameters::policies;
 pub use parameters::{Subject, TokenParameters};
-pub use record::{JwtSvidGrant, TokenRecord, X509SvidGrant};
+pub use record::TokenRecord;
 pub use refresh::Owner;
 pub use view::{TokenView, X509SvidView};
 

@@ -1,269 +1,25 @@
 //! What protects the key-encryption keys, and where it comes from: a key file, a systemd credential, or a passphrase. Every
 //! secret at rest is sealed under those keys, so whoever has the seal's key and the store has everything, and whoever lost
 //! it has nothing.
-//!
-//! A key is a file of one line, `version:64 hex digits`; a credential may also be the bare 32 bytes or 64 hex digits.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use keyward_transit::{Argon2id, Kek, KekSet, Passphrase, RecordError, SealKey, SealKind, WeakPassphrase};
-use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use keyward_transit::{Argon2id, Kek, KekSet, RecordError, SealKey, SealKind};
 
 use crate::{
-    config::{PassphraseSource, SealChoice},
-    data_dir::{self, DataDirError},
+    config::SealChoice,
     keyring::{Keyring, KeyringError},
     random,
     store::Write,
 };
 
-/// Why there is no key.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SealError {
-    /// The file cannot be used.
-    #[error(transparent)]
-    File(#[from] DataDirError),
-    /// The file is gone, but there is something that it sealed.
-    #[error(
-        "the key file `{path}` is missing, and without it the store cannot be opened: bring it back, or restore a backup"
-    )]
-    Missing {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// A directory, a pipe, a device.
-    #[error("`{path}` is not a regular file, as a key file has to be")]
-    NotAFile {
-        /// What was given.
-        path: PathBuf,
-    },
-    /// systemd gave the service no such credential.
-    #[error(
-        "there is no systemd credential `{name}`: make one with `head -c 32 /dev/urandom | systemd-creds encrypt \
-         --name={name} - /etc/credstore.encrypted/{name}` and add `LoadCredentialEncrypted={name}` to the unit"
-    )]
-    NoCredential {
-        /// Its name.
-        name: String,
-    },
-    /// The file holds something else.
-    #[error("`{path}` is not a key file: {problem} in line {line}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: usize,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// Too easy to guess.
-    #[error(transparent)]
-    Weak(#[from] WeakPassphrase),
-    /// The data is sealed by something else than the setting says.
-    #[error(
-        "the data is sealed by {data}, but --seal says `{choice}`: start with what sealed it, or change that with \
-         `control-tower reseal --to {choice}`"
-    )]
-    OtherKind {
-        /// What it is sealed by.
-        data: &'static str,
-        /// The setting.
-        choice: SealChoice,
-    },
-    /// Another key or passphrase.
-    #[error("the store does not open with `{choice}`: another key or passphrase sealed it")]
-    DoesNotOpen {
-        /// The setting.
-        choice: SealChoice,
-    },
-    /// A passphrase that is given by call is chosen before.
-    #[error(
-        "nothing is sealed yet, and a passphrase that is given by call has to be chosen first: run `control-tower init \
-         --seal passphrase:file:FILE` (`-` is standard input)"
-    )]
-    NotInitialised,
-    /// A command needs the passphrase, and there is nobody to ask.
-    #[error("the seal's passphrase is needed: give it with --seal passphrase:file:FILE (`-` is standard input)")]
-    NeedsPassphrase,
-    /// The keys cannot be used.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// The key cannot be used.
-    #[error("the seal's key cannot be used: {0}")]
-    Key(#[from] RecordError),
-}
+mod error;
+mod kept;
+mod presented;
 
-/// A key of 256 bits that somebody keeps for the tower.
-pub struct KeptKey {
-    key: SealKey,
-    /// The file, or what would be in it.
-    text: Zeroizing<Vec<u8>>,
-    /// Before there were keyrings, the lines of a key file were the key-encryption keys themselves.
-    keks: KekSet,
-}
-
-impl std::fmt::Debug for KeptKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("KeptKey(…)")
-    }
-}
-
-impl KeptKey {
-    /// The key.
-    #[must_use]
-    pub fn key(&self) -> &SealKey {
-        &self.key
-    }
-
-    /// What a key file with this key holds.
-    #[must_use]
-    pub fn text(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// The key that a setting names, if it names one that is kept; `None` where a key file does not exist.
-    ///
-    /// # Errors
-    /// [`SealError`].
-    pub fn read(choice: &SealChoice) -> Result<Option<Self>, SealError> {
-        match choice {
-            SealChoice::KeyFile(path) => {
-                if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-                    return Err(SealError::NotAFile { path: path.clone() });
-                }
-                data_dir::read_private(path)?.map(|text| Self::parse(path, text)).transpose()
-            }
-            SealChoice::SystemdCredential { name, directory } => {
-                let missing = || SealError::NoCredential { name: name.clone() };
-                let path = directory.as_ref().ok_or_else(missing)?.join(name);
-                let bytes = data_dir::read_credential(&path)?.ok_or_else(missing)?;
-                Self::from_credential(&path, bytes).map(Some)
-            }
-            SealChoice::Passphrase(_) => Ok(None),
-        }
-    }
-
-    /// Makes a key file, mode 0600, synced with its directory before this returns: a key that seals anything is never lost to a
-    /// power cut. An existing one is left alone.
-    ///
-    /// # Errors
-    /// The file exists, or the system refuses.
-    pub fn create(path: &Path, rng: &mut impl CryptoRng) -> Result<Self, SealError> {
-        let text = line(&Kek::generate(1, rng)?);
-        data_dir::create_private(path, &text)?;
-        Self::parse(path, text)
-    }
-
-    fn parse(path: &Path, text: Zeroizing<Vec<u8>>) -> Result<Self, SealError> {
-        let keks = parse(path, &text)?;
-        let secret: &[u8; 32] = keks.current().as_bytes().try_into().map_err(|_| RecordError::Refused)?;
-        Ok(Self { key: SealKey::from_secret(secret)?, text, keks })
-    }
-
-    fn from_credential(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<Self, SealError> {
-        let bare: Option<Zeroizing<[u8; 32]>> = match <[u8; 32]>::try_from(bytes.as_slice()) {
-            Ok(bare) => Some(Zeroizing::new(bare)),
-            Err(_) => hex(bytes.trim_ascii()),
-        };
-        match bare {
-            Some(bare) => Self::parse(path, line(&Kek::from_bytes(1, &bare)?)),
-            None => Self::parse(path, bytes),
-        }
-    }
-}
-
-/// A key or a passphrase, as somebody sends it to a sealed tower: 64 hex digits for a kept key, or the line of a key file.
-///
-/// # Errors
-/// [`SealError::Weak`], [`SealError::Malformed`]: it cannot be right.
-pub fn derive(kind: &SealKind, text: Zeroizing<Vec<u8>>) -> Result<SealKey, SealError> {
-    match kind {
-        SealKind::Passphrase(parameters) => Ok(Passphrase::new(text)?.derive(parameters)?),
-        _ => Ok(KeptKey::from_credential(Path::new("key"), text)?.key),
-    }
-}
-
-/// The first line of a private file, or of standard input where the path is `-`, as a passphrase.
-///
-/// # Errors
-/// The file cannot be read, is not private, or its line is too short.
-pub fn read_passphrase(path: &Path) -> Result<Passphrase, SealError> {
-    let io = |source| DataDirError::Io { path: path.to_owned(), source };
-    let bytes = if path == Path::new("-") {
-        let mut line = Zeroizing::new(Vec::with_capacity(1024));
-        std::io::BufRead::read_until(&mut std::io::stdin().lock(), b'\n', &mut line).map_err(io)?;
-        line
-    } else {
-        data_dir::read_private(path)?.ok_or_else(|| io(std::io::ErrorKind::NotFound.into()))?
-    };
-    first_line(bytes)
-}
-
-fn first_line(mut bytes: Zeroizing<Vec<u8>>) -> Result<Passphrase, SealError> {
-    if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-        bytes.truncate(end);
-    }
-    if bytes.last() == Some(&b'\r') {
-        bytes.pop();
-    }
-    Ok(Passphrase::new(bytes)?)
-}
-
-impl PassphraseSource {
-    /// The passphrase, unless somebody is to send it.
-    ///
-    /// # Errors
-    /// It cannot be read, or is too short.
-    pub fn read(&self) -> Result<Option<Passphrase>, SealError> {
-        match self {
-            Self::Call => Ok(None),
-            Self::File(path) => read_passphrase(path).map(Some),
-            Self::SystemdCredential { name, directory } => {
-                let missing = || SealError::NoCredential { name: name.clone() };
-                let path = directory.as_ref().ok_or_else(missing)?.join(name);
-                first_line(data_dir::read_credential(&path)?.ok_or_else(missing)?).map(Some)
-            }
-        }
-    }
-}
-
-/// What a setting gives. It is read once: standard input says a passphrase only once.
-#[derive(Debug)]
-pub enum Presented {
-    /// A kept key; none where a key file does not exist.
-    Key(Option<KeptKey>),
-    /// A passphrase; none where somebody is to send it.
-    Passphrase(Option<Passphrase>),
-}
-
-impl Presented {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// [`SealError`]: it cannot be read, or is nothing that seals.
-    pub fn read(choice: &SealChoice) -> Result<Self, SealError> {
-        match choice {
-            SealChoice::Passphrase(source) => source.read().map(Self::Passphrase),
-            _ => KeptKey::read(choice).map(Self::Key),
-        }
-    }
-
-    /// Reads it for a store that is to be begun.
-    ///
-    /// # Errors
-    /// Those of [`read`](Self::read); a passphrase that somebody is to send has to be chosen first.
-    pub fn read_to_begin(choice: &SealChoice) -> Result<Self, SealError> {
-        match Self::read(choice)? {
-            Self::Passphrase(None) => Err(SealError::NotInitialised),
-            presented => Ok(presented),
-        }
-    }
-}
+pub use self::{
+    error::SealError,
+    kept::KeptKey,
+    presented::{Presented, derive, read_passphrase},
+};
 
 /// What came of opening the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -370,56 +126,6 @@ async fn unlock(keyring: &Keyring, choice: &SealChoice, key: SealKey) -> Result<
     }
 }
 
-fn line(kek: &Kek) -> Zeroizing<Vec<u8>> {
-    let mut text = Zeroizing::new(Vec::with_capacity(80));
-    text.extend_from_slice(kek.version().to_string().as_bytes());
-    text.push(b':');
-    for byte in kek.as_bytes() {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
-        }
-    }
-    text.push(b'\n');
-    text
-}
-
-fn parse(path: &Path, bytes: &[u8]) -> Result<KekSet, SealError> {
-    let mut keks: Vec<Kek> = Vec::new();
-    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let refuse = |problem| SealError::Malformed { path: path.to_owned(), line: number + 1, problem };
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| refuse("no `version:key`"))?;
-        let (version, digits) = line.split_at(colon);
-        let version = std::str::from_utf8(version).ok().and_then(|version| version.parse().ok());
-        let version = version.ok_or_else(|| refuse("the version is not a number"))?;
-        let key = hex(digits.get(1..).unwrap_or_default()).ok_or_else(|| refuse("the key is not 64 hex digits"))?;
-        if keks.iter().any(|kek| kek.version() == version) {
-            return Err(refuse("a second key of the same version"));
-        }
-        keks.push(Kek::from_bytes(version, &key)?);
-    }
-    let current = keks.pop().ok_or(SealError::Malformed { path: path.to_owned(), line: 1, problem: "no key" })?;
-    let mut set = KekSet::new(current);
-    keks.into_iter().for_each(|former| set.add_former(former));
-    Ok(set)
-}
-
-fn hex(digits: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    let mut key = Zeroizing::new([0; 32]);
-    if pairs.len() != key.len() {
-        return None;
-    }
-    for (byte, [high, low]) in key.iter_mut().zip(pairs) {
-        *byte = value(*high)? << 4 | value(*low)?;
-    }
-    Some(key)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
@@ -427,7 +133,10 @@ mod tests {
     use rand::{SeedableRng, rngs::StdRng};
 
     use super::*;
-    use crate::store::{Memory, SharedStore};
+    use crate::{
+        data_dir,
+        store::{Memory, SharedStore},
+    };
 
     async fn at(store: &Memory, choice: &str, sealed_before: bool) -> Result<(Unsealing, Keyring), SealError> {
         let keyring = Keyring::new(Arc::new(store.clone()) as SharedStore);
