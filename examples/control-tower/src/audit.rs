@@ -171,7 +171,7 @@ impl Audit {
     /// # Errors
     /// The record cannot be written, and what it is about must not happen.
     pub fn note(&self, record: &AuditRecord) -> Result<Write, AuditError> {
-        let bytes = record.rest().map_err(|error| AuditError::Write(Arc::new(error.into())))?;
+        let bytes = record.note().map_err(|error| AuditError::Write(Arc::new(error.into())))?;
         Ok(Write::Note { outbox: self.0.outbox.clone(), bytes })
     }
 

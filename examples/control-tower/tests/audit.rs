@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeMap, fs, io::Write as _, os::unix::fs::PermissionsExt, path::Path};
 
 use control_tower::{
     audit::{Audit, AuditOptions, AuditOutcome, AuditRecord, Since},
-    store::{Memory, Outcome, Revision, Sqlite, Store},
+    store::{Memory, Outcome, Revision, Sqlite, Store, Write},
 };
+use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
@@ -303,4 +304,127 @@ async fn a_number_that_another_life_of_the_store_had_hides_nothing() {
     let found: Vec<_> = records.iter().map(|record| (record.revision, record.subject.as_str())).collect();
     assert_eq!(found[..3], [(Some(1), "user-1"), (Some(2), "user-2"), (Some(3), "user-3")]);
     assert_eq!(found[3..], [(Some(2), "user-7")]);
+}
+
+#[tokio::test]
+async fn a_change_that_two_tenants_read_of_is_on_record_for_both_or_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit");
+    let store = Memory::new();
+    let lines = |path: &Path| fs::read_to_string(&files(path)[0]).unwrap();
+    let audit = Audit::open(&path, AuditOptions::default()).unwrap();
+    let revision = commit(&store, &audit, record(1).telling(record(2))).await;
+    let note = store.notes("audit", 0, 9).await.unwrap();
+    audit.relay(&store).await.unwrap();
+    for (tenant, seq) in [("odd", 1), ("even", 2)] {
+        let read = audit.read(Since::Start, Some(tenant.to_owned()), 9).await.unwrap();
+        assert_eq!(
+            read.iter().map(|record| (record.seq, record.revision)).collect::<Vec<_>>(),
+            [(seq, Some(revision))]
+        );
+    }
+    drop(audit);
+    // Killed between the two lines, and before the note was forgotten.
+    let whole = lines(&path);
+    let first = whole.lines().next().unwrap();
+    for kept in ["", first, &format!("{first}\n"), &format!("{first}\n{{\"v\""), &whole] {
+        fs::write(&files(&path)[0], kept).unwrap();
+        let store = Memory::new();
+        let audit = Audit::open(&path, AuditOptions::default()).unwrap();
+        let again = vec![Write::Note { outbox: "audit".to_owned(), bytes: note[0].bytes.clone() }];
+        let Outcome::Committed(_) = store.commit(vec![], again).await.unwrap() else { panic!() };
+        audit.relay(&store).await.unwrap();
+        drop(audit);
+        assert_eq!(lines(&path), whole, "{kept}");
+    }
+}
+
+/// A directory with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in files(from) {
+        fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
+}
+
+/// Backups hold the store as of one moment and the log as of a later one; towers are killed and restored, time and again.
+#[tokio::test]
+async fn restores_in_a_row_lose_no_line_and_repeat_none() {
+    let rounds = if std::env::var_os("KEYWARD_FULL").is_some() { 3000 } else { 150 };
+    let (mut draw, mut n) = (StdRng::seed_from_u64(7), 0);
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name);
+    let (live, backup) = (place("live"), place("backup"));
+    fs::create_dir_all(live.join("store")).unwrap();
+    fs::create_dir_all(&backup).unwrap();
+    // What the store knows to have happened, and what it knew when it was backed up.
+    let (mut happened, mut backed_up): (Vec<u32>, Option<Vec<u32>>) = (Vec::new(), None);
+    let mut written: BTreeMap<u32, usize> = BTreeMap::new();
+    for round in 0..rounds {
+        let store = Sqlite::open(&live.join("store/store")).unwrap();
+        let audit = Audit::open(&live.join("audit"), small_files()).unwrap();
+        let mut work = async |happened: &mut Vec<u32>, draw: &mut StdRng| {
+            for _ in 0..draw.random_range(0..6) {
+                n += 1;
+                let mut told = record(n);
+                let telling = draw.random_bool(0.3);
+                if telling {
+                    told = told.telling(record(n));
+                }
+                commit(&store, &audit, told).await;
+                happened.push(n);
+                written.insert(n, 1 + usize::from(telling));
+                if draw.random_bool(0.4) {
+                    audit.relay(&store).await.unwrap();
+                }
+            }
+        };
+        work(&mut happened, &mut draw).await;
+        let backs_up = draw.random_bool(0.3);
+        let known = happened.clone();
+        let before = place("before");
+        if backs_up {
+            store.copy_to(&before).unwrap();
+        }
+        work(&mut happened, &mut draw).await;
+        // What was forgotten is there again where the sync of that did not come before the end.
+        let killed = draw.random_bool(0.4).then(|| place("killed"));
+        if let Some(killed) = &killed {
+            store.copy_to(killed).unwrap();
+        }
+        if draw.random_bool(0.5) {
+            audit.relay(&store).await.unwrap();
+        }
+        if backs_up {
+            fs::remove_dir_all(&backup).unwrap();
+            copy(&live.join("audit"), &backup.join("audit"));
+            fs::create_dir_all(backup.join("store")).unwrap();
+            fs::rename(&before, backup.join("store/store")).unwrap();
+            backed_up = Some(known);
+        }
+        if draw.random_bool(0.2) {
+            audit.relay(&store).await.unwrap();
+            let log = audit.read(Since::Start, None, usize::MAX).await.unwrap();
+            let mut lines: BTreeMap<u32, usize> = BTreeMap::new();
+            for line in &log {
+                *lines.entry(u32::try_from(line.detail["n"].as_u64().unwrap()).unwrap()).or_default() += 1;
+            }
+            for (n, times) in &lines {
+                assert_eq!(times, &written[n], "round {round}: the lines of {n}");
+            }
+            assert!(happened.iter().all(|n| lines.contains_key(n)), "round {round}: lost");
+        }
+        drop((store, audit));
+        if let Some(killed) = killed {
+            fs::remove_dir_all(live.join("store")).unwrap();
+            fs::create_dir_all(live.join("store")).unwrap();
+            fs::rename(killed, live.join("store/store")).unwrap();
+        }
+        if let Some(known) = backed_up.as_ref().filter(|_| draw.random_bool(0.25)) {
+            fs::remove_dir_all(&live).unwrap();
+            copy(&backup.join("audit"), &live.join("audit"));
+            copy(&backup.join("store"), &live.join("store"));
+            happened = known.clone();
+        }
+    }
 }

@@ -41,6 +41,9 @@ pub struct AuditRecord {
     pub source: String,
     /// What else belongs to the event.
     pub detail: Map<String, Value>,
+    /// What is told of the same change elsewhere.
+    #[serde(skip)]
+    pub(super) told: Option<Box<AuditRecord>>,
 }
 
 impl AuditRecord {
@@ -62,7 +65,14 @@ impl AuditRecord {
             subject: subject.into(),
             source: source.into(),
             detail: Map::new(),
+            told: None,
         }
+    }
+
+    /// With what another tenant is told of the same change: a second record, which is part of the commit as the first one is.
+    #[must_use]
+    pub fn telling(self, other: Self) -> Self {
+        Self { told: Some(Box::new(other)), ..self }
     }
 
     /// Adds a detail.
@@ -72,6 +82,16 @@ impl AuditRecord {
         self
     }
 
+    /// What a commit leaves for the log: the rest of the line, and behind an end of line that of what is told elsewhere.
+    pub(super) fn note(&self) -> serde_json::Result<Vec<u8>> {
+        let mut note = self.rest()?;
+        if let Some(told) = &self.told {
+            note.push(b'\n');
+            note.extend(told.rest()?);
+        }
+        Ok(note)
+    }
+
     /// The rest of a line, from the time on: what does not depend on where in the log it stands. A time outside the years 0 to
     /// 9999 has none (RFC 3339).
     pub(super) fn rest(&self) -> serde_json::Result<Vec<u8>> {
@@ -79,6 +99,11 @@ impl AuditRecord {
         object.remove(0);
         Ok(object)
     }
+}
+
+/// The rests of lines in what a commit left. (No line of JSON has an end of line in it.)
+pub(super) fn rests(note: &[u8]) -> impl Iterator<Item = &[u8]> {
+    note.split(|byte| *byte == b'\n').filter(|rest| !rest.is_empty())
 }
 
 /// The line of a record, with its end.

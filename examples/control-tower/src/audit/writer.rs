@@ -165,7 +165,9 @@ impl Writer {
         for note in notes {
             if note.revision > relayed {
                 self.refusals_before(note.revision, &mut lines);
-                lines.add(Some(note.revision), &note.bytes);
+                for rest in record::rests(&note.bytes) {
+                    lines.add(Some(note.revision), rest);
+                }
                 relayed = note.revision;
             }
         }

@@ -97,7 +97,10 @@ pub async fn reset_admin(State(app): State<Arc<App>>, caller: Caller, Path(name)
     let hashed = app.compute(move || job.run()).await?.map_err(ApiError::internal)?;
     let new = NewAdministrator::make(former.as_deref(), tenant, &hashed, password, now).map_err(ApiError::internal)?;
     let writes = new.writes(&app.db, &tenant.id)?;
+    // The tenant sees in its own log that this was done to it, and not by whom.
+    let told = AuditRecord::new(tenant.id.to_string(), RESET, AuditOutcome::Success, "operators", "", now);
     let audit = caller.actor().did(RESET, now).with("name", name.as_str()).with("tenant-id", tenant.id.as_str());
+    let audit = audit.telling(told);
     match app.commit(guards, writes, audit).await? {
         Commit::Done(_) => {}
         Commit::Conflict => {
@@ -105,11 +108,6 @@ pub async fn reset_admin(State(app): State<Arc<App>>, caller: Caller, Path(name)
                 "the tenant or its administrator was changed meanwhile; look before you repeat it",
             ));
         }
-    }
-    // The tenant is to see in its own log that this was done to it; a commit has one record, so this is another.
-    let told = AuditRecord::new(tenant.id.to_string(), RESET, AuditOutcome::Success, "operators", "", now);
-    if let Err(error) = app.record(told).await {
-        tracing::error!(error = error.message(), "audit");
     }
     let credentials = new.credentials(tenant);
     Ok(token::answer(&json!({
