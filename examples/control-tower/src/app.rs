@@ -21,7 +21,7 @@ use crate::{
     keyring::Keyring,
     layout, login,
     metrics::Metrics,
-    random,
+    migration, random,
     rate_limit::{Limiter, RateLimit},
     store::{Guard, Outcome, Revision, Write},
     tasks::Tasks,
@@ -175,7 +175,7 @@ impl App {
         let secret = login::realm::secret(&db).await?;
         let now = parts.clock.now();
         let credentials = bootstrap::prepare(&db, &parts.audit, &secret, now).await?;
-        login::users::migrate(&db, now).await?;
+        migration::run(&db, now).await?;
         let realm = login::realm::realm(&parts.external_url, parts.relying_party.as_deref(), secret)?;
         let pepper = bootstrap::pepper(&db).await?;
         let operators = Tenant::by_name(&db, &tenant::DEFAULT.parse()?).await?;

@@ -20,6 +20,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     app::{Actor, App, Commit},
     db::{Db, DbError, Stored},
+    due,
     http::error::{Answer, ApiError},
     identity::Identity,
     layout,
@@ -309,16 +310,17 @@ async fn make(app: &App, identity: &Identity, trust_domain: &TrustDomain) -> Ans
         stored_issuing.map_or_else(|| Guard::Absent(issuing_key.clone()), |stored| stored.guard()),
     ];
     let record = issuing.to_record().map_err(ApiError::internal)?;
-    let mut writes = vec![rings::put(app, tenant, &ring)?, app.db.put(issuing_key, &record)?];
+    let mut writes = rings::put(app, tenant, &ring)?;
+    writes.extend(due::entry(tenant, &issuing_key, now));
+    writes.push(app.db.put(issuing_key, &record)?);
     publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     identity.claim_trust_domain(app, trust_domain, &mut guards, &mut writes).await?;
     let mut audit = Actor::task(tenant, "issue").did("authority-make", now).with("authority", ring.name().as_str());
     if let Some((name, value)) = ring.notes(now).pop().and_then(|note| note.identifier) {
         audit = audit.with(name, value);
     }
-    match app.commit(guards, writes, audit).await? {
-        Commit::Done(_) => app.tasks.rings_changed(),
-        Commit::Conflict => tracing::debug!("another login made the authority"),
+    if let Commit::Conflict = app.commit(guards, writes, audit).await? {
+        tracing::debug!("another login made the authority");
     }
     Ok(())
 }

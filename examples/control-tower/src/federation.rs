@@ -96,9 +96,17 @@ pub async fn partner(
 /// # Errors
 /// Those of the store.
 pub async fn partners(app: &App, tenant: &Name) -> Result<Vec<Stored<Arc<Partner>>>, DbError> {
-    let prefix = layout::federations(tenant);
+    let names = Scan::new(&**app.db.store(), &layout::federations(tenant)).names().await?;
+    named(app, tenant, &names).await
+}
+
+/// Those with these names.
+///
+/// # Errors
+/// Those of the store.
+pub async fn named(app: &App, tenant: &Name, names: &[String]) -> Result<Vec<Stored<Arc<Partner>>>, DbError> {
     let mut partners = Vec::new();
-    for name in Scan::new(&**app.db.store(), &prefix).names().await? {
+    for name in names {
         let Ok(trust_domain) = name.parse() else { continue };
         match partner(app, tenant, &trust_domain).await {
             Ok(partner) => partners.extend(partner),

@@ -5,7 +5,7 @@
 //! names, which is expanded with the values of the tenant `default` alone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -26,7 +26,7 @@ use crate::{
     documents::{FIREWALL, INGRESS, PROFILES, SITES, VARIABLES},
     http::error::{Answer, ApiError},
     layout, policies,
-    store::{Revision, snapshot},
+    store::Revision,
     tenant::{self, Tenant, TenantConfig},
 };
 
@@ -76,14 +76,13 @@ impl Documents {
         let default = OfTenant::load(&operators, None, None).await?;
         let sites = default.sites.clone();
         let mut tenants = vec![default];
-        let (_, entries) = snapshot(&**app.db.store(), layout::WITH_INGRESS).await?;
-        let known = entries.iter().filter_map(|entry| entry.key.strip_prefix(layout::WITH_INGRESS));
+        let mut others = Tenant::with(&app.db, layout::WITH_INGRESS).await?;
         // One that has none yet may be about to.
-        let ids: BTreeSet<&str> = known.chain(changed.map(|changed| changed.tenant.as_str())).collect();
-        for id in ids.into_iter().filter(|id| *id != app.operators.as_str()) {
-            // One that is being removed has no name any more, and its documents count for nothing.
-            let Some(tenant) = Tenant::by_id(&app.db, id).await? else { continue };
-            let Tenant { id, name, .. } = &*tenant.value;
+        if let Some(changed) = changed.filter(|changed| others.iter().all(|other| other.id != *changed.tenant)) {
+            let changing = Tenant::by_id(&app.db, changed.tenant.as_str()).await?;
+            others.extend(changing.map(|tenant| Tenant::clone(&tenant.value)));
+        }
+        for Tenant { id, name, .. } in others.iter().filter(|other| other.id != app.operators) {
             let config = operators.one::<TenantConfig>(&format!("{}/{name}", tenant::COLLECTION)).await?;
             let profile = config.and_then(|config| config.resource_profile);
             let reader = Reader { app, tenant: id, changed };
@@ -120,11 +119,6 @@ impl Documents {
             },
         };
         TenantIngress { tenant: tenant.name.as_ref(), ingress: &tenant.ingress, values: own, allowance }
-    }
-
-    /// Whether a tenant has any ingress.
-    pub fn has_ingress(&self, of: Whose<'_>) -> bool {
-        self.tenants.iter().any(|tenant| tenant.name.as_ref() == of && !tenant.ingress.is_empty())
     }
 
     /// What the variables of the tenant `default` are at a site.

@@ -23,6 +23,10 @@ pub const REWRAP: &str = "meta/rewrap";
 pub const BACKUP_KEY: &str = "meta/backup-key";
 /// Of all keys that are to be removed at a time.
 pub const EXPIRY: &str = "expiry/";
+/// Of all rings that are to be looked at at a time.
+pub const DUE: &str = "due/";
+/// There once what earlier programs wrote has the entries by which it is found; it holds nothing.
+pub const INDEXED: &str = "meta/indexed-1";
 /// Of all role-ids, by their HMACs.
 pub const ROLE_IDS: &str = "role-id/";
 /// Of all answers that wait for their tokens.
@@ -133,9 +137,14 @@ pub fn role_life(tenant: &Name, seconds: u64, role: &str) -> String {
 /// Of all tenants that have ingress, by id: firewalls are made of what these have, however many others there are.
 pub const WITH_INGRESS: &str = "with-ingress/";
 
-/// Says that a tenant has ingress.
-pub fn with_ingress(tenant: &Name) -> String {
-    format!("{WITH_INGRESS}{tenant}")
+/// Of all tenants that have relationships with other trust domains, by id.
+pub const WITH_FEDERATION: &str = "with-federation/";
+/// Of all tenants in which SVIDs can log in, by id.
+pub const WITH_SPIFFE_LOGINS: &str = "with-spiffe-login/";
+
+/// Says that a tenant has something that is looked at of all tenants together.
+pub fn with(index: &str, tenant: &Name) -> String {
+    format!("{index}{tenant}")
 }
 
 /// Of all key rings of a tenant.
@@ -424,6 +433,25 @@ pub fn call_home_revoked(tenant: &Name) -> String {
     format!("t/{tenant}/call-home-revoked/")
 }
 
+/// Say that what stands at a `place` of a tenant is to be looked at at a time: for everybody, ordered by the time, and among what
+/// the tenant has.
+pub fn due(tenant: &Name, place: &str, at: OffsetDateTime) -> [String; 2] {
+    let entry = format!("{:016x}/{place}", at.unix_timestamp().max(0));
+    [format!("{DUE}{entry}"), format!("{}{entry}", dues(tenant))]
+}
+
+/// Of what a tenant has that is to be looked at at a time.
+pub fn dues(tenant: &Name) -> String {
+    format!("t/{tenant}/due/")
+}
+
+/// The time, the tenant and the place of a [`due`] entry.
+pub fn parse_due(entry: &str) -> Option<(OffsetDateTime, Name, &str)> {
+    let (at, place) = timed(entry.strip_prefix(DUE)?)?;
+    let (tenant, _) = place.strip_prefix(TENANT_DATA)?.split_once('/')?;
+    Some((at, tenant.parse().ok()?, place))
+}
+
 /// Says that `key` is to be removed at a time; ordered by it.
 pub fn expiry(at: OffsetDateTime, key: &str) -> String {
     format!("{EXPIRY}{:016x}/{key}", at.unix_timestamp().max(0))
@@ -431,7 +459,11 @@ pub fn expiry(at: OffsetDateTime, key: &str) -> String {
 
 /// The time and key of an [`expiry`] entry.
 pub fn parse_expiry(entry: &str) -> Option<(OffsetDateTime, &str)> {
-    let (seconds, key) = entry.strip_prefix(EXPIRY)?.split_once('/')?;
+    timed(entry.strip_prefix(EXPIRY)?)
+}
+
+fn timed(entry: &str) -> Option<(OffsetDateTime, &str)> {
+    let (seconds, key) = entry.split_once('/')?;
     let at = OffsetDateTime::from_unix_timestamp(i64::from_str_radix(seconds, 16).ok()?).ok()?;
     Some((at, key))
 }
@@ -448,5 +480,10 @@ mod tests {
         assert!(expiry(early, "z") < expiry(late, "a"));
         assert_eq!(parse_expiry(&expiry(late, "token/ab/c")), Some((late, "token/ab/c")));
         assert_eq!(parse_expiry("expiry/x/y"), None);
+
+        let tenant: Name = "01234567-89ab-4def-8123-456789abcdef".parse().unwrap();
+        let [due, of_tenant] = due(&tenant, &ring(&tenant, "a"), late);
+        assert_eq!(parse_due(&due), Some((late, tenant.clone(), &*ring(&tenant, "a"))));
+        assert!(of_tenant.starts_with(&everything(&tenant)) && of_tenant.ends_with(due.strip_prefix(DUE).unwrap()));
     }
 }

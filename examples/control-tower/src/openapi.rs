@@ -105,6 +105,11 @@ fn optional(method: &str, path: &str) -> Vec<(&'static str, &'static str, &'stat
             ("limit", "query", "integer", "The most hosts, 1 to 1000, which is the default."),
             ("after", "query", "string", "The id behind which the page begins: `next` of the one before."),
         ],
+        ("GET", "/v1/state/federation" | "/v1/state/tenants") => vec![
+            ("limit", "query", "integer", "The most of them, 1 to 1000, which is the default."),
+            ("after", "query", "string", "The name behind which the page begins; the header `Link` has the next page."),
+            ("at", "query", "integer", "The revision as of which they are listed, as `Link` has it."),
+        ],
         ("POST", "/v1/bulk") => vec![validate, force],
         ("GET", "/v1/config/{path}") => vec![
             ("limit", "query", "integer", "Of a collection: the most names, 1 to 1000, which is the default."),

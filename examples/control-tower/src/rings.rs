@@ -11,9 +11,10 @@ use crate::{
     app::{Actor, App, Commit},
     audit::AuditRecord,
     db::{Db, DbError, Stored},
+    due,
     http::error::{Answer, ApiError},
     layout, publication, random,
-    store::{Guard, Scan, Write},
+    store::{Guard, Write},
 };
 
 /// A record that holds a ring: a transit key, or an authority, whose versions have certificates besides.
@@ -199,24 +200,17 @@ pub async fn load<K: Kept>(db: &Db, tenant: &Name, name: &Name) -> Result<Option
     db.load_sealed(&place::<K>(tenant, name), K::open).await
 }
 
-/// The names of all.
-///
-/// # Errors
-/// Those of the store.
-pub async fn names<K: Kept>(db: &Db, tenant: &Name) -> Result<Vec<Name>, DbError> {
-    let folder = K::folder(tenant);
-    let names = Scan::new(&**db.store(), &folder).names().await?;
-    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
-}
-
-/// What stores one.
+/// What stores one, with the entry for its next deadline.
 ///
 /// # Errors
 /// It cannot be sealed.
-pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Write> {
+pub fn put<K: Kept>(app: &App, tenant: &Name, kept: &K) -> Answer<Vec<Write>> {
     let key = place::<K>(tenant, kept.name());
+    let deadline = kept.deadline(app.clock.now());
+    let mut writes: Vec<Write> = deadline.into_iter().flat_map(|at| due::entry(tenant, &key, at)).collect();
     let sealed = kept.seal(app.db.keyring().opened()?.keks().current(), &key).map_err(ApiError::internal)?;
-    Ok(Write::Put(key, sealed))
+    writes.push(Write::Put(key, sealed));
+    Ok(writes)
 }
 
 /// What a rotation on request is to do.
@@ -386,15 +380,11 @@ async fn commit<K: Kept>(
     if !destroyed.is_empty() {
         audit = audit.with("destroyed", destroyed);
     }
-    let (mut guards, mut writes) = (vec![stored.guard()], vec![put(app, tenant, kept)?]);
+    let (mut guards, mut writes) = (vec![stored.guard()], put(app, tenant, kept)?);
     if kept.is_published() {
         publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     }
-    let outcome = app.commit(guards, writes, audit).await?;
-    if matches!(outcome, Commit::Done(_)) {
-        app.tasks.rings_changed();
-    }
-    Ok(outcome)
+    app.commit(guards, writes, audit).await
 }
 
 /// The guard for a ring that must be as it was read, or absent.

@@ -153,7 +153,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/host/renew", Public, "Renews the identity of the host whose X.509-SVID is the connection's certificate.", post(host::renew)),
         route("GET", "/v1/host/firewall", Public, "The firewall of the host whose X.509-SVID is the connection's certificate: that of its site, with the ingress of all tenants.", get(host::firewall)),
         // Federation.
-        route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains.", get(federation::all)),
+        route("GET", "/v1/state/federation", Policy, "Where others fetch the tenant's bundle, and the relationships with other trust domains, a page at a time.", get(federation::all)),
         route("GET", "/v1/state/federation/{name}", Policy, "The bundle of another trust domain: its age, its sequence number, the next fetch and the last failure.", get(federation::one)),
         // AppRoles.
         route("GET", "/v1/state/strongbox/authentication/approles/{name}", Policy, "A role's role-id and what its tokens come to.", get(approle::state)),

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,9 +62,6 @@ pub struct Status {
 #[derive(Default)]
 pub struct Tasks {
     status: Mutex<BTreeMap<&'static str, Status>>,
-    /// When to look at the rings again, beyond the regular look.
-    next_rotation: Mutex<Option<OffsetDateTime>>,
-    rings_seen: AtomicBool,
     /// There is a new key-encryption key.
     rotated: Notify,
     /// Records sealed anew, of those that were found under former keys.
@@ -74,11 +71,6 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Says that a ring was made or changed, so that its deadline is found out anew.
-    pub fn rings_changed(&self) {
-        self.rings_seen.store(false, Ordering::Release);
-    }
-
     /// Says that the key-encryption key was rotated, so that the records follow at once.
     pub fn kek_rotated(&self) {
         self.rotated.notify_one();

@@ -162,6 +162,19 @@ impl Tenant {
         Ok(tenants)
     }
 
+    /// Those that have something that is looked at of all together, such as [`layout::WITH_INGRESS`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn with(db: &Db, index: &str) -> Result<Vec<Self>, DbError> {
+        let mut tenants = Vec::new();
+        for id in Scan::new(&**db.store(), index).names().await? {
+            // What one has that is being removed counts for nothing.
+            tenants.extend(Self::by_id(db, &id).await?.map(|tenant| Self::clone(&tenant.value)));
+        }
+        Ok(tenants)
+    }
+
     /// The tenant of an entry.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use std::sync::{
 
 use control_tower::{
     clock::Clock,
+    layout,
     store::{Entry, Fut, Guard, Memory, Note, Outcome, Revision, Store, StoreError, Watch, Write},
     tasks,
 };
@@ -193,6 +194,88 @@ async fn what_ends_at_once_is_removed_in_small_steps() {
     assert!(idle.written <= 16, "{idle:?}");
 }
 
+/// A tower with so many keys and authorities that rotate, and so many other tenants; and the administrator of it.
+async fn rotating(store: Arc<Counting>, records: usize) -> (Tower, String) {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let tower = Tower::over(store, Clock::fixed(START), directory).await;
+    let admin = tower.administrator().await;
+    tower.bulk(&admin, &WALK.replace("rsa-2048", "ecdsa-p256")).await.ok();
+    let mut yaml = Vec::new();
+    for n in 0..records {
+        let schedule =
+            "auto-rotate: {rotate-after: 90d, activate-after: 1d, deprecate-after: 2d, invalidate-after: 2d}";
+        yaml.push(format!("x-path: strongbox/transit-keys/key-{n:04}\nx-operation: create\n{schedule}\n"));
+        yaml.push(format!("x-path: system/ca/ca-{n:04}\nx-operation: create\nttl: 90d\n"));
+        yaml.push(format!("x-path: tenants/tenant-{n:04}\nx-operation: create\n"));
+    }
+    let early = "auto-rotate: {rotate-after: 20d, activate-after: 1d, deprecate-after: 2d, invalidate-after: 2d}";
+    yaml.push(format!("x-path: strongbox/transit-keys/early\nx-operation: create\n{early}\n"));
+    tower.bulk(&admin, &yaml.join("---\n")).await.ok();
+    (tower, admin)
+}
+
+async fn versions(tower: &Tower, admin: &str, key: &str) -> usize {
+    let state = tower.get(&format!("/v1/state/strongbox/transit-keys/{key}"), admin).await.ok();
+    state["versions"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn tasks_read_what_is_due_whatever_there_is() {
+    let mut asked = Vec::new();
+    for records in [3, 120] {
+        let store = Arc::new(Counting::new());
+        let (tower, _) = rotating(store.clone(), records).await;
+        // What was just made is looked at once more.
+        tower.pass(Duration::SECOND).await;
+        let mut all = Vec::new();
+        for passed in [Duration::SECOND, Duration::days(20), Duration::SECOND] {
+            assert!(tower.app.clock.advance(passed));
+            store.take();
+            tasks::run_due(&tower.app).await;
+            all.push(store.take());
+        }
+        assert!(all.iter().all(|asked| asked.gets + asked.rows <= 100), "{all:?}");
+        let admin = tower.administrator().await;
+        assert_eq!((versions(&tower, &admin, "early").await, versions(&tower, &admin, "key-0001").await), (2, 1));
+        asked.push(all);
+    }
+    assert_eq!(asked[0], asked[1]);
+}
+
+#[tokio::test]
+async fn what_an_earlier_program_wrote_is_found_from_the_first_start_on() {
+    let store = Arc::new(Counting::new());
+    let (mut tower, admin) = rotating(store.clone(), 3).await;
+    let partner = json!({
+        "trust-domain": "other.example",
+        "bundle-endpoint-url": "https://127.0.0.1:1/bundle",
+        "bundle-endpoint-profile": "https_web",
+    });
+    tower.call("PUT", "/v1/config/federation/other.example", Some(&admin), Some(partner)).await.ok();
+    let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;
+    tower.log_in(&role_id, &secret_id).await.ok();
+    let role = layout::role(&tower.tenant().parse().unwrap(), "payments");
+    let accessors = layout::secret_id_accessors(&tower.tenant().parse().unwrap(), "payments");
+    assert_eq!(store.range(&accessors, None, 9, None).await.unwrap().len(), 1);
+    // The role went when nothing swept up behind it, and nothing has the entries by which it is found now.
+    let mut gone = vec![Write::Delete(role), Write::Delete(layout::INDEXED.to_owned())];
+    for prefix in [layout::DUE, layout::WITH_FEDERATION] {
+        let entries = store.range(prefix, None, 1000, None).await.unwrap();
+        assert!(!entries.is_empty(), "{prefix}");
+        gone.extend(entries.into_iter().map(|entry| Write::Delete(entry.key)));
+    }
+    let Outcome::Committed(_) = store.commit(Vec::new(), gone).await.unwrap() else { panic!() };
+    let directory = Arc::clone(&tower.directory);
+    let mut again = Tower::over(store.clone(), Clock::fixed(START + Duration::days(20)), directory).await;
+    again.credentials = tower.credentials.take();
+    again.pass(Duration::SECOND).await;
+    let admin = again.administrator().await;
+    assert_eq!(versions(&again, &admin, "early").await, 2);
+    assert_eq!(store.range(layout::WITH_FEDERATION, None, 9, None).await.unwrap().len(), 1);
+    assert!(store.range(&accessors, None, 9, None).await.unwrap().is_empty());
+    assert!(store.get(layout::INDEXED).await.unwrap().is_some());
+}
+
 /// A tower with so many documents of each of several collections, and what an operator's changes ask for there, by name.
 async fn changes_among(documents: usize) -> Vec<(String, Asked)> {
     let store = Arc::new(Counting::new());
@@ -295,6 +378,38 @@ async fn a_change_asks_for_what_it_is_about_whatever_there_is() {
     for (few, many) in few.iter().zip(&many) {
         assert_eq!(few, many);
         assert!(few.1.gets + few.1.rows <= 60, "{few:?}");
+    }
+}
+
+#[tokio::test]
+async fn relationships_and_tenants_are_answered_in_pages() {
+    let store = Arc::new(Counting::new());
+    let (tower, admin) = rotating(store.clone(), 40).await;
+    let mut yaml = Vec::new();
+    for n in 0..40 {
+        yaml.push(format!(
+            "x-path: federation/td-{n:02}.example\nx-operation: create\nbundle-endpoint-url: https://127.0.0.1:1/{n}\nbundle-endpoint-profile: https_web\n"
+        ));
+    }
+    tower.bulk(&admin, &yaml.join("---\n")).await.ok();
+    for (path, list, name, most) in
+        [("/v1/state/federation", "relationships", "trust-domain", 40), ("/v1/state/tenants", "tenants", "name", 41)]
+    {
+        let (mut names, mut next) = (Vec::new(), Some(format!("{path}?limit=15")));
+        while let Some(page) = next.take() {
+            store.take();
+            let reply = tower.get(&page, &admin).await;
+            assert!(store.take().largest_range <= 16, "{page}");
+            let answer = reply.ok();
+            let some = answer[list].as_array().unwrap();
+            assert!(some.len() <= 15);
+            names.extend(some.iter().map(|one| one[name].as_str().unwrap().to_owned()));
+            next = reply.headers.get("link").map(|link| {
+                let link = link.to_str().unwrap();
+                format!("{}&limit=15", &link[1..link.find('>').unwrap()])
+            });
+        }
+        assert!(names.is_sorted() && names.len() == most, "{path}: {names:?}");
     }
 }
 

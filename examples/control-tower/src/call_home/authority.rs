@@ -98,14 +98,13 @@ async fn make(app: &App, stored: Option<&Stored<Arc<AuthorityRing>>>, now: Offse
         rings::perform(app, &mut ring, command).await?;
     }
     let mut guards = vec![rings::guard(tenant, ring.name(), stored)];
-    let mut writes = vec![rings::put(app, tenant, &ring)?];
+    let mut writes = rings::put(app, tenant, &ring)?;
     identity.claim_trust_domain(app, &trust_domain, &mut guards, &mut writes).await?;
     let mut audit = Actor::task(tenant, "call-home").did("authority-make", now).with("authority", NAME);
     if let Some((name, value)) = ring.notes(now).pop().and_then(|note| note.identifier) {
         audit = audit.with(name, value);
     }
-    if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
-        app.tasks.rings_changed();
-    }
+    // A conflict means that somebody else made it.
+    let (Commit::Done(_) | Commit::Conflict) = app.commit(guards, writes, audit).await?;
     Ok(())
 }

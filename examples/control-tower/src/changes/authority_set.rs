@@ -18,6 +18,7 @@ use crate::{
     call_home,
     db::Stored,
     documents::{AUTHORITIES, authority_error},
+    due,
     http::error::{Answer, ApiError},
     identity::{Identity, SETTINGS},
     layout,
@@ -53,6 +54,7 @@ impl Changes<'_> {
             let key = layout::issuing_authorities(&self.tenant);
             self.guards.push(stored.map_or_else(|| Guard::Absent(key.clone()), |stored| Stored::guard(&stored)));
             let record = issuing.to_record().map_err(ApiError::internal)?;
+            self.writes.extend(due::entry(&self.tenant, &key, self.now));
             self.writes.push(self.app.db.put(key, &record)?);
         }
         set.write(self)?;

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     db::Stored,
     documents::{KEYS, PROVIDERS, ROLES},
+    due,
     federation::{self, Partner},
     http::error::{Answer, ApiError},
     identity::{self, SETTINGS},
@@ -104,6 +105,7 @@ impl Changes<'_> {
         self.refuse_shared_role_ids().await?;
         self.tokens_outlive_no_signing_key(changes, &issuing, &rings).await?;
         rings.write(self)?;
+        self.having(changes).await?;
         let settings = changes.iter().any(|change| change.path().as_str() == SETTINGS);
         if self.authorities(changes, dry_run).await? || settings || rings.publishes_a_change() {
             let publication = publication::changes(self.app, &self.tenant, self.now).await?;
@@ -180,6 +182,7 @@ impl Changes<'_> {
             let key = layout::issuing(&self.tenant);
             self.guards.push(stored.map_or_else(|| Guard::Absent(key.clone()), Stored::guard));
             let record = issuing.to_record().map_err(ApiError::internal)?;
+            self.writes.extend(due::entry(&self.tenant, &key, self.now));
             self.writes.push(self.app.db.put(key, &record)?);
         }
         Ok(())

@@ -105,15 +105,7 @@ impl Changes<'_> {
         for site in touched {
             checked.at(Some(site)).await?;
         }
-        let Checked { told, name, after, .. } = checked;
-        if name.is_some() && outcomes.iter().any(|change| is_in(change.path(), INGRESS)) {
-            let key = layout::with_ingress(&self.tenant);
-            self.writes.push(match after.has_ingress(name.as_ref()) {
-                true => Write::Put(key, Vec::new()),
-                false => Write::Delete(key),
-            });
-        }
-        Ok(told)
+        Ok(checked.told)
     }
 }
 

@@ -62,10 +62,10 @@ impl<K: Kept> Set<K> {
     pub(super) fn write(&self, changes: &mut Changes<'_>) -> Answer<()> {
         for name in &self.changed {
             changes.guards.push(rings::guard(&changes.tenant, name, self.stored.get(name)));
-            changes.writes.push(match self.now.get(name) {
-                Some(kept) => rings::put(changes.app, &changes.tenant, kept)?,
-                None => Write::Delete(rings::place::<K>(&changes.tenant, name)),
-            });
+            match self.now.get(name) {
+                Some(kept) => changes.writes.extend(rings::put(changes.app, &changes.tenant, kept)?),
+                None => changes.writes.push(Write::Delete(rings::place::<K>(&changes.tenant, name))),
+            }
         }
         Ok(())
     }

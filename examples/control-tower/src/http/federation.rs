@@ -12,25 +12,28 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     caller::Caller,
     error::{Answer, ApiError},
-    params::Path,
+    listing::{self, Page},
+    params::{Path, Query},
 };
 use crate::{
     app::App,
     federation::{self, Partner},
-    own_svid,
+    layout, own_svid,
 };
 
-/// `GET /v1/state/federation`: where others fetch the tenant's bundle, and how the relationships are.
+/// `GET /v1/state/federation`: where others fetch the tenant's bundle, and how the relationships are, a page at a time (`?limit=&after=`,
+/// and `Link` to the next).
 ///
 /// # Errors
-/// Those of the store.
-pub async fn all(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+/// Those of [`listing::names`].
+pub async fn all(State(app): State<Arc<App>>, caller: Caller, Query(page): Query<Page>) -> Answer {
     let now = app.clock.now();
-    let partners = federation::partners(&app, caller.tenant()).await?;
+    let listed = listing::names(&app, &layout::federations(caller.tenant()), page).await?;
+    let partners = federation::named(&app, caller.tenant(), &listed.names).await?;
     let states: Vec<Value> = partners.iter().map(|partner| state_of(&partner.value, now)).collect();
     let mut answer = endpoints(&app, caller.tenant()).await?;
     answer.insert("relationships".to_owned(), json!(states));
-    Ok(Json(answer).into_response())
+    listed.linked("/v1/state/federation", Json(answer))
 }
 
 /// `GET /v1/state/federation/<trust-domain>`.

@@ -17,7 +17,7 @@ use crate::{
     http::error::Answer,
     layout,
     store::Scan,
-    tenant::Tenants,
+    tenant::Tenant,
     tls::{Demand, Issuers, Tls},
 };
 
@@ -40,13 +40,10 @@ impl ClientIssuers {
     /// Those of the store; what was known stays.
     pub async fn refresh(&self, app: &App) -> Answer<()> {
         let mut names = BTreeSet::new();
-        let mut tenants = Tenants::of(&app.db);
-        while let Some(page) = tenants.next().await? {
-            for tenant in page {
-                for name in configured(app, &tenant.id).await? {
-                    let Some(inbound) = Inbound::load(app, &tenant.id, &name).await? else { continue };
-                    names.extend(inbound.x509_authorities(app).await?);
-                }
+        for tenant in Tenant::with(&app.db, layout::WITH_SPIFFE_LOGINS).await? {
+            for name in configured(app, &tenant.id).await? {
+                let Some(inbound) = Inbound::load(app, &tenant.id, &name).await? else { continue };
+                names.extend(inbound.x509_authorities(app).await?);
             }
         }
         // Hosts renew what they have with it.

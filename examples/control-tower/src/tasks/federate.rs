@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use keyward_config_values::Name;
 use keyward_svid::{
     bundle::Change,
     federation::{Anchors, Authentication, Fetch, State},
@@ -22,8 +21,9 @@ use crate::{
     db::Stored,
     federation::{self, Outcome, Partner, Place, SkippedKey},
     http::error::{Answer, ApiError},
+    layout,
     store::{Guard, Outcome as Committed, Write},
-    tenant::{Tenant, Tenants},
+    tenant::Tenant,
 };
 
 /// What other towers changed is found within so many seconds.
@@ -95,11 +95,9 @@ async fn look(app: &App) -> Answer<Option<OffsetDateTime>> {
 async fn survey(app: &App, asked: &BTreeSet<Place>) -> Answer<(Vec<Job>, Option<OffsetDateTime>)> {
     let now = app.clock.now();
     let (mut due, mut next, mut seen) = (Vec::new(), None, BTreeMap::new());
-    let mut tenants = Tenants::of(&app.db);
-    while let Some(page) = tenants.next().await? {
-        for stored in partners(app, &page).await? {
-            let (tenant, stored) = stored;
-            let place = (tenant, stored.value.trust_domain().clone());
+    for tenant in Tenant::with(&app.db, layout::WITH_FEDERATION).await? {
+        for stored in federation::partners(app, &tenant.id).await? {
+            let place = (tenant.id.clone(), stored.value.trust_domain().clone());
             let (deadline, is_asked) = (stored.value.next_deadline(now), asked.contains(&place));
             seen.insert(place.clone(), Arc::clone(&stored.value));
             next = [next, Some(deadline)].into_iter().flatten().min();
@@ -118,15 +116,6 @@ async fn survey(app: &App, asked: &BTreeSet<Place>) -> Answer<(Vec<Job>, Option<
     }
     app.federation.saw(seen);
     Ok((due, next))
-}
-
-/// The relationships of some tenants.
-async fn partners(app: &App, tenants: &[Tenant]) -> Answer<Vec<(Name, Stored<Arc<Partner>>)>> {
-    let mut partners = Vec::new();
-    for tenant in tenants {
-        partners.extend(federation::partners(app, &tenant.id).await?.into_iter().map(|one| (tenant.id.clone(), one)));
-    }
-    Ok(partners)
 }
 
 /// Fetches all at the same time, and writes down how that went.

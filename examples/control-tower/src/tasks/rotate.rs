@@ -1,115 +1,115 @@
-//! Makes the key versions that are due, and destroys those that are invalid.
+//! Makes the key versions that are due, destroys those that are invalid, and forgets the rings that no verifier needs any more.
 
-use std::{
-    collections::BTreeMap,
-    sync::{PoisonError, atomic::Ordering},
-};
+use std::collections::BTreeMap;
 
 use keyward_config_values::Name;
 use keyward_svid::x509::authority::{AuthorityRing, IssuingAuthorities};
 use keyward_transit::{Issuing, Ring};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
-    app::{Actor, App},
+    app::{Actor, App, Commit},
     authorities,
     db::Stored,
-    http::error::ApiError,
+    due,
+    http::error::{Answer, ApiError},
     identity::{self, Identity},
-    publication,
-    rings::{self, Kept},
-    tenant::Tenants,
+    layout, publication, rings,
+    store::{Entry, Guard, Write},
 };
 
-/// Rings that other towers made are found within so many seconds.
-const LOOK: i64 = 60;
-
-/// What failed is tried again after so many seconds.
-const RETRY: i64 = 10;
+/// What failed is tried again after so long.
+const RETRY: Duration = Duration::seconds(10);
 
 pub(super) async fn run(app: &App) -> Result<(), String> {
-    let now = app.clock.now();
-    let after = |seconds| now.saturating_add(time::Duration::seconds(seconds));
+    let store = &**app.db.store();
+    let (mut after, mut failure) = (None::<String>, None);
+    // One that could not be done does not hold up those behind it.
+    while let Some(entry) =
+        due::first(store, after.as_deref(), app.clock.now()).await.map_err(|error| error.to_string())?
     {
-        let next = app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back does not wait until it has caught up.
-        let waiting = next.is_some_and(|next| now < next && next <= after(LOOK));
-        if waiting && app.tasks.rings_seen.load(Ordering::Acquire) {
-            return Ok(());
+        if let Err(error) = look(app, &entry).await {
+            failure = Some(error);
         }
-    }
-    // Before the look: what changes during it is looked at once more.
-    app.tasks.rings_seen.store(true, Ordering::Release);
-    let mut deadline = None;
-    let result = look(app, &mut deadline).await;
-    let latest = after(if result.is_ok() { LOOK } else { RETRY });
-    let next = deadline.map_or(latest, |deadline| latest.min(deadline));
-    *app.tasks.next_rotation.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
-    result
-}
-
-/// Looks at every ring of every tenant, and answers the earliest deadline of those that it could advance.
-async fn look(app: &App, earliest: &mut Option<OffsetDateTime>) -> Result<(), String> {
-    let mut failure = None;
-    let mut pages = Tenants::of(&app.db);
-    while let Some(page) = pages.next().await.map_err(|error| error.to_string())? {
-        for tenant in page {
-            advance_all::<Ring>(app, &tenant.id, earliest, &mut failure).await?;
-            advance_all::<AuthorityRing>(app, &tenant.id, earliest, &mut failure).await?;
-            for error in [advance_issuing(app, &tenant.id).await, advance_authorities(app, &tenant.id).await] {
-                failure = failure.or(error.err().map(|error| error.message().to_owned()));
-            }
-        }
+        after = Some(entry.key);
     }
     failure.map_or(Ok(()), Err)
 }
 
-async fn advance_all<K: Kept>(
-    app: &App,
-    tenant: &Name,
-    earliest: &mut Option<OffsetDateTime>,
-    failure: &mut Option<String>,
-) -> Result<(), String> {
-    for name in rings::names::<K>(&app.db, tenant).await.map_err(|error| error.to_string())? {
-        match rings::advance::<K>(app, tenant, &name).await {
-            Ok(deadline) => *earliest = [*earliest, deadline].into_iter().flatten().min(),
-            // One ring that cannot be advanced does not hold up the others.
-            Err(error) => *failure = Some(format!("{} `{name}`: {}", K::KIND, error.message())),
+/// Does what an entry says, and leaves the next one in its place.
+async fn look(app: &App, entry: &Entry) -> Result<(), String> {
+    let Some((at, tenant, place)) = layout::parse_due(&entry.key) else {
+        return Err(format!("`{}` is no entry of what is due", entry.key));
+    };
+    let (next, result) = match advance(app, &tenant, place).await {
+        Ok(next) => (next, Ok(())),
+        // One that cannot be advanced does not hold up the others.
+        Err(error) => (Some(app.clock.now() + RETRY), Err(format!("`{place}`: {}", error.message()))),
+    };
+    let mut writes: Vec<Write> = due::without(&tenant, place, at).into();
+    if let Some(next) = next {
+        let entry = due::entry(&tenant, place, next);
+        if entry.first().map(Write::key) == writes.first().map(Write::key) {
+            return result;
         }
+        writes.extend(entry);
     }
-    Ok(())
+    // A conflict means that a change left the same entry at this very moment: it stays.
+    let guard = Guard::At(entry.key.clone(), entry.revision);
+    let _ = app.db.store().commit(vec![guard], writes).await.map_err(|error| error.to_string())?;
+    result
+}
+
+/// Advances what stands at a place, and answers when to come again.
+async fn advance(app: &App, tenant: &Name, place: &str) -> Answer<Option<OffsetDateTime>> {
+    let name_in = |folder: String| place.strip_prefix(&folder).and_then(|name| name.parse::<Name>().ok());
+    if let Some(name) = name_in(layout::rings(tenant)) {
+        rings::advance::<Ring>(app, tenant, &name).await
+    } else if let Some(name) = name_in(layout::authorities(tenant)) {
+        rings::advance::<AuthorityRing>(app, tenant, &name).await
+    } else if place == layout::issuing(tenant) {
+        advance_issuing(app, tenant).await
+    } else if place == layout::issuing_authorities(tenant) {
+        advance_authorities(app, tenant).await
+    } else {
+        Ok(None)
+    }
 }
 
 /// Forgets former signing rings that no verifier needs any more.
-async fn advance_issuing(app: &App, tenant: &Name) -> Result<(), ApiError> {
-    let Some(stored) = identity::issuing(&app.db, tenant).await? else { return Ok(()) };
+async fn advance_issuing(app: &App, tenant: &Name) -> Answer<Option<OffsetDateTime>> {
+    let Some(stored) = identity::issuing(&app.db, tenant).await? else { return Ok(None) };
     let now = app.clock.now();
     let identity = Identity::load(&app.db, tenant).await?;
     let mut issuing = Issuing::clone(&stored.value);
-    if !issuing.advance(|name| identity.ring(name), now) {
-        return Ok(());
+    if issuing.advance(|name| identity.ring(name), now) {
+        let record = issuing.to_record().map_err(ApiError::internal)?;
+        if let Commit::Conflict = forget(app, tenant, stored, &record, "issuing-advance", now).await? {
+            return Ok(Some(now));
+        }
     }
-    let record = issuing.to_record().map_err(ApiError::internal)?;
-    forget(app, tenant, stored, &record, "issuing-advance", now).await
+    Ok(issuing.next_deadline(|name| identity.ring(name), now))
 }
 
 /// Forgets former authorities that no verifier needs any more.
-async fn advance_authorities(app: &App, tenant: &Name) -> Result<(), ApiError> {
-    let Some(stored) = authorities::issuing(&app.db, tenant).await? else { return Ok(()) };
+async fn advance_authorities(app: &App, tenant: &Name) -> Answer<Option<OffsetDateTime>> {
+    let Some(stored) = authorities::issuing(&app.db, tenant).await? else { return Ok(None) };
     let now = app.clock.now();
-    let mut rings = BTreeMap::new();
+    let mut kept = BTreeMap::new();
     for name in stored.value.names() {
         if let Some(ring) = rings::load::<AuthorityRing>(&app.db, tenant, name).await? {
-            rings.insert(name, ring.value);
+            kept.insert(name.clone(), ring.value);
         }
     }
+    let at_hand = |name: &Name| kept.get(name).map(|ring| &**ring);
     let mut issuing = IssuingAuthorities::clone(&stored.value);
-    if !issuing.advance(|name| rings.get(name).map(|ring| &**ring), now) {
-        return Ok(());
+    if issuing.advance(at_hand, now) {
+        let record = issuing.to_record().map_err(ApiError::internal)?;
+        if let Commit::Conflict = forget(app, tenant, stored, &record, "issuing-ca-advance", now).await? {
+            return Ok(Some(now));
+        }
     }
-    let record = issuing.to_record().map_err(ApiError::internal)?;
-    drop(rings);
-    forget(app, tenant, stored, &record, "issuing-ca-advance", now).await
+    Ok(issuing.next_deadline(at_hand, now))
 }
 
 async fn forget<T>(
@@ -119,11 +119,9 @@ async fn forget<T>(
     record: &[u8],
     event: &'static str,
     now: OffsetDateTime,
-) -> Result<(), ApiError> {
+) -> Answer<Commit> {
     let (mut guards, mut writes) = (vec![stored.guard()], vec![app.db.put(stored.key.clone(), record)?]);
     publication::changes(app, tenant, now).await?.add_to(&mut guards, &mut writes);
     let audit = Actor::task(tenant, "rotate").did(event, now);
-    // A conflict means that somebody else changed it: the next look decides again.
-    let _ = app.commit(guards, writes, audit).await?;
-    Ok(())
+    app.commit(guards, writes, audit).await
 }

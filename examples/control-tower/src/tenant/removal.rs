@@ -134,6 +134,10 @@ impl Removal {
             Some(at) if (at..at.saturating_add(SECOND_LOOK)).contains(&now) => return Ok(Step::Waiting),
             Some(_) => Step::Done(removal.destroyed),
         };
+        if let Step::Done(_) = step {
+            let with = [layout::WITH_INGRESS, layout::WITH_FEDERATION, layout::WITH_SPIFFE_LOGINS];
+            writes.extend(with.map(|index| Write::Delete(layout::with(index, &removal.id))));
+        }
         writes.push(match step {
             Step::Done(_) => Write::Delete(stored.key.clone()),
             _ => {
@@ -168,6 +172,7 @@ async fn next(
         layout::tenant_links(id),
         layout::users(id),
         layout::trust_domains(id),
+        layout::dues(id),
         layout::everything(id),
     ];
     for place in places {
@@ -231,6 +236,8 @@ async fn elsewhere(
         key.map(
             |key| if place == layout::tenant_links(id) { layout::enrolment_link(&key) } else { layout::session(&key) },
         )
+    } else if place == layout::dues(id) {
+        entry.key.strip_prefix(place).map(|due| format!("{}{due}", layout::DUE))
     } else if place == layout::trust_domains(id) {
         match entry.key.strip_prefix(place) {
             Some(trust_domain) => owned(app, id, trust_domain, guards).await?,

@@ -49,6 +49,7 @@ impl Store for Flaky {
         let keys: Vec<&str> = writes
             .iter()
             .filter_map(|write| if let Write::Put(key, _) = write { Some(&**key) } else { None })
+            .filter(|key| !key.contains("due/"))
             .collect();
         let changes_ring = match keys.as_slice() {
             [ring] => ring.contains("/ring/"),
