@@ -147,22 +147,22 @@ impl Firewall {
     /// The table that does it. It shares the ranges: making it takes no memory for them.
     pub fn table(&self) -> Table {
         let mut sets = Vec::new();
-        sets.extend(Set::pair(SetKind::Ingress, &self.ingress));
+        sets.extend(Set::all(SetKind::Ingress, &self.ingress));
         if let Egress::Only(ranges) = &self.egress {
-            sets.extend(Set::pair(SetKind::Egress, ranges));
+            sets.extend(Set::all(SetKind::Egress, ranges));
         }
-        sets.extend(Set::pair(SetKind::ControlIn, &self.control_inbound));
-        sets.extend(Set::pair(SetKind::ControlOut, &self.control_outbound));
+        sets.extend(Set::all(SetKind::ControlIn, &self.control_inbound));
+        sets.extend(Set::all(SetKind::ControlOut, &self.control_outbound));
 
         let mut chains: Vec<Chain> = Class::ALL.into_iter().map(|class| self.mark(class)).collect();
         chains.push(self.restore());
         let interfaces = without_covered(self.interfaces.clone());
         if !interfaces.is_empty() {
-            chains.push(self.workloads());
+            chains.push(self.workloads(&sets));
         }
-        chains.push(self.prerouting(&interfaces));
+        chains.push(self.prerouting(&interfaces, &sets));
         chains.extend([Hook::Input, Hook::Forward].map(|hook| self.filter(hook, &interfaces)));
-        chains.push(self.output());
+        chains.push(output(&sets));
         Table { sets, chains, foreign: Vec::new() }
     }
 
@@ -183,7 +183,7 @@ impl Firewall {
         Chain { name: ChainName::Restore, base: None, rules: rules.collect() }
     }
 
-    fn workloads(&self) -> Chain {
+    fn workloads(&self, sets: &[Set]) -> Chain {
         let class = Action::Goto(ChainName::Mark(Class::Workload));
         let mut rules = Vec::new();
         if self.networks.is_empty() && self.egress == Egress::All {
@@ -202,9 +202,9 @@ impl Firewall {
                 }
             }
             if only {
-                matches.push(Match::Lookup(SetName { kind: SetKind::Egress, v6 }));
-            }
-            if !matches.is_empty() {
+                let egress = named(sets, SetKind::Egress).filter(|set| set.v6 == v6);
+                rules.extend(egress.map(|set| Rule::Own([&matches[..], &[Match::Lookup(set)]].concat(), class)));
+            } else if !matches.is_empty() {
                 rules.push(Rule::Own(matches, class));
             }
         }
@@ -212,10 +212,10 @@ impl Firewall {
     }
 
     /// Classes for what comes in, before addresses are translated.
-    fn prerouting(&self, interfaces: &[Interface]) -> Chain {
+    fn prerouting(&self, interfaces: &[Interface], sets: &[Set]) -> Chain {
         let mut rules = vec![own([], Action::Jump(ChainName::Restore)), own([Match::Reply], Action::Accept)];
-        rules.extend(lookups(SetKind::ControlIn, Class::Control));
-        rules.extend(lookups(SetKind::Ingress, Class::Ingress));
+        rules.extend(lookups(sets, SetKind::ControlIn, Class::Control));
+        rules.extend(lookups(sets, SetKind::Ingress, Class::Ingress));
         let from_workload = Action::Goto(ChainName::FromWorkload);
         rules.extend(interfaces.iter().map(|interface| own([Match::From(interface.clone())], from_workload)));
         base(Hook::Prerouting, Priority::AFTER_MANGLE, rules)
@@ -249,13 +249,13 @@ impl Firewall {
         }
         base(hook, Priority::BEFORE_FILTER, rules)
     }
+}
 
-    /// Classes for what this host sends. It drops nothing.
-    fn output(&self) -> Chain {
-        let mut rules = vec![own([], Action::Jump(ChainName::Restore)), own([Match::Reply], Action::Accept)];
-        rules.extend(lookups(SetKind::ControlOut, Class::Control));
-        base(Hook::Output, Priority::BEFORE_FILTER, rules)
-    }
+/// Classes for what this host sends. It drops nothing.
+fn output(sets: &[Set]) -> Chain {
+    let mut rules = vec![own([], Action::Jump(ChainName::Restore)), own([Match::Reply], Action::Accept)];
+    rules.extend(lookups(sets, SetKind::ControlOut, Class::Control));
+    base(Hook::Output, Priority::BEFORE_FILTER, rules)
 }
 
 fn own<const N: usize>(matches: [Match; N], action: Action) -> Rule {
@@ -267,9 +267,12 @@ fn base(hook: Hook, priority: Priority, rules: Vec<Rule>) -> Chain {
     Chain { name: ChainName::Hook(hook), base: Some(base), rules }
 }
 
-fn lookups(kind: SetKind, class: Class) -> [Rule; 2] {
-    let action = Action::Goto(ChainName::Mark(class));
-    [false, true].map(|v6| own([Match::Lookup(SetName { kind, v6 })], action))
+fn named(sets: &[Set], kind: SetKind) -> impl Iterator<Item = SetName> {
+    sets.iter().map(|set| set.name).filter(move |name| name.kind == kind)
+}
+
+fn lookups(sets: &[Set], kind: SetKind, class: Class) -> impl Iterator<Item = Rule> {
+    named(sets, kind).map(move |set| own([Match::Lookup(set)], Action::Goto(ChainName::Mark(class))))
 }
 
 /// The addresses of a family's networks, joined where they overlap or touch; `None` where the family has none.

@@ -1,6 +1,7 @@
 //! The one table that is ours.
 
 mod chain;
+mod elements;
 pub(crate) mod json;
 mod parse;
 mod rule;

@@ -36,7 +36,6 @@ enum Command {
     DeleteChain(ChainName),
     DeleteSet(SetName),
     AddSet(Set),
-    FlushSet(SetName),
     DeleteElements(SetName, Vec<Range>),
     AddElements(SetName, Vec<Range>),
     /// A chain, or its policy.
@@ -58,7 +57,8 @@ impl Transaction {
     /// The smallest one that makes the first table the second; without a first one there may be any table or none.
     ///
     /// Sets are changed by the elements that differ, chains as a whole, and everything stays in its place: not even the first
-    /// packet of a connection finds a chain missing. Only where somebody else put something into the table, or changed the
+    /// packet of a connection finds a chain missing. Where the kernel would take longer to find the elements that go than to
+    /// load a set, the set is anew. Only where somebody else put something into the table, or changed the
     /// priority of a chain, is the table [replaced](Self::replacing).
     pub fn between(from: Option<&Table>, to: &Table) -> Self {
         match from.and_then(|from| incremental(from, to)) {
@@ -122,18 +122,26 @@ fn incremental(from: &Table, to: &Table) -> Option<Vec<Command>> {
         return None;
     }
     let gone = |chain: &&Chain| to.chains.iter().all(|other| other.name != chain.name);
-    let changed: Vec<&Chain> = to.chains.iter().filter(|chain| had(chain.name) != Some(chain)).collect();
+    let sets: Vec<(&Set, Option<Difference>)> = to.sets.iter().map(|set| (set, Difference::of(from, set))).collect();
+    let anew = |name: SetName| sets.iter().any(|(set, difference)| set.name == name && difference.is_none());
+    let changed = |chain: &&Chain| had(chain.name) != Some(chain) || chain.sets().any(anew);
+    let changed: Vec<&Chain> = to.chains.iter().filter(changed).collect();
     let mut commands = Vec::new();
     // First what refers to something, then what was referred to.
     let flushed =
         from.chains.iter().filter(|chain| gone(chain) || changed.iter().any(|other| other.name == chain.name));
     commands.extend(flushed.map(|chain| Command::FlushChain(chain.name)));
     commands.extend(from.chains.iter().filter(gone).map(|chain| Command::DeleteChain(chain.name)));
-    let unused = from.sets.iter().filter(|set| to.sets.iter().all(|other| other.name != set.name));
+    let kept = |name: SetName| to.sets.iter().any(|set| set.name == name) && !anew(name);
+    let unused = from.sets.iter().filter(|set| !kept(set.name));
     commands.extend(unused.map(|set| Command::DeleteSet(set.name)));
-    for set in &to.sets {
-        match from.sets.iter().find(|other| other.name == set.name) {
-            Some(had) => elements(&had.elements, set, &mut commands),
+    for (set, difference) in sets {
+        match difference {
+            // What goes before what comes, as an element that overlaps another one is an error.
+            Some(Difference { gone, new }) => {
+                commands.extend((!gone.is_empty()).then_some(Command::DeleteElements(set.name, gone)));
+                commands.extend((!new.is_empty()).then_some(Command::AddElements(set.name, new)));
+            }
             None => commands.push(Command::AddSet(set.clone())),
         }
     }
@@ -142,25 +150,36 @@ fn incremental(from: &Table, to: &Table) -> Option<Vec<Command>> {
     Some(commands)
 }
 
-/// What changes the elements of a set: those that differ, or all where that is less.
-fn elements(had: &[Range], to: &Set, commands: &mut Vec<Command>) {
-    let (mut gone, mut new) = (Vec::new(), Vec::new());
-    differences(had, &to.elements, |range| gone.push(*range), |range| new.push(*range));
-    if gone.len() + new.len() > to.elements.len() + 1 {
-        commands.push(Command::FlushSet(to.name));
-        new = to.elements.to_vec();
-    } else if !gone.is_empty() {
-        // Before those that come, as an element that overlaps another one is an error.
-        commands.push(Command::DeleteElements(to.name, gone));
-    }
-    if !new.is_empty() {
-        commands.push(Command::AddElements(to.name, new));
+/// What changes a set: its elements that go, and those that come.
+struct Difference {
+    gone: Vec<Range>,
+    new: Vec<Range>,
+}
+
+/// How many elements the kernel may look through for those that leave an interval set. It searches each from the first one on, and of
+/// 10,000 or 100,000 elements one that leaves takes as long as thousands that are loaded: in large sets it compares less of each.
+const SEARCH: usize = 200_000;
+const LARGE: usize = 16_384;
+
+impl Difference {
+    /// Nothing where there is no such set yet, or where it is better loaded anew.
+    fn of(from: &Table, to: &Set) -> Option<Self> {
+        let had = from.sets.iter().find(|set| set.name == to.name)?;
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        differences(had.elements.iter(), to.elements.iter(), |range| gone.push(*range), |range| new.push(*range));
+        let searched = gone.len().saturating_mul(had.elements.len().min(LARGE));
+        (to.name.networks.is_some() || searched <= SEARCH).then_some(Self { gone, new })
     }
 }
 
 /// Walks two ordered lists.
-fn differences<'a, T: Ord>(from: &'a [T], to: &'a [T], mut gone: impl FnMut(&'a T), mut new: impl FnMut(&'a T)) {
-    let (mut from, mut to) = (from.iter().peekable(), to.iter().peekable());
+fn differences<'a>(
+    from: impl Iterator<Item = &'a Range>,
+    to: impl Iterator<Item = &'a Range>,
+    mut gone: impl FnMut(&'a Range),
+    mut new: impl FnMut(&'a Range),
+) {
+    let (mut from, mut to) = (from.peekable(), to.peekable());
     loop {
         let order = match (from.peek(), to.peek()) {
             (None, None) => return,
@@ -181,10 +200,10 @@ fn differences<'a, T: Ord>(from: &'a [T], to: &'a [T], mut gone: impl FnMut(&'a 
 
 impl Command {
     fn text(&self, names: ProtocolNames, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elements = |f: &mut fmt::Formatter<'_>, verb, set: &SetName, ranges: &[Range]| {
-            write!(f, "{verb} element {FAMILY} {NAME} {} {{", set.as_str())?;
-            for (place, range) in ranges.iter().enumerate() {
-                write!(f, "{}{}", if place == 0 { " " } else { ",\n" }, Element(range, names))?;
+        let elements = |f: &mut fmt::Formatter<'_>, verb, set: SetName, ranges: &mut dyn Iterator<Item = &Range>| {
+            write!(f, "{verb} element {FAMILY} {NAME} {set} {{")?;
+            for (place, range) in ranges.enumerate() {
+                write!(f, "{}{}", if place == 0 { " " } else { ",\n" }, Element(set, range, names))?;
             }
             f.write_str(" }\n")
         };
@@ -194,20 +213,20 @@ impl Command {
                 write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n{sets}")?;
                 // By themselves, as what nft lists them with is a fourth of their text.
                 let filled = table.sets.iter().filter(|set| !set.elements.is_empty());
-                filled.into_iter().try_for_each(|set| elements(f, "add", &set.name, &set.elements))
+                filled.into_iter().try_for_each(|set| elements(f, "add", set.name, &mut set.elements.iter()))
             }
             Self::Remove => write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n"),
-            Self::DeleteElements(set, ranges) => elements(f, "delete", set, ranges),
-            Self::AddElements(set, ranges) => elements(f, "add", set, ranges),
+            Self::DeleteElements(set, ranges) => elements(f, "delete", *set, &mut ranges.iter()),
+            Self::AddElements(set, ranges) => elements(f, "add", *set, &mut ranges.iter()),
             Self::FlushChain(name) => writeln!(f, "flush chain {FAMILY} {NAME} {}", name.as_str()),
             Self::DeleteChain(name) => writeln!(f, "delete chain {FAMILY} {NAME} {}", name.as_str()),
-            Self::DeleteSet(name) => writeln!(f, "delete set {FAMILY} {NAME} {}", name.as_str()),
-            Self::FlushSet(name) => writeln!(f, "flush set {FAMILY} {NAME} {}", name.as_str()),
+            Self::DeleteSet(name) => writeln!(f, "delete set {FAMILY} {NAME} {name}"),
             Self::AddSet(set) => {
-                let (name, kind) = (set.name.as_str(), set.name.addresses());
-                let kind = format!("type {kind} . inet_proto . inet_service; flags interval;");
+                let (name, addresses) = (set.name, set.name.addresses());
+                let flags = if name.networks.is_none() { " flags interval;" } else { "" };
+                let kind = format!("type {addresses} . inet_proto . inet_service;{flags}");
                 writeln!(f, "add set {FAMILY} {NAME} {name} {{ {kind} }}")?;
-                if set.elements.is_empty() { Ok(()) } else { elements(f, "add", &set.name, &set.elements) }
+                if set.elements.is_empty() { Ok(()) } else { elements(f, "add", name, &mut set.elements.iter()) }
             }
             Self::AddChain(chain) => {
                 write!(f, "add chain {FAMILY} {NAME} {}", chain.name.as_str())?;
@@ -227,9 +246,9 @@ impl Command {
         let named = |f: &mut fmt::Formatter<'_>, verb, kind, name| {
             write!(f, r#",{{"{verb}":{{"{kind}":{{{},"name":"{name}"}}}}}}"#, json::PLACE)
         };
-        let elements = |f: &mut fmt::Formatter<'_>, verb, set: &SetName, ranges: &[Range]| {
-            let (name, ranges) = (set.as_str(), json::elements(ranges));
-            write!(f, r#",{{"{verb}":{{"element":{{{},"name":"{name}","elem":{ranges}}}}}}}"#, json::PLACE)
+        let elements = |f: &mut fmt::Formatter<'_>, verb, set: SetName, ranges: &[Range]| {
+            let ranges = json::elements(set, ranges.iter());
+            write!(f, r#",{{"{verb}":{{"element":{{{},"name":"{set}","elem":{ranges}}}}}}}"#, json::PLACE)
         };
         match self {
             Self::Replace(table) => {
@@ -240,12 +259,11 @@ impl Command {
                 table.chains.iter().flat_map(json::rules).try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#))
             }
             Self::Remove => write!(f, r#",{{"add":{}}},{{"delete":{}}}"#, json::table(), json::table()),
-            Self::DeleteElements(set, ranges) => elements(f, "delete", set, ranges),
-            Self::AddElements(set, ranges) => elements(f, "add", set, ranges),
+            Self::DeleteElements(set, ranges) => elements(f, "delete", *set, ranges),
+            Self::AddElements(set, ranges) => elements(f, "add", *set, ranges),
             Self::FlushChain(name) => named(f, "flush", "chain", name.as_str()),
             Self::DeleteChain(name) => named(f, "delete", "chain", name.as_str()),
-            Self::DeleteSet(name) => named(f, "delete", "set", name.as_str()),
-            Self::FlushSet(name) => named(f, "flush", "set", name.as_str()),
+            Self::DeleteSet(name) => named(f, "delete", "set", &name.to_string()),
             Self::AddSet(set) => write!(f, r#",{{"add":{}}}"#, json::set(set)),
             Self::AddChain(chain) => write!(f, r#",{{"add":{}}}"#, json::chain(chain)),
             Self::AddRules(chain) => json::rules(chain).try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#)),
@@ -285,7 +303,7 @@ impl fmt::Display for Change {
 fn lines(table: &Table) -> Vec<(String, Arc<[String]>)> {
     let mut all = Vec::new();
     for set in &table.sets {
-        all.push((format!("set {}: ", set.name.as_str()), set.elements.iter().map(ToString::to_string).collect()));
+        all.push((format!("set {}: ", set.name), set.elements.iter().map(ToString::to_string).collect()));
     }
     for chain in &table.chains {
         let base = chain.base.iter().map(ToString::to_string);

@@ -49,9 +49,72 @@ fn one_changed_range_is_one_element() {
         "delete element inet keyward ingress4 { 10.0.0.1 . tcp . 80 }\nadd element inet keyward ingress4 { 10.0.0.1-10.0.0.2 . tcp . 80 }\n"
     );
     assert_eq!(between(&with(&[a, b]), &with(&[a, b])), "");
-    // Where it is less, all of them.
-    let many: Vec<Range> = (0..9).map(|n| range(&format!("10.1.{n}.0"), 80)).collect();
-    assert_eq!(between(&with(&many), &with(&[])), "flush set inet keyward ingress4\n");
+}
+
+/// Pairs of addresses in the middle of blocks of four, which are no networks; or single addresses.
+fn many(count: u16, pairs: bool) -> Vec<Range> {
+    let address = |n: u16| format!("10.0.{}.{}", n >> 6, (n & 63) * 4 + 1);
+    let pair = |n: u16| format!("{}-10.0.{}.{}", address(n), n >> 6, (n & 63) * 4 + 2);
+    (0..count).map(|n| range(&if pairs { pair(n) } else { address(n) }, 80)).collect()
+}
+
+#[test]
+fn a_set_is_anew_where_it_takes_longer_to_find_what_goes() {
+    let pairs = many(2_000, true);
+    let text = between(&with(&pairs), &with(&pairs[100..]));
+    assert!(text.starts_with("delete element inet keyward ingress4 { 10.0.0.1-10.0.0.2 . tcp . 80,\n"), "{text}");
+    assert_eq!(text.lines().count(), 100);
+    let text = between(&with(&pairs), &with(&pairs[101..]));
+    let order = [
+        "flush chain inet keyward prerouting\n",
+        "delete set inet keyward ingress4\n",
+        "add set inet keyward ingress4 { type ipv4_addr . inet_proto . inet_service; flags interval; }\n",
+        "add element inet keyward ingress4 { 10.0.1.149-10.0.1.150 . tcp . 80,\n",
+        "@ingress4 goto mark_ingress\n",
+    ];
+    let places: Vec<usize> = order.iter().map(|part| text.find(part).expect(part)).collect();
+    assert!(places.is_sorted() && text.matches("flush chain").count() == 1, "{text}");
+}
+
+#[test]
+fn many_networks_of_a_length_have_a_set_of_their_own() {
+    let (single, pairs) = (many(1_001, false), many(2_000, true));
+    let table = with(&single).table();
+    let lookup = "ip daddr . meta l4proto . th dport @ingress4_32 goto mark_ingress\n";
+    assert!(table.to_string().contains(lookup));
+    assert_eq!((table.elements(), table.to_string().parse().as_ref()), (1_001, Ok(&table)));
+    // One goes, as one element, without a search; all but one likewise.
+    assert_eq!(
+        between(&with(&single), &with(&single[1..])),
+        "delete element inet keyward ingress4_32 { 10.0.0.1 . tcp . 80 }\n"
+    );
+    // One less, and they are among the intervals.
+    let text = between(&with(&single[1..]), &with(&single[2..]));
+    assert!(text.contains("delete set inet keyward ingress4_32\n"), "{text}");
+    assert!(text.contains("add element inet keyward ingress4 { 10.0.0.9 . tcp . 80,\n"), "{text}");
+    assert!(!text.contains("delete element") && !text.contains("@ingress4_32"), "{text}");
+    // What is no network stays where it is.
+    let both = |from: usize| {
+        let moved = single.iter().map(|one| range(&one.first().to_string().replacen("10.0", "10.1", 1), 80));
+        with(&moved.skip(from).chain(pairs.iter().copied()).collect::<Vec<_>>())
+    };
+    let text = both(0).table().to_string();
+    assert!(text.contains("\t\telements = { 10.0.0.1-10.0.0.2 . tcp . 80,\n"), "{text}");
+    let networks: Vec<Range> = (0..1_000)
+        .map(|n| range(&format!("10.{}.{}.0-10.{}.{}.255", n / 100, n % 100 * 2, n / 100, n % 100 * 2), 443))
+        .collect();
+    let text = with(&networks).table().to_string();
+    assert!(text.contains("ip daddr & 255.255.255.0 . meta l4proto . th dport @ingress4_24 goto"), "{text}");
+    assert!(text.contains("10.0.2.0 . tcp . 443"), "{text}");
+    assert!(!text.contains("10.0.2.0/24"), "{text}");
+    let drifted: Table = text.replace("10.0.2.0 . tcp", "10.0.3.0 . tcp").parse().unwrap();
+    assert_eq!(
+        Transaction::between(Some(&drifted), &with(&networks).table()).to_string(),
+        "delete element inet keyward ingress4_24 { 10.0.3.0 . tcp . 443 }\nadd element inet keyward ingress4_24 { 10.0.2.0 . tcp . 443 }\n"
+    );
+    // What we would not put there is somebody else's.
+    let drifted: Table = text.replace("10.0.2.0 . tcp", "10.0.3.1 . tcp").parse().unwrap();
+    assert!(Transaction::between(Some(&drifted), &with(&networks).table()).is_replacement());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Rule;
+use super::{Match, Rule, SetName};
 use crate::Class;
 
 /// The chains that the table can have.
@@ -76,6 +76,20 @@ impl ChainName {
 
     pub(super) fn read(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.as_str() == text)
+    }
+}
+
+impl Chain {
+    /// The sets in which its rules look something up.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = SetName> {
+        let matches = self.rules.iter().flat_map(|rule| match rule {
+            Rule::Own(matches, _) => matches.as_slice(),
+            Rule::Foreign(_) => &[],
+        });
+        matches.filter_map(|found| match found {
+            Match::Lookup(set) => Some(*set),
+            _ => None,
+        })
     }
 }
 

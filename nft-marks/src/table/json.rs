@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::rule::MarkWrite;
-use super::{Action, Base, Chain, FAMILY, Match, NAME, Rule, Set};
+use super::{Action, Base, Chain, FAMILY, Match, NAME, Rule, Set, SetName};
 use crate::address::{Shown, prefix};
 use crate::{MarkMatch, Range};
 
@@ -34,22 +34,23 @@ pub(crate) fn table() -> impl fmt::Display {
 /// A set with its elements.
 pub(crate) fn set(set: &Set) -> impl fmt::Display + '_ {
     shown(|f| {
-        let (name, addresses) = (set.name.as_str(), set.name.addresses());
-        write!(
-            f,
-            r#"{{"set":{{{PLACE},"name":"{name}","type":["{addresses}","inet_proto","inet_service"],"flags":["interval"]"#
-        )?;
+        let (name, addresses) = (set.name, set.name.addresses());
+        write!(f, r#"{{"set":{{{PLACE},"name":"{name}","type":["{addresses}","inet_proto","inet_service"]"#)?;
+        if name.networks.is_none() {
+            f.write_str(r#","flags":["interval"]"#)?;
+        }
         if !set.elements.is_empty() {
-            write!(f, r#","elem":{}"#, elements(&set.elements))?;
+            write!(f, r#","elem":{}"#, elements(name, set.elements.iter()))?;
         }
         f.write_str("}}")
     })
 }
 
 /// Elements of a set.
-pub(crate) fn elements(ranges: &[Range]) -> impl fmt::Display + '_ {
-    list(ranges, |range, f| {
-        let addresses = addresses(range.first(), range.last());
+pub(crate) fn elements<'a>(set: SetName, ranges: impl Iterator<Item = &'a Range> + Clone) -> impl fmt::Display {
+    list(ranges, move |range, f| {
+        let last = if set.networks.is_some() { range.first() } else { range.last() };
+        let addresses = addresses(range.first(), last);
         // By number, which every host knows.
         let protocol = range.protocol().number(range.is_ipv6());
         write!(f, r#"{{"concat":[{addresses},{protocol},"#)?;
@@ -62,13 +63,13 @@ pub(crate) fn elements(ranges: &[Range]) -> impl fmt::Display + '_ {
     })
 }
 
-fn list<'a, T>(
-    items: &'a [T],
-    show: impl Fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result + 'a,
-) -> impl fmt::Display + 'a {
+fn list<T>(
+    items: impl Iterator<Item = T> + Clone,
+    show: impl Fn(T, &mut fmt::Formatter<'_>) -> fmt::Result,
+) -> impl fmt::Display {
     shown(move |f: &mut fmt::Formatter<'_>| {
         f.write_str("[")?;
-        for (place, item) in items.iter().enumerate() {
+        for (place, item) in items.clone().enumerate() {
             if place > 0 {
                 f.write_str(",")?;
             }
@@ -144,14 +145,19 @@ fn expression(found: &Match) -> impl fmt::Display + '_ {
         Match::Source { v6, addresses: own } => match own.as_slice() {
             [(first, last)] => equal(f, &payload(ip(*v6), "saddr"), &addresses(*first, *last)),
             several => {
-                let all = list(several, |(first, last), f| write!(f, "{}", addresses(*first, *last))).to_string();
+                let all =
+                    list(several.iter(), |(first, last), f| write!(f, "{}", addresses(*first, *last))).to_string();
                 equal(f, &payload(ip(*v6), "saddr"), &format!(r#"{{"set":{all}}}"#))
             }
         },
         Match::Lookup(set) => {
             let (destination, port) = (payload(ip(set.v6), "daddr"), payload("th", "dport"));
+            let destination = match set.mask() {
+                Some(mask) => format!(r#"{{"&":[{destination},"{}"]}}"#, Shown(mask)),
+                None => destination,
+            };
             let left = format!(r#"{{"concat":[{destination},{{"meta":{{"key":"l4proto"}}}},{port}]}}"#);
-            equal(f, &left, &quoted(&format!("@{}", set.as_str())))
+            equal(f, &left, &quoted(&format!("@{set}")))
         }
     })
 }

@@ -160,7 +160,11 @@ impl Table {
 
 /// The set, if its type and elements are as ours.
 fn set(name: SetName, body: &[&str]) -> Option<Set> {
-    let [kind, "flags interval", elements @ ..] = body else { return None };
+    let (kind, elements) = match (name.networks, body) {
+        (None, [kind, "flags interval", elements @ ..]) => (kind, elements),
+        (Some(_), [kind, elements @ ..]) => (kind, elements),
+        _ => return None,
+    };
     let (addresses, rest) = kind.strip_prefix("type ")?.split_once(' ')?;
     if addresses != name.addresses() || rest != ". inet_proto . inet_service" {
         return None;
@@ -172,21 +176,23 @@ fn set(name: SetName, body: &[&str]) -> Option<Set> {
         for (place, line) in std::iter::once(&first).chain(more).enumerate() {
             let line = if place == last { line.strip_suffix('}')? } else { line.strip_suffix(',')? };
             for element in line.split(',') {
-                ranges.push(range(element.trim(), name.v6)?);
+                ranges.push(range(element.trim(), name)?);
             }
         }
     }
-    ranges.sort_unstable();
-    Some(Set { name, elements: ranges.into() })
+    Set::read(name, ranges)
 }
 
-/// `10.0.0.0/8 . tcp . 80`
-fn range(text: &str, v6: bool) -> Option<Range> {
+/// `10.0.0.0/8 . tcp . 80`, and in a set of networks their first address alone.
+fn range(text: &str, set: SetName) -> Option<Range> {
     let (addresses, rest) = text.split_once(" . ")?;
     let (protocol, ports) = rest.split_once(" . ")?;
-    let (first, last) = read_addresses(addresses)?;
-    let range = Range::new(first, last, Protocol::from_nft(protocol, v6)?, ports.parse().ok()?).ok()?;
-    (range.is_ipv6() == v6).then_some(range)
+    let (first, last) = match set.networks {
+        Some(length) => read_addresses(&format!("{addresses}/{length}"))?,
+        None => read_addresses(addresses)?,
+    };
+    let range = Range::new(first, last, Protocol::from_nft(protocol, set.v6)?, ports.parse().ok()?).ok()?;
+    (range.is_ipv6() == set.v6).then_some(range)
 }
 
 #[cfg(test)]

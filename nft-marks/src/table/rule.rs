@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{ChainName, SetName};
-use crate::address::{Addresses, prefix};
+use super::{ChainName, SetName, shown};
+use crate::address::{Addresses, Shown, prefix};
 use crate::mark::{Hex, number};
 use crate::{Class, Interface, MarkMatch, Marks};
 
@@ -36,7 +36,7 @@ pub(crate) enum Match {
     Family { v6: bool },
     /// `ip saddr`: first and last addresses of one family, in order, no two of them neighbours.
     Source { v6: bool, addresses: Vec<(IpAddr, IpAddr)> },
-    /// `ip daddr . meta l4proto . th dport @…`
+    /// `ip daddr . meta l4proto . th dport @…`, and of networks `ip daddr & … . meta l4proto . th dport @…`
     Lookup(SetName),
 }
 
@@ -148,12 +148,18 @@ impl Match {
                 let (addresses, rest) = addresses(rest, v6)?;
                 return Some((Self::Source { v6, addresses }, rest));
             }
-            let rest = rest.strip_prefix("daddr . meta l4proto . th dport @")?;
-            let name = SetName::read(word(rest)).filter(|name| name.v6 == v6)?;
-            return Some((Self::Lookup(name), rest.get(name.as_str().len()..)?));
+            let (looked_up, rest) = rest.strip_prefix("daddr ")?.split_once(". meta l4proto . th dport @")?;
+            let name =
+                SetName::read(word(rest)).filter(|name| name.v6 == v6 && masked(*name).to_string() == looked_up)?;
+            return Some((Self::Lookup(name), rest.get(word(rest).len()..)?));
         }
         None
     }
+}
+
+/// What of an address is looked up in a set: `& 255.255.255.0 `, or nothing where it is all of it.
+fn masked(set: SetName) -> impl fmt::Display {
+    shown(move |f| set.mask().map_or(Ok(()), |mask| write!(f, "& {} ", Shown(mask))))
 }
 
 fn word(text: &str) -> &str {
@@ -229,7 +235,7 @@ impl fmt::Display for Match {
                 }
             },
             Self::Lookup(set) => {
-                write!(f, "{} daddr . meta l4proto . th dport @{}", ip(set.v6), set.as_str())
+                write!(f, "{} daddr {}. meta l4proto . th dport @{set}", ip(set.v6), masked(*set))
             }
         }
     }

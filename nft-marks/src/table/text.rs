@@ -1,9 +1,8 @@
 //! The table as nft lists it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use super::{FAMILY, NAME, Set, Table};
+use super::{FAMILY, NAME, SetName, Table};
 use crate::Range;
 use crate::address::Addresses;
 
@@ -19,18 +18,18 @@ pub enum ProtocolNames {
 }
 
 /// An element of a set.
-pub(crate) struct Element<'a>(pub(crate) &'a Range, pub(crate) ProtocolNames);
+pub(crate) struct Element<'a>(pub(crate) SetName, pub(crate) &'a Range, pub(crate) ProtocolNames);
 
 impl fmt::Display for Element<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(range, names) = self;
+        let Self(set, range, names) = self;
+        let last = if set.networks.is_some() { range.first() } else { range.last() };
+        write!(f, "{} . ", Addresses(range.first(), last))?;
         match names {
-            ProtocolNames::Known => range.fmt(f),
-            ProtocolNames::Unknown => {
-                let protocol = range.protocol().number(range.is_ipv6());
-                write!(f, "{} . {protocol} . {}", Addresses(range.first(), range.last()), range.ports())
-            }
+            ProtocolNames::Known => f.write_str(range.protocol().nft(set.v6))?,
+            ProtocolNames::Unknown => range.protocol().number(set.v6).fmt(f)?,
         }
+        write!(f, " . {}", range.ports())
     }
 }
 
@@ -44,7 +43,6 @@ pub(crate) struct Listing<'a> {
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Table { sets, chains, foreign } = self.table;
-        let elements = |set: &Set| if self.elements { Arc::clone(&set.elements) } else { Arc::new([]) };
         writeln!(f, "table {FAMILY} {NAME} {{")?;
         let mut separator = "";
         for text in foreign {
@@ -54,13 +52,15 @@ impl fmt::Display for Listing<'_> {
         for set in sets {
             f.write_str(separator)?;
             separator = "\n";
-            writeln!(f, "\tset {} {{", set.name.as_str())?;
+            writeln!(f, "\tset {} {{", set.name)?;
             writeln!(f, "\t\ttype {} . inet_proto . inet_service", set.name.addresses())?;
-            writeln!(f, "\t\tflags interval")?;
-            let elements = elements(set);
+            if set.name.networks.is_none() {
+                writeln!(f, "\t\tflags interval")?;
+            }
+            let elements = if self.elements { set.listed() } else { Vec::new() };
             for (place, range) in elements.iter().enumerate() {
                 f.write_str(if place == 0 { "\t\telements = { " } else { ",\n\t\t\t     " })?;
-                Element(range, self.names).fmt(f)?;
+                Element(set.name, range, self.names).fmt(f)?;
             }
             f.write_str(if elements.is_empty() { "\t}\n" } else { " }\n\t}\n" })?;
         }

@@ -48,10 +48,10 @@ fn ports() -> impl Strategy<Value = PortRange> {
     ]
 }
 
-/// Some of these that do not overlap.
+/// Some of these that do not overlap; now and then so many networks of one length that they have a set of their own.
 pub fn set(most: usize) -> impl Strategy<Value = RangeSet> {
-    prop::collection::vec(range(), 0..=most).prop_map(|ranges| {
-        let mut kept: Vec<Range> = Vec::new();
+    let many = prop_oneof![7 => Just(Vec::new()), 1 => many()];
+    (prop::collection::vec(range(), 0..=most), many).prop_map(|(ranges, mut kept)| {
         for range in ranges {
             kept.push(range);
             if RangeSet::new(kept.clone()).is_err() {
@@ -60,6 +60,25 @@ pub fn set(most: usize) -> impl Strategy<Value = RangeSet> {
         }
         RangeSet::new(kept).unwrap()
     })
+}
+
+/// About a thousand networks of one length: at different addresses, or at different ports.
+fn many() -> impl Strategy<Value = Vec<Range>> {
+    let protocol = prop::sample::select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
+    (any::<bool>(), 1..=128u32, 0..1024u128, any::<u16>(), protocol, 990..1010u128).prop_map(
+        |(v6, length, base, port, protocol, count)| {
+            let bits = if v6 { 128 } else { 32 };
+            let length = (length - 1) % bits + 1;
+            let low = u128::MAX.checked_shr(length + 128 - bits).unwrap_or(0);
+            let at = |place: u128| {
+                // Every second one, as neighbours are joined.
+                let (place, port) = if length >= 12 { (base + place * 2, port) } else { (base, place as u16 * 2) };
+                let network = (place % (1 << length.min(64))) << (bits - length);
+                Range::new(address(network, v6), address(network | low, v6), protocol, PortRange::from(port)).ok()
+            };
+            (0..count).filter_map(at).collect()
+        },
+    )
 }
 
 fn marks() -> impl Strategy<Value = Marks> {
