@@ -3,14 +3,17 @@
 usage: firewall.py RANGES_EXAMPLE [COUNT ...]
 
 RANGES_EXAMPLE is the release build of keyward-nft-marks' example `ranges`. Needs root, nft and ip; everything happens in a network
-namespace of its own. For each count of ranges (1,000, 10,000 and 100,000): the processor time of `nft -f`, the kernel memory
-that it leaves behind (charged to a memory cgroup of version 1, where there is one), the time of one range more and of one changed
-range, which depends on its place in the set, the time of making the text, and what the first packet of a connection and a later one
-cost, sending and receiving included, beside chains that hold no rule, and beside a table in which a single rule looks the same set up
-and does nothing else: what the kernel takes for that is the least that any table can cost.
+namespace of its own. For each count of ranges (1,000, 10,000 and 100,000), all of them networks or none: the processor time of `nft -f`,
+the kernel memory that it leaves behind (charged to a memory cgroup of version 1, where there is one), the time of one range more and of
+one in the place of another, which in a set of intervals depends on its place, that of half of the ranges being others, the time of making
+the text, and what the first packet of a connection and a later one cost, sending and receiving included, beside chains that hold no rule, and
+beside a table in which a single rule looks the same ranges up in one set of intervals and does nothing else.
 """
 
+import ipaddress
+import itertools
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -82,9 +85,9 @@ sender = None
 targets = [(address, int(port)) for address, port in random.choices(places, k=count)]
 first = later = 1e9
 for attempt in range(5):
-    # Another port: other connections, each packet the first of its own; and then a later one of each.
+    # A port that none had before: other connections, each packet the first of its own; and then a later one of each.
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sender.bind(("127.0.0.1", 0))
+    sender.bind(("127.0.0.1", int(sys.argv[3]) + attempt))
     begin = time.process_time()
     for target in targets:
         sender.sendto(b"x", target)
@@ -98,9 +101,12 @@ print(first, later)
 """
 
 
+SOURCES = itertools.count(20000, 5)
+
+
 def packet(addresses: Path, count: int) -> tuple[float, float]:
     """Microseconds of processor time for the first packet of a connection and for a later one, receiving it included."""
-    made = inside(sys.executable, "-c", SENDER, str(addresses), str(count), capture_output=True, text=True)
+    made = inside(sys.executable, "-c", SENDER, str(addresses), str(count), str(next(SOURCES)), capture_output=True, text=True)
     first, later = map(float, made.stdout.split())
     return first, later
 
@@ -122,9 +128,9 @@ table inet keyward {
 """
 
 
-def change(folder: Path, old: str, new: str) -> float:
+def change(folder: Path, name: str, old: str, new: str) -> float:
     """Processor seconds of one element in the place of another one, and no more than that."""
-    commands = "".join(f"{verb} element inet keyward ingress4 {{ {one} }}\n" for verb, one in [("delete", old), ("add", new)])
+    commands = "".join(f"{verb} element inet keyward {name} {{ {one} }}\n" for verb, one in [("delete", old), ("add", new)])
     (folder / "one.nft").write_text(commands)
     return load(folder / "one.nft")
 
@@ -133,8 +139,8 @@ def best(times: int, measure) -> float:
     return min(measure() for _ in range(times))
 
 
-def one(example: str, count: int, folder: Path) -> None:
-    text = float(subprocess.run([example, str(count), str(folder)], check=True, capture_output=True, text=True).stdout)
+def one(example: str, count: int, kind: str, folder: Path) -> None:
+    text = float(subprocess.run([example, str(count), str(folder), kind], check=True, capture_output=True, text=True).stdout)
     (folder / "empty.nft").write_text(EMPTY)
     addresses = folder / "address.txt"
     packets = 3000
@@ -158,29 +164,35 @@ def one(example: str, count: int, folder: Path) -> None:
     for _ in range(5):
         more = min(more, load(folder / "more.nft"))
         load(folder / "less.nft")
-    elements = listed.split("set ingress4 {")[1].split("elements = {")[1].split("}")[0].split(",")
-    elements = [element.strip() for element in elements]
+    holds, elements = re.search(r"add element inet keyward (\S+) \{(.*?)\}", (folder / "set.nft").read_text(), re.DOTALL).groups()
+    elements = [element.strip() for element in elements.split(",")]
     new = less.split("{")[1].split("}")[0].strip()
     changed = {}
     for name, place in [("first", 0), ("middle", count // 2), ("last", count - 1)]:
         took = 1e9
         for _ in range(3):
             load_fresh(folder / "set.nft")  # The place in the set is the order in which they came.
-            took = min(took, change(folder, elements[place], new))
+            took = min(took, change(folder, holds, elements[place], new))
         changed[name] = took
+    half = 1e9
+    for _ in range(3):
+        load_fresh(folder / "set.nft")
+        half = min(half, load(folder / "half.nft"))
     load_fresh(folder / "set.nft")
     ours = best(3, lambda: min(load(folder / "change.nft"), load(folder / "back.nft")))
     # What running a program in the namespace costs by itself.
     (folder / "nothing.nft").write_text("")
     nothing = best(5, lambda: load(folder / "nothing.nft"))
     set_memory = kernel_memory(folder / "set.nft")
-    (folder / "bare.nft").write_text(BARE % ",\n".join(elements))
+    intervals = [line.rsplit(" ", 1) for line in addresses.read_text().splitlines()]
+    intervals = [f"{first}-{ipaddress.ip_address(first) + 1} . udp . {port}" for first, port in intervals]
+    (folder / "bare.nft").write_text(BARE % ",\n".join(intervals))
     load(folder / "bare.nft")
     bare_packet = packet(addresses, packets)
     load(folder / "empty.nft")
     empty = tuple(min(pair) for pair in zip(empty, packet(addresses, packets)))
 
-    print(f"{count} ranges")
+    print(f"{count} ranges, {kind}", flush=True)
     print(f"  load, processor time    set {whole:.3f} s, linear {linear:.3f} s: {whole / linear:.2f} x")
     if set_memory and linear_memory:
         ratio = set_memory / linear_memory
@@ -189,7 +201,7 @@ def one(example: str, count: int, folder: Path) -> None:
         took, none, rules, bare = set_packet[place], empty[place], linear_packet[place], bare_packet[place]
         ratios = f"{took / none:.2f} x, of one bare lookup {took / bare:.2f} x (linear {rules / none:.0f} x)"
         print(f"  {name}           set {took:.2f} us, one bare lookup {bare:.2f} us, no rules {none:.2f} us: {ratios}")
-    for name, took in [("one range more   ", more), ("what we send     ", ours)] + [(f"instead of {name:6}", took) for name, took in changed.items()]:
+    for name, took in [("one range more   ", more), ("what we send     ", ours), ("half are others  ", half)] + [(f"instead of {name:6}", took) for name, took in changed.items()]:
         print(f"  {name}       {took * 1e3:.1f} ms, of which running nft {nothing * 1e3:.1f} ms: {took / whole:.3f} x of a load")
     print(f"  making the text         {text * 1e3:.2f} ms: {text / whole:.4f} x of loading it")
 
@@ -202,8 +214,9 @@ def main() -> None:
         inside("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
         inside("nft", "-f", "-", input=TRACKED.encode())
         for count in map(int, counts or ["1000", "10000", "100000"]):
-            with tempfile.TemporaryDirectory() as folder:
-                one(example, count, Path(folder))
+            for kind in ["networks", "spans"]:
+                with tempfile.TemporaryDirectory() as folder:
+                    one(example, count, kind, Path(folder))
     finally:
         subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
 

@@ -132,7 +132,13 @@ fn what_cannot_be_read_says_where() {
         ),
         ("::ffff:10.0.0.1", "at position 1, `::ffff:10.0.0.1` is an IPv4 address mapped into IPv6; write `10.0.0.1`"),
         ("1:2:3:${a}:5:6:7", "at position 1, there are no addresses; write"),
-        ("1::${a}::2", "at position 9, `` is not a number from 0 to 65535"),
+        ("1::${a}::2", "at position 9, the number is missing; write it, such as `0`"),
+        ("10..0.${a}", "at position 4, the number is missing; write it, such as `0`"),
+        ("10.0.0.1 tcp 80-", "at position 16, the last port is missing; write it, such as `8000-8010`"),
+        ("10.0.0.1 tcp -80", "at position 14, the first port is missing; write it, such as `8000-8010`"),
+        ("10.0.0.1- tcp 80", "at position 9, the last address is missing; write it, such as `192.0.2.1-192.0.2.9`"),
+        ("-${a} tcp 80", "at position 1, the first address is missing; write it, such as `192.0.2.1-192.0.2.9`"),
+        ("10.0.0.0/ tcp 80", "at position 9, the length of the prefix is missing; write it, such as `192.0.2.0/24`"),
         ("::12345:${a}", "at position 3, `12345` is not a number from 0 to 65535"),
     ] {
         let found = text.parse::<RangeExpression>().unwrap_err();

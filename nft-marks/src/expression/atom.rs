@@ -66,8 +66,8 @@ pub(super) fn split(atoms: &[Placed], separator: char, begin: usize) -> Vec<(usi
         .split(|(_, atom)| *atom == Atom::Char(separator))
         .map(|part| {
             let at = part.first().or_else(|| rest.first()).map_or(next, |(at, _)| *at);
+            next = rest.get(part.len()).map_or(next, |(at, _)| *at);
             rest = rest.get(part.len() + 1..).unwrap_or_default();
-            next = at;
             (at, part)
         })
         .collect()

@@ -46,6 +46,14 @@ pub enum Problem {
         /// The highest that would do.
         most: u32,
     },
+    /// A range or a network of which a part is not there: `80-`, `10.0.0.0/`.
+    #[error("the {what} is missing; write it, such as `{such}`")]
+    Missing {
+        /// What there should be.
+        what: &'static str,
+        /// A text that has it.
+        such: &'static str,
+    },
     /// Not a protocol.
     #[error("{} is not a protocol; write `tcp`, `udp`, `sctp`, `icmp` or `any`", Quoted(.found))]
     Protocol {

@@ -101,7 +101,11 @@ fn port_range(begin: usize, atoms: &[Placed]) -> Result<Ports, At> {
             let number = decimal(*at, one, most)?;
             (number.clone(), number)
         }
-        [(at, first), (behind, last)] => (decimal(*at, first, most)?, decimal(*behind, last, most)?),
+        [(at, first), (behind, last)] => {
+            there(*at, first, "first port", "8000-8010")?;
+            there(*behind, last, "last port", "8000-8010")?;
+            (decimal(*at, first, most)?, decimal(*behind, last, most)?)
+        }
         _ => return Err(Problem::Number { found: excerpt(&shown(atoms)), most }.at(begin)),
     };
     if let (Number::Fixed(first), Number::Fixed(last)) = (&first, &last) {
@@ -120,6 +124,8 @@ fn addresses(begin: usize, atoms: &[Placed]) -> Result<Addresses, At> {
     match split(atoms, '-', begin).as_slice() {
         [_] => {}
         [(at, first), (behind, last)] => {
+            there(*at, first, "first address", "192.0.2.1-192.0.2.9")?;
+            there(*behind, last, "last address", "192.0.2.1-192.0.2.9")?;
             return Ok(Addresses::Range(begin, address(*at, first)?, address(*behind, last)?));
         }
         _ => return Err(Problem::Addresses.at(begin)),
@@ -128,11 +134,17 @@ fn addresses(begin: usize, atoms: &[Placed]) -> Result<Addresses, At> {
         [(at, one)] => Ok(Addresses::One(begin, address(*at, one)?)),
         [(at, network), (behind, prefix)] => {
             let network = address(*at, network)?;
+            there(*behind, prefix, "length of the prefix", "192.0.2.0/24")?;
             let prefix = decimal(*behind, prefix, network.bits())?;
             Ok(Addresses::Network(begin, network, prefix))
         }
         _ => Err(Problem::Addresses.at(begin)),
     }
+}
+
+/// Refuses a part that is not there.
+fn there(begin: usize, atoms: &[Placed], what: &'static str, such: &'static str) -> Result<(), At> {
+    if atoms.is_empty() { Err(Problem::Missing { what, such }.at(begin)) } else { Ok(()) }
 }
 
 fn address(begin: usize, atoms: &[Placed]) -> Result<Address, At> {
@@ -204,6 +216,7 @@ fn number(begin: usize, atoms: &[Placed], most: u32, read: impl Fn(&str) -> Opti
     if let [(_, Atom::Variable(variable))] = atoms {
         return Ok(Number::Variable(variable.clone()));
     }
+    there(begin, atoms, "number", "0")?;
     let Some(text) = literal(atoms) else {
         let at = atoms.iter().find(|(_, atom)| matches!(atom, Atom::Variable(_))).map_or(begin, |(at, _)| *at);
         return Err(Problem::Piece.at(at));

@@ -33,8 +33,10 @@ enum Which {
 /// The length of the prefix, where a range is a network with one port. That of every address is not one to look for.
 pub(super) fn network(range: &Range) -> Option<u8> {
     let ports = range.ports();
-    let one_port = range.protocol().has_ports() && ports.first() == ports.last();
-    let length = prefix(range.first(), range.last()).filter(|length| one_port && *length > 0)?;
+    if !range.protocol().has_ports() || ports.first() != ports.last() {
+        return None;
+    }
+    let length = prefix(range.first(), range.last()).filter(|length| *length > 0)?;
     u8::try_from(length).ok()
 }
 
