@@ -58,7 +58,7 @@ impl Transaction {
     ///
     /// Sets are changed by the elements that differ, chains as a whole, and everything stays in its place: not even the first
     /// packet of a connection finds a chain missing. Where the kernel would take longer to find the elements that go than to
-    /// load a set, the set is anew. Only where somebody else put something into the table, or changed the
+    /// load a set of intervals, the set is anew, and for some milliseconds empty for the first packets of connections. Only where somebody else put something into the table, or changed the
     /// priority of a chain, is the table [replaced](Self::replacing).
     pub fn between(from: Option<&Table>, to: &Table) -> Self {
         match from.and_then(|from| incremental(from, to)) {

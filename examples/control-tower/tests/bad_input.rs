@@ -118,12 +118,18 @@ async fn hostile_documents() {
     assert_eq!(subject.bulk(fits.clone()).await.ok()["changed"], false, "1 MiB is accepted");
     for kind in ["application/yaml", "application/json"] {
         let answer = subject.send("POST", "/v1/bulk", kind, fits.clone() + " ").await;
-        assert_eq!(answer.refused(413), "the body is longer than 1048576 bytes");
+        assert_eq!(
+            answer.refused(413),
+            "the body is longer than 1048576 bytes: send it in parts, and a long document as several"
+        );
     }
     for path in [format!("{KEYS}/k"), ROLES.to_owned()] {
         let method = if path == ROLES { "POST" } else { "PUT" };
         let answer = subject.json(method, &path, &format!("{{\"name\":\"{}\"}}", "k".repeat(1 << 20))).await;
-        assert_eq!(answer.refused(413), "the body is longer than 1048576 bytes");
+        assert_eq!(
+            answer.refused(413),
+            "the body is longer than 1048576 bytes: send it in parts, and a long document as several"
+        );
     }
 
     let levels = "more than 64 levels of nesting; split it";
@@ -359,7 +365,7 @@ async fn bodies_of_calls() {
         let text = subject.send("POST", path, "text/plain", "{}").await.refused(415);
         assert_eq!(text, "content type `text/plain` is not understood here: send `application/json`");
         let text = subject.json("POST", path, &format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20))).await.refused(413);
-        assert_eq!(text, "the body is longer than 1048576 bytes");
+        assert_eq!(text, "the body is longer than 1048576 bytes: send it in parts, and a long document as several");
     }
     for body in [
         r#"{"username":"admin","password":"wrong-horse","password":"wrong-horse"}"#,
@@ -510,10 +516,16 @@ async fn broken_http() {
     // What is too long is refused when it is announced, or when it has become too long.
     let (status, body) =
         subject.raw("POST /v1/bulk", "content-length: 99999999999\r\nexpect: 100-continue\r\n", "").await;
-    assert_eq!((status, message(&body).as_str()), (413, "the body is longer than 1048576 bytes"));
+    assert_eq!(
+        (status, message(&body).as_str()),
+        (413, "the body is longer than 1048576 bytes: send it in parts, and a long document as several")
+    );
     let chunks = format!("10000\r\n{}\r\n", "#".repeat(0x10000)).repeat(17) + "0\r\n\r\n";
     let (status, body) = subject.raw("POST /v1/bulk", "transfer-encoding: chunked\r\n", &chunks).await;
-    assert_eq!((status, message(&body).as_str()), (413, "the body is longer than 1048576 bytes"));
+    assert_eq!(
+        (status, message(&body).as_str()),
+        (413, "the body is longer than 1048576 bytes: send it in parts, and a long document as several")
+    );
     subject.assert_unharmed().await;
 }
 

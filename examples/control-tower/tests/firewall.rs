@@ -282,3 +282,21 @@ async fn a_firewall_that_does_not_work_is_refused() {
     world.ingress(&world.operator, "two", "10.0.0.1 tcp 80").await.refused(422);
     world.put(&world.operator, "firewall", json!({"rest": "drop-workloads"})).await.refused(422);
 }
+
+#[tokio::test]
+async fn more_than_a_request_may_have_is_several_documents() {
+    let world = World::new().await;
+    world.put(&world.operator, "firewall", json!({"workload-interfaces": ["kw*"]})).await.ok();
+    // Not neighbours, which would be joined.
+    let ranges: Vec<String> = (0..40_000)
+        .map(|n: u32| std::net::Ipv4Addr::from(0x0a00_0000 + n * 4))
+        .map(|first| format!("{first}-{} tcp 443", std::net::Ipv4Addr::from(u32::from(first) + 1)))
+        .collect();
+    let document = |name: &str, ranges: &[String]| json!({"name": name, "application": "shop", "ranges": ranges});
+    let refused = world.put(&world.operator, "ingress/web", document("web", &ranges)).await.refused(413);
+    assert_eq!(refused, "the body is longer than 1048576 bytes: send it in parts, and a long document as several");
+    for (name, part) in ["web-1", "web-2"].into_iter().zip(ranges.chunks(20_000)) {
+        world.put(&world.operator, &format!("ingress/{name}"), document(name, part)).await.ok();
+    }
+    assert_eq!(world.ranges("north").await.len(), 40_000);
+}

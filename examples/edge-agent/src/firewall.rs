@@ -310,6 +310,10 @@ impl<'a> Session<'a> {
         let place = self.place()?;
         let _turn = place.turn()?;
         place.settle()?;
+        if matches!(self.nft.listing(), Ok(None)) {
+            note_out("there is no table `inet keyward`");
+            return Ok(SAME);
+        }
         self.nft.load(&keyward_nft_marks::Transaction::removing().to_string())?;
         note_out("the table is gone");
         Ok(SAME)

@@ -253,6 +253,31 @@ fn a_mistake_changes_nothing_and_says_what_to_do() {
 
 #[test]
 #[ignore = "needs root, and nft"]
+fn what_is_there_is_taken_away_and_what_dies_is_not_tried_again() {
+    let namespace = Namespace::new();
+    let host = Host::new(&namespace, &nft());
+    host.apply(&documents("pass", &[]));
+    for said in ["the table is gone", "there is no table `inet keyward`"] {
+        let output = host.run(&["remove"]);
+        assert!(output.status.success() && shown(&output).contains(said), "{output:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (program, loads) = (folder.path().join("nft"), folder.path().join("loads"));
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = -f ] && echo load >> {} && kill -SEGV $$\nexec {} \"$@\"\n",
+        loads.display(),
+        nft()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let host = Host::new(&namespace, program.to_str().unwrap());
+    let (code, text) = host.with(&documents("pass", &[]), &["apply"]);
+    assert!(code == 1 && text.contains("`nft` was killed by signal 11 while it was to load our table"), "{text}");
+    assert_eq!(std::fs::read_to_string(loads).unwrap(), "load\n");
+}
+
+#[test]
+#[ignore = "needs root, and nft"]
 fn random_changes_leave_other_tables_as_they_are() {
     let namespace = Namespace::new();
     let nfts = nfts();

@@ -142,3 +142,21 @@ pub fn to((v4, v6): (&str, &str), port: u16) -> RangeSet {
     }
     RangeSet::new(ranges).unwrap()
 }
+
+/// Networks in which these single addresses are, with so many bits for the host, among a thousand others.
+pub fn among_many(ranges: &RangeSet, bits: u32) -> RangeSet {
+    let mut all: Vec<Range> = Vec::new();
+    for range in ranges.iter() {
+        let (v6, low) = (range.is_ipv6(), (1u128 << bits) - 1);
+        let number = match range.first() {
+            IpAddr::V4(address) => u128::from(u32::from(address)),
+            IpAddr::V6(address) => u128::from(address),
+        };
+        let at = |place: u128| {
+            let network = (number & !low) + (place << (bits + 9));
+            Range::new(address(network, v6), address(network | low, v6), range.protocol(), range.ports()).unwrap()
+        };
+        all.extend((0..1_000).map(at));
+    }
+    RangeSet::new(all).unwrap()
+}

@@ -64,7 +64,7 @@ impl World {
 impl World {
     /// Loads our table anew.
     pub fn apply(&self, firewall: &Firewall) {
-        firewall.check(1000).unwrap();
+        firewall.check(100_000).unwrap();
         self.host.namespace.load(&Transaction::replacing(&firewall.table()).to_string());
     }
 

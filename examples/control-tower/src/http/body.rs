@@ -83,7 +83,10 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> 
 /// # Errors
 /// 413, or the connection broke.
 pub async fn read_up_to<S: Send + Sync>(limit: usize, request: Request, state: &S) -> Answer<Bytes> {
-    let too_long = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} bytes"));
+    let too_long = || {
+        let text = format!("the body is longer than {limit} bytes: send it in parts, and a long document as several");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    };
     // Before any of it is read, so that a client that asks first (RFC 9110 §10.1.1) need not send it.
     if request.body().size_hint().lower() > limit as u64 {
         return Err(too_long());

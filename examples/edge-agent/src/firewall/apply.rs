@@ -5,6 +5,7 @@ use std::time::Duration as Pause;
 use keyward_config_values::Duration;
 use keyward_nft_marks::{Firewall, Rest, Table, Transaction};
 
+use super::nft::NftError;
 use super::place::{Place, pause};
 use super::plan::differences;
 use super::wanted::Wanted;
@@ -53,7 +54,7 @@ pub(crate) fn apply(
         if tries == 0 {
             first.clone_from(&before);
         }
-        let table = before.as_deref().map(str::parse::<Table>).transpose().map_err(super::nft::NftError::from)?;
+        let table = before.as_deref().map(str::parse::<Table>).transpose().map_err(NftError::from)?;
         let transaction = Transaction::between(table.as_ref(), &wanted.table);
         if transaction.is_empty() {
             return Ok(Applied::Nothing);
@@ -71,8 +72,8 @@ pub(crate) fn apply(
             Ok(Some(table)) if Transaction::between(Some(&table), &wanted.table).is_empty() => {
                 return Ok(Applied::Changed { changes, replaced });
             }
-            // Somebody else changed it between the look and the change, or right after.
-            Ok(_) | Err(_) if tries < TRIES => {}
+            // Somebody else changed it between the look and the change, or right after. What hangs or dies would do so again.
+            Ok(_) | Err(Error::Nft(NftError::Failed { .. })) if tries < TRIES => {}
             Ok(_) => {
                 return Err(Error::usage(
                     "somebody else changes the table `inet keyward` as fast as it is loaded",

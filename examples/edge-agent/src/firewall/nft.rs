@@ -13,8 +13,8 @@ use keyward_nft_marks::{ListingError, ProtocolNames, Table};
 const OLDEST: Version = Version(1, 0, 6);
 /// How much of what nft says is repeated, in characters.
 const SAID: usize = 600;
-/// How long it may take: many times what 100,000 ranges take.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long it may take: a hundred times what 100,000 ranges take.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How much it may print: many times what 100,000 ranges are.
 const MOST: u64 = 256 << 20;
 const STEP: Duration = Duration::from_millis(1);
