@@ -57,9 +57,10 @@ impl Transaction {
     /// The smallest one that makes the first table the second; without a first one there may be any table or none.
     ///
     /// Sets are changed by the elements that differ, chains as a whole, and everything stays in its place: not even the first
-    /// packet of a connection finds a chain missing. Where the kernel would take longer to find the elements that go than to
-    /// load a set of intervals, the set is anew, and for some milliseconds empty for the first packets of connections. Only where somebody else put something into the table, or changed the
-    /// priority of a chain, is the table [replaced](Self::replacing).
+    /// packet of a connection finds a chain missing. Where the kernel would take longer to find the elements that go than to load
+    /// a set of intervals, the set is anew, and empty for some milliseconds to the first packets of connections. Only where
+    /// somebody else put something into the table, or changed the priority of a chain, is the table
+    /// [replaced](Self::replacing).
     pub fn between(from: Option<&Table>, to: &Table) -> Self {
         match from.and_then(|from| incremental(from, to)) {
             Some(commands) => Self(commands),

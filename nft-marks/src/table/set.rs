@@ -21,8 +21,8 @@ pub(crate) enum SetKind {
 pub(crate) struct SetName {
     pub(crate) kind: SetKind,
     pub(crate) v6: bool,
-    /// The length of the prefix of all of its networks. They are found by their first address and one port, which takes the same time
-    /// however many they are; without it a set is of intervals, for everything else.
+    /// The length of the prefix of all of its networks. They are found by their first address and one port, which takes the
+    /// same time however many they are; without it a set is of intervals, for everything else.
     pub(crate) networks: Option<u8>,
 }
 
@@ -95,8 +95,8 @@ impl Set {
         ours.then(|| Self { name, elements: elements.into() })
     }
 
-    /// Its elements in the order in which nft lists them: as they came, or those of networks by their bytes, the last one first (on hosts
-    /// with the lower byte first).
+    /// Its elements in the order in which nft lists them: as they came, or those of networks by their bytes, the last one first
+    /// (on hosts with the lower byte first).
     pub(super) fn listed(&self) -> Vec<&Range> {
         let mut elements: Vec<&Range> = self.elements.iter().collect();
         if self.name.networks.is_some() {
