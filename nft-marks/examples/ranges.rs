@@ -27,9 +27,6 @@ fn range(place: u32, spans: bool) -> Result<Range, Box<dyn Error>> {
     Ok(Range::new(IpAddr::V4(first), IpAddr::V4(last), Protocol::Udp, port)?)
 }
 
-/// How often the text is made.
-const ROUNDS: u32 = 30;
-
 /// Seconds of processor time of this program so far (proc(5), `schedstat`).
 fn processor_time() -> Result<f64, Box<dyn Error>> {
     let text = fs::read_to_string("/proc/self/schedstat")?;
@@ -54,11 +51,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let table = firewall.table();
     let mut text = String::new();
     let begin = processor_time()?;
-    for _ in 0..ROUNDS {
+    // For long enough to be measured.
+    let rounds = (3_000_000 / count.max(1)).max(30);
+    for _ in 0..rounds {
         text.clear();
         write!(text, "{}", Transaction::replacing(&table))?;
     }
-    println!("{}", (processor_time()? - begin) / f64::from(ROUNDS));
+    println!("{}", (processor_time()? - begin) / f64::from(rounds));
     fs::write(folder.join("set.nft"), &text)?;
     fs::write(folder.join("listing.nft"), table.to_string())?;
 
