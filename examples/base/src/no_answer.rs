@@ -193,7 +193,7 @@ impl Untrusted {
             Self::NotYetValid => "check the clocks of both machines",
             Self::UnknownIssuer => return None,
             _ => {
-                "start the tower with a --tls-cert that is made for servers (CA:FALSE, the tower's name as subjectAltName), signed by itself or by an authority; without --tls-cert it makes one"
+                "give the tower a --tls-cert that is made for servers, with CA:FALSE and its name as subjectAltName; without --tls-cert it makes one"
             }
         })
     }

@@ -72,7 +72,7 @@ fn nothing_yet() -> Hosts {
 }
 
 /// All of them.
-pub fn pages() {
+pub(crate) fn pages() {
     lists();
     scripts();
     settings();

@@ -123,7 +123,12 @@ fn a_tower_whose_certificate_is_an_authoritys_own_is_told_from_others() {
     let output = host.agent(&["call-home", "--wait", "1s"]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("TLS: its certificate is an authority's own (CA:TRUE), and none for a server (start the tower with a --tls-cert"), "{said}");
+    assert!(
+        said.contains(
+            "TLS: its certificate is an authority's own (CA:TRUE), and none for a server (give the tower a --tls-cert"
+        ),
+        "{said}"
+    );
     assert!(!said.contains("CaUsedAsEndEntity") && tower.asked().is_empty(), "{said}");
 }
 

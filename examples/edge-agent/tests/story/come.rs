@@ -192,10 +192,10 @@ fn a_moved_clock_is_for_a_tower_on_the_same_machine() {
     assert!(text(&output.stderr).starts_with(expected), "{output:?}");
 }
 
-/// What every user of the host can read while the script runs: the arguments of all programs.
+/// What others can read while the script runs: the arguments of all programs, and for the same user their environments.
 #[tokio::test]
 #[ignore = "needs the control tower beside the agent: run by .ci/run"]
-async fn nothing_secret_is_in_any_argument() {
+async fn nothing_secret_is_in_any_argument_or_environment() {
     let world = World::new().await;
     let host = world.host("a-host-id-that-nobody-knows");
     let script = world.script(json!({})).await;
@@ -205,13 +205,17 @@ async fn nothing_secret_is_in_any_argument() {
         let mut seen = String::new();
         while !run.is_finished() {
             for process in std::fs::read_dir("/proc").unwrap() {
-                let arguments = std::fs::read(process.unwrap().path().join("cmdline")).unwrap_or_default();
-                seen += &String::from_utf8_lossy(&arguments).replace('\0', " ");
+                let process = process.unwrap().path();
+                for name in ["cmdline", "environ"] {
+                    let text = std::fs::read(process.join(name)).unwrap_or_default();
+                    seen += &String::from_utf8_lossy(&text).replace('\0', " ");
+                }
             }
         }
         run.join().unwrap();
         seen
     });
     assert!(seen.contains("call-home --until registered --state-dir "), "the agent was seen");
+    assert!(seen.contains("KEYWARD_HOST_ID_FILE="), "so was its environment");
     assert!(!seen.contains("nobody-knows") && !seen.contains(&key));
 }

@@ -95,8 +95,7 @@ fn a_certificate_that_no_server_should_show_is_refused_in_words() {
     let (mut expired, mut early) = (named(), named());
     expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
     early.not_before = rcgen::date_time_ymd(4000, 1, 1);
-    let replace =
-        "start the tower with a --tls-cert that is made for servers (CA:FALSE, the tower's name as subjectAltName)";
+    let replace = "give the tower a --tls-cert that is made for servers, with CA:FALSE and its name as subjectAltName";
     for (certificate, what, remedy) in [
         (authority, "is an authority's own (CA:TRUE), and none for a server", replace),
         (for_clients, "is not one for servers (its extended key usage lacks serverAuth)", replace),
