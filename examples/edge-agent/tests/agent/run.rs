@@ -80,10 +80,15 @@ fn a_host_that_was_released_calls_home_again() {
     assert!(!host.has("identity.pem"));
     assert_eq!((host.status().0["state"].clone(), host.status().1), (json!("unclaimed"), 3));
     assert_eq!(host.status().0["process"], running.process.id());
-    // Another one of the same host waits for it instead of getting into its way.
+    // Another one of the same host says how that stands instead of getting into its way.
     let mut other = host.start(&["call-home", "--until", "registered"]);
     assert_eq!(other.end(), Some(0), "{}", other.said);
-    assert!(other.said.starts_with("another edge-agent of this host is calling home"), "{}", other.said);
+    assert_eq!(other.said, "registered: the tower knows this host, and an operator has to claim it\n");
+    // And waits for what it has not come to.
+    let output = host.agent(&["call-home", "--wait", "1s"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.starts_with("another edge-agent of this host is calling home: waiting for it\n"), "{said}");
     running.terminate();
     assert_eq!(running.end(), Some(0), "{}", running.said);
     assert!(running.said.contains("stopped"), "{}", running.said);
