@@ -30,7 +30,9 @@ pub enum Error {
         input: String,
     },
     /// A login URL that is none.
-    #[error("no login URL: {problem}; write `/login/<tenant>/<email>` or `/login/<tenant>/<email>/<authenticator>`")]
+    #[error(
+        "this is not a login URL: {problem}; write `/login/<tenant>/<email>` or `/login/<tenant>/<email>/<authenticator>`"
+    )]
     LoginUrl {
         /// What is wrong with it.
         problem: &'static str,
@@ -68,11 +70,13 @@ pub enum Error {
     },
     /// A name that people read, and that would not read as what it is.
     #[error(
-        "what people read has at most 128 characters, none of them a control character or one that turns the direction of text"
+        "what people read has at most 128 characters, each of which is seen as what it is: none of them controls, hides or turns text"
     )]
     DisplayName,
     /// A name of a passkey that is not accepted.
-    #[error("the name of a passkey has 1 to 64 characters, none of them a control character")]
+    #[error(
+        "the name of a passkey has 1 to 64 characters, each of which is seen as what it is: none of them controls, hides or turns text"
+    )]
     PasskeyName,
     /// A passkey that is not there.
     #[error("the user has no such passkey")]

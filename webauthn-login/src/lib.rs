@@ -53,6 +53,7 @@
 
 mod authenticator;
 mod base32;
+mod client;
 mod error;
 mod external;
 mod flow;
@@ -66,6 +67,7 @@ mod next;
 mod passkey;
 mod password;
 mod percent;
+mod readable;
 mod reason;
 mod recovery;
 mod remembered;
@@ -81,6 +83,7 @@ mod user;
 pub use keyward_config_values::ErrorKind;
 
 pub use crate::authenticator::{Authenticator, Connectivity, Offered, ProviderTitle, Unavailable, offered};
+pub use crate::client::{BrowserFamily, Client, Platform};
 pub use crate::error::Error;
 pub use crate::external::{Callback, ExchangeRequest, Provider, VerifiedClaims};
 pub use crate::flow::{

@@ -14,7 +14,7 @@ use crate::{Authenticator, Email, Error, Identity, percent};
 /// # use keyward_webauthn_login::LoginUrl;
 /// let url: LoginUrl = "/login/b2/name%2Bt1%40example.com/strongbox".parse()?;
 /// assert_eq!(url.identity.email.as_str(), "name+t1@example.com");
-/// assert_eq!(url.to_string(), "/login/b2/name%2Bt1%40example.com/strongbox");
+/// assert_eq!(url.to_string(), "/login/b2/name%2Bt1@example.com/strongbox");
 /// # Ok::<(), keyward_webauthn_login::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,14 +42,14 @@ impl FromStr for LoginUrl {
         let tenant: Name = segment()
             .ok_or_else(|| refuse("the tenant is missing"))??
             .parse()
-            .map_err(|_| refuse("its tenant is no name"))?;
+            .map_err(|_| refuse("its tenant is not a name"))?;
         let email: Email = segment()
             .ok_or_else(|| refuse("the email address is missing"))??
             .parse()
-            .map_err(|_| refuse("its email address is none"))?;
+            .map_err(|_| refuse("what stands for the email address is not one"))?;
         let authenticator = match segment() {
             None => None,
-            Some(text) => Some(text?.parse().map_err(|_| refuse("its authenticator is none"))?),
+            Some(text) => Some(text?.parse().map_err(|_| refuse("what stands for the authenticator is not one"))?),
         };
         if segment().is_some() {
             return Err(refuse("it has too many segments"));
@@ -60,7 +60,7 @@ impl FromStr for LoginUrl {
 
 impl fmt::Display for LoginUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}/{}", self.identity.tenant, percent::encode(self.identity.email.as_str()))?;
+        write!(f, "{PREFIX}{}/{}", self.identity.tenant, percent::encode_segment(self.identity.email.as_str()))?;
         match &self.authenticator {
             Some(authenticator) => write!(f, "/{authenticator}"),
             None => Ok(()),
@@ -76,10 +76,10 @@ mod tests {
     #[test]
     fn accepted_as_people_write_them() {
         for (text, canonical) in [
-            ("/login/b2/ann@example.com", "/login/b2/ann%40example.com"),
-            ("/login/b2/Ann%40Example.com", "/login/b2/ann%40example.com"),
+            ("/login/b2/ann@example.com", "/login/b2/ann@example.com"),
+            ("/login/b2/Ann%40Example.com", "/login/b2/ann@example.com"),
             ("/login/b2/admin/entra", "/login/b2/admin/entra"),
-            ("/login/b2/a%2Fb@example.com", "/login/b2/a%2Fb%40example.com"),
+            ("/login/b2/a%2Fb@example.com", "/login/b2/a%2Fb@example.com"),
         ] {
             assert_eq!(text.parse::<LoginUrl>().unwrap().to_string(), canonical);
         }
@@ -108,8 +108,15 @@ mod tests {
         }
         assert_eq!(
             "/login/b2".parse::<LoginUrl>().unwrap_err().to_string(),
-            "no login URL: the email address is missing; \
+            "this is not a login URL: the email address is missing; \
              write `/login/<tenant>/<email>` or `/login/<tenant>/<email>/<authenticator>`"
+        );
+        assert!(
+            "/login/b2/a b"
+                .parse::<LoginUrl>()
+                .unwrap_err()
+                .to_string()
+                .contains("stands for the email address is not one;")
         );
     }
 

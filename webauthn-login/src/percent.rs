@@ -2,10 +2,19 @@
 
 /// Everything but the unreserved characters (RFC 3986 §2.3) is escaped.
 pub(crate) fn encode(text: &str) -> String {
+    escape(text, b"-._~")
+}
+
+/// The same of a segment of a path that people read, in which an `@` may stand for itself (RFC 3986 §3.3).
+pub(crate) fn encode_segment(text: &str) -> String {
+    escape(text, b"-._~@")
+}
+
+fn escape(text: &str, kept: &[u8]) -> String {
     use core::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             // Writing to a string cannot fail.
@@ -42,6 +51,7 @@ mod tests {
     #[test]
     fn both_ways() {
         assert_eq!(encode("name+t1@example.com"), "name%2Bt1%40example.com");
+        assert_eq!(encode_segment("name+t1@example.com"), "name%2Bt1@example.com");
         assert_eq!(decode("name%2bt1%40example.com").unwrap(), "name+t1@example.com");
         for bad in ["%", "%4", "%zz", "%ff", "a%"] {
             assert_eq!(decode(bad), None, "{bad}");

@@ -182,7 +182,7 @@ mod tests {
         logins.forget(&login("u11@example.com"));
         let read = RememberedLogins::from_cookie(&logins.to_cookie(&secret()), &secret());
         assert_eq!(read, logins);
-        assert_eq!(read.0[0].url().to_string(), "/login/b2/u5%40example.com/strongbox");
+        assert_eq!(read.0[0].url().to_string(), "/login/b2/u5@example.com/strongbox");
     }
 
     #[test]

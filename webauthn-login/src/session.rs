@@ -12,10 +12,11 @@ use crate::method::Proofs;
 use crate::passkey::UserHandle;
 use crate::settings::after;
 use crate::user::UserRecord;
-use crate::{Authenticator, Error, Identity, Key, LoginSettings, Reason, Token};
+use crate::{Authenticator, Client, Error, Identity, Key, LoginSettings, Reason, Token};
 
 const RECORD: &str = "session";
-const FORMAT: u32 = 1;
+/// 2: what it was begun with.
+const FORMAT: u32 = 2;
 
 /// What is stored of a session, under the [`Key`] of its token. The token is made when the login is through, never before:
 /// what a browser brought along becomes no session.
@@ -35,6 +36,9 @@ pub struct SessionRecord {
     seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
+    /// Not said of those of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<Client>,
 }
 
 /// How much older than now the time of last use may be before it is worth a write.
@@ -61,6 +65,7 @@ impl SessionRecord {
             authenticated: now,
             seen: now,
             expires: after(now, settings.session_time),
+            client: None,
         };
         (token, session)
     }
@@ -99,6 +104,17 @@ impl SessionRecord {
     #[must_use]
     pub fn seen(&self) -> OffsetDateTime {
         self.seen
+    }
+
+    /// What it was begun with, if the embedder said.
+    #[must_use]
+    pub fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    /// Says what it is begun with, before it is stored. One that goes on from another keeps what that was begun with.
+    pub fn begun_with(&mut self, client: Client) {
+        self.client.get_or_insert(client);
     }
 
     /// When it ends, whatever is done in it.
@@ -283,6 +299,22 @@ mod tests {
         let bytes = session.encode().unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains(token.expose()));
         assert_eq!(SessionRecord::decode(&bytes).unwrap(), session);
-        assert!(SessionRecord::decode(br#"{"format":2}"#).is_err());
+        let newer = SessionRecord::decode(br#"{"format":3}"#).unwrap_err();
+        assert_eq!(newer.to_string(), "the stored session has format 3, this release knows formats up to 2");
+    }
+
+    #[test]
+    fn what_it_was_begun_with_stays_and_earlier_releases_did_not_say() {
+        let user = user();
+        let (_, mut session) = session(&user);
+        let earlier = String::from_utf8(session.encode().unwrap()).unwrap().replace("\"format\":2", "\"format\":1");
+        assert_eq!(SessionRecord::decode(earlier.as_bytes()).unwrap().client(), None);
+        let client = Client::new("Firefox/145.0 (Linux)", Some([192, 0, 2, 1].into()));
+        session.begun_with(client.clone());
+        let read = SessionRecord::decode(&session.encode().unwrap()).unwrap();
+        assert_eq!(read.client(), Some(&client));
+        let (_, mut rotated) = read.rotate(&user, &mut rng(3));
+        rotated.begun_with(Client::new("", None));
+        assert_eq!(rotated.client(), Some(&client));
     }
 }

@@ -24,6 +24,8 @@ pub struct LoginSettings {
     pub step_up_age: Duration,
     /// Whether a browser is offered to set up a passkey or one-time password at the end of a login: yes.
     pub offer_enrolment: bool,
+    /// How long nobody is offered again what they did not want: 90 days; at most 10 years.
+    pub offer_again: Duration,
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -39,6 +41,7 @@ impl Default for LoginSettings {
             link_time: seconds(86_400),
             step_up_age: seconds(300),
             offer_enrolment: true,
+            offer_again: seconds(90 * 86_400),
         }
     }
 }
@@ -51,6 +54,7 @@ impl LoginSettings {
             ("session-idle", self.session_idle, self.session_time.as_secs(), "at most `session-time`"),
             ("link-time", self.link_time, 7 * 86_400, "at most `7d`"),
             ("step-up-age", self.step_up_age, 3600, "at most `1h`"),
+            ("offer-again", self.offer_again, 3650 * 86_400, "at most `3650d`"),
         ];
         for (setting, value, most, bounds) in bounds {
             if value.as_secs() > most {

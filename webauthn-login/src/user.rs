@@ -70,6 +70,9 @@ pub(crate) struct Data {
     pub(crate) policies: Vec<Name>,
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub(crate) last_login: Option<OffsetDateTime>,
+    /// When they last did not want what a login offered to set up.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub(crate) declined: Option<OffsetDateTime>,
 }
 
 /// A user at a provider: its issuer and subject (OpenID Connect Core §2: the two alone are stable and unique, an email address
@@ -114,6 +117,7 @@ impl UserRecord {
                 bindings: Vec::new(),
                 policies,
                 last_login: None,
+                declined: None,
             }),
         }
     }

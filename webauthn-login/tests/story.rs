@@ -37,8 +37,8 @@ fn a_new_user_makes_a_passkey_and_logs_in_with_it() {
     // From now on by the login URL and the passkey alone.
     world.now += 3600;
     let url = logged_in.remember.url().to_string();
-    assert_eq!(url, "/login/b2/hansolo%40example.com/strongbox");
-    let page = world.begin_at("/login/b2/hansolo%40example.com/strongbox");
+    assert_eq!(url, "/login/b2/hansolo@example.com/strongbox");
+    let page = world.begin_at("/login/b2/hansolo@example.com/strongbox");
     let logged_in = world.passkey(&soft.get(&page.page()["passkey"].clone())).logged_in();
     assert_eq!(logged_in.session.proofs(), &[Proof::Passkey].into());
 }
@@ -127,8 +127,8 @@ fn a_one_time_password_and_recovery_codes() {
     world.begin(Start::browser());
     world.identify("ann@example.com", "b2");
     world.password(PASSWORD);
-    world.recovery_code(&codes[2]);
-    assert_eq!(world.finish().logged_in().session.proofs(), &[Proof::Password, Proof::RecoveryCode].into());
+    let logged_in = world.recovery_code(&codes[2]).logged_in();
+    assert_eq!(logged_in.session.proofs(), &[Proof::Password, Proof::RecoveryCode].into());
     assert_eq!(world.store.user(&ann).recovery_codes_left(), 9);
     world.begin(Start::browser());
     world.identify("ann@example.com", "b2");
@@ -161,8 +161,35 @@ fn one_address_in_two_tenants() {
     });
     world.begin(Start::browser());
     world.identify("ann@example.com", "");
-    world.password(OTHER_PASSWORD);
-    assert_eq!(world.finish().logged_in().session.identity().tenant, "c3");
+    assert_eq!(world.password(OTHER_PASSWORD).logged_in().session.identity().tenant, "c3");
+}
+
+#[test]
+fn what_is_not_wanted_is_not_offered_again_for_a_while() {
+    let again = LoginSettings::default().offer_again.as_secs() as i64;
+    for declines in [World::finish, |world: &mut World| {
+        assert_eq!(world.set_up(Method::Passkey).step(), "make-passkey");
+        world.skip()
+    }] {
+        let mut world = World::with("ann@example.com", "b2");
+        let log_in = |world: &mut World| {
+            world.begin(Start::browser());
+            world.identify("ann@example.com", "b2");
+            world.password(PASSWORD)
+        };
+        assert_eq!(log_in(&mut world).step(), "offer");
+        declines(&mut world).logged_in();
+        world.now += again - 1;
+        let session = log_in(&mut world).logged_in().session;
+        // Whoever asks for it gets it all the same.
+        let ann = identity("ann@example.com", "b2");
+        let (fresh, user) = (session.fresh("5m".parse().unwrap(), world.at()).unwrap(), world.store.user(&ann));
+        let next = NextPath::default();
+        let begun = world.realm.set_up(&session, fresh, &user, Method::Passkey, next, &mut rng(), world.at()).unwrap();
+        let Next::Continue(AnyFlow::EnrollingPasskey(_)) = begun.next else { panic!() };
+        world.now += 1;
+        assert_eq!(log_in(&mut world).step(), "offer");
+    }
 }
 
 #[test]
@@ -178,7 +205,7 @@ fn logins_that_are_remembered() {
     let cookie = logins.to_cookie(world.realm.secret());
     let mut logins = RememberedLogins::from_cookie(&cookie, world.realm.secret());
     let login = logins.iter().next().unwrap().clone();
-    assert_eq!(login.url().to_string(), "/login/b2/ann%40example.com/strongbox");
+    assert_eq!(login.url().to_string(), "/login/b2/ann@example.com/strongbox");
     // Chosen, it fills in what would be typed; nothing is proved by it.
     assert_eq!(world.begin_at(&login.url().to_string()).step(), "method");
     logins.forget(&login);

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use axum::{Router, extract::Request, http::StatusCode, response::Response};
+use axum::{Router, extract::Request, http::StatusCode, middleware, response::Response};
 use keyward_svid::x509::authority::Subject;
 use keyward_transit::{RecordError, SealKind};
 use rustls::{ServerConfig, pki_types::CertificateDer};
@@ -410,7 +410,7 @@ pub fn standby(data_dir: &std::path::Path) -> crate::config::TlsFiles {
 /// The API: that of the application, or that of a sealed tower.
 pub fn api(gate: &Arc<Gate>) -> Router {
     let sealed = sealed::router(Arc::clone(gate));
-    behind(gate, sealed, |open| open.router.clone())
+    behind(gate, sealed, |open| open.router.clone()).layer(middleware::from_fn(http::pages::for_people))
 }
 
 /// The federation endpoint.

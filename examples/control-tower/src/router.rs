@@ -15,7 +15,7 @@ use crate::{
         account, approle, audit, authority, body, bulk, bundle, call_home, caller, cli, config, federation, flow, host,
         hosts, limits, login, made, oidc, operations,
         pages::{
-            self, account as account_pages, call_home as call_home_page, home, hosts as host_pages, install,
+            account as account_pages, call_home as call_home_page, home, hosts as host_pages, install,
             login as login_pages, users as user_pages,
         },
         policy, seal, sealed, spiffe, spiffe_login, tenants, token, transit, users,
@@ -324,7 +324,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(token)
         .merge(policy)
         .merge(operators)
-        .fallback(pages::nothing_here)
+        .fallback(operations::nothing_here)
         .method_not_allowed_fallback(operations::wrong_method)
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::around))

@@ -7,6 +7,7 @@ mod hosts;
 
 use std::{fs, path::PathBuf};
 
+use axum::http::StatusCode;
 use control_tower::pages::{
     account::{Account, Keeps, Passkey, Session},
     assets,
@@ -15,7 +16,7 @@ use control_tower::pages::{
     home::{Key, Overview, Part, Refusal, Role, Todo},
     layout::{HostPage, Page, Viewer},
     login::{Authenticator, Authenticators, Identity, Method, Over, Provider, Remembered, Select, Step, Tenants, Who},
-    problem::Problem,
+    problem::{Problem, page},
     proof,
     timeline::Life,
     users::{Link, User, Users},
@@ -52,6 +53,7 @@ fn every_page_is_written() {
     proofs();
     enrolments();
     accounts();
+    refusals();
     administrators();
     overviews();
     hosts::pages();
@@ -100,6 +102,8 @@ fn logins() {
     let method = Method { step: STEP, who: ann(), passkey: OPTIONS, has_others: true, again: false };
     put("login-method", &method.page());
     put("login-method-refused", &Method { step: refused, who: somebody_long(), again: true, ..method }.page());
+    let longest = longest_viewer().email;
+    put("login-method-longest", &Method { who: Who { email: &longest, tenant: Some(LONG_TENANT) }, ..method }.page());
     put("login-tenants", &Tenants { step: STEP, email: "ann@example.com", tenants: &["b2", LONG_TENANT] }.page());
     put("login-provider", &Provider { title: "Azure Entra ID", url: "/" }.page());
     let expired = Problem("the login was not finished in time; start again".to_owned());
@@ -132,7 +136,7 @@ fn viewer() -> Viewer {
         name: "Ann Lee".to_owned(),
         email: "ann@example.com".to_owned(),
         tenant: "b2".to_owned(),
-        login_url: "https://tower.example/login/b2/ann%40example.com".to_owned(),
+        login_url: "https://tower.example/login/b2/ann@example.com".to_owned(),
         method: "password and passkey".to_owned(),
         remembered: true,
         administers: true,
@@ -151,6 +155,25 @@ fn long_viewer() -> Viewer {
     }
 }
 
+/// With the longest address that there can be.
+fn longest_viewer() -> Viewer {
+    let email = format!("{}@{}.example.com", "m".repeat(64), "w".repeat(177));
+    assert_eq!(email.len(), 254);
+    let login_url = format!("https://tower.example/login/{LONG_TENANT}/{email}");
+    Viewer { name: email.clone(), email, tenant: LONG_TENANT.to_owned(), login_url, ..viewer() }
+}
+
+fn refusals() {
+    let sealed = "the tower is sealed: unseal it with `supctl unseal` or `POST /v1/sys/unseal`";
+    put("problem-sealed", &page(StatusCode::SERVICE_UNAVAILABLE, sealed));
+    put(
+        "problem-forbidden",
+        &page(StatusCode::FORBIDDEN, "the form is too old or not from this site; load the page again"),
+    );
+    let path = format!("`/{}` does not exist", "nothing".repeat(28));
+    put("problem-nothing", &page(StatusCode::NOT_FOUND, &path));
+}
+
 fn accounts() {
     let passkey = |id: &str, name: &str, last_used: Option<OffsetDateTime>, backed_up| Passkey {
         id: id.to_owned(),
@@ -162,12 +185,14 @@ fn accounts() {
     };
     let session = |id: &str, current| Session {
         id: id.to_owned(),
+        client: (id != "z").then(|| "Samsung Internet on Android".to_owned()),
+        address: (id != "z").then(|| "2001:db8:1234:5678:9abc:def0:1234:5678".to_owned()),
         method: "password and one-time password".to_owned(),
         begun: NOW - Duration::HOUR,
         seen: NOW,
         current,
     };
-    let account = Account {
+    let mut account = Account {
         problem: None,
         done: Some("The passkey was removed."),
         enforced: "a passkey".to_owned(),
@@ -187,6 +212,12 @@ fn accounts() {
         signals: "[]".to_owned(),
     };
     put("account", &account.page(&viewer()));
+    // As much as there can be of everything.
+    let name = "Security key in the safe of the office on the second floor, left";
+    account.passkeys = (0..8).map(|n| passkey(&format!("p{n}"), name, Some(NOW), n % 2 == 0)).collect();
+    account.passkeys.push(passkey("p8", &"W".repeat(64), None, false));
+    account.sessions = (0..50).map(|n| session(if n == 9 { "z" } else { "a" }, n == 0)).collect();
+    put("account-full", &account.page(&longest_viewer()));
     let nothing = Account {
         problem: Some(refused()),
         done: None,
@@ -211,6 +242,7 @@ fn administrators() {
         last_login: is_reader.then_some(NOW),
         is_reader,
     };
+    let longest = longest_viewer().email;
     let link = Link {
         email: "bob@example.com".to_owned(),
         url: "https://tower.example/enrol?link=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFy".to_owned(),
@@ -223,6 +255,7 @@ fn administrators() {
         users: vec![
             user("ann@example.com", &["password", "passkey"], &[], true),
             user("bob@example.com", &[], &["passkey"], false),
+            user(&longest, &["password"], &[], false),
             user(LONG_EMAIL, &["password", "one-time password", "passkey"], &["password", "one-time password"], false),
         ],
         next: Some("?after=x".to_owned()),
@@ -300,7 +333,10 @@ fn overviews() {
             ],
             true,
         ),
-        issuer: Some(("tower.example".to_owned(), "https://tower.example/0f3a7c52-tenant-with-a-long-id".to_owned())),
+        issuer: Some((
+            "tower.example".to_owned(),
+            format!("https://{}.tower.example/0f3a7c52-tenant-with-a-long-id", "region".repeat(10)),
+        )),
     };
     put("overview", &overview.page(&viewer(), NOW));
     let nothing = Overview {

@@ -132,6 +132,21 @@ async fn a_new_user_makes_a_passkey_and_logs_in_with_it() {
     // Three sessions, of which the others end.
     let sessions = third.get(&tower, "/v1/account/sessions").await.ok();
     assert_eq!(sessions["sessions"].as_array().unwrap().len(), 3);
+    // Told from each other by what they were begun with, and no word that a browser said.
+    for session in sessions["sessions"].as_array().unwrap() {
+        assert_eq!(
+            session["client"],
+            json!({"browser": "firefox", "platform": "linux", "address": "192.0.2.1"}),
+            "{session}"
+        );
+    }
+    third.from = "198.51.100.7:5000".to_owned();
+    let page = third.post(&tower, "/v1/account/step-up", json!({})).await.ok();
+    let used = key.get_wrong(&page["page"]["passkey"], &honest());
+    assert_eq!(third.step(&tower, "passkey", answer(&used)).await["state"], "logged-in");
+    let sessions = third.get(&tower, "/v1/account/sessions").await.ok();
+    let own = sessions["sessions"].as_array().unwrap().iter().find(|one| one["current"] == true).unwrap();
+    assert_eq!(own["client"]["address"], "198.51.100.7", "that of the login: {own}");
     third.get(&tower, "/v1/account").await.ok();
     third.call(&tower, "DELETE", "/v1/account/sessions", None).await.ok();
     browser.get(&tower, "/v1/account").await.refused(401);

@@ -122,6 +122,7 @@ async fn sent(tower: &Tower, fake: &Shared, email: &str) -> (Browser, String) {
     let mut browser = Browser::new();
     browser.identify(tower, email, "default").await;
     let page = browser.step(tower, "external", json!({"provider": "entra"})).await;
+    assert_eq!(page["page"]["title"], "Azure Entra ID", "what people call it");
     let url = page["page"]["url"].as_str().unwrap_or_else(|| panic!("{page}")).to_owned();
     assert_eq!(parameter(&url, "redirect_uri"), "https://tower.example/login/callback");
     assert_eq!(

@@ -69,6 +69,17 @@ async fn a_page_is_of_its_reader_alone_and_loads_nothing_from_elsewhere() {
     );
     let nothing = get(&tower.api, "/v1/nothing").await;
     assert_eq!(nothing.headers()["content-type"], "application/json");
+    // So is what a page refuses before it is looked for: its query, its path, its method.
+    for (path, status) in [("/cli?port=x", 400), ("/login/default/a%20b", 400), ("/logout", 405)] {
+        let refused = get(&tower.api, path).await;
+        let kind = refused.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!((refused.status().as_u16(), kind.as_str()), (status, "text/html; charset=utf-8"), "{path}");
+        assert_eq!(refused.headers().contains_key("allow"), status == 405, "{path}");
+    }
+    let url = get(&tower.api, "/login/default/a%20b").await.text().await.unwrap();
+    assert!(url.contains("what stands for the email address is not one"), "{url}");
+    let for_programs = tower.api.client.get(format!("{}/nothing", tower.api.url)).send().await.unwrap();
+    assert_eq!(for_programs.headers()["content-type"], "application/json");
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ pub(crate) struct Login {
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
-    /// Also ask for a one-time code; when standard input is not a terminal, its next line
+    /// Also ask for a one-time password, or a recovery code; when standard input is not a terminal, its next line
     #[arg(long)]
     pub(crate) otp: bool,
 

@@ -13,6 +13,7 @@ use crate::method::{Method, Missing, Proof, Proofs, missing};
 use crate::passkey::{Allowed, PendingAuthentication, PendingRegistration, StoredPasskey};
 use crate::remembered::{DeviceToken, RememberedLogin};
 use crate::session::SessionRecord;
+use crate::settings::after;
 use crate::totp::{SharedSecret, TotpSecret};
 use crate::user::UserRecord;
 use crate::{Error, Realm, Reason};
@@ -139,7 +140,7 @@ pub(crate) fn complete(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<Outcome, Error> {
-    let offers = offers(realm, &common, &user, &proofs);
+    let offers = offers(realm, &common, &user, &proofs, now);
     if offer && !offers.is_empty() {
         let state = Ready { who: Who::of(&user), proofs, offers };
         return Ok(go_on(Flow { common, state }));
@@ -147,10 +148,12 @@ pub(crate) fn complete(
     log_in(realm, common, user, proofs, rng, now)
 }
 
-fn offers(realm: &Realm, common: &Common, user: &UserRecord, proofs: &Proofs) -> Vec<Method> {
+fn offers(realm: &Realm, common: &Common, user: &UserRecord, proofs: &Proofs, now: OffsetDateTime) -> Vec<Method> {
+    let declined = user.data.declined.is_some_and(|declined| now < after(declined, realm.settings.offer_again));
     let asks = common.audience == Audience::Browser
         && common.step_up.is_none()
         && !common.enrolled
+        && !declined
         && realm.settings.offer_enrolment;
     // Who logged in at a provider, or with a passkey, is not asked for a password's second factor.
     if !asks || !proofs.contains(&Proof::Password) {
@@ -213,7 +216,8 @@ impl Flow<Ready> {
         &self.state.offers
     }
 
-    /// Ends the login. `user` is read anew: a lock or a stricter policy since then counts.
+    /// Ends the login: what was offered is not wanted now, and not offered again for a while (`offer-again`). `user` is read anew: a
+    /// lock or a stricter policy since then counts.
     ///
     /// # Errors
     ///
@@ -225,13 +229,14 @@ impl Flow<Ready> {
         rng: &mut impl CryptoRng,
         now: OffsetDateTime,
     ) -> Result<Outcome, Error> {
-        let user = match self.user(user, now) {
+        let mut user = match self.user(user, now) {
             Ok(user) => user,
             Err(reason) => {
                 let identity = self.state.who.identity.clone();
                 return Ok(self.over(reason).about(&identity));
             }
         };
+        user.data.declined = Some(now);
         let writes = self.common.end();
         let identity = user.identity().clone();
         let mut outcome = match still_missing(&self.common, &user, &self.state.proofs) {

@@ -11,6 +11,7 @@ use super::states::{Begun, Choosing, Common, Flow, Identified, StepUp, Who};
 use crate::link::EnrolmentLink;
 use crate::method::{Method, Proof};
 use crate::passkey::{Allowed, PendingAuthentication, allow_list};
+use crate::readable::misleads;
 use crate::session::{Fresh, SessionRecord};
 use crate::settings::after;
 use crate::user::UserRecord;
@@ -67,7 +68,7 @@ impl Typed {
     pub fn new(email: &str, tenant: &str) -> Self {
         let parsed: Option<Email> = email.trim().parse().ok();
         let text = parsed.as_ref().map_or_else(
-            || email.trim().to_lowercase().chars().filter(|c| !c.is_control()).take(Email::MAX_LEN).collect(),
+            || email.trim().to_lowercase().chars().filter(|c| !misleads(*c)).take(Email::MAX_LEN).collect(),
             |email| email.as_str().to_owned(),
         );
         let tenant_typed = tenant.trim();

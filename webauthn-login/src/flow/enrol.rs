@@ -145,10 +145,13 @@ where
     if flow.is_expired(now) {
         return Ok(flow.over(Reason::Expired).about(&who.identity));
     }
-    let user = match who.still(user) {
+    let mut user = match who.still(user) {
         Ok(user) => user,
         Err(reason) => return Ok(flow.over(reason).about(&who.identity)),
     };
+    if flow.common.step_up.is_none() {
+        user.data.declined = Some(now);
+    }
     if still_missing(&flow.common, &user, &proofs).is_some() {
         return Ok(flow.again(Reason::NotOffered).about(&who.identity));
     }

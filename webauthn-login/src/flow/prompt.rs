@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::states::AnyFlow;
 use crate::method::Method;
 use crate::passkey::{CreationOptions, RequestOptions};
-use crate::{Offered, Realm};
+use crate::{Authenticator, Offered, Realm};
 
 /// What a page shows, and what a program that brings its own pages reads. Whoever draws pages matches all of it: a login that
 /// stands where no page is would be stuck.
@@ -72,6 +72,8 @@ pub enum Prompt {
     },
     /// The browser is to be sent to a provider.
     Provider {
+        /// What people call it.
+        title: String,
         /// Where to.
         url: String,
     },
@@ -100,7 +102,8 @@ impl fmt::Debug for Prompt {
 }
 
 impl AnyFlow {
-    /// What the page shows; of the second step with the authenticators that [`crate::offered`] answered for [`AnyFlow::tenant`].
+    /// What the page shows; of the second step, and on the way to a provider, with the authenticators that [`crate::offered`] answered
+    /// for [`AnyFlow::tenant`].
     #[must_use]
     pub fn prompt(&self, realm: &Realm, authenticators: Vec<Offered>) -> Prompt {
         let rp = &realm.relying_party;
@@ -138,7 +141,14 @@ impl AnyFlow {
             Self::AtProvider(flow) => {
                 let hint = flow.state.email.as_ref().map(crate::Email::as_str);
                 // Inside a session the person is to prove who they are, and not the provider's cookie.
-                Prompt::Provider { url: flow.state.pending.url(hint, flow.common.step_up.is_some()) }
+                let name = flow.state.pending.provider.name();
+                let is_it =
+                    |one: &Offered| matches!(&one.authenticator, Authenticator::External(found) if found == name);
+                let title = authenticators.into_iter().find(is_it).map(|one| one.title);
+                Prompt::Provider {
+                    title: title.unwrap_or_else(|| name.to_string()),
+                    url: flow.state.pending.url(hint, flow.common.step_up.is_some()),
+                }
             }
             Self::Ready(flow) => Prompt::Offer { offers: flow.state.offers.clone() },
         }

@@ -7,6 +7,7 @@ use url::{Host, Url};
 use webauthn_rs_core::WebauthnCore;
 
 use crate::Error;
+use crate::readable::is_readable;
 
 /// The relying party: its identifier is a domain that tower and sites share, so that a passkey works at all of them; its
 /// origins are exactly those of the pages that may ask.
@@ -43,8 +44,8 @@ impl RelyingParty {
         if Host::parse(id).is_ok_and(|host| !matches!(host, Host::Domain(_))) {
             return Err(refuse("browsers take no address; use a domain, or `localhost`"));
         }
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(refuse("its name is empty or holds a control character"));
+        if !is_readable(name, 128) {
+            return Err(refuse("its name does not read as what it is, or is longer than 128 characters"));
         }
         if origins.is_empty() {
             return Err(refuse("there is no origin; give that of the pages"));

@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use webauthn_rs_core::proto::{
     AttestationFormat, AttestationMetadata, COSEAlgorithm, COSEEC2Key, COSEKey, COSEKeyType, Credential, ECDSACurve,
@@ -13,6 +13,7 @@ use webauthn_rs_core::proto::{
 };
 
 use crate::Error;
+use crate::readable::{cleared, is_readable};
 
 /// The most passkeys of one user.
 pub const MAX_PASSKEYS: usize = 8;
@@ -95,10 +96,14 @@ impl FromStr for PasskeyName {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        if text.is_empty() || text.chars().count() > 64 || text.chars().any(char::is_control) {
-            return Err(Error::PasskeyName);
-        }
-        Ok(Self(text.to_owned()))
+        if is_readable(text, 64) { Ok(Self(text.to_owned())) } else { Err(Error::PasskeyName) }
+    }
+}
+
+impl PasskeyName {
+    /// A name of a record, in which earlier releases may have left characters that are refused now.
+    fn of_record<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(cleared(&String::deserialize(deserializer)?).map_or_else(Self::default, Self))
     }
 }
 
@@ -127,6 +132,7 @@ impl fmt::Display for PasskeyName {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct StoredPasskey {
     pub(crate) credential: Credential,
+    #[serde(deserialize_with = "PasskeyName::of_record")]
     pub(crate) name: PasskeyName,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) created: OffsetDateTime,
@@ -212,11 +218,27 @@ mod tests {
     #[test]
     fn names_and_identifiers() {
         assert_eq!(" My key ".parse::<PasskeyName>().unwrap().as_str(), "My key");
-        for bad in ["", "  ", "a\nb", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<PasskeyName>(), Err(Error::PasskeyName));
+        for bad in ["", "  ", "a\nb", "\u{202e}potpal", "a\u{200b}b", "\u{200d}", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<PasskeyName>(), Err(Error::PasskeyName), "{bad:?}");
+            assert!(serde_json::from_value::<PasskeyName>(bad.into()).is_err(), "{bad:?}");
         }
+        assert_eq!(
+            Error::PasskeyName.to_string(),
+            "the name of a passkey has 1 to 64 characters, each of which is seen as what it is: none of them controls, hides or turns text"
+        );
         let id: PasskeyId = "AQID".parse().unwrap();
         assert_eq!((id.as_bytes(), id.to_string().as_str()), (&[1, 2, 3][..], "AQID"));
         assert!("".parse::<PasskeyId>().is_err() && "AQI=".parse::<PasskeyId>().is_err());
+    }
+
+    #[test]
+    fn names_of_earlier_releases_are_read_without_what_is_refused_now() {
+        let passkey = StoredPasskey::nobodys(&"AQID".parse().unwrap(), crate::testing::at(0));
+        let mut stored = serde_json::to_value(&passkey).unwrap();
+        for (name, read) in [("\u{202e}potpal", "potpal"), ("\u{202e}", "Passkey"), ("Laptop", "Laptop")] {
+            stored["name"] = name.into();
+            let passkey: StoredPasskey = serde_json::from_value(stored.clone()).unwrap();
+            assert_eq!(passkey.name.as_str(), read);
+        }
     }
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Binding, UserRecord};
 use crate::method::Method;
+use crate::readable::is_readable;
 use crate::{Email, Error, Identity, Password, PasswordHash};
 
 /// What an administrator configures of a user. Nothing that is written again is secret: a password to begin with is taken when the
@@ -113,7 +114,7 @@ impl UserConfig {
     ///
     /// The field, and what is wrong with it.
     pub fn validate(&self) -> Result<(), (&'static str, Error)> {
-        if self.display_name.as_deref().is_some_and(|name| name.chars().count() > 128 || name.chars().any(misleads)) {
+        if self.display_name.as_deref().is_some_and(|name| !name.is_empty() && !is_readable(name, 128)) {
             return Err(("display-name", Error::DisplayName));
         }
         match (&self.password, &self.password_hash) {
@@ -154,14 +155,6 @@ impl UserConfig {
         user.set_bindings(self.external.iter().map(binding).collect());
         if self.locked { user.lock(now) } else { user.unlock() }
     }
-}
-
-/// Whether a character is a control character, or changes the direction of what stands around it (Unicode UAX #9, Bidi_Control).
-fn misleads(character: char) -> bool {
-    let turns = ['\u{061c}', '\u{200e}', '\u{200f}'].contains(&character)
-        || ('\u{202a}'..='\u{202e}').contains(&character)
-        || ('\u{2066}'..='\u{2069}').contains(&character);
-    turns || character.is_control()
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::IntoResponse as _,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
 };
 use keyward_approle::TokenView;
-use keyward_config_tree::strict::Reader;
+use keyward_config_tree::strict;
 use maud::html;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     body::JsonBody,
     error::{Answer, ApiError},
-    pages::{Posted, Shown, account, log_in_first},
+    pages::{Posted, Reader, Shown, account, log_in_first},
     params::Query,
     peer::Peer,
     token,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     app::App,
     login::{
-        Browser, Granted, Session,
+        Granted,
         cli::{self, Asked},
     },
     pages::{component, layout::Page},
@@ -35,17 +35,11 @@ use crate::{
 ///
 /// # Errors
 /// 400; those of the store.
-pub async fn ask(
-    State(app): State<Arc<App>>,
-    Peer(source): Peer,
-    uri: Uri,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Shown {
+pub async fn ask(State(app): State<Arc<App>>, Query(asked): Query<Asked>, reader: Result<Reader, Response>) -> Shown {
     asked.check()?;
-    let browser = Browser::of(&headers, source);
-    let Some(session) = Session::find(&app, &browser, cli::PATH).await? else {
-        return Ok(log_in_first(uri.path_and_query().map_or(cli::PATH, |path| path.as_str())));
+    let Reader(session) = match reader {
+        Ok(reader) => reader,
+        Err(away) => return Ok(away),
     };
     let identity = session.user.value.record().identity();
     let fields = [
@@ -81,8 +75,7 @@ pub async fn ask(
 /// # Errors
 /// 400, 403; those of the store.
 pub async fn allow(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(account) = posted.account(&app, cli::PATH).await? else { return Ok(log_in_first("/")) };
-    let session = account.session.ok_or_else(|| ApiError::internal("an account without its session"))?;
+    let Some(session) = posted.session(&app, cli::PATH).await? else { return Ok(log_in_first("/")) };
     let fields = ["port", "challenge", "state", "host"].map(|name| (name, posted.get(name)));
     let [(_, port), ..] = fields;
     let port: u16 = port.parse().map_err(|_| ApiError::invalid("`port` is no port"))?;
@@ -92,7 +85,8 @@ pub async fn allow(State(app): State<Arc<App>>, posted: Posted) -> Shown {
             asked.insert(name.to_owned(), value.into());
         }
     }
-    let asked = Asked::deserialize(Reader::new(&asked)).map_err(|_| ApiError::invalid("the form is not whole"))?;
+    let asked =
+        Asked::deserialize(strict::Reader::new(&asked)).map_err(|_| ApiError::invalid("the form is not whole"))?;
     let url = match cli::allow(&app, &session, &asked).await {
         Err(error) if account::is_step_up(&error) => {
             let Asked { port, challenge, state, host } = &asked;

@@ -11,24 +11,31 @@ pub mod install;
 pub mod login;
 mod operators;
 mod posted;
+mod reader;
 pub mod users;
 
 use axum::{
+    extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use keyward_approle::Operation;
 use keyward_webauthn_login::{Authenticator, Proof};
 
-pub use self::posted::Posted;
-use super::{
-    error::{Answer, ApiError},
-    operations,
+pub use self::{
+    posted::Posted,
+    reader::{Form, Reader},
 };
+use super::error::{Answer, ApiError, Messages};
 use crate::{
     app::App,
     login::{Cookie, Session, account::Account},
-    pages::{component::listed, layout::Viewer, problem::Failed},
+    pages::{
+        component::listed,
+        layout::Viewer,
+        problem::{self, Failed},
+    },
     standing::Standing,
 };
 
@@ -101,14 +108,20 @@ pub fn told(error: &ApiError) -> crate::pages::problem::Problem {
     crate::pages::problem::Problem(error.message().to_owned())
 }
 
-/// A path that is none: for whoever reads pages a page, for programs what the interface says.
-pub async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
+/// Around everything: what is refused is a page for whoever reads pages, and what the interface says for programs, which `/v1/` always
+/// is for.
+pub async fn for_people(request: Request, next: Next) -> Response {
+    let is_for_people = is_for_people(request.uri(), request.headers());
+    let response = next.run(request).await;
+    let Some(Messages(texts)) = response.extensions().get::<Messages>().filter(|_| is_for_people) else {
+        return response;
+    };
+    problem::for_people(&response, texts.first().map_or("", String::as_str))
+}
+
+fn is_for_people(uri: &Uri, headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let for_programs = uri.path().starts_with("/v1/") || !accepted.contains("text/html");
-    match operations::nothing_here(uri).await {
-        Err(error) if !for_programs => Failed(error).into_response(),
-        answer => answer.into_response(),
-    }
+    !uri.path().starts_with("/v1/") && accepted.contains("text/html")
 }
 
 #[cfg(test)]
@@ -121,6 +134,17 @@ mod tests {
         assert_eq!(response.status(), 303);
         assert_eq!(response.headers()["location"], "/login?next=%2Faccount%3Fa%3Db%26c%3D%2F%2Fd");
         assert_eq!(see_other("/\r\nx: y", &[]).headers()["location"], "/");
+    }
+
+    #[test]
+    fn who_reads_pages() {
+        let browser: HeaderMap =
+            [(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8".parse().unwrap())].into_iter().collect();
+        let program: HeaderMap = [(header::ACCEPT, "*/*".parse().unwrap())].into_iter().collect();
+        let is_for_people = |path: &'static str, headers| is_for_people(&Uri::from_static(path), headers);
+        assert!(is_for_people("/nothing", &browser) && is_for_people("/users?after=%ff", &browser));
+        assert!(!is_for_people("/v1/nothing", &browser) && !is_for_people("/nothing", &program));
+        assert!(!is_for_people("/nothing", &HeaderMap::new()));
     }
 
     #[test]

@@ -22,12 +22,14 @@ use super::{
     peer::Peer,
     vault::{self, body::VaultBody, sys},
 };
-use crate::{app::App, gate::Gate};
+use crate::{app::App, gate::Gate, pages::assets};
 
 /// The routes of a sealed tower.
 pub fn router(gate: Arc<Gate>) -> Router {
     let router = Router::new()
         .route("/live", get(operations::live))
+        // For the page that says so.
+        .route("/assets/{file}", get(assets::serve))
         .route("/v1/state/system/seal", get(state))
         .route("/v1/state/system/seal/unseal", post(unseal_sealed))
         .route("/v1/sys/init", get(sys::initialized))

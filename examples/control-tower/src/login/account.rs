@@ -10,7 +10,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use keyward_approle::Subject;
 use keyward_config_values::Name;
 use keyward_webauthn_login::{
-    Authenticator, Fresh, Key, LoginUrl, Method, PasskeyId, PasskeyName, Password, Proofs, RememberedLogin,
+    Authenticator, Client, Fresh, Key, LoginUrl, Method, PasskeyId, PasskeyName, Password, Proofs, RememberedLogin,
     RememberedLogins, Signal, UserRecord, hash_new_password,
 };
 use serde::Serialize;
@@ -125,6 +125,9 @@ pub struct View {
 pub struct SessionView {
     /// What it is revoked by; it opens nothing.
     pub id: String,
+    /// What it was begun with; nothing of those that a former release began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client>,
     /// Who verified the login.
     pub authenticator: Authenticator,
     /// With what.
@@ -367,7 +370,7 @@ impl Account {
         Err(ApiError::conflict("the user is being changed by others all the time; try again"))
     }
 
-    /// The sessions that have not ended.
+    /// The sessions that have not ended: this one, then those that were used last.
     ///
     /// # Errors
     /// Those of the store.
@@ -376,6 +379,7 @@ impl Account {
         let sessions = session::of_user(app, &self.tenant, &self.user).await?;
         let view = |session: &keyward_webauthn_login::SessionRecord| SessionView {
             id: session.key().to_string(),
+            client: session.client().cloned(),
             authenticator: session.authenticator().clone(),
             proofs: session.proofs().clone(),
             authenticated: session.authenticated(),
@@ -383,7 +387,9 @@ impl Account {
             expires: session.expires(),
             current: current == Some(session.key()),
         };
-        Ok(sessions.iter().map(|session| view(&session.value)).collect())
+        let mut sessions: Vec<SessionView> = sessions.iter().map(|session| view(&session.value)).collect();
+        sessions.sort_by_key(|session| (!session.current, std::cmp::Reverse(session.seen)));
+        Ok(sessions)
     }
 
     /// Ends one of the sessions.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use keyward_webauthn_login::{Reason, RememberedLogins, check_form, check_origin, form_token};
+use keyward_webauthn_login::{Client, Reason, RememberedLogins, check_form, check_origin, form_token};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -36,6 +36,7 @@ pub struct Browser {
     pub device: Option<String>,
     /// The cookie of remembered logins.
     pub remembered: Option<String>,
+    agent: Option<String>,
     origin: Option<String>,
     site: Option<String>,
     form_token: Option<String>,
@@ -59,6 +60,7 @@ impl Browser {
             session: cookie(headers, SESSION).map(Zeroizing::new),
             device: cookie(headers, DEVICE),
             remembered: cookie(headers, REMEMBERED),
+            agent: text(&header::USER_AGENT),
             origin: text(&header::ORIGIN),
             site: text(&HeaderName::from_static("sec-fetch-site")),
             form_token: text(&FORM_TOKEN),
@@ -69,6 +71,11 @@ impl Browser {
     /// A program with pages of its own, which holds the token of its login itself.
     pub fn embedder(source: IpAddr, ceremony: Option<Zeroizing<String>>) -> Self {
         Self { source: Some(source), ceremony, embedder: true, ..Self::default() }
+    }
+
+    /// What a session is begun with.
+    pub fn client(&self) -> Client {
+        Client::new(self.agent.as_deref().unwrap_or_default(), self.source)
     }
 
     /// Whether it is a program with pages of its own.

@@ -98,7 +98,7 @@ impl At {
     /// Those of the store.
     pub(super) async fn of(app: &App, flow: &AnyFlow) -> Answer<Self> {
         let authenticators = match flow {
-            AnyFlow::Identified(_) => providers::offered(app, flow.tenant()).await?,
+            AnyFlow::Identified(_) | AnyFlow::AtProvider(_) => providers::offered(app, flow.tenant()).await?,
             _ => Vec::new(),
         };
         Ok(Self::Page(flow.prompt(&app.realm, authenticators)))

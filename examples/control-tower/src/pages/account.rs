@@ -32,6 +32,10 @@ pub struct Passkey {
 pub struct Session {
     /// By which it is ended.
     pub id: String,
+    /// The browser and what it runs on, in words, where that is known.
+    pub client: Option<String>,
+    /// The address that it was begun from.
+    pub address: Option<String>,
     /// What was proved, in words.
     pub method: String,
     /// When they logged in.
@@ -40,6 +44,39 @@ pub struct Session {
     pub seen: OffsetDateTime,
     /// Whether it is this very one.
     pub current: bool,
+}
+
+/// How many of them are seen at once.
+const SESSIONS: usize = 10;
+
+impl Session {
+    fn title(&self) -> &str {
+        self.client.as_deref().unwrap_or("A browser")
+    }
+
+    fn show(&self, viewer: &Viewer) -> Markup {
+        html! {
+            div class="grow" {
+                p class="row" {
+                    strong { (self.title()) }
+                    @if self.current { (badge(Tone::Good, "This session")) }
+                }
+                p class="muted small" {
+                    "With " (self.method)
+                    @if let Some(address) = &self.address { ", from " (address) }
+                }
+                p class="muted small" { "Since " (when(self.begun)) ", last used " (when(self.seen)) }
+            }
+            @if !self.current {
+                (form("/account/sessions/end", &viewer.token, &html! {
+                    input type="hidden" name="id" value=(self.id);
+                    button class="button slim second" {
+                        "Log out" span class="visually-hidden" { " " (self.title()) ", since " (when(self.begun)) }
+                    }
+                }))
+            }
+        }
+    }
 }
 
 /// What an administrator asks for at every login, so that its owner cannot take the last one away.
@@ -179,6 +216,7 @@ impl Account {
                 button class="button slim danger" { "Remove it" span class="visually-hidden" { ": " (passkey.name) } }
             },
         );
+        let which = html! { span class="visually-hidden" { " " bdi { (passkey.name) } } };
         html! {
             div class="grow" {
                 p class="row" {
@@ -192,9 +230,9 @@ impl Account {
                     @match passkey.last_used { Some(moment) => { "last used " (when(moment)) } None => "never used" }
                 }
             }
-            (Act { summary: "Rename", danger: false, content: rename }.show())
+            (Act { summary: "Rename", danger: false, content: rename }.about(&which))
             @if self.passkeys.len() > 1 || !self.keeps.passkey {
-                (Act { summary: "Remove", danger: true, content: remove }.show())
+                (Act { summary: "Remove", danger: true, content: remove }.about(&which))
             }
         }
     }
@@ -271,26 +309,20 @@ impl Account {
     }
 
     fn sessions(&self, viewer: &Viewer) -> Markup {
+        let (first, rest) = self.sessions.split_at(self.sessions.len().min(SESSIONS));
         html! {
-            ul class="items" {
-                @for session in &self.sessions {
-                    li {
-                        div class="grow" {
-                            p class="row" {
-                                strong { "With " (session.method) }
-                                @if session.current { (badge(Tone::Good, "This browser")) }
-                            }
-                            p class="muted small" { "Since " (when(session.begun)) ", last used " (when(session.seen)) }
-                        }
-                        @if !session.current {
-                            (form("/account/sessions/end", &viewer.token, &html! {
-                                input type="hidden" name="id" value=(session.id);
-                                button class="button slim second" {
-                                    "Log out" span class="visually-hidden" { " the session of " (when(session.begun)) }
-                                }
-                            }))
-                        }
+            div class="stack" {
+                ul class="items" { @for session in first { li { (session.show(viewer)) } } }
+                @if !rest.is_empty() {
+                    details class="more" {
+                        summary { "Show " (rest.len()) " more" }
+                        ul class="items" { @for session in rest { li { (session.show(viewer)) } } }
                     }
+                }
+                @if self.sessions.len() > 1 {
+                    (form("/account/sessions/end-others", &viewer.token, &html! {
+                        button class="button second" { "Log out everywhere else" }
+                    }))
                 }
             }
         }
@@ -322,8 +354,10 @@ mod tests {
             synchronized: true,
             backed_up: false,
         };
-        let session = |current| Session {
+        let session = |current: bool| Session {
             id: format!("session-{current}"),
+            client: (!current).then(|| "Firefox on <Linux>".to_owned()),
+            address: (!current).then(|| "2001:db8::1".to_owned()),
             method: "a passkey".into(),
             begun: moment,
             seen: moment,
@@ -361,6 +395,12 @@ mod tests {
         assert!(text.contains("data-signals=\"[{&quot;method&quot;:&quot;signalAllAcceptedCredentials"), "{text}");
         // The own session is ended by logging out.
         assert!(text.contains("session-false") && !text.contains("session-true"));
+        assert_eq!(text.matches("This session").count(), 1);
+        assert!(
+            text.contains("Firefox on &lt;Linux&gt;") && text.contains("With a passkey, from 2001:db8::1"),
+            "{text}"
+        );
+        assert!(text.contains("A browser") && text.contains("With a passkey</p>"), "of an earlier release: {text}");
         assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
     }
 
@@ -384,6 +424,18 @@ mod tests {
             assert!(text.contains(part), "{part}");
         }
         assert!(!text.contains(r#"name="current""#));
+    }
+
+    #[test]
+    fn many_sessions_end_at_once_and_not_all_are_seen() {
+        let mut account = account();
+        assert!(account.page(&viewer()).text().contains("/account/sessions/end-others"));
+        account.sessions = vec![account.sessions[1].clone(); 50];
+        let text = account.page(&viewer()).text().to_owned();
+        assert!(text.contains("<summary>Show 40 more</summary>"), "{text}");
+        assert_eq!(text.matches("Firefox on &lt;Linux&gt;</strong>").count(), 50);
+        account.sessions.truncate(1);
+        assert!(!account.page(&viewer()).text().contains("/account/sessions/end-others"), "there is no other one");
     }
 
     #[test]

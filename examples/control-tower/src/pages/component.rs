@@ -20,6 +20,16 @@ pub use self::{
     when::{date, when},
 };
 
+/// A title, whose words with a hyphen stay on one line.
+pub fn title(text: &str) -> Markup {
+    html! {
+        @for (place, word) in text.split(' ').enumerate() {
+            @if place > 0 { " " }
+            @if word.contains('-') { span class="nowrap" { (word) } } @else { (word) }
+        }
+    }
+}
+
 /// What stands where there is nothing yet: what would be here, and how it comes about.
 pub fn empty(what: &str, how: &Markup) -> Markup {
     html! {
@@ -31,10 +41,10 @@ pub fn empty(what: &str, how: &Markup) -> Markup {
 }
 
 /// A part of a page under a heading, in a box of its own.
-pub fn section(id: &str, title: &str, content: &Markup) -> Markup {
+pub fn section(id: &str, heading: &str, content: &Markup) -> Markup {
     html! {
         section class="card" aria-labelledby=(id) {
-            header { h2 id=(id) { (title) } }
+            header { h2 id=(id) { (title(heading)) } }
             (content)
         }
     }
@@ -69,6 +79,12 @@ mod tests {
         assert_eq!(listed(["a"]), "a");
         assert_eq!(listed(["a", "b"]), "a and b");
         assert_eq!(listed(["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn titles_do_not_break_within_a_word() {
+        let text = title("Set up a one-time <password>").into_string();
+        assert_eq!(text, r#"Set up a <span class="nowrap">one-time</span> &lt;password&gt;"#);
     }
 
     #[test]

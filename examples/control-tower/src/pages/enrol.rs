@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{
-    component::{self, Field, Tone, notice},
+    component::{self, Field, Tone, notice, title},
     icon,
     layout::Page,
     login::{PasskeyForm, Step, Who},
@@ -49,14 +49,17 @@ impl Offer<'_> {
                             li { button class="choice" name="method" value="totp" {
                                 (icon::phone())
                                 span class="grow" {
-                                    strong { "Set up a one-time password" }
+                                    strong { (title("Set up a one-time password")) }
                                     span class="muted small" { "Six digits from your telephone, beside your password." }
                                 }
                             } }
                         }
                     }
                 }))
-                (component::form("/login/finish", self.step.token, &html! { button class="button quiet full" { "Not now" } }))
+                div class="stack-s" {
+                    (component::form("/login/finish", self.step.token, &html! { button class="button quiet full" { "Not now" } }))
+                    p class="muted small center" { "You are not asked again for a while. Your account page has it at any time." }
+                }
             }
         };
         Page::single("Make the next login easier", &main)
@@ -131,7 +134,7 @@ impl SetUpTotp<'_> {
     pub fn page(&self) -> Page {
         let main = html! {
             div class="card stack-l" {
-                h1 { "Set up a " span class="nowrap" { "one-time" } " password" }
+                h1 { (title("Set up a one-time password")) }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
                 @if !self.optional {

@@ -215,14 +215,19 @@ fn show_refusals(refusals: &[Refusal]) -> Markup {
             };
             vec![
                 when(refusal.time),
-                html! { (refusal.event) },
+                html! { (in_words(&refusal.event)) },
                 or_unknown(&refusal.subject),
                 or_unknown(&refusal.source),
-                prose(&refusal.reason),
+                prose(&in_words(&refusal.reason)),
             ]
         })
         .collect();
     table("Refused lately", &columns, &rows)
+}
+
+/// A code of the audit log as people read it; a sentence as it is.
+fn in_words(code: &str) -> String {
+    if code.contains(' ') { code.to_owned() } else { code.replace('-', " ") }
 }
 
 #[cfg(test)]

@@ -278,16 +278,18 @@ fn menu(viewer: &Viewer) -> Markup {
                         p class="muted small" { "Tenant " (viewer.tenant) }
                         p class="muted small" { "Logged in with " (viewer.method) }
                     }
+                    ul class="tools" aria-label="Your account" {
+                        li { a href="/account#password" { "Change password" } }
+                        li { a href="/account#passkeys" { "Passkeys" } }
+                        li { a href="/account#sessions" { "Sessions" } }
+                        li { a href="/account" { "Account" } }
+                    }
                     div class="stack-s" {
                         p class="small muted" { "Your login URL" }
                         (component::copied("menu-login-url", "your login URL", &viewer.login_url))
                     }
                     (remember("menu", viewer))
                     hr;
-                    div class="row between" {
-                        a class="button quiet" href="/account#password" { "Change password" }
-                        a class="button quiet" href="/account" { "Account" }
-                    }
                     (component::form("/logout", &viewer.token, &html! {
                         button class="button second full" { "Log out" }
                     }))
@@ -322,7 +324,7 @@ pub(super) mod tests {
             name: "Ann <b>Lee</b>".into(),
             email: "ann@example.com".into(),
             tenant: "b2".into(),
-            login_url: "https://tower.example/login/b2/ann%40example.com".into(),
+            login_url: "https://tower.example/login/b2/ann@example.com".into(),
             method: "password and passkey".into(),
             remembered: true,
             administers: false,

@@ -28,11 +28,14 @@ pub struct Who<'a> {
     pub tenant: Option<&'a str>,
 }
 
+/// An address of more characters has a line of its own.
+const LONG: usize = 40;
+
 impl Who<'_> {
     /// As markup, with the way to say somebody else.
     pub fn show(self) -> Markup {
         html! {
-            div class="identity" {
+            div class=(if self.email.len() > LONG { "identity long" } else { "identity" }) {
                 div class="who" {
                     strong { (self.email) }
                     @if let Some(tenant) = self.tenant { span class="muted small" { "Tenant " (tenant) } }

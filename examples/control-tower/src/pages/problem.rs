@@ -1,7 +1,7 @@
 //! What did not work, on a page.
 
 use axum::{
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -45,30 +45,42 @@ impl From<ApiError> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let Self(error) = self;
-        let status = error.status();
-        let title = match status {
-            StatusCode::FORBIDDEN => "Not permitted",
-            StatusCode::NOT_FOUND => "Nothing here",
-            StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
-            StatusCode::SERVICE_UNAVAILABLE => "Not available now",
-            status if status.is_server_error() => "Something went wrong",
-            _ => "That did not work",
-        };
-        let main = html! {
-            div class="card stack" {
-                h1 { (title) }
-                p { (prose(&sentence(error.message()))) }
-                p { a class="button" href="/" { "To the overview" } }
-            }
-        };
-        let mut response = Page::single(title, &main).with_status(status).into_response();
-        // It knows for how long to wait.
-        if let Some(wait) = error.into_response().headers().get(axum::http::header::RETRY_AFTER) {
-            response.headers_mut().insert(axum::http::header::RETRY_AFTER, wait.clone());
-        }
-        response
+        let text = self.0.message().to_owned();
+        for_people(&self.0.into_response(), &text)
     }
+}
+
+/// A refusal as a page, with what its text is.
+pub fn for_people(refusal: &Response, text: &str) -> Response {
+    let mut response = page(refusal.status(), text).into_response();
+    // It knows for how long to wait, and what else could be asked for.
+    for name in [header::RETRY_AFTER, header::ALLOW] {
+        if let Some(value) = refusal.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// The page of a status, with what there is to say.
+pub fn page(status: StatusCode, text: &str) -> Page {
+    let title = match status {
+        StatusCode::FORBIDDEN => "Not permitted",
+        StatusCode::NOT_FOUND => "Nothing here",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
+        StatusCode::SERVICE_UNAVAILABLE => "Not available now",
+        status if status.is_server_error() => "Something went wrong",
+        _ => "That did not work",
+    };
+    let away = if status == StatusCode::SERVICE_UNAVAILABLE { "Try again" } else { "To the overview" };
+    let main = html! {
+        div class="card stack" {
+            h1 { (title) }
+            p { (prose(&sentence(text))) }
+            p { a class="button" href="/" { (away) } }
+        }
+    };
+    Page::single(title, &main).with_status(status)
 }
 
 #[cfg(test)]

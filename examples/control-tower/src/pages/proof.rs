@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{
-    component::{self, Field},
+    component::{self, Field, title},
     layout::Page,
     login::{PasskeyForm, Step, Who},
     problem::Problem,
@@ -26,7 +26,7 @@ impl OneTimePassword<'_> {
     pub fn page(&self) -> Page {
         let main = html! {
             div class="card stack-l" {
-                h1 { "One-time password" }
+                h1 { (title("One-time password")) }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
                 (component::form("/login/totp", self.step.token, &html! {

@@ -66,7 +66,8 @@ impl Window {
             from = from.min(moment);
             to = to.max(moment);
         }
-        let span = (to - from).max(Duration::HOUR);
+        // Both ends have another day, also for a key that was made a moment ago.
+        let span = (to - from).max(Duration::days(8));
         // Now is never at the very edge, and a version without an end is seen to go on.
         let ahead = |moment: OffsetDateTime| moment.checked_add(span / 8).unwrap_or(moment);
         let has_end = lives.iter().all(|life| life.invalid.is_some());
@@ -248,6 +249,7 @@ mod tests {
             assert!(window.to > now);
             let last = *pieces(&life, window).last().unwrap();
             assert_eq!((last.0, last.2), (Phase::Active, window.to));
+            assert_ne!(date(window.from), date(window.to));
         }
     }
 }

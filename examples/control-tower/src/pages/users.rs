@@ -215,13 +215,13 @@ fn actions(user: &User, viewer: &Viewer) -> Markup {
         &html! {
             (who)
             p { "Their sessions and passkeys here are gone with them." }
-            button class="button slim danger" { "Remove" (whose) }
+            button class="button slim danger" { "Remove the user" (whose) }
         },
     );
     html! {
         @if !user.is_reader { (lock) }
-        (Act { summary: "Reset", danger: false, content: reset }.show())
-        @if !user.is_reader { (Act { summary: "Remove", danger: true, content: remove }.show()) }
+        (Act { summary: "Reset", danger: false, content: reset }.about(&whose))
+        @if !user.is_reader { (Act { summary: "Remove", danger: true, content: remove }.about(&whose)) }
     }
 }
 

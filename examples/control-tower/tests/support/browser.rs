@@ -28,6 +28,7 @@ impl Browser {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
+            .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0 <script>")
             .header("origin", ORIGIN)
             .header("sec-fetch-site", "same-origin")
             .header("x-form-token", &self.form_token);

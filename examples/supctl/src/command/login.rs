@@ -154,7 +154,7 @@ fn asked(context: &Context<'_>, args: Login) -> Result<Credentials, Error> {
         Some(path) => password_file(path)?,
         None => prompt.secret(&format!("Password of {username} at {}: ", tower.authority()), "the password")?,
     };
-    let otp = if args.otp { Some(prompt.secret("One-time code: ", "the one-time code")?) } else { None };
+    let otp = if args.otp { Some(prompt.secret("One-time password: ", "the one-time password")?) } else { None };
     Ok(Credentials { tower, ca, tenant: args.tenant.or(saved), username, password, otp })
 }
 
@@ -162,7 +162,10 @@ fn asked(context: &Context<'_>, args: Login) -> Result<Credentials, Error> {
 fn wrong_password(error: Error) -> Error {
     match error {
         Error::Refused(mut refusal) if refusal.status.as_u16() == 401 => {
-            refusal.remedy = Some("check tenant, username and password; `control-tower reset-admin` makes a new one");
+            refusal.remedy = Some(
+                "check tenant, username and password, and give --otp where a one-time password is asked for; who has to prove a passkey \
+                 logs in with --browser, and who forgot the password asks an administrator to reset it",
+            );
             Error::Refused(refusal)
         }
         other => other,

@@ -4,23 +4,22 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use keyward_webauthn_login::{MAX_PASSKEYS, Method, NextPath, Password, Signal};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Posted, Shown, in_words, log_in_first, login::DIFFERENT, see_other, told, viewer};
+use super::{Form, Posted, Reader, Shown, in_words, login::DIFFERENT, see_other, told, viewer};
 use crate::{
     app::App,
     http::{
         error::{Answer, ApiError},
         params::{Path, Query},
-        peer::Peer,
     },
     login::{
-        self, Browser, Cookie, Session,
+        self, Cookie, Session,
         account::{Account, Changed},
     },
     pages::{account as view, component::listed, enrol, problem::Problem},
@@ -45,6 +44,7 @@ fn done(name: &str) -> Option<&'static str> {
         "remembered" => "This browser remembers the login.",
         "forgotten" => "This browser does not remember the login any more.",
         "session-ended" => "That session has ended.",
+        "sessions-ended" => "Your other sessions have ended.",
         _ => return None,
     })
 }
@@ -53,14 +53,7 @@ fn done(name: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    Peer(source): Peer,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Shown {
-    let browser = Browser::of(&headers, source);
-    let Some(session) = Session::find(&app, &browser, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader, Query(asked): Query<Asked>) -> Shown {
     Ok(page(&app, session, None, done(&asked.done)).await?)
 }
 
@@ -80,6 +73,8 @@ async fn page(app: &App, session: Session, problem: Option<Problem>, done: Optio
     let sessions = account.sessions(app).await?.into_iter().map(|session| view::Session {
         method: in_words(&session.authenticator, session.proofs.iter().copied()),
         id: session.id,
+        client: session.client.as_ref().map(ToString::to_string),
+        address: session.client.and_then(|client| client.address).map(|address| address.to_string()),
         begun: session.authenticated,
         seen: session.seen,
         current: session.current,
@@ -131,28 +126,27 @@ pub async fn back() -> Response {
 ///
 /// # Errors
 /// 403 for a form of elsewhere; 404 for no form; those of the store.
-pub async fn act(State(app): State<Arc<App>>, Path(what): Path<String>, posted: Posted) -> Shown {
-    run(&app, &what, &posted).await
+pub async fn act(State(app): State<Arc<App>>, Path(what): Path<String>, form: Form) -> Shown {
+    run(&app, &what, form).await
 }
 
 /// `POST /account/<what>/<how>`: the same.
 ///
 /// # Errors
 /// As [`act`].
-pub async fn act_on(State(app): State<Arc<App>>, Path((what, how)): Path<(String, String)>, posted: Posted) -> Shown {
-    run(&app, &format!("{what}/{how}"), &posted).await
+pub async fn act_on(State(app): State<Arc<App>>, Path((what, how)): Path<(String, String)>, form: Form) -> Shown {
+    run(&app, &format!("{what}/{how}"), form).await
 }
 
-async fn run(app: &App, what: &str, posted: &Posted) -> Shown {
-    let Some(account) = posted.account(app, &format!("{PATH}/{what}")).await? else { return Ok(log_in_first(PATH)) };
-    let Some(session) = account.session.clone() else { return Ok(log_in_first(PATH)) };
+async fn run(app: &App, what: &str, Form { session, posted }: Form) -> Shown {
+    let account = Account::from(session.clone());
     let asked = match what {
-        "set-up" => return begin_set_up(app, &session, posted).await,
+        "set-up" => return begin_set_up(app, &session, &posted).await,
         "remember" => {
             let on = posted.get("remember") == "yes";
             Ok((if on { "remembered" } else { "forgotten" }, account.remember(app, on)))
         }
-        what => change(app, &account, what, posted).await,
+        what => change(app, &account, what, &posted).await,
     };
     match asked {
         Ok((name, changed)) => Ok(changed_to(name, changed)),
@@ -186,6 +180,7 @@ async fn change(app: &App, account: &Account, what: &str, posted: &Posted) -> An
             let id = posted.get("id").parse().map_err(|_| ApiError::not_found("the session"))?;
             ("session-ended", account.end_session(app, &id).await?)
         }
+        "sessions/end-others" => ("sessions-ended", account.end_other_sessions(app).await?),
         what => return Err(ApiError::not_found(format_args!("the form `{what}`"))),
     })
 }

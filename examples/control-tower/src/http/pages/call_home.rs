@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use keyward_approle::Operation;
@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Posted, Shown,
+    Form, Reader, Shown,
     install::number,
-    log_in_first, may,
-    operators::{SETTINGS, reader, sender},
+    may,
+    operators::{self, SETTINGS},
     see_other, told, viewer,
 };
 use crate::{
@@ -29,10 +29,9 @@ use crate::{
         error::{Answer, ApiError},
         listing,
         params::{Path, Query},
-        peer::Peer,
     },
     layout,
-    login::{Browser, Session},
+    login::Session,
     pages::{
         call_home::{Draft, Settings},
         form::Wrong,
@@ -75,14 +74,8 @@ struct Seen {
 ///
 /// # Errors
 /// 403; 404 for other tenants; those of the store.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    Peer(source): Peer,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Shown {
-    let browser = Browser::of(&headers, source);
-    let Some(session) = reader(&app, &browser, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader, Query(asked): Query<Asked>) -> Shown {
+    operators::only(&app, &session)?;
     let seen = look(&app, &session).await?;
     Ok(page(&app, &session, seen, asked.done == "yes", None, None).await?)
 }
@@ -169,8 +162,9 @@ async fn page(
 ///
 /// # Errors
 /// 403; 404 for other tenants; those of the store.
-pub async fn change(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(session) = sender(&app, &posted, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn change(State(app): State<Arc<App>>, form: Form) -> Shown {
+    let Form { session, posted } = form;
+    operators::only(&app, &session)?;
     let seen = look(&app, &session).await?;
     let text = |name: &str| posted.get(name).trim().to_owned();
     let wanted = Draft {

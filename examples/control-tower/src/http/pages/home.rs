@@ -12,18 +12,16 @@ use keyward_config_values::Name;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Posted, Shown, log_in_first, may, see_other, viewer};
+use super::{Posted, Reader, Shown, may, see_other, viewer};
 use crate::{
     app::App,
     audit::{AuditOutcome, Since, StoredRecord},
     http::{
         error::{Answer, ApiError},
-        hidden, listing,
-        peer::Peer,
-        spiffe,
+        hidden, listing, spiffe,
     },
     identity, layout,
-    login::{Browser, Cookie, Session, browser::SESSION},
+    login::{Cookie, Session, account::Account, browser::SESSION},
     pages::{
         component::Tone,
         home::{Key, Overview, Part, Refusal, Role, Todo},
@@ -43,9 +41,7 @@ const RECENT: u64 = 400;
 ///
 /// # Errors
 /// Those of the store.
-pub async fn show(State(app): State<Arc<App>>, Peer(source): Peer, headers: axum::http::HeaderMap) -> Shown {
-    let browser = Browser::of(&headers, source);
-    let Some(session) = Session::find(&app, &browser, "/").await? else { return Ok(log_in_first("/")) };
+pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader) -> Shown {
     let now = app.clock.now();
     let standing = session.caller.standing(&app).await?;
     let mut todos = Vec::new();
@@ -236,9 +232,9 @@ fn operators(app: &App, session: &Session, mut todos: Vec<Todo>) -> Vec<Todo> {
 /// # Errors
 /// 403 for a form of elsewhere; those of the store.
 pub async fn log_out(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(account) = posted.account(&app, "/logout").await? else {
+    let Some(session) = posted.session(&app, "/logout").await? else {
         return Ok(see_other("/login", &[Cookie::dropped(SESSION)]));
     };
-    let changed = account.log_out(&app).await?;
+    let changed = Account::from(session).log_out(&app).await?;
     Ok(see_other("/login", &changed.cookies))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use keyward_approle::Operation;
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Posted, Shown, home, log_in_first, may,
-    operators::{HOSTS, UNCLAIMED, answered, reader, seen, sender, sites},
+    Form, Posted, Reader, Shown, home, may,
+    operators::{self, HOSTS, UNCLAIMED, answered, seen, sites},
     see_other, told, viewer,
 };
 use crate::{
@@ -28,9 +28,8 @@ use crate::{
         error::{Answer, ApiError},
         hosts,
         params::{Path, Query},
-        peer::Peer,
     },
-    login::{Browser, Session},
+    login::Session,
     pages::{
         form::Wrong,
         hosts::{Host, Hosts, Refused, Rights, Updates},
@@ -79,14 +78,8 @@ struct Came {
 ///
 /// # Errors
 /// 403; 404 for other tenants; those of the store.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    Peer(source): Peer,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Shown {
-    let browser = Browser::of(&headers, source);
-    let Some(session) = reader(&app, &browser, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader, Query(asked): Query<Asked>) -> Shown {
+    operators::only(&app, &session)?;
     let came = Came { done: done(&asked.done), ..Came::default() };
     Ok(page(&app, &session, &asked, came).await?)
 }
@@ -169,8 +162,9 @@ async fn refused(app: &App, session: &Session, standing: &Standing<'_>) -> Answe
 ///
 /// # Errors
 /// 403; 404 for no form and for other tenants; those of the store.
-pub async fn act(State(app): State<Arc<App>>, Path(operation): Path<String>, posted: Posted) -> Shown {
-    let Some(session) = sender(&app, &posted, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn act(State(app): State<Arc<App>>, Path(operation): Path<String>, form: Form) -> Shown {
+    let Form { session, posted } = form;
+    operators::only(&app, &session)?;
     let acted = match operation.as_str() {
         "claim" | "release" | "remove" => change(&app, &session, &operation, &posted).await,
         "site" => make_site(&app, &session, posted.get("name").trim()).await,

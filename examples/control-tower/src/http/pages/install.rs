@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,8 +17,8 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
-    Posted, Shown, log_in_first,
-    operators::{SCRIPT, answered, reader, sender, sites},
+    Form, Reader, Shown,
+    operators::{self, SCRIPT, answered, sites},
     told, viewer,
 };
 use crate::{
@@ -29,9 +29,8 @@ use crate::{
         call_home::{ScriptQuery, install_script},
         error::{Answer, ApiError},
         params::Query,
-        peer::Peer,
     },
-    login::{Browser, Session},
+    login::Session,
     pages::{
         form::Wrong,
         install::{Certificate, Draft, Install, Script},
@@ -40,7 +39,6 @@ use crate::{
     },
 };
 
-const PATH: &str = "/install";
 /// The fields of the form.
 const FIELDS: [&str; 4] = ["site", "host-id", "ttl", "max-uses"];
 
@@ -48,9 +46,8 @@ const FIELDS: [&str; 4] = ["site", "host-id", "ttl", "max-uses"];
 ///
 /// # Errors
 /// 403; 404 for other tenants; those of the store.
-pub async fn show(State(app): State<Arc<App>>, Peer(source): Peer, headers: HeaderMap) -> Shown {
-    let browser = Browser::of(&headers, source);
-    let Some(session) = reader(&app, &browser, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader) -> Shown {
+    operators::only(&app, &session)?;
     session.caller.permit(&app, Operation::Execute, SCRIPT).await?;
     Ok(page(&app, &session, Draft::default(), None, None).await?)
 }
@@ -98,8 +95,9 @@ struct Made {
 ///
 /// # Errors
 /// 403; 404 for other tenants; those of the store.
-pub async fn make(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(session) = sender(&app, &posted, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn make(State(app): State<Arc<App>>, form: Form) -> Shown {
+    let Form { session, posted } = form;
+    operators::only(&app, &session)?;
     let text = |name: &str| posted.get(name).trim().to_owned();
     let draft = Draft { site: text("site"), host_id: text("host-id"), ttl: text("ttl"), max_uses: text("max-uses") };
     let order = order(&draft);
@@ -167,8 +165,9 @@ fn file_name(digest: &str) -> String {
 ///
 /// # Errors
 /// 403; 404 for other tenants; 400 for what is no script.
-pub async fn file(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(session) = sender(&app, &posted, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn file(State(app): State<Arc<App>>, form: Form) -> Shown {
+    let Form { session, posted } = form;
+    operators::only(&app, &session)?;
     session.caller.permit(&app, Operation::Execute, SCRIPT).await?;
     let script = STANDARD.decode(posted.get("script")).ok().filter(|script| script.starts_with(b"#!/bin/sh\n"));
     let script = script.ok_or_else(|| ApiError::invalid("this is no install script"))?;

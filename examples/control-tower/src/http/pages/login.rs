@@ -87,8 +87,14 @@ pub async fn show(
                 Authenticator::External(name) => name.to_string(),
             };
             let identity = &login.identity;
-            let next: String = form_urlencoded::byte_serialize(asked.next().as_str().as_bytes()).collect();
-            let url = format!("{}?next={next}", login.url());
+            // As it is copied from here, without where this browser goes next.
+            let url = match asked.next() {
+                next if next == NextPath::default() => login.url().to_string(),
+                next => {
+                    let next: String = form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect();
+                    format!("{}?next={next}", login.url())
+                }
+            };
             (identity.email.to_string(), identity.tenant.to_string(), authenticator, url)
         })
         .collect();
@@ -370,7 +376,7 @@ fn page_of(
             enrol::SetUpTotp { step, who, uri, secret, optional: *optional }.page()
         }
         Prompt::SetPassword { min_length } => enrol::SetPassword { step, who, min_length: *min_length }.page(),
-        Prompt::Provider { url } => view::Provider { title: "your provider", url }.page(),
+        Prompt::Provider { title, url } => view::Provider { title, url }.page(),
         Prompt::Offer { offers } => {
             let has = |method| offers.contains(&method);
             enrol::Offer { step, who, passkey: has(Method::Passkey), totp: has(Method::Totp) }.page()

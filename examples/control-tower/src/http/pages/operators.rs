@@ -8,7 +8,7 @@ use keyward_approle::Operation;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Posted, home, may};
+use super::{home, may};
 use crate::{
     app::App,
     http::{
@@ -17,7 +17,7 @@ use crate::{
         hidden, listing,
         params::{Path, Query},
     },
-    login::{Browser, Session},
+    login::Session,
     pages::layout::HostPage,
     standing::Standing,
 };
@@ -53,28 +53,14 @@ pub(super) fn pages(app: &App, session: &Session, standing: &Standing<'_>) -> An
     Ok(shown)
 }
 
-/// The session of whoever reads a page; `None` where there is none.
+/// That somebody is of the tenant that has hosts: for others there is nothing here.
 ///
 /// # Errors
-/// 404 for other tenants; those of the store.
-pub(super) async fn reader(app: &App, browser: &Browser, path: &str) -> Answer<Option<Session>> {
-    let session = Session::find(app, browser, path).await?;
-    session.map(|session| of_operators(app, session, path)).transpose()
-}
-
-/// The same of whoever sent a form.
-///
-/// # Errors
-/// 403 for a form of elsewhere; as [`reader`].
-pub(super) async fn sender(app: &App, posted: &Posted, path: &str) -> Answer<Option<Session>> {
-    let session = posted.account(app, path).await?.and_then(|account| account.session);
-    session.map(|session| of_operators(app, session, path)).transpose()
-}
-
-fn of_operators(app: &App, session: Session, path: &str) -> Answer<Session> {
+/// 404 for other tenants.
+pub(super) fn only(app: &App, session: &Session) -> Answer<()> {
     match app.is_operators(&session.tenant) {
-        true => Ok(session),
-        false => Err(ApiError::not_found(format_args!("`{path}`"))),
+        true => Ok(()),
+        false => Err(ApiError::not_found(format_args!("`{}`", session.caller.asked))),
     }
 }
 

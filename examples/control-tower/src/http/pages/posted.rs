@@ -14,7 +14,7 @@ use crate::{
         error::{Answer, ApiError},
         peer::Peer,
     },
-    login::{Browser, Session, account::Account},
+    login::{Browser, Session},
     pages::{form, problem::Failed},
 };
 
@@ -51,17 +51,17 @@ impl Posted {
         Zeroizing::new(self.get(name).to_owned())
     }
 
-    /// The account in whose session the form was sent, by a page of this tower; `None` where there is no session any more.
+    /// The session in which the form was sent, by a page of this tower; `None` where there is none any more.
     ///
     /// # Errors
     /// 403 for a form of elsewhere; those of the store.
-    pub async fn account(&self, app: &App, path: &str) -> Answer<Option<Account>> {
+    pub async fn session(&self, app: &App, path: &str) -> Answer<Option<Session>> {
         let Some(session) = Session::find(app, &self.browser, path).await? else { return Ok(None) };
         if let Err(reason) = self.browser.check_session(app, self.token()) {
             app.refuse(session.caller.actor().refused("session", reason.code(), app.clock.now()));
             return Err(ApiError::new(StatusCode::FORBIDDEN, reason.told()));
         }
-        Ok(Some(session.into()))
+        Ok(Some(session))
     }
 
     /// What ties the form to the browser's cookie.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use keyward_config_tree::{Bulk, Item, Operation};
@@ -13,7 +13,7 @@ use keyward_webauthn_login::{Email, Method};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Posted, Shown, account::word, log_in_first, may, see_other, told, viewer};
+use super::{Form, Posted, Reader, Shown, account::word, may, see_other, told, viewer};
 use crate::{
     app::App,
     changes,
@@ -23,10 +23,9 @@ use crate::{
         error::{Answer, ApiError},
         listing,
         params::{Path, Query},
-        peer::Peer,
     },
     layout,
-    login::{Browser, Session, people},
+    login::{Session, people},
     pages::{
         problem::Problem,
         users::{Draft, Link, User, Users},
@@ -69,14 +68,7 @@ struct Came {
 ///
 /// # Errors
 /// 403; those of the store.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    Peer(source): Peer,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Shown {
-    let browser = Browser::of(&headers, source);
-    let Some(session) = Session::find(&app, &browser, PATH).await? else { return Ok(log_in_first(PATH)) };
+pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader, Query(asked): Query<Asked>) -> Shown {
     let came = Came { done: done(&asked.done), ..Came::default() };
     Ok(page(&app, &session, &asked.after, came).await?)
 }
@@ -129,9 +121,7 @@ async fn policies(app: &App, session: &Session) -> Answer<Vec<String>> {
 ///
 /// # Errors
 /// 403; those of the store.
-pub async fn create(State(app): State<Arc<App>>, posted: Posted) -> Shown {
-    let Some(account) = posted.account(&app, PATH).await? else { return Ok(log_in_first(PATH)) };
-    let Some(session) = account.session else { return Ok(log_in_first(PATH)) };
+pub async fn create(State(app): State<Arc<App>>, Form { session, posted }: Form) -> Shown {
     let draft = Draft {
         email: posted.get("email").trim().to_owned(),
         name: posted.get("display-name").trim().to_owned(),
@@ -190,9 +180,8 @@ pub async fn back() -> Response {
 ///
 /// # Errors
 /// 403; those of the store.
-pub async fn act(State(app): State<Arc<App>>, Path(operation): Path<String>, posted: Posted) -> Shown {
-    let Some(account) = posted.account(&app, PATH).await? else { return Ok(log_in_first(PATH)) };
-    let Some(session) = account.session else { return Ok(log_in_first(PATH)) };
+pub async fn act(State(app): State<Arc<App>>, Path(operation): Path<String>, form: Form) -> Shown {
+    let Form { session, posted } = form;
     let email = posted.get("email");
     let done = match operation.as_str() {
         "lock" => people::set_locked(&app, &session.caller, email, true).await.map(|()| "locked"),

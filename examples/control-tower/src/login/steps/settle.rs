@@ -201,7 +201,8 @@ impl Parts<'_> {
                 let user = former.value.changed(record, self.now);
                 self.writes.extend(users::put(&app.db, &tenant, Some(&former.value), &user)?);
             }
-            Step::BeginSession(record) => {
+            Step::BeginSession(mut record) => {
+                record.begun_with(self.browser.client());
                 let former = self.users.iter().find(|user| is(user, record.identity()));
                 let former = former.ok_or_else(|| ApiError::internal("a step logs in a user that it did not read"))?;
                 let tenant = users::tenant_of(former)?;

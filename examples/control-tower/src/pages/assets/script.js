@@ -238,6 +238,14 @@
     setInterval(look, Number(place.dataset.seconds) * 1000);
   }
 
+  // What opens in place closes by Escape, and the focus goes back to what opened it.
+  document.addEventListener("keydown", (event) => {
+    const act = event.key === "Escape" && event.target.closest("details.act[open]");
+    if (!act) return;
+    act.open = false;
+    act.querySelector("summary").focus();
+  });
+
   // A menu closes by Escape, by a click elsewhere, and when the focus leaves it.
   for (const menu of document.querySelectorAll("details.menu")) {
     document.addEventListener("click", (event) => {

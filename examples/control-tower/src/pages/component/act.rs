@@ -31,8 +31,12 @@ impl Act<'_> {
         self.markup(None, &html! {})
     }
 
-    /// The same with an id, by which it is the same one when the page is looked for again, and with what it is about, for those who do not
-    /// see what it stands beside.
+    /// The same with what it is about, for those who do not see what it stands beside.
+    pub fn about(&self, about: &Markup) -> Markup {
+        self.markup(None, about)
+    }
+
+    /// The same with an id, by which it is the same one when the page is looked for again.
     pub fn named(&self, id: &str, about: &Markup) -> Markup {
         self.markup(Some(id), about)
     }

@@ -98,19 +98,24 @@ impl Stage {
         self.chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();
     }
 
-    /// Goes on by Tab until what has these words has the focus, which is seen.
+    /// Goes on by Tab until what has these words, or a label of them, has the focus, which is seen.
     pub async fn tab(&self, words: &str) {
         const FOCUSED: &str = "const one = document.activeElement; if (one === document.body) return '';
-            return `${one.textContent} ${one.name ?? ''} ${one.getAttribute('aria-label') ?? ''}`.replace(/\\s+/g, ' ')";
+            const labels = [...(one.labels ?? [])].map((label) => label.textContent).join(' ');
+            return `${one.textContent} ${labels} ${one.name ?? ''} ${one.getAttribute('aria-label') ?? ''}`.replace(/\\s+/g, ' ')";
+        const SEEN: &str = "const style = getComputedStyle(document.activeElement);
+            return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0";
+        let mut passed = Vec::new();
         for _ in 0..80 {
-            if self.chrome.run(FOCUSED).await.as_str().unwrap().contains(words) {
-                let seen = self.chrome.run("return getComputedStyle(document.activeElement).outlineStyle").await;
-                assert_ne!(seen, "none", "no focus is seen on `{words}`");
+            let focused = self.chrome.run(FOCUSED).await.as_str().unwrap().to_owned();
+            if focused.contains(words) {
+                assert_eq!(self.chrome.run(SEEN).await, true, "no focus is seen on `{words}`");
                 return;
             }
+            passed.push(focused);
             self.keys(Key::Tab).await;
         }
-        panic!("`{words}` is not reached by Tab");
+        panic!("`{words}` is not reached by Tab, only {passed:?}");
     }
 
     pub async fn end(self) {

@@ -252,7 +252,7 @@ async fn an_enforced_one_time_password_by_qr_code_and_a_recovery_code() {
             stage.refused().await;
             continue;
         }
-        chrome.press("Not now").await;
+        // What was not wanted once is not offered at each login.
         chrome.reach("Overview").await;
         stage.log_out().await;
     }
@@ -417,18 +417,17 @@ async fn lock_unlock_reset_and_remove() {
     chrome.until("unlocked", "return document.body.innerText.includes('The user may log in again.')").await;
     other.fill("password", PASSWORD).await;
     other.click("form[action='/login/password'] button:not([type=button])").await;
-    other.press("Not now").await;
     other.reach("Account").await;
 
-    chrome.run("[...document.querySelectorAll('.items li')].find((one) => one.innerText.includes('ann@')).querySelector('details').open = true").await;
+    chrome.press("Reset ann@example.com").await;
     chrome.click("details[open] input[value=password]").await;
     chrome.press("Make the link ann@example.com").await;
     let link = chrome.find("#enrolment-link").await.text().await.unwrap();
     other.open(&link).await;
     other.press("Begin").await;
     other.reach("Set a password").await;
-    chrome.run("[...document.querySelectorAll('.items li')].find((one) => one.innerText.includes('ann@')).querySelectorAll('details')[1].open = true").await;
     chrome.press("Remove ann@example.com").await;
+    chrome.press("Remove the user ann@example.com").await;
     chrome.until("removed", "return document.body.innerText.includes('The user was removed.')").await;
     other.fill("password", PASSWORD).await;
     other.fill("repeated", PASSWORD).await;
@@ -438,19 +437,43 @@ async fn lock_unlock_reset_and_remove() {
     stage.end().await;
 }
 
-/// A whole login by keyboard alone: Tab, Enter and Space, and what is typed.
+/// Whether the focus is where it was before something was opened.
+async fn is_on_summary(chrome: &Chrome) -> bool {
+    chrome.run("return document.activeElement.matches('summary') && !document.activeElement.parentElement.open").await
+        == true
+}
+
+/// A user's whole life by keyboard alone: Tab, Enter, Space and Escape, and what is typed.
 #[tokio::test]
 async fn everything_by_keyboard() {
     let stage = Stage::new().await;
     let chrome = &stage.chrome;
-    stage.user_with_password("ann@example.com").await;
-    stage.open("/login?as=other").await;
+    let link = stage.user("ann@example.com", &[]).await;
+    chrome.open(&link).await;
+    chrome.reach("Set up your login").await;
+    // What the page is about has the focus.
+    stage.tab("Begin").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Set a password").await;
+    stage.keys(PASSWORD).await;
+    // What was typed can be looked at.
+    stage.tab("Show").await;
+    stage.keys(" ").await;
+    assert_eq!(chrome.run("return document.querySelector('#field-password').type").await, "text");
+    stage.tab("The same again").await;
+    stage.keys(PASSWORD).await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Overview").await;
+    stage.tab("Account menu").await;
+    stage.keys(Key::Enter).await;
+    stage.tab("Log out").await;
+    stage.keys(Key::Enter).await;
     chrome.reach("Log in").await;
-    // The field has the focus.
+    stage.tab("Email or user name").await;
     stage.keys("ann@example.com").await;
     stage.keys(Key::Enter).await;
     chrome.find("main input[name=password]").await;
-    stage.tab("password").await;
+    stage.tab("Password password").await;
     stage.keys(PASSWORD).await;
     stage.keys(Key::Enter).await;
     chrome.reach("You are in. Make the next login easier?").await;
@@ -467,27 +490,157 @@ async fn everything_by_keyboard() {
     chrome.presence(&stage.authenticator, false).await;
     // The first stop leads past the navigation.
     stage.tab("Skip to the content").await;
-    stage.tab("ann@example.com").await;
+    // The account menu: opened, its tools, closed by Escape.
+    stage.tab("Account menu").await;
     stage.keys(Key::Enter).await;
-    stage.tab("Account").await;
+    stage.tab("Copy").await;
+    stage.keys(Key::Enter).await;
+    chrome
+        .until("copied", "return /Copied|Not copied/.test(document.querySelector('[data-status]').textContent)")
+        .await;
     stage.keys(Key::Escape).await;
-    assert_eq!(chrome.run("return document.querySelector('.menu').open").await, false);
-    stage.tab("Users").await;
+    assert!(is_on_summary(chrome).await, "the focus is back on the menu");
     stage.keys(Key::Enter).await;
-    chrome.reach("Users").await;
-    stage.tab("Account").await;
-    stage.keys(Key::Enter).await;
+    stage.tab("Remember this login").await;
+    stage.keys(" ").await;
     chrome.reach("Account").await;
-    stage.tab("Remove").await;
+    assert!(chrome.text().await.contains("This browser remembers the login."));
+    // A passkey gets another name, is not removed, and is.
+    stage.tab("Rename").await;
+    stage.keys(Key::Enter).await;
+    stage.tab("Name name").await;
+    stage.keys(Key::End).await;
+    stage.keys(" of Ann").await;
+    stage.keys(Key::Enter).await;
+    chrome.until("renamed", "return document.body.innerText.includes('The passkey has another name.')").await;
+    stage.tab("Remove Passkey of Ann").await;
+    stage.keys(" ").await;
+    stage.tab("Remove it").await;
+    stage.keys(Key::Escape).await;
+    assert!(is_on_summary(chrome).await, "nothing was removed, and the focus is back");
     stage.keys(" ").await;
     stage.tab("Remove it").await;
     stage.keys(Key::Enter).await;
     chrome.until("removed", "return document.body.innerText.includes('You have no passkey yet.')").await;
-    stage.tab("ann@example.com").await;
+    // Another password.
+    stage.tab("Present password").await;
+    stage.keys(PASSWORD).await;
+    stage.tab("New password").await;
+    stage.keys(OTHER_PASSWORD).await;
+    stage.tab("The same again").await;
+    stage.keys(OTHER_PASSWORD).await;
+    stage.tab("Change the password").await;
+    stage.keys(Key::Enter).await;
+    chrome.until("changed", "return document.body.innerText.includes('The password was changed.')").await;
+    stage.tab("Account menu").await;
     stage.keys(" ").await;
     stage.tab("Log out").await;
     stage.keys(Key::Enter).await;
-    chrome.until("out", "return location.pathname === '/login'").await;
+    // The login that is remembered, chosen and forgotten.
+    chrome.reach("Select login").await;
+    stage.tab("Tenant default, Strongbox").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Log in").await;
+    stage.tab("Change who logs in").await;
+    stage.keys(Key::Enter).await;
+    chrome.find("#field-email").await;
+    stage.tab("Back to your remembered logins").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Select login").await;
+    stage.tab("Forget ann@example.com").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Log in").await;
+    stage.end().await;
+}
+
+/// The same of an administrator, and of a login with all of its choices.
+#[tokio::test]
+async fn choices_and_users_by_keyboard() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    let document = json!({
+        "name": "entra", "title": "Azure Entra ID", "issuer": "https://localhost:1", "client-id": "keyward",
+        "client-secret": provider::SECRET,
+    });
+    stage.tower.call(Method::POST, "/v1/config/strongbox/authentication/oidc", document).await;
+    stage.open("/login?as=other").await;
+    chrome.reach("Log in").await;
+    // The field has the focus.
+    stage.keys("admin").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("How do you log in?").await;
+    // What cannot be chosen is no stop.
+    stage.tab("Strongbox").await;
+    stage.keys(Key::Tab).await;
+    assert_eq!(chrome.run("return document.activeElement.value === 'entra'").await, false);
+    chrome.run("document.activeElement.blur()").await;
+    stage.tab("Strongbox").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Log in").await;
+    stage.keys(stage.tower.password()).await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Set a password").await;
+    stage.keys(PASSWORD).await;
+    stage.tab("The same again").await;
+    stage.keys(PASSWORD).await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("You are in. Make the next login easier?").await;
+    stage.tab("Set up a one-time password").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Set up a one-time password").await;
+    stage.tab("I cannot scan it").await;
+    stage.keys(Key::Enter).await;
+    let secret = chrome.find("#totp-secret").await.text().await.unwrap();
+    stage.tab("Enter what the application shows").await;
+    stage.keys(code(&secret)).await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Keep your recovery codes").await;
+    stage.tab("Copy").await;
+    stage.keys(Key::Enter).await;
+    chrome
+        .until("copied", "return /Copied|Not copied/.test(document.querySelector('[data-status]').textContent)")
+        .await;
+    stage.tab("Download").await;
+    stage.tab("I have kept them").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Overview").await;
+    stage.tab("Users").await;
+    stage.keys(Key::Enter).await;
+    chrome.reach("Users").await;
+    stage.tab("Email or user name").await;
+    stage.keys("bob@example.com").await;
+    stage.tab("Passkey").await;
+    stage.keys(" ").await;
+    stage.tab("Create the user").await;
+    stage.keys(Key::Enter).await;
+    chrome.find("#enrolment-link").await;
+    stage.tab("Copy the enrolment link").await;
+    stage.keys(Key::Enter).await;
+    chrome
+        .until("copied", "return /Copied|Not copied/.test(document.querySelector('[data-status]').textContent)")
+        .await;
+    stage.tab("Lock bob@example.com").await;
+    stage.keys(Key::Enter).await;
+    chrome.until("locked", "return document.body.innerText.includes('The user is locked.')").await;
+    stage.tab("Unlock bob@example.com").await;
+    stage.keys(" ").await;
+    chrome.until("unlocked", "return document.body.innerText.includes('The user may log in again.')").await;
+    stage.tab("Reset bob@example.com").await;
+    stage.keys(" ").await;
+    stage.tab("Password").await;
+    stage.keys(" ").await;
+    stage.tab("Make the link").await;
+    stage.keys(Key::Enter).await;
+    chrome.find("#enrolment-link").await;
+    stage.tab("Remove bob@example.com").await;
+    stage.keys(Key::Enter).await;
+    stage.tab("Remove the user bob@example.com").await;
+    stage.keys(Key::Escape).await;
+    assert!(is_on_summary(chrome).await, "nobody was removed, and the focus is back");
+    stage.keys(Key::Enter).await;
+    stage.tab("Remove the user bob@example.com").await;
+    stage.keys(Key::Enter).await;
+    chrome.until("removed", "return document.body.innerText.includes('The user was removed.')").await;
     stage.end().await;
 }
 
@@ -604,9 +757,130 @@ async fn a_login_at_an_openid_provider() {
     chrome.click(".menu > summary").await;
     assert!(chrome.text().await.contains("the provider cloud"), "{}", chrome.text().await);
 
-    // It is shown, and cannot be chosen, when it does not answer.
+    // It is shown with the reason, and cannot be chosen, when it does not answer; its document was changed, so it is asked anew.
     drop(provider);
+    let path = "/v1/config/strongbox/authentication/oidc/cloud";
+    tower.call(Method::PATCH, path, json!({"title": "Cloud account, moved"})).await;
+    chrome.cdp("Network.clearBrowserCookies", json!({})).await;
+    cannot_be_chosen(&chrome, &tower, "cloud", "Cloud account, moved").await;
     chrome.end().await;
+}
+
+/// Step 2 where somebody cannot be asked: they are shown with the reason, and cannot be chosen, and the rest can.
+async fn cannot_be_chosen(chrome: &Chrome, tower: &Tower, name: &str, title: &str) {
+    chrome.open(&format!("{}/login?as=other", tower.url)).await;
+    chrome.reach("Log in").await;
+    chrome.fill("email", "ann@example.com").await;
+    chrome.press("Continue").await;
+    chrome.reach("How do you log in?").await;
+    let button = chrome.find(&format!("button.choice[value={name}]")).await;
+    assert!(!button.is_enabled().await.unwrap());
+    let text = button.text().await.unwrap();
+    assert!(
+        text.contains(title) && text.contains("Not available: the provider does not answer at the moment"),
+        "{text}"
+    );
+    // The reason belongs to the button for those who do not see it.
+    let of = format!("const button = document.querySelector('button.choice[value={name}]');");
+    let reason = chrome
+        .run(&format!("{of} return document.getElementById(button.getAttribute('aria-describedby')).innerText"))
+        .await;
+    assert_eq!(reason, "Not available: the provider does not answer at the moment");
+    let css = format!("button.choice[value={name}]");
+    chrome.run(&format!("document.querySelector({}).click()", json!(css))).await;
+    assert_eq!(chrome.path().await, "/login");
+    // Not by its login URL either.
+    chrome.open(&format!("{}/login/default/ann@example.com/{name}", tower.url)).await;
+    chrome.reach("How do you log in?").await;
+    assert!(!chrome.find(&css).await.is_enabled().await.unwrap());
+    chrome.press("Log in another way").await;
+    chrome.press("Strongbox").await;
+    chrome.reach("Log in").await;
+    chrome.find("main input[name=password]").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_reached_is_shown_with_the_reason() {
+    let stage = Stage::new().await;
+    let (chrome, tower) = (&stage.chrome, &stage.tower);
+    stage.user_with_password("ann@example.com").await;
+    // A place where nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let document = json!({
+        "name": "entra", "title": "Azure Entra ID", "issuer": format!("https://localhost:{port}"), "client-id": "keyward",
+        "client-secret": provider::SECRET,
+    });
+    tower.call(Method::POST, "/v1/config/strongbox/authentication/oidc", document).await;
+    cannot_be_chosen(chrome, tower, "entra", "Azure Entra ID").await;
+    stage.password(PASSWORD).await;
+    stage.not_now().await;
+    chrome.reach("Overview").await;
+    stage.end().await;
+}
+
+/// A session is told from others by the browser, by where it came from, and by being this one.
+#[tokio::test]
+async fn sessions_are_told_from_each_other() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    stage.user_with_password("ann@example.com").await;
+    let agent = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:145.0) Gecko/20100101 Firefox/145.0 <b>bold</b>";
+    let other = Chrome::start(Some(&stage.tower.spki)).await;
+    other.cdp("Network.setUserAgentOverride", json!({ "userAgent": agent })).await;
+    for one in [&other, chrome] {
+        one.open(&format!("{}/login/default/ann@example.com?next=/account", stage.tower.url)).await;
+        one.fill("password", PASSWORD).await;
+        one.click("form[action='/login/password'] button:not([type=button])").await;
+        if std::ptr::eq(one, &other) {
+            one.press("Not now").await;
+        }
+        // What was not wanted in one browser is not offered in another.
+        one.reach("Account").await;
+    }
+    let sessions =
+        "return [...document.querySelectorAll('section[aria-labelledby=sessions] li')].map((one) => one.innerText)";
+    let listed = chrome.run(sessions).await;
+    let of = |words: &str| listed.as_array().unwrap().iter().find(|one| one.as_str().unwrap().contains(words)).cloned();
+    let (own, others) = (of("Chrome on Linux").unwrap(), of("Firefox on macOS").unwrap());
+    let (own, others) = (own.as_str().unwrap(), others.as_str().unwrap());
+    assert!(own.contains("This session") && !others.contains("This session"), "{listed}");
+    assert!(own.contains("With password, from 127.0.0.1") && !listed.to_string().contains("bold"), "{listed}");
+    chrome.press("Log out Firefox on macOS").await;
+    chrome.until("ended", "return document.body.innerText.includes('That session has ended.')").await;
+    assert_eq!(chrome.run(sessions).await.as_array().unwrap().len(), 1);
+    other.open(&format!("{}/account", stage.tower.url)).await;
+    other.reach("Log in").await;
+    other.end().await;
+    stage.end().await;
+}
+
+/// What is refused before there is a page is one all the same, sealed or not.
+#[tokio::test]
+async fn refusals_are_pages() {
+    let stage = Stage::new().await;
+    let chrome = &stage.chrome;
+    let mut looks = Looks::new(env!("CARGO_TARGET_TMPDIR"));
+    for (name, path, heading, words) in [
+        ("13-nothing", "/nothing-here", "Nothing here", "`/nothing-here` does not exist."),
+        ("13-no-login-url", "/login/default/no%20address", "That did not work", "not a login URL"),
+        ("13-bad-query", "/cli?port=x", "That did not work", "The query is refused"),
+        ("13-wrong-method", "/logout", "That did not work", "has no method GET"),
+    ] {
+        stage.open(path).await;
+        chrome.reach(heading).await;
+        assert!(chrome.text().await.contains(&words.replace('`', "")), "{path}: {}", chrome.text().await);
+        looks.at(chrome, name).await;
+    }
+    stage.tower.call(Method::POST, "/v1/state/system/seal/seal", json!({})).await;
+    stage.open("/account").await;
+    chrome.reach("Not available now").await;
+    assert!(chrome.text().await.contains("The tower is sealed"), "{}", chrome.text().await);
+    // Its style is there, too.
+    let rules = chrome.run("return document.styleSheets[0]?.cssRules.length ?? 0").await;
+    assert!(rules.as_u64().unwrap() > 100, "{rules}");
+    looks.at(chrome, "14-sealed").await;
+    looks.end();
+    stage.end().await;
 }
 
 /// Every page of a tower in use: pictures, and what axe-core says.
@@ -679,9 +953,6 @@ async fn every_page_is_for_everybody() {
     stage.log_out().await;
     chrome.open(&link).await;
     look("12-link").await;
-    stage.open("/login/default/x").await;
-    stage.open("/nothing-here").await;
-    look("13-nothing").await;
     looks.end();
     stage.end().await;
 }

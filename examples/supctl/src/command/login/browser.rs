@@ -109,7 +109,12 @@ fn answer(stream: TcpStream, state: &str) -> Option<Answered> {
         Some(_) => ("200 OK", "You are logged in on the command line. You can close this page."),
         None => ("400 Bad Request", "This is not the answer that the command line waits for."),
     };
-    let page = format!("<!doctype html><html lang=en><meta charset=utf-8><title>supctl</title><p>{text}");
+    // It stands alone: no style is fetched, and the browser's own follows the scheme and the width.
+    let page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>supctl</title>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\"><meta name=color-scheme content=\"light dark\">\
+         <main><h1>supctl</h1><p>{text}</p></main>"
+    );
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
          referrer-policy: no-referrer\r\nconnection: close\r\n\r\n",
