@@ -80,6 +80,13 @@ async fn a_passphrase_is_sent_after_each_start() {
         let message = tower.call(method, path, None, None).await.refused(503);
         assert_eq!(message, "the tower is sealed: unseal it with `supctl unseal` or `POST /v1/sys/unseal`", "{path}");
     }
+    // For whoever reads pages it is one, with its style.
+    let page = tower.request("GET", "/account", None).header("accept", "text/html").send().await.unwrap();
+    assert_eq!((page.status().as_u16(), &page.headers()["cache-control"]), (503, &"no-store".parse().unwrap()));
+    let page = page.text().await.unwrap();
+    assert!(page.contains("<h1>Not available now</h1>") && page.contains("The tower is sealed"), "{page}");
+    let style = page.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(tower.request("GET", style, None).send().await.unwrap().status(), 200);
     assert_eq!(tower.call("GET", SEAL, None, None).await.ok(), json!({"sealed": true, "kind": "passphrase"}));
     let (status, health) = vault(&tower, "GET", "/v1/sys/health", None).await;
     assert_eq!((status, &health["sealed"], &health["initialized"]), (503, &json!(true), &json!(true)));
