@@ -8,11 +8,13 @@ use keyward_config_values::Name;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{Error, percent};
 
-/// A provider as it is configured and discovered.
+/// A provider as it is configured and discovered. Give each one a redirection address of its own: a login ends when its browser comes
+/// back to another one's (RFC 9700 §4.4.2.2), also where providers do not say who they are (RFC 9207).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Provider {
@@ -106,8 +108,9 @@ impl PendingExternal {
         Self { provider, state, nonce, verifier }
     }
 
-    /// Where to send the browser (OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
-    pub(crate) fn url(&self, login_hint: Option<&str>, anew: bool) -> String {
+    /// Where to send the browser (OpenID Connect Core §3.1.2.1, RFC 7636 §4.3). Where the login has to be no older than `max_age`, the
+    /// provider is told to ask anew and to say when it did.
+    pub(crate) fn url(&self, login_hint: Option<&str>, max_age: Option<keyward_config_values::Duration>) -> String {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()));
         let mut parameters = vec![
             ("response_type", "code"),
@@ -120,7 +123,10 @@ impl PendingExternal {
             ("code_challenge_method", "S256"),
         ];
         parameters.extend(login_hint.map(|hint| ("login_hint", hint)));
-        parameters.extend(anew.then_some(("prompt", "login")));
+        let max_age = max_age.map(|age| age.as_secs().to_string());
+        if let Some(max_age) = &max_age {
+            parameters.extend([("prompt", "login"), ("max_age", max_age)]);
+        }
         let mut url = self.provider.authorization_endpoint.clone();
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, value) in parameters {
@@ -197,6 +203,8 @@ pub struct VerifiedClaims {
     pub subject: String,
     /// `nonce`.
     pub nonce: String,
+    /// `auth_time`: when the person was asked last. A login inside a session needs one.
+    pub auth_time: Option<OffsetDateTime>,
 }
 
 #[cfg(test)]
@@ -210,7 +218,7 @@ mod tests {
             "https://issuer.example/v2".into(),
             "tower & co".into(),
             endpoint.into(),
-            "https://tower.example/login/callback".into(),
+            "https://tower.example/login/oidc/b2/entra/callback".into(),
             true,
         )
     }
@@ -218,10 +226,10 @@ mod tests {
     #[test]
     fn the_request_is_pkce_with_state_and_nonce() {
         let pending = PendingExternal::begin(provider("https://issuer.example/authorize?p=1").unwrap(), &mut rng(1));
-        let again = pending.url(Some("ann@example.com"), true);
-        assert!(again.ends_with("&prompt=login"), "{again}");
-        let url = pending.url(Some("ann@example.com"), false);
-        assert!(!url.contains("prompt="), "{url}");
+        let again = pending.url(Some("ann@example.com"), "5m".parse().ok());
+        assert!(again.ends_with("&prompt=login&max_age=300"), "{again}");
+        let url = pending.url(Some("ann@example.com"), None);
+        assert!(!url.contains("prompt=") && !url.contains("max_age="), "{url}");
         assert!(url.starts_with(
             "https://issuer.example/authorize?p=1&response_type=code&scope=openid&client_id=tower%20%26%20co&"
         ));

@@ -24,7 +24,7 @@ mod vectors;
 
 pub(crate) use self::authentication::{Allowed, PendingAuthentication};
 pub use self::decoy::SLOTS;
-pub(crate) use self::decoy::allow_list;
+pub(crate) use self::decoy::{allow_list, placeholder};
 pub use self::handle::UserHandle;
 pub use self::options::{CreationOptions, RequestOptions};
 pub(crate) use self::registration::{PendingRegistration, Subject};

@@ -71,6 +71,8 @@ pub enum Reason {
     MixUp,
     /// The provider's answer is not bound to a user.
     NotBound,
+    /// The provider was told to ask who it is anew, and has not, or does not say so.
+    NotAsked,
     /// The enrolment link was used, has expired or was never made.
     BadLink,
     /// The form was not made by this site for this browser.
@@ -115,6 +117,7 @@ impl Reason {
             Self::Unavailable => "unavailable",
             Self::MixUp => "mix-up",
             Self::NotBound => "not-bound",
+            Self::NotAsked => "not-asked",
             Self::BadLink => "bad-link",
             Self::ForgedForm => "forged-form",
             Self::SessionEnded => "session-ended",
@@ -133,6 +136,7 @@ impl Reason {
                 | Self::TooManyPasskeys
                 | Self::EnrolmentNeeded
                 | Self::Unavailable
+                | Self::NotAsked
                 | Self::BadLink
                 | Self::ForgedForm
                 | Self::SessionEnded
@@ -187,6 +191,7 @@ impl Reason {
             Self::Unavailable => "this way to log in is not available now",
             Self::MixUp => "the provider's answer belongs to another login",
             Self::NotBound => "nobody here is bound to the provider's user",
+            Self::NotAsked => "the provider did not ask who you are again; prove it in another way",
             Self::BadLink => "the link was used, has expired or is unknown; ask for another one",
             Self::ForgedForm => "the form is too old or not from this site; load the page again",
             Self::SessionEnded => "the session has ended; log in again",

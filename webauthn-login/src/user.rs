@@ -17,7 +17,9 @@ pub use self::change::hash_new_password;
 #[cfg(feature = "config")]
 pub use self::config::{ExternalConfig, InitialPassword, UserConfig};
 use crate::method::{Has, Method};
-use crate::passkey::{AuthenticationResponse, PasskeyView, StoredPasskey, Subject, UserHandle};
+use crate::passkey::{
+    AuthenticationResponse, MAX_PASSKEYS, PasskeyId, PasskeyView, StoredPasskey, Subject, UserHandle, placeholder,
+};
 use crate::password::PasswordHash;
 use crate::recovery::StoredCodes;
 use crate::totp::StoredTotp;
@@ -64,6 +66,9 @@ pub(crate) struct Data {
     pub(crate) recovery: StoredCodes,
     #[serde(default)]
     pub(crate) passkeys: Vec<StoredPasskey>,
+    /// What the list of step 1 has in the places of passkeys that were removed, the last one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<PasskeyId>,
     #[serde(default)]
     pub(crate) bindings: Vec<Binding>,
     #[serde(default)]
@@ -114,6 +119,7 @@ impl UserRecord {
                 totp: None,
                 recovery: StoredCodes::default(),
                 passkeys: Vec::new(),
+                removed: Vec::new(),
                 bindings: Vec::new(),
                 policies,
                 last_login: None,
@@ -138,6 +144,18 @@ impl UserRecord {
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.data.display_name.as_deref().unwrap_or(self.data.identity.email.as_str())
+    }
+
+    /// Removes a passkey; its place in the list of step 1 is not given back.
+    pub(crate) fn take_passkey(&mut self, place: usize) {
+        let passkey = self.data.passkeys.remove(place);
+        self.data.removed.insert(0, placeholder(&self.data.handle, &passkey.id()));
+        self.data.removed.truncate(MAX_PASSKEYS);
+    }
+
+    /// What the list of step 1 has in the places of passkeys that were removed.
+    pub(crate) fn removed_passkeys(&self) -> &[PasskeyId] {
+        &self.data.removed
     }
 
     /// What every login must prove.

@@ -344,10 +344,13 @@ fn nothing_leads_around_an_enforced_passkey() {
     assert_eq!(reply.page()["wanted"], "totp");
 }
 
+/// Where that provider sends browsers back to.
+const BACK: &str = "https://tower.example.com/login/oidc/b2/entra/callback";
+
 fn provider() -> Provider {
     let text = |text: &str| text.to_owned();
     let name = "entra".parse().unwrap();
-    let redirect = text("https://tower.example.com/login/callback");
+    let redirect = text(BACK);
     let endpoint = text("https://issuer.example/authorize");
     Provider::new(name, text("https://issuer.example"), text("tower"), endpoint, redirect, true).unwrap()
 }
@@ -378,9 +381,13 @@ fn sent_to_provider(world: &mut World, email: &str, tenant: &str) -> String {
 }
 
 fn came_back(world: &mut World, callback: &Callback, claims: &VerifiedClaims, user: &Identity) -> Reply {
+    came_back_to(world, BACK, callback, claims, user)
+}
+
+fn came_back_to(world: &mut World, at: &str, callback: &Callback, claims: &VerifiedClaims, user: &Identity) -> Reply {
     let AnyFlow::AtProvider(flow) = world.flow() else { panic!() };
     let mut read = Read::default();
-    let outcome = match flow.callback(callback, world.at()) {
+    let outcome = match flow.callback(callback, at, world.at()) {
         Err(outcome) => *outcome,
         Ok((code, request, exchange)) => {
             assert_eq!((code.as_str(), request.code_verifier().len()), ("code", 43));
@@ -394,7 +401,7 @@ fn came_back(world: &mut World, callback: &Callback, claims: &VerifiedClaims, us
 fn good(url: &str) -> (Callback, VerifiedClaims) {
     let issuer = "https://issuer.example".to_owned();
     let callback = Callback::new(query(url, "state"), "code".to_owned(), Some(issuer.clone()));
-    (callback, VerifiedClaims { issuer, subject: "42".to_owned(), nonce: query(url, "nonce") })
+    (callback, VerifiedClaims { issuer, subject: "42".to_owned(), nonce: query(url, "nonce"), auth_time: None })
 }
 
 fn by_provider(world: &mut World, identity: &Identity) -> Reply {
@@ -425,6 +432,45 @@ fn answers_of_providers_that_are_mixed_up() {
         let (mut callback, mut claims) = good(&url);
         change(&mut callback, &mut claims);
         assert!(matches!(came_back(&mut world, &callback, &claims, &ann), Reply::Over(found) if found == reason));
+    }
+    // A provider that says nothing of itself is known by where it sends the browser: to the address of another one.
+    let elsewhere = BACK.replace("entra", "evil");
+    let url = sent_to_provider(&mut world, "ann@example.com", "b2");
+    let (callback, claims) = good(&url);
+    let over = came_back_to(&mut world, &elsewhere, &callback, &claims, &ann);
+    assert!(matches!(over, Reply::Over(Reason::MixUp)));
+}
+
+#[test]
+fn a_provider_that_did_not_ask_again_proves_nothing_inside_a_session() {
+    let mut world = World::with("ann@example.com", "b2");
+    let ann = identity("ann@example.com", "b2");
+    let mut session = by_provider(&mut world, &ann).logged_in().session;
+    let minutes = time::Duration::minutes;
+    // When it says that it asked, of a login that began at zero: not, before, in the future; clocks differ a little.
+    for (asked, good_enough) in [
+        (None, false),
+        (Some(minutes(-60)), false),
+        (Some(minutes(-2)), false),
+        (Some(minutes(30)), false),
+        (Some(time::Duration::seconds(-30)), true),
+        (Some(minutes(2)), true),
+    ] {
+        world.now += 600;
+        let (began, user) = (world.at(), world.store.user(&ann));
+        let flow = world.realm.step_up(&session, &user, NextPath::default(), began).unwrap();
+        let outcome = flow.external(provider(), None, &mut rng(), world.at());
+        let page = world.take(&Read::default(), outcome);
+        let url = page.page()["url"].as_str().unwrap().to_owned();
+        assert!(url.contains("&prompt=login&max_age=300"), "{url}");
+        world.now += 120;
+        let (callback, mut claims) = good(&url);
+        claims.auth_time = asked.map(|asked| began + asked);
+        match came_back(&mut world, &callback, &claims, &ann) {
+            Reply::In(logged_in) if good_enough => session = logged_in.session,
+            Reply::Over(Reason::NotAsked) if !good_enough => {}
+            other => panic!("{asked:?}: {other:?}"),
+        }
     }
 }
 

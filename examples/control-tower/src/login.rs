@@ -11,7 +11,7 @@
 //! | `GET /login/<tenant>/<email>[/<authenticator>]` | parse the path as a `LoginUrl`, then [`begin_at`]: prefilled, and nobody is logged in by it |
 //! | `GET` of a login that is under way, as after a reload | [`current`] |
 //! | `POST` of a page's form or script | [`Browser::check`] with the form's field `form-token` (or the header `X-Form-Token`), then [`act`] with an [`Action`] that the page takes |
-//! | `GET /login/callback` | [`act`] with [`Action::Callback`] of the query: the only step by a link, tied to the cookie and to `state` |
+//! | `GET /login/oidc/<tenant>/<provider>/callback` | [`act`] with [`Action::Callback`] of the query: the only step by a link, tied to the cookie and to `state` |
 //! | a button *set up* on the page of an enrolment link | [`Browser::check_site`], then [`open_link`]; the page itself, a `GET`, only shows the button |
 //!
 //! What a page then shows:

@@ -257,7 +257,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/", Public, "The overview of whoever has a session: what needs doing, keys, roles, refusals.", get(home::show)),
         route("POST", "/logout", Public, "Ends the session of a browser.", post(home::log_out)),
         route("GET", "/login", Public, "The page of a login: its first step, or where it stands.", get(login_pages::show)),
-        route("GET", "/login/callback", Public, "Where a provider sends a browser back to.", get(login_pages::callback)),
+        route("GET", "/login/oidc/{tenant}/{provider}/callback", Public, "Where a provider of a tenant sends a browser back to.", get(login_pages::callback)),
         route("GET", "/login/{tenant}/{email}", Public, "A login that is filled in; it logs nobody in.", get(login_pages::prefilled)),
         route("GET", "/login/{tenant}/{email}/{authenticator}", Public, "The same with the authenticator chosen.", get(login_pages::prefilled)),
         route("GET", "/login/{step}", Public, "The address that a form of a login leaves behind: back to where the login stands.", get(login_pages::back)),

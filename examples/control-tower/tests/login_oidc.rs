@@ -17,6 +17,8 @@ use support::Tower;
 use support_browser::Browser;
 
 const USERS: &str = "/v1/config/strongbox/authentication/users";
+/// Where the provider sends browsers back to.
+const BACK: &str = "https://tower.example/login/oidc/default/entra/callback";
 const PROVIDERS: &str = "/v1/config/strongbox/authentication/oidc";
 
 /// What the provider says.
@@ -32,6 +34,8 @@ struct Fake {
     kid: &'static str,
     seed: u8,
     age: i64,
+    /// When it says that it asked who it is, before now.
+    asked: Option<i64>,
     now: i64,
     exchanged: usize,
 }
@@ -69,15 +73,21 @@ async fn token(State(fake): State<Shared>, headers: HeaderMap, body: String) -> 
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("tower:hush"));
     assert_eq!(headers["authorization"], basic.as_str());
     let proved = B64.encode(Sha256::digest(field("code_verifier"))) == fake.challenge;
-    if field("code") != "good" || !proved || !field("redirect_uri").ends_with("%2Flogin%2Fcallback") {
+    if field("code") != "good"
+        || !proved
+        || !field("redirect_uri").ends_with("%2Flogin%2Foidc%2Fdefault%2Fentra%2Fcallback")
+    {
         return (axum::http::StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_grant"})));
     }
     fake.exchanged += 1;
-    let claims = json!({
+    let mut claims = json!({
         "iss": fake.issuer.as_ref().unwrap_or(&fake.url),
         "sub": fake.subject, "aud": fake.audience, "nonce": fake.nonce,
         "iat": fake.now - fake.age, "exp": fake.now - fake.age + 300, "email": "ann@example.com",
     });
+    if let Some(asked) = fake.asked {
+        claims["auth_time"] = json!(fake.now - asked);
+    }
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
     header.kid = Some(fake.kid.to_owned());
     let der = key(fake.seed).to_pkcs8_der().unwrap();
@@ -100,6 +110,7 @@ async fn provider(now: time::OffsetDateTime) -> (Shared, tokio::task::JoinHandle
         kid: "one",
         seed: 1,
         age: 0,
+        asked: None,
         now: now.unix_timestamp(),
         exchanged: 0,
     }));
@@ -124,7 +135,7 @@ async fn sent(tower: &Tower, fake: &Shared, email: &str) -> (Browser, String) {
     let page = browser.step(tower, "external", json!({"provider": "entra"})).await;
     assert_eq!(page["page"]["title"], "Azure Entra ID", "what people call it");
     let url = page["page"]["url"].as_str().unwrap_or_else(|| panic!("{page}")).to_owned();
-    assert_eq!(parameter(&url, "redirect_uri"), "https://tower.example/login/callback");
+    assert_eq!(parameter(&url, "redirect_uri"), BACK);
     assert_eq!(
         (parameter(&url, "code_challenge_method"), parameter(&url, "client_id")),
         ("S256".into(), "tower".into())
@@ -136,7 +147,8 @@ async fn sent(tower: &Tower, fake: &Shared, email: &str) -> (Browser, String) {
 
 async fn back(tower: &Tower, browser: &mut Browser, fake: &Shared, state: &str) -> Value {
     let url = fake.lock().unwrap().url.clone();
-    browser.step(tower, "callback", json!({"callback": {"state": state, "code": "good", "iss": url}})).await
+    let body = json!({"callback": {"state": state, "code": "good", "iss": url}, "redirect-uri": BACK});
+    browser.step(tower, "callback", body).await
 }
 
 #[tokio::test]
@@ -185,9 +197,21 @@ async fn a_user_logs_in_at_a_provider() {
         let (mut browser, state) = sent(&tower, &fake, "ann@example.com").await;
         let mut callback = json!({"state": state, "code": "good", "iss": url});
         callback.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let over = browser.step(&tower, "callback", json!({"callback": callback})).await;
+        let over = browser.step(&tower, "callback", json!({"callback": callback, "redirect-uri": BACK})).await;
         assert_eq!(over["state"], "over", "{change}");
     }
+    // A provider that says nothing of itself sends the browser to its own address.
+    let second = json!({"name": "evil", "issuer": "https://evil.example", "client-id": "tower"});
+    tower.post(PROVIDERS, &admin, second).await.ok();
+    let other = tower.get("/v1/state/strongbox/authentication/oidc/evil", &admin).await.ok();
+    let other = other["redirect-uri"].as_str().unwrap().to_owned();
+    assert_eq!(other, BACK.replace("entra", "evil"));
+    let (mut browser, state) = sent(&tower, &fake, "ann@example.com").await;
+    let path = format!("{}?state={state}&code=good&iss={url}", other.strip_prefix("https://tower.example").unwrap());
+    assert_eq!(browser.get(&tower, &path).await.status.as_u16(), 401);
+    let (mut browser, state) = sent(&tower, &fake, "ann@example.com").await;
+    let body = json!({"callback": {"state": state, "code": "good", "iss": url}, "redirect-uri": other});
+    assert_eq!(browser.step(&tower, "callback", body).await["state"], "over");
     assert_eq!(fake.lock().unwrap().exchanged, 1, "no code went to anybody");
 
     // Tokens that are not of this login, or of nobody here.
@@ -207,6 +231,29 @@ async fn a_user_logs_in_at_a_provider() {
         let mut fake = fake.lock().unwrap();
         (fake.subject, fake.issuer, fake.audience, fake.age) = ("248289761001", None, "tower", 0);
     }
+    // In the browser itself: the only step by a link.
+    let (mut browser, state) = sent(&tower, &fake, "ann@example.com").await;
+    let path = format!("{}?state={state}&code=good&iss={url}", BACK.strip_prefix("https://tower.example").unwrap());
+    let through = browser.get(&tower, &path).await;
+    assert_eq!((through.status.as_u16(), browser.has_session()), (303, true));
+    // Inside the session the provider has to have asked again.
+    for (asked, state) in [(None, "over"), (Some(3600), "over"), (Some(10), "logged-in")] {
+        browser.get(&tower, "/v1/account").await.ok();
+        let page = browser.post(&tower, "/v1/account/step-up", json!({"next": "/account"})).await.ok();
+        assert_eq!(page["page"]["step"], "method", "{page}");
+        let page = browser.step(&tower, "external", json!({"provider": "entra"})).await;
+        let at = page["page"]["url"].as_str().unwrap().to_owned();
+        assert!(at.contains("&prompt=login&max_age=300"), "{at}");
+        let of_login = parameter(&at, "state");
+        {
+            let mut fake = fake.lock().unwrap();
+            (fake.challenge, fake.nonce) = (parameter(&at, "code_challenge"), parameter(&at, "nonce"));
+            fake.asked = asked;
+        }
+        let done = back(&tower, &mut browser, &fake, &of_login).await;
+        assert_eq!(done["state"], state, "{asked:?}: {done}");
+    }
+    fake.lock().unwrap().asked = None;
     // Whoever was named is who comes back.
     let (mut browser, state) = sent(&tower, &fake, "eve@example.com").await;
     assert_ne!(back(&tower, &mut browser, &fake, &state).await["state"], "logged-in");

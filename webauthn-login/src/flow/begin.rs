@@ -1,5 +1,7 @@
 //! How a login begins.
 
+use std::borrow::Cow;
+
 use keyward_config_values::Name;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use super::outcome::{Next, Outcome, Write};
 use super::states::{Begun, Choosing, Common, Flow, Identified, StepUp, Who};
 use crate::link::EnrolmentLink;
 use crate::method::{Method, Proof};
-use crate::passkey::{Allowed, PendingAuthentication, allow_list};
+use crate::passkey::{Allowed, PasskeyId, PendingAuthentication, allow_list};
 use crate::readable::misleads;
 use crate::session::{Fresh, SessionRecord};
 use crate::settings::after;
@@ -138,7 +140,7 @@ impl Realm {
             tenant: Some(user.identity().tenant.clone()),
             tenant_is_none: false,
         };
-        flow.identified(self, typed, std::slice::from_ref(user))
+        flow.identified(self, typed, std::slice::from_ref(user), now)
     }
 
     /// Begins to set up a method inside a session whose login is recent: another passkey, a one-time password on another
@@ -219,11 +221,17 @@ impl Flow<Begun> {
             return Ok(self.over(Reason::Expired));
         }
         let writes = self.common.end();
-        let flow = self.identified(realm, typed, users)?;
+        let flow = self.identified(realm, typed, users, now)?;
         Ok(Outcome::new(Next::Continue(flow.into()), writes))
     }
 
-    fn identified(mut self, realm: &Realm, typed: Typed, users: &[UserRecord]) -> Result<Flow<Identified>, Error> {
+    fn identified(
+        mut self,
+        realm: &Realm,
+        typed: Typed,
+        users: &[UserRecord],
+        now: OffsetDateTime,
+    ) -> Result<Flow<Identified>, Error> {
         // What is typed cannot leave the tenant of the login URL, only name one where there is none.
         let conflict = match (&self.common.tenant, &typed.tenant) {
             (Some(named), Some(typed)) => named != typed,
@@ -234,14 +242,13 @@ impl Flow<Begun> {
         }
         let email = typed.email.filter(|_| !conflict && !typed.tenant_is_none);
         let tenant = self.common.tenant.as_ref();
-        let mut passkeys: Vec<_> = users
-            .iter()
-            .filter(|user| matches(user, email.as_ref(), tenant))
-            .flat_map(|user| &user.data.passkeys)
-            .collect();
+        let named: Vec<_> = users.iter().filter(|user| matches(user, email.as_ref(), tenant)).collect();
+        let mut passkeys: Vec<_> = named.iter().flat_map(|user| &user.data.passkeys).collect();
         passkeys.sort_by_key(|passkey| std::cmp::Reverse(passkey.last_used.unwrap_or(passkey.created)));
-        let listed = passkeys.iter().map(|passkey| passkey.credential.cred_id.as_slice());
-        let list = allow_list(&realm.secret, &typed.text, listed);
+        let passkeys = passkeys.iter().map(|passkey| passkey.credential.cred_id.as_slice());
+        let removed = named.iter().flat_map(|user| user.removed_passkeys());
+        let taken = passkeys.chain(removed.map(PasskeyId::as_bytes)).map(Cow::Borrowed);
+        let list = allow_list(&realm.secret, &typed.text, taken, now);
         let passkey = PendingAuthentication::begin(&realm.relying_party, Allowed::Listed(list))?;
         Ok(self.to(Identified { typed: typed.text, email, passkey }))
     }

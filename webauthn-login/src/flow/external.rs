@@ -1,7 +1,7 @@
 //! Steps with a provider elsewhere.
 
 use rand_core::CryptoRng;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::advance::advance;
 use super::begin::Audience;
@@ -45,8 +45,8 @@ pub struct Exchange {
 }
 
 impl Flow<AtProvider> {
-    /// The browser came back. Exchange the code with what comes out, verify the ID token (its signature by the provider's keys, its
-    /// audience, its times), then [`Exchange::verified`].
+    /// The browser came back to the address `at`, without its query. Exchange the code with what comes out, verify the ID token (its
+    /// signature by the provider's keys, its audience, its times), then [`Exchange::verified`].
     ///
     /// # Errors
     ///
@@ -54,6 +54,7 @@ impl Flow<AtProvider> {
     pub fn callback(
         self,
         callback: &Callback,
+        at: &str,
         now: OffsetDateTime,
     ) -> Result<(String, ExchangeRequest, Exchange), Box<Outcome>> {
         if self.is_expired(now) {
@@ -68,7 +69,8 @@ impl Flow<AtProvider> {
             Some(issuer) => issuer != provider.issuer(),
             None => provider.names_issuer,
         };
-        if mixed_up {
+        // RFC 9700 §4.4.2.2: one that says nothing is known by where it sent the browser.
+        if mixed_up || at != provider.redirect_uri() {
             return Err(Box::new(self.over(Reason::MixUp)));
         }
         let Some(code) = callback.code.clone().filter(|_| callback.error.is_none()) else {
@@ -77,6 +79,15 @@ impl Flow<AtProvider> {
         let request = self.state.pending.clone().into_request();
         Ok((code, request, Exchange { flow: self }))
     }
+}
+
+/// What clocks may differ by.
+const LEEWAY: Duration = Duration::MINUTE;
+
+/// Whether the provider has asked since the login inside the session began. A provider that was told to and does not say so has not
+/// (OpenID Connect Core §3.1.2.1: where `max_age` is asked for, `auth_time` has to be there).
+fn is_recent(asked: Option<OffsetDateTime>, began: OffsetDateTime, now: OffsetDateTime) -> bool {
+    asked.is_some_and(|asked| began <= asked.saturating_add(LEEWAY) && asked <= now.saturating_add(LEEWAY))
 }
 
 impl Exchange {
@@ -101,6 +112,9 @@ impl Exchange {
         let provider = &flow.state.pending.provider;
         if !same(&claims.nonce, &flow.state.pending.nonce) || claims.issuer != provider.issuer() {
             return Ok(flow.over(Reason::MixUp));
+        }
+        if flow.common.step_up.is_some() && !is_recent(claims.auth_time, flow.began(realm), now) {
+            return Ok(flow.over(Reason::NotAsked));
         }
         let bound = |user: &UserRecord| {
             user.bindings().iter().any(|binding| {

@@ -141,13 +141,14 @@ impl AnyFlow {
             Self::AtProvider(flow) => {
                 let hint = flow.state.email.as_ref().map(crate::Email::as_str);
                 // Inside a session the person is to prove who they are, and not the provider's cookie.
+                let max_age = flow.common.step_up.is_some().then_some(realm.settings.step_up_age);
                 let name = flow.state.pending.provider.name();
                 let is_it =
                     |one: &Offered| matches!(&one.authenticator, Authenticator::External(found) if found == name);
                 let title = authenticators.into_iter().find(is_it).map(|one| one.title);
                 Prompt::Provider {
                     title: title.unwrap_or_else(|| name.to_string()),
-                    url: flow.state.pending.url(hint, flow.common.step_up.is_some()),
+                    url: flow.state.pending.url(hint, max_age),
                 }
             }
             Self::Ready(flow) => Prompt::Offer { offers: flow.state.offers.clone() },

@@ -15,7 +15,7 @@ use crate::passkey::{PendingAuthentication, PendingRegistration, UserHandle};
 use crate::session::SessionRecord;
 use crate::totp::SharedSecret;
 use crate::user::UserRecord;
-use crate::{Authenticator, Email, Identity, Key, NextPath, Reason};
+use crate::{Authenticator, Email, Identity, Key, NextPath, Realm, Reason};
 
 /// A login that stands at `S`. Every step takes it by value, so that none can be taken twice:
 ///
@@ -288,6 +288,12 @@ const MAX_ATTEMPTS: u8 = 10;
 impl<S> Flow<S> {
     pub(crate) fn is_expired(&self, now: OffsetDateTime) -> bool {
         now >= self.common.expires
+    }
+
+    /// When its first page was shown.
+    pub(crate) fn began(&self, realm: &Realm) -> OffsetDateTime {
+        let lasts = i64::try_from(realm.settings.login_time.as_secs()).unwrap_or(i64::MAX);
+        self.common.expires.saturating_sub(time::Duration::seconds(lasts))
     }
 
     /// Ends the login.

@@ -96,7 +96,9 @@ impl UserRecord {
             self.data.recovery = StoredCodes::default();
         }
         if methods.contains(&Method::Passkey) {
-            self.data.passkeys.clear();
+            while let Some(last) = self.data.passkeys.len().checked_sub(1) {
+                self.take_passkey(last);
+            }
         }
         self.data.open.retain(|method| !methods.contains(method));
         self.data.epoch += 1;
@@ -163,7 +165,7 @@ impl UserRecord {
             // Nobody locks themselves out by one click.
             return Err(Error::Enforced);
         }
-        self.data.passkeys.remove(place);
+        self.take_passkey(place);
         self.data.epoch += 1;
         Ok(self.accepted_passkeys(rp))
     }

@@ -98,6 +98,7 @@ pub struct StepBody {
     method: Option<Method>,
     provider: Option<Name>,
     callback: Option<Callback>,
+    redirect_uri: Option<String>,
 }
 
 /// `POST /v1/login/flow/<step>`: takes a step of the login that is under way.
@@ -113,7 +114,7 @@ pub struct StepBody {
 /// | `choose` | `tenant` |
 /// | `enrol` | `method` to set up; then `response` of `navigator.credentials.create` and `name?` |
 /// | `external` | `provider` |
-/// | `callback` | `callback`: `state`, `code`, `iss?`, `error?` |
+/// | `callback` | `callback`: `state`, `code`, `iss?`, `error?`; `redirect-uri`, to which the browser came back |
 /// | `skip`, `finish` | |
 ///
 /// # Errors
@@ -125,7 +126,8 @@ pub async fn step(
     headers: axum::http::HeaderMap,
     JsonBody(body): JsonBody<StepBody>,
 ) -> Answer {
-    let StepBody { login, email, tenant, password, code, response, name, method, provider, callback } = body;
+    let StepBody { login, email, tenant, password, code, response, name, method, provider, callback, redirect_uri } =
+        body;
     let browser = browser(&headers, peer, login);
     let lacks = |field: &str| ApiError::invalid(format!("the step `{step}` needs `{field}`"));
     let unreadable = |error: serde_json::Error| ApiError::invalid(format!("`response`: {error}"));
@@ -161,7 +163,10 @@ pub async fn step(
             _ => return Err(lacks("method` or `response")),
         },
         "external" => Action::External(provider.ok_or_else(|| lacks("provider"))?),
-        "callback" => Action::Callback(callback.ok_or_else(|| lacks("callback"))?),
+        "callback" => Action::Callback {
+            callback: callback.ok_or_else(|| lacks("callback"))?,
+            at: redirect_uri.ok_or_else(|| lacks("redirect-uri"))?,
+        },
         "skip" => Action::Skip,
         "finish" => Action::Finish,
         _ => return Err(ApiError::not_found(format_args!("the step `{step}`"))),

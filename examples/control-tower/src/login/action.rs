@@ -25,8 +25,13 @@ pub enum Action {
     Choose(Name),
     /// Which provider.
     External(Name),
-    /// What the provider sent the browser back with.
-    Callback(Callback),
+    /// What a provider sent the browser back with.
+    Callback {
+        /// The address that it came to, without the query.
+        at: String,
+        /// The query.
+        callback: Callback,
+    },
     /// What is to be set up, of what is offered.
     SetUp(Method),
     /// A passkey that was made.

@@ -17,7 +17,7 @@ use crate::{
     documents::PROVIDERS,
     http::error::{Answer, ApiError},
     layout, policies,
-    tenant::Tenant,
+    tenant::{self, Tenant},
 };
 
 mod config;
@@ -33,12 +33,16 @@ pub use self::{
 const LIMIT: usize = 128 << 10;
 /// How many providers of a tenant are offered, and asked before, whoever asks for the page.
 const OFFERED: usize = 32;
-/// Where providers send browsers back to: the same address for all.
-pub fn redirect_uri(app: &App) -> String {
-    format!("{}/login/callback", app.external_url)
+/// Where a provider of a tenant sends browsers back to: no two have one address (RFC 9700 §4.4.2.2). It is longer than any
+/// login URL.
+async fn redirect_uri(app: &App, id: &Name, provider: &Name) -> Answer<String> {
+    let tenant = Tenant::by_id(&app.db, id.as_str()).await?;
+    let name = tenant.as_ref().map_or(tenant::DEFAULT, |tenant| tenant.value.name.as_str());
+    Ok(format!("{}/login/oidc/{name}/{provider}/callback", app.external_url))
 }
 
-/// The tenant whose providers are offered: the one that was named, or `default`, also in the place of one that does not exist.
+/// The id of the tenant whose providers are offered: the one that was named, or `default`, also in the place of one that does not
+/// exist.
 async fn tenant_of(app: &App, tenant: Option<&Name>) -> Answer<Name> {
     let named = match tenant {
         Some(name) => Tenant::by_name(&app.db, name).await?,
@@ -100,7 +104,7 @@ pub async fn choose(app: &App, tenant: Option<&Name>, name: &Name) -> Answer<Opt
     let tenant = tenant_of(app, tenant).await?;
     let found = configs(app, &tenant).await?.into_iter().find(|config| config.name == *name);
     let Some(config) = found else { return Ok(None) };
-    let back_to = redirect_uri(app);
+    let back_to = redirect_uri(app, &tenant, name).await?;
     let chosen = match metadata(app, &tenant, &config, false).await {
         Ok(said) => (config.provider(&back_to, &said.authorization_endpoint, said.names_issuer), None),
         Err(_) => (config.provider(&back_to, &config.issuer, false), Some(Unavailable::NotAnswering)),
@@ -121,7 +125,7 @@ pub async fn state(app: &App, tenant: &Name, name: &str) -> Answer<Option<Value>
     Ok(Some(json!({
         "name": config.name,
         "issuer": config.issuer,
-        "redirect-uri": redirect_uri(app),
+        "redirect-uri": redirect_uri(app, tenant, &config.name).await?,
         "has-client-secret": has_secret,
         "answering": said.is_ok(),
         "error": said.err(),

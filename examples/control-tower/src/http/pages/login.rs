@@ -125,7 +125,7 @@ pub async fn prefilled(
     answer(&app, &browser, reached, with.as_deref())
 }
 
-/// `GET /login/callback`: what a provider sends the browser back with. It is the only step by a link, tied to the cookie and to its
+/// `GET /login/oidc/<tenant>/<provider>/callback`: what a provider sends the browser back with. It is the only step by a link, tied to the cookie and to its
 /// `state`.
 ///
 /// # Errors
@@ -133,11 +133,13 @@ pub async fn prefilled(
 pub async fn callback(
     State(app): State<Arc<App>>,
     Peer(source): Peer,
+    uri: Uri,
     Query(callback): Query<Callback>,
     headers: HeaderMap,
 ) -> Shown {
     let browser = Browser::of(&headers, source);
-    let reached = login::act(&app, &browser, &Action::Callback(callback)).await?;
+    let at = format!("{}{}", app.external_url, uri.path());
+    let reached = login::act(&app, &browser, &Action::Callback { at, callback }).await?;
     moved_on(&app, &browser, reached)
 }
 

@@ -82,6 +82,7 @@ pub(super) async fn verified(
             issuer: claims.issuer().to_string(),
             subject: claims.subject().to_string(),
             nonce: claims.nonce().map(|nonce| nonce.secret().clone()).unwrap_or_default(),
+            auth_time: claims.auth_time().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at.timestamp()).ok()),
         })
     };
     match check(&client) {

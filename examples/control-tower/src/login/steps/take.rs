@@ -51,6 +51,7 @@ async fn take_now(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) 
         None => None,
     };
     let record = user.as_ref().map(|user| user.value.record().clone());
+    let tenant = flow.tenant().cloned();
     let taken = match (flow, action) {
         (AnyFlow::Begun(flow), Action::Identify { email, tenant }) => {
             let typed = Typed::new(email, tenant);
@@ -84,33 +85,25 @@ async fn take_now(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) 
                 .counting([counted])
         }
         (AnyFlow::Identified(flow), Action::External(name)) => {
-            match providers::choose(app, flow.lookup().and_then(|(_, tenant)| tenant), name).await? {
+            match providers::choose(app, tenant.as_ref(), name).await? {
                 Some((provider, unavailable)) => {
                     Taken::new(flow.external(provider, unavailable, &mut random::rng(), now), Vec::new())
                 }
                 None => return Ok(Err(NotTaken::OutOfStep)),
             }
         }
-        (AnyFlow::AtProvider(flow), Action::Callback(callback)) => {
-            let tenant = AnyFlow::from(flow);
-            let named = tenant.tenant().cloned();
-            let AnyFlow::AtProvider(flow) = tenant else { return Ok(Err(NotTaken::OutOfStep)) };
-            match flow.callback(callback, now) {
-                Ok((code, request, exchange)) => {
-                    match providers::exchange(app, named.as_ref(), &code, &request).await? {
-                        Ok((claims, user)) => {
-                            let record = user.as_ref().map(|user| user.value.record().clone());
-                            let now = app.clock.now();
-                            let outcome =
-                                exchange.verified(realm, &claims, record, &mut random::rng(), now).map_err(failed)?;
-                            Taken::new(outcome, user)
-                        }
-                        Err(problem) => return Ok(Err(not_verified(app, browser, &problem))),
-                    }
+        (AnyFlow::AtProvider(flow), Action::Callback { at, callback }) => match flow.callback(callback, at, now) {
+            Ok((code, request, exchange)) => match providers::exchange(app, tenant.as_ref(), &code, &request).await? {
+                Ok((claims, user)) => {
+                    let record = user.as_ref().map(|user| user.value.record().clone());
+                    let now = app.clock.now();
+                    let outcome = exchange.verified(realm, &claims, record, &mut random::rng(), now).map_err(failed)?;
+                    Taken::new(outcome, user)
                 }
-                Err(outcome) => Taken::new(*outcome, Vec::new()),
-            }
-        }
+                Err(problem) => return Ok(Err(not_verified(app, browser, &problem))),
+            },
+            Err(outcome) => Taken::new(*outcome, Vec::new()),
+        },
         (AnyFlow::Choosing(flow), Action::Choose(tenant)) => {
             let user = match flow.email() {
                 Some(email) => users::of(&app.db, &Identity::new(email.clone(), tenant.clone())).await?,

@@ -714,7 +714,7 @@ async fn forms_of_elsewhere_and_the_policy() {
 #[tokio::test]
 async fn a_login_at_an_openid_provider() {
     let tower = Tower::start().await;
-    let Some(provider) = Provider::start(&format!("{}/login/callback", tower.url)) else {
+    let Some(provider) = Provider::start(&format!("{}/login/oidc/{}/cloud/callback", tower.url, tower.tenant())) else {
         println!("skipped: there is no Node.js, or `npm ci` was not run");
         return;
     };
