@@ -1,7 +1,7 @@
 //! The only reader of flags, environment and configuration file. A flag wins over the environment, the environment over the
 //! file.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyward_config_values::{Cidr, Name};
@@ -116,6 +116,10 @@ struct Settings {
     /// second, and so many at once [default: failed-logins=20/s:400,requests=20000/s:100000,tokens=20000/s:100000]
     #[arg(long, env = "KEYWARD_RATE_LIMIT", value_name = "LIMITS", global = true)]
     rate_limit: Option<RateLimit>,
+    /// How many connections one address may have at once on each listener, or of IPv6 one /64; those of this machine and of trusted
+    /// proxies are not counted [default: 256]
+    #[arg(long, env = "KEYWARD_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", global = true)]
+    connections_per_address: Option<NonZeroUsize>,
     /// Reads the clock's offset from a file: seconds, or a duration such as `+30d`; on loopback alone
     #[cfg(feature = "test-clock")]
     #[arg(long, env = "KEYWARD_TEST_CLOCK", value_name = "FILE", global = true)]
@@ -211,6 +215,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Cidr>,
     /// What each client may ask for.
     pub rate_limit: RateLimit,
+    /// How many connections one address may have at once on each listener; `None` for the default.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// Where the clock's offset is read from.
     #[cfg(feature = "test-clock")]
     pub test_clock: Option<PathBuf>,
@@ -319,6 +325,7 @@ impl Settings {
             tls_key: self.tls_key.or(other.tls_key),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             rate_limit: self.rate_limit.or(other.rate_limit),
+            connections_per_address: self.connections_per_address.or(other.connections_per_address),
             #[cfg(feature = "test-clock")]
             test_clock: self.test_clock.or(other.test_clock),
         }
@@ -355,6 +362,7 @@ impl Settings {
             },
             trusted_proxies: self.trusted_proxies.unwrap_or_default(),
             rate_limit: self.rate_limit.unwrap_or_default(),
+            connections_per_address: self.connections_per_address,
             #[cfg(feature = "test-clock")]
             test_clock: self.test_clock,
             data_dir,

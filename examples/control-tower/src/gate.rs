@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::{Router, extract::Request, http::StatusCode, middleware, response::Response};
+use keyward_config_values::Cidr;
 use keyward_svid::x509::authority::Subject;
 use keyward_transit::{RecordError, SealKind};
 use rustls::{ServerConfig, pki_types::CertificateDer};
@@ -32,6 +33,7 @@ use crate::{
         sealed,
     },
     keyring::{Fenced, Keyring, KeyringError},
+    network::Network,
     rate_limit::RateLimit,
     router, seal,
     server::{Front, Rules},
@@ -294,21 +296,28 @@ impl Gate {
     /// What stands before the listener on which hosts call home, as the settings say.
     #[must_use]
     pub fn call_home_front(self: &Arc<Self>) -> Front {
-        let (rules, refusals) = (Arc::clone(self), Arc::clone(self));
-        Front::new(
-            move || match rules.app() {
-                Some(app) => app.call_home.serving.rules(),
-                None => Rules::default(),
-            },
-            move |source, code, why| {
-                let Some(app) = refusals.app() else { return };
-                // Whoever is not the load balancer could fill the log.
-                if app.limiter.is_reported(source, code, app.clock.uptime()) {
-                    let record = Actor::stranger(&app, source).refused("call-home", code, app.clock.now());
-                    app.refuse(record.with("why", why));
-                }
-            },
-        )
+        let gate = Arc::clone(self);
+        let rules = move || gate.app().map_or_else(Rules::default, |app| app.call_home.serving.rules());
+        Front::new(rules, self.refusals("call-home"))
+    }
+
+    /// What stands before the other listeners: proxies that are believed.
+    #[must_use]
+    pub fn front(self: &Arc<Self>, trusted: &[Cidr]) -> Front {
+        let rules = Rules { trusted: trusted.into(), ..Rules::default() };
+        Front::new(move || rules.clone(), self.refusals("connection"))
+    }
+
+    /// Takes down connections that were refused: not every one, for that would fill the log.
+    fn refusals(self: &Arc<Self>, what: &'static str) -> impl Fn(IpAddr, &'static str, String) + Send + Sync + 'static {
+        let gate = Arc::clone(self);
+        move |source, code, why| {
+            let Some(app) = gate.app() else { return };
+            if app.limiter.is_reported(source, code, app.clock.uptime()) {
+                let record = Actor::stranger(&app, source).refused(what, code, app.clock.now());
+                app.refuse(record.with("why", why));
+            }
+        }
     }
 
     /// Puts another authority in the place of the API's: from the next handshake on it is served with a certificate of that one, and
@@ -368,22 +377,17 @@ impl Gate {
 
 /// Who tries to unseal at this moment, by network.
 #[derive(Default)]
-struct Attempts(std::sync::Mutex<BTreeSet<IpAddr>>);
+struct Attempts(std::sync::Mutex<BTreeSet<Network>>);
 
 /// A place among [`Attempts`], given back when it is dropped.
-struct Place<'a>(&'a Attempts, Option<IpAddr>);
+struct Place<'a>(&'a Attempts, Option<Network>);
 
 impl Attempts {
     fn place(&self, source: IpAddr) -> Option<Place<'_>> {
-        let source = source.to_canonical();
-        if source.is_loopback() {
+        if source.to_canonical().is_loopback() {
             return Some(Place(self, None));
         }
-        let network = match source {
-            IpAddr::V4(_) => source,
-            // What one subscriber has (RFC 6177).
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        };
+        let network = Network::from(source);
         let mut trying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (trying.len() < ATTEMPTS && trying.insert(network)).then(|| Place(self, Some(network)))
     }

@@ -299,7 +299,11 @@ impl Tower {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&self.tls).keep_fresh());
         let router = gate::api(&self.gate);
-        let trusted = config.trusted_proxies.clone();
+        let mut limits = Limits::default();
+        if let Some(most) = config.connections_per_address {
+            limits.connections_of_one = most.get();
+        }
+        let front = self.gate.front(&config.trusted_proxies);
         let gate = Arc::clone(&self.gate);
         let source = TlsSource::new(move || gate.server_config());
         let (closing, is_closing) = watch::channel(());
@@ -308,7 +312,7 @@ impl Tower {
                 shutdown.await;
                 drop(closing);
             };
-            server::serve(self.listener, source, router, Limits::default(), trusted, shutdown).await
+            server::serve(self.listener, source, router, limits.clone(), front, shutdown).await
         };
         let federation = async {
             let Some(listener) = self.federation else { return Drain::Complete };
@@ -317,7 +321,7 @@ impl Tower {
             let mut is_closing = is_closing.clone();
             // Nothing is sent: it ends when the other side is dropped.
             let shutdown = async { drop(is_closing.changed().await) };
-            server::serve(listener, config, router, Limits::default(), Vec::new(), shutdown).await
+            server::serve(listener, config, router, limits.clone(), self.gate.front(&[]), shutdown).await
         };
         let call_home = async {
             let Some(listener) = self.call_home else { return Drain::Complete };
@@ -326,7 +330,7 @@ impl Tower {
             let mut is_closing = is_closing.clone();
             let shutdown = async { drop(is_closing.changed().await) };
             // Strangers come here: whoever says nothing makes room soon. A host that waits asks every ten seconds.
-            let limits = Limits { head: Duration::from_secs(15), ..Limits::default() };
+            let limits = Limits { head: Duration::from_secs(15), ..limits.clone() };
             server::serve(listener, config, router, limits, self.gate.call_home_front(), shutdown).await
         };
         let (api, federation, call_home) = tokio::join!(api, federation, call_home);

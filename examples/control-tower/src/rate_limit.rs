@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+use crate::network::Network;
+
 mod bucket;
 mod limits;
 mod table;
@@ -210,11 +212,7 @@ impl Limiter {
     }
 
     fn address(&self, from: IpAddr) -> Key {
-        let network = match from.to_canonical() {
-            IpAddr::V4(address) => u128::from(u32::from(address)),
-            IpAddr::V6(address) => u128::from(address) >> 64 << 64 | 1,
-        };
-        self.hash.hash_one(("address", network))
+        self.hash.hash_one(("address", Network::from(from)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

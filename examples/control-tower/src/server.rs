@@ -23,11 +23,15 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use self::front::Ended;
+use self::{
+    front::Ended,
+    places::{Place, Places},
+};
 
 mod client_chain;
 mod forwarded;
 mod front;
+mod places;
 mod rest;
 mod tls_source;
 
@@ -43,6 +47,8 @@ pub use self::{
 pub struct Limits {
     /// Connections at the same time; the next ones wait in the system's queue.
     pub connections: usize,
+    /// Of these of one address, or of IPv6 one /64; the next ones are closed. Those of this machine and of proxies are not counted.
+    pub connections_of_one: usize,
     /// Time for a TLS handshake.
     pub handshake: Duration,
     /// Time for the head of a request, and how long a connection may be idle.
@@ -59,6 +65,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_of_one: 256,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
             // More than the longest credential that is read at all, so that a handler says what is wrong with it.
@@ -97,6 +104,7 @@ struct Service {
     router: Router,
     limits: Limits,
     front: Front,
+    places: Places,
 }
 
 /// Resolves on SIGTERM or SIGINT. Listens from now on, not only once it is awaited.
@@ -127,7 +135,8 @@ pub async fn serve(
 ) -> Drain {
     let tls = tls.into();
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let service = Service { router, limits, front: front.into() };
+    let places = Places::new(limits.connections_of_one);
+    let service = Service { router, limits, front: front.into(), places };
     let graceful = GracefulShutdown::new();
     let (closing, is_closing) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -188,12 +197,17 @@ async fn connection(
         tracing::debug!(%peer, %error, "no delay");
     }
     let rules = service.front.rules();
+    let is_trusted = rules.trusted.iter().any(|network| network.contains(peer.ip().to_canonical()));
     let begin = async {
         let client = front::source(&mut stream, peer, &rules).await?;
+        let place = match is_trusted && client == peer {
+            true => Place::uncounted(),
+            false => service.places.take(client.ip()).ok_or(Ended::TooMany(client))?,
+        };
         let stream = acceptor.accept(stream).await.map_err(|error| Ended::of_handshake(client, error))?;
-        Ok((client, stream))
+        Ok((client, place, stream))
     };
-    let (client, stream) = tokio::select! {
+    let (client, _place, stream) = tokio::select! {
         handshake = timeout(service.limits.handshake, begin) => match handshake {
             Ok(Ok(begun)) => begun,
             Ok(Err(Ended::Refused(error))) => {
@@ -204,13 +218,17 @@ async fn connection(
                 tracing::debug!(%client, why, "no TLS handshake");
                 return service.front.refuse(client, code, why);
             }
+            Ok(Err(Ended::TooMany(client))) => {
+                tracing::debug!(%client, "no connection: there are too many");
+                let why = format!("there are {} connections of this address", service.limits.connections_of_one);
+                return service.front.refuse(client, "too-many-connections", why);
+            }
             Ok(Err(Ended::Broken(error))) => return tracing::debug!(%peer, %error, "no TLS handshake"),
             Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),
         },
         _ = is_closing.changed() => return,
     };
     let limits = service.limits.clone();
-    let is_trusted = rules.trusted.iter().any(|network| network.contains(peer.ip().to_canonical()));
     let chain = match is_trusted && !rules.shows_chain {
         true => ClientChain::default(),
         false => ClientChain::of(stream.get_ref().1),

@@ -18,7 +18,7 @@ use axum::{
 use control_tower::{
     clock::Clock,
     config::{ExternalUrl, TlsFiles},
-    server::{self, ClientChain, Drain, Limits},
+    server::{self, ClientChain, Drain, Front, Limits, Rules},
     store::{Memory, Store},
     tls::{Authority, Demand, Tls},
 };
@@ -238,6 +238,51 @@ async fn the_slow_and_the_many_are_bounded() {
     let long = format!("GET /who HTTP/1.1\r\nhost: x\r\nlong: {}\r\n\r\n", "x".repeat(300 << 10));
     assert!(server.exchange(&long).await.starts_with("HTTP/1.1 431 "));
     assert_eq!(server.stop().await, Drain::Complete);
+}
+
+/// A PROXY header of version 2: that a connection over IPv6 is of somebody (HAProxy, "The PROXY protocol", §2.2).
+fn proxied(source: std::net::Ipv6Addr) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24".to_vec();
+    header.extend(source.octets());
+    header.extend([0; 15]);
+    header.extend([1, 0, 1, 0x12, 0x34]);
+    header
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_does_not_have_all_connections() {
+    let tls = {
+        let (store, now) = (Memory::new(), Clock::system().now());
+        let authority = Authority::load_or_create(&store, &keks(), now).await.unwrap();
+        Tls::from_authority(authority, ExternalUrl::localhost(1), now).unwrap()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = serde_json::json!({"lb-addresses": ["127.0.0.0/8"], "proxy-protocol": "required"});
+    let rules = Rules { proxied: Some(Arc::new(serde_json::from_value(settings).unwrap())), ..Rules::default() };
+    let refused = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&refused);
+    let front = Front::new(move || rules.clone(), move |source, code, _| seen.lock().unwrap().push((source, code)));
+    let mut limits = Limits::default();
+    limits.connections_of_one = 2;
+    tokio::spawn(server::serve(listener, tls.server_config(), router(), limits, front, std::future::pending()));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client(&tls.ca_pem().unwrap())));
+    let connect = async |source: &str| {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(&proxied(source.parse().unwrap())).await?;
+        connector.connect("localhost".try_into().unwrap(), stream).await
+    };
+    // Of one /64 two; then it is closed before TLS begins, while others come in.
+    let first = connect("2001:db8::1").await.unwrap();
+    let _second = connect("2001:db8::2").await.unwrap();
+    assert!(connect("2001:db8::3").await.is_err());
+    assert_eq!(*refused.lock().unwrap(), [("2001:db8::3".parse().unwrap(), "too-many-connections")]);
+    let _other = connect("2001:db8:0:1::1").await.unwrap();
+    // And once one is closed there is a place again.
+    drop(first);
+    while connect("2001:db8::3").await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

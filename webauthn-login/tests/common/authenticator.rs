@@ -49,6 +49,12 @@ impl Soft {
         Self { key, id, user_handle: None, counter: 0, counts: false, eligible: true, backed_up: false }
     }
 
+    /// As a point (SEC 1 §2.3.3).
+    #[allow(dead_code)]
+    pub(crate) fn public_key(&self) -> Vec<u8> {
+        self.key.verifying_key().to_sec1_point(false).as_bytes().to_vec()
+    }
+
     fn client_data(&self, kind: &str, options: &Value, wrong: &Wrong) -> Vec<u8> {
         let challenge = options["publicKey"]["challenge"].as_str().unwrap();
         let mut data = json!({

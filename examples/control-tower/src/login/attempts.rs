@@ -10,6 +10,7 @@ use crate::{
     app::{Actor, App},
     http::error::{Answer, ApiError},
     layout,
+    network::Network,
     store::{Guard, Outcome},
 };
 
@@ -60,7 +61,8 @@ impl Guess {
 /// 429 with the time to wait.
 pub async fn count(app: &App, source: Option<IpAddr>, guess: Guess) -> Answer<(Admitted, Counted)> {
     let Guess { of, bucket } = guess;
-    let counted = Counted { address: format!("address/{}", network(source)), of, bucket };
+    let network = source.map(|source| Network::from(source).to_string()).unwrap_or_default();
+    let counted = Counted { address: format!("address/{network}"), of, bucket };
     if app.limiter.is_off() {
         let none = Histories { address: History::default(), identity: History::default(), bucket };
         let admitted = admit(none, app.clock.now()).map(|(admitted, _)| admitted);
@@ -137,14 +139,5 @@ impl Counted {
             Outcome::Conflict { .. } => Ok(false),
             Outcome::Unknown => Err(ApiError::unavailable("the store's answer was lost; try again")),
         }
-    }
-}
-
-/// Of IPv6 the /64 that a site has (RFC 4291 §2.5.4).
-fn network(source: Option<IpAddr>) -> String {
-    match source.map(|source| source.to_canonical()) {
-        Some(IpAddr::V6(address)) => format!("{:016x}", u128::from(address) >> 64),
-        Some(address) => address.to_string(),
-        None => String::new(),
     }
 }

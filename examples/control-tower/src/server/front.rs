@@ -60,6 +60,8 @@ pub(super) enum Ended {
     Refused(ProxyError),
     /// TLS itself refused this client's certificate, or that there is none.
     Untrusted(SocketAddr, &'static str, String),
+    /// Its client has as many connections as one may have.
+    TooMany(SocketAddr),
     /// It broke.
     Broken(std::io::Error),
 }
