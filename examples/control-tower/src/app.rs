@@ -55,8 +55,12 @@ pub struct App {
     pub limits: Limits,
     /// What every step of a login needs.
     pub realm: Realm,
+    /// Since when tokens of users count, where the tower was brought back from a backup.
+    pub people_since: Option<OffsetDateTime>,
     /// What is known of providers that log users in.
     pub providers: login::providers::Cache,
+    /// The logins that are under way.
+    pub ceremonies: login::ceremonies::Ceremonies,
     /// How others reach the tower.
     pub external_url: ExternalUrl,
     /// Counters.
@@ -176,6 +180,7 @@ impl App {
         let now = parts.clock.now();
         let credentials = bootstrap::prepare(&db, &parts.audit, &secret, now).await?;
         migration::run(&db, now).await?;
+        let people_since = crate::restored::since(&db, now).await?;
         let realm = login::realm::realm(&parts.external_url, parts.relying_party.as_deref(), secret)?;
         let pepper = bootstrap::pepper(&db).await?;
         let operators = Tenant::by_name(&db, &tenant::DEFAULT.parse()?).await?;
@@ -188,7 +193,9 @@ impl App {
             pepper,
             limits: Limits::default(),
             realm,
+            people_since,
             providers: login::providers::Cache::default(),
+            ceremonies: login::ceremonies::Ceremonies::default(),
             external_url: parts.external_url,
             metrics: Metrics::default(),
             tasks: Tasks::default(),

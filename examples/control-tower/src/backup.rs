@@ -37,7 +37,7 @@ use crate::{
     audit,
     config::{Config, SealChoice, StoreChoice},
     data_dir::{self, DataDirError},
-    random,
+    random, restored,
     seal::{KeptKey, SealError},
     store::{StoreError, sqlite},
 };
@@ -273,6 +273,7 @@ pub fn restore(config: &Config, file: &Path, passphrase: Option<&Passphrase>) ->
     input.finish()?;
     let store = staging.path.join(STORE);
     sqlite::check(&store)?;
+    restored::end(&store)?;
     match fs::remove_dir(target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -17,6 +17,8 @@ pub const LOGIN_SECRET: &str = "meta/login-secret";
 pub const KEYRING: &str = "meta/keyring";
 /// There once users of earlier programs were brought along; it holds nothing.
 pub const USERS_MIGRATED: &str = "meta/users-3";
+/// There in a store that was brought back from a backup: since when, once a tower has started on it.
+pub const RESTORED: &str = "meta/restored";
 /// How far sealing every record under the current key is.
 pub const REWRAP: &str = "meta/rewrap";
 /// The key under which rings are backed up as text.

@@ -45,6 +45,7 @@ pub mod policies;
 pub mod publication;
 pub mod random;
 pub mod rate_limit;
+pub mod restored;
 pub mod rings;
 pub mod router;
 pub mod seal;

@@ -34,6 +34,7 @@ pub mod account;
 pub mod action;
 pub mod attempts;
 pub mod browser;
+pub mod ceremonies;
 pub mod cli;
 pub mod client;
 pub mod export;

@@ -2,17 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+mod support;
+#[path = "support/browser.rs"]
+mod support_browser;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use control_tower::{
     audit::{self, Audit, AuditOptions, AuditOutcome, AuditRecord, Since},
     backup::{self, BackupError, Passphrase},
+    clock::Clock,
     config::{Config, SealChoice, StoreChoice},
     data_dir::DataDir,
     keyring::Keyring,
     seal::{self, Presented, SealError},
     store::{Sqlite, Store, Write},
 };
+use serde_json::json;
+use support::{Tower, WALK};
+use support_browser::Browser;
 use time::{OffsetDateTime, macros::datetime};
 use zeroize::Zeroizing;
 
@@ -26,6 +34,10 @@ fn config(data_dir: &Path) -> Config {
 fn with_key(mut config: Config, key: &Path) -> Config {
     config.seal = SealChoice::KeyFile(key.to_owned());
     config
+}
+
+fn with_passphrase(config: &Config) -> Config {
+    Config { seal: "passphrase".parse().unwrap(), ..config.clone() }
 }
 
 fn phrase(text: &str) -> Passphrase {
@@ -112,6 +124,60 @@ async fn a_running_tower_is_backed_up_whole() {
     let error = backup::restore(&two, &file, None).unwrap_err().to_string();
     assert_eq!(error, format!("`{}` is not empty: restore into a new directory", two.data_dir.display()));
     assert!(backup::write(&two, &file, None, NOW).unwrap_err().to_string().contains("tower.backup"));
+}
+
+#[tokio::test]
+async fn what_people_had_ends_with_a_restore() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, two) = (config(&root.path().join("one")), config(&root.path().join("two")));
+    let over = async |config: &Config, clock: Clock| {
+        let StoreChoice::Sqlite(path) = &config.store else { panic!("no file") };
+        let store = Arc::new(Sqlite::open(path).unwrap());
+        Tower::over(store, clock, Arc::new(tempfile::tempdir().unwrap())).await
+    };
+    fs::create_dir(&one.data_dir).unwrap();
+    let tower = over(&one, Clock::fixed(NOW)).await;
+    let admin = tower.administrator().await;
+    let password = "kessel run in twelve";
+    let document = json!({"name": "ann@example.com", "password": password, "policies": ["administrator"]});
+    let users = "/v1/config/strongbox/authentication/users";
+    tower.post(users, &admin, document).await.ok();
+    tower.post(users, &admin, json!({"name": "bob@example.com"})).await.ok();
+    tower.bulk(&admin, WALK).await.ok();
+    let (role, secret) = tower.secret(&admin, "payments", json!({})).await;
+    let workload = tower.log_in(&role, &secret).await.ok()["token"].as_str().unwrap().to_owned();
+    let mut browser = Browser::new();
+    browser.password(&tower, "ann@example.com", "default", password).await;
+    browser.step(&tower, "finish", json!({})).await;
+    browser.get(&tower, "/v1/account").await.ok();
+    let mut midway = Browser::new();
+    midway.identify(&tower, "ann@example.com", "default").await;
+    let link = "/v1/state/strongbox/authentication/users/bob@example.com/enrolment-link";
+    let link = tower.post(link, &admin, json!({})).await.ok()["url"].as_str().unwrap().to_owned();
+    let file = root.path().join("tower.backup");
+    let passphrase = || Some(phrase("correct horse battery staple"));
+    backup::write(&with_passphrase(&one), &file, passphrase().as_ref(), NOW).unwrap();
+    // All of it is taken back, or used; and then the tower is as it was before.
+    let ended = browser.clone();
+    browser.post(&tower, "/v1/account/log-out", json!({})).await.ok();
+    drop(tower);
+    backup::restore(&with_passphrase(&two), &file, passphrase().as_ref()).unwrap();
+    for _ in 0..2 {
+        let again = over(&two, Clock::fixed(NOW + time::Duration::MINUTE)).await;
+        ended.clone().get(&again, "/v1/account").await.refused(401);
+        again.get("/v1/state/strongbox/token", &admin).await.refused(401);
+        let over = midway.clone().step(&again, "password", json!({"password": password})).await;
+        assert_eq!(over["state"], "over", "{over}");
+        let body = json!({"link": link.rsplit('/').next().unwrap()});
+        let over = Browser::new().post(&again, "/v1/login/enrolment-link", body).await.ok();
+        assert_eq!(over["state"], "over", "{over}");
+        // Workloads go on; people log in again.
+        again.get("/v1/state/strongbox/token", &workload).await.ok();
+        let mut anew = Browser::new();
+        anew.password(&again, "ann@example.com", "default", password).await;
+        anew.step(&again, "finish", json!({})).await;
+        anew.get(&again, "/v1/account").await.ok();
+    }
 }
 
 #[tokio::test]

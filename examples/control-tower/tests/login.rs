@@ -264,6 +264,9 @@ async fn one_time_passwords_and_recovery_codes() {
     let done = browser.step(&tower, "totp", json!({"code": code(&tower)})).await;
     assert_eq!((&done["state"], &done["next"]), (&json!("logged-in"), &json!("/account")), "{done}");
     assert_ne!(session, browser.cookies["__Host-keyward-session"]);
+    let mut former = browser.clone();
+    former.cookies.insert("__Host-keyward-session".to_owned(), session);
+    former.get(&tower, "/v1/account").await.refused(401);
     browser.call(&tower, "DELETE", "/v1/account/totp", None).await.ok();
     api(&tower, "luke@example.com", PASSWORD, None).await.ok();
 }
@@ -581,6 +584,16 @@ async fn of_parallel_finishes_one_succeeds() {
         let done = tries.join_all().await.into_iter().filter(|done| *done).count();
         assert_eq!(done, 1);
     }
+    // Of a step that changes no user one is taken, too.
+    let mut browser = Browser::new();
+    browser.begin(&tower, json!({})).await;
+    let mut tries = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (tower, mut browser) = (std::sync::Arc::clone(&tower), browser.clone());
+        let who = json!({"email": "chewie@example.com", "tenant": "default"});
+        tries.spawn(async move { browser.step(&tower, "identify", who).await["state"] == "continue" });
+    }
+    assert_eq!(tries.join_all().await.into_iter().filter(|done| *done).count(), 1);
     // One code, at once in several logins.
     user(&tower, &admin, "c3po@example.com", json!({"password": PASSWORD})).await;
     let (_, secret, _) = with_totp(&tower, "c3po@example.com").await;
@@ -641,6 +654,90 @@ async fn one_address_in_two_tenants() {
     }
     let page = Browser::new().password(&tower, "ben@example.com", "", PASSWORD).await;
     assert_ne!(page["page"]["step"], "tenant", "nobody is left there");
+}
+
+#[tokio::test]
+async fn strangers_who_begin_many_logins_fill_nothing_and_push_nobody_out() {
+    use control_tower::layout::CEREMONIES;
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "wedge@example.com", json!({"password": PASSWORD})).await;
+    let mut own = Browser { from: "198.51.100.7:1".to_owned(), ..Browser::new() };
+    own.identify(&tower, "wedge@example.com", "default").await;
+    let stored = async || tower.app.db.store().range(CEREMONIES, None, 2000, None).await.unwrap().len();
+    for at in 0..600 {
+        // Of one /64, whatever of it.
+        let mut stranger = Browser { from: format!("[2001:db8::{at:x}]:1"), ..Browser::new() };
+        stranger.begin(&tower, json!({})).await;
+    }
+    assert_eq!(stored().await, 512 + 1);
+    assert_eq!(own.step(&tower, "password", json!({"password": PASSWORD})).await["page"]["step"], "offer");
+    assert_eq!(own.step(&tower, "finish", json!({})).await["state"], "logged-in");
+    // One browser has one, however often its first page is loaded.
+    let before = stored().await;
+    let mut again = Browser::new();
+    for _ in 0..5 {
+        again.begin(&tower, json!({})).await;
+    }
+    assert_eq!(stored().await, before + 1);
+}
+
+#[tokio::test]
+async fn what_an_authenticator_answered_for_somebody_else_logs_nobody_in() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "biggs@example.com", json!({"password": PASSWORD})).await;
+    user(&tower, &admin, "jek@example.com", json!({"password": PASSWORD})).await;
+    let (_, mut key) = with_passkey(&tower, "biggs@example.com", 8).await;
+    let (_, other) = with_passkey(&tower, "jek@example.com", 9).await;
+    let wrong = [
+        Wrong { origin: Some("https://tower.example.evil.example"), ..honest() },
+        Wrong { origin: Some("https://sub.tower.example"), ..honest() },
+        Wrong { origin: Some("http://tower.example"), ..honest() },
+        Wrong { rp_id: Some("evil.example"), ..honest() },
+        Wrong { kind: Some("webauthn.create"), ..honest() },
+        Wrong { challenge: Some("AAAA".to_owned()), ..honest() },
+        Wrong { cross_origin: true, ..honest() },
+        Wrong { top_origin: Some("https://evil.example"), ..honest() },
+        Wrong { not_verified: true, ..honest() },
+        Wrong { not_present: true, ..honest() },
+        Wrong { signature: true, ..honest() },
+        Wrong { backed_up_without_being_eligible: true, ..honest() },
+        Wrong { user_handle: Some(other.user_handle.clone()), ..honest() },
+        Wrong { user_handle: Some(Some("AQID".to_owned())), ..honest() },
+    ];
+    let take = async |key: &mut Soft, wrong: &Wrong| {
+        let mut browser = Browser::new();
+        let page = browser.identify(&tower, "biggs@example.com", "default").await;
+        let used = key.get_wrong(&page["page"]["passkey"], wrong);
+        let page = browser.step(&tower, "passkey", answer(&used)).await;
+        assert_eq!(page["state"] == "logged-in", browser.has_session(), "{page}");
+        browser.has_session()
+    };
+    for (at, wrong) in wrong.iter().enumerate() {
+        assert!(!take(&mut key, wrong).await, "{at}");
+    }
+    assert!(take(&mut key, &honest()).await);
+    // A copy of one that counts.
+    (key.counts, key.counter) = (true, 40);
+    for (counter, good) in [(None, true), (Some(41), false), (Some(7), false), (Some(0), false), (Some(43), true)] {
+        assert_eq!(take(&mut key, &Wrong { counter, ..honest() }).await, good, "{counter:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_took_too_long_is_over() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "hera@example.com", json!({"password": PASSWORD})).await;
+    for (waited, state) in [(599, "continue"), (600, "over")] {
+        let mut browser = Browser::new();
+        browser.identify(&tower, "hera@example.com", "default").await;
+        // Nothing has swept it away.
+        assert!(tower.app.clock.advance(Duration::seconds(waited)));
+        let page = browser.step(&tower, "password", json!({"password": PASSWORD})).await;
+        assert_eq!(page["state"], state, "{waited}: {page}");
+    }
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn generation(key: &[u8; 32], slot: u8, age: u64) -> u32 {
         let drawn = hash(key, b'g', &[slot, a, b, c, d]);
         let at = usize::try_from(generation % 8).unwrap_or_default() * 4;
         let draw = drawn.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
-        let part = u64::from(draw & 0xffff) * HALF_LIFE >> 16;
+        let part = (u64::from(draw & 0xffff) * HALF_LIFE) >> 16;
         ended = ended.saturating_add(u64::from((draw >> 16).leading_zeros() - 16) * HALF_LIFE + part);
         if ended > age {
             return generation;

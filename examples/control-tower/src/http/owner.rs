@@ -18,7 +18,7 @@ use crate::{
 pub struct Owned {
     role: Option<Stored<Arc<Role>>>,
     user: Option<StoredUser>,
-    /// Whether the token is from after the user's password.
+    /// Whether the token is from after the user's password, and from after a restore.
     user_accepts: bool,
     spiffe: Option<Stored<Arc<SpiffeAuth>>>,
 }
@@ -49,7 +49,9 @@ impl Owned {
             // A kind of subject that this program does not know owns nothing.
             _ => {}
         }
-        let user_accepts = user.as_ref().is_some_and(|user| user.value.accepts(record.creation_time()));
+        let created = record.creation_time();
+        let is_of_now = app.people_since.is_none_or(|since| created >= since);
+        let user_accepts = user.as_ref().is_some_and(|user| is_of_now && user.value.accepts(created));
         Ok(Self { role, user, user_accepts, spiffe })
     }
 

@@ -1,4 +1,8 @@
 //! How often somebody may guess: what is stored of it, and by whom it counts.
+//!
+//! This bounds how soon a password or a code of one user is found, whoever tries; so it is in the store, and a restart gives nobody
+//! another handful of guesses at six digits. What one client costs the tower is bounded by [`crate::rate_limit`], in memory and before
+//! anything is read, for workloads alike.
 
 use std::net::IpAddr;
 

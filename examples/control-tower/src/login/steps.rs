@@ -23,7 +23,7 @@ use crate::{
     app::{Actor, App},
     http::error::{Answer, ApiError},
     layout, random,
-    store::{Guard, Outcome as Committed},
+    store::{Guard, Outcome as Committed, Write},
 };
 
 mod settle;
@@ -151,6 +151,10 @@ pub(super) async fn through(
 
 async fn go_on(app: &App, browser: &Browser, flow: AnyFlow) -> Answer<Reached> {
     let (mut writes, mut reached) = (Vec::new(), Reached::over(Reason::Expired));
+    if let Some(former) = browser.ceremony.as_deref().map(|cookie| Key::of(cookie)).filter(|_| !browser.is_embedder()) {
+        app.ceremonies.end(&former);
+        writes.push(Write::Delete(layout::ceremony(&former)));
+    }
     reached.told = None;
     show(app, browser, flow, &mut writes, &mut reached).await?;
     match app.db.store().commit(Vec::new(), writes).await? {

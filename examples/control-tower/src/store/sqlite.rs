@@ -151,6 +151,25 @@ pub fn check(path: &Path) -> Result<(), StoreError> {
     schema::check(&connection, "integrity_check")
 }
 
+/// Takes everything below these prefixes out of a database that nobody uses, and leaves a note there.
+///
+/// # Errors
+/// It cannot be written.
+pub fn strip(path: &Path, prefixes: &[&str], note: &str) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    let change = connection.transaction()?;
+    for prefix in prefixes {
+        // Every prefix ends with a slash, behind which the next character is a zero.
+        let end = format!("{}0", prefix.trim_end_matches('/'));
+        change.execute("DELETE FROM entry WHERE key >= ?1 AND key < ?2", (prefix.as_bytes(), end.as_bytes()))?;
+    }
+    let revision = "SELECT value FROM meta WHERE name = 'revision'";
+    let insert = format!("INSERT OR REPLACE INTO entry VALUES (?1, ({revision}), x'')");
+    change.execute(&insert, (note.as_bytes(),))?;
+    Ok(change.commit()?)
+}
+
 impl Status {
     fn forgotten(&self) -> MutexGuard<'_, BTreeMap<String, Revision>> {
         self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)

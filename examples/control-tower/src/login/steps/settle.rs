@@ -1,6 +1,9 @@
 //! The commit of a step: all that comes of it at once, with its record, or nothing.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use keyward_webauthn_login::{AnyFlow, EnrolmentLink, Identity, Next, Outcome, Reason, Write as Step};
 use time::OffsetDateTime;
@@ -23,6 +26,7 @@ use crate::{
         token::{Granted, grant},
         users::{self, StoredUser},
     },
+    network::Network,
     random,
     store::{Guard, Outcome as Committed, Write},
 };
@@ -159,6 +163,9 @@ pub(super) async fn show(
     let (token, record) = flow.store(&mut random::rng());
     let bytes = Zeroizing::new(record.encode().map_err(ApiError::internal)?);
     writes.extend(app.put_until(layout::ceremony(&record.key()), &bytes, record.expires())?);
+    let network = Network::from(browser.source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+    let room = app.ceremonies.begin(network, record.key(), record.expires(), app.clock.now());
+    writes.extend(room.iter().map(|key| Write::Delete(layout::ceremony(key))));
     if browser.is_embedder() {
         reached.cookies = Vec::new();
         reached.login = Some(Zeroizing::new(token.expose().to_owned()));
@@ -185,7 +192,10 @@ impl Parts<'_> {
         let app = self.app;
         match step {
             // Its guard is there already.
-            Step::EndCeremony(key) => self.writes.push(Write::Delete(layout::ceremony(&key))),
+            Step::EndCeremony(key) => {
+                app.ceremonies.end(&key);
+                self.writes.push(Write::Delete(layout::ceremony(&key)));
+            }
             Step::EndLink(key) => {
                 self.guards.extend(link.map(Stored::guard));
                 self.writes.push(Write::Delete(layout::enrolment_link(&key)));
