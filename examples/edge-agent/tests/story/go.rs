@@ -96,6 +96,6 @@ async fn a_tower_that_is_away_is_waited_for() {
     assert!(service.log().contains("cannot renew the identity, which expires in "), "{}", service.log());
     assert_eq!(host.status().1, 0, "it is good until it expires");
     world.start();
-    service.until("the renewal", || expires(&host) > before);
-    assert!(host.status().0["last-error"].is_null());
+    // The identity is kept first, and how the host stands behind it.
+    service.until("the renewal", || expires(&host) > before && host.status().0["last-error"].is_null());
 }
