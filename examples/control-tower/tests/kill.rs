@@ -274,8 +274,11 @@ async fn rotations(caller: Caller, key: String) -> Answered {
 async fn logins(caller: Caller, seed: u64) -> Answered {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut known = Answered::default();
-    let role = caller.api.get(&format!("{ROLE}/worker"), &caller.admin).await.ok();
-    let role_id = role["role-id"].as_str().unwrap().to_owned();
+    // The kill may come before the first answer.
+    let path = format!("{ROLE}/worker");
+    let role = caller.api.try_call("GET", &path, Some(&caller.admin), None);
+    let Some(role) = caller.answered(role).await else { return known };
+    let role_id = role.ok()["role-id"].as_str().unwrap().to_owned();
     loop {
         let path = format!("{ROLE}/worker/generate-secret-id");
         let Some(reply) = caller.admin_post(&path, json!({"num-uses": USES})).await else { return known };
