@@ -8,7 +8,7 @@ use std::hint::black_box;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use criterion::{Criterion, criterion_group, criterion_main};
-use keyward_callhome_cert::{CallHomeSettings, CallHomeVerifier, HostHash, Knock, Order, Scope, decide};
+use keyward_callhome_cert::{CallHomeSettings, CallHomeVerifier, HostHash, Knock, OnRecord, Order, Scope, decide};
 use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey, Signer as _};
 use keyward_svid::X509Bundle;
 use keyward_svid::x509::Purpose;
@@ -56,7 +56,7 @@ fn callhome(criterion: &mut Criterion) {
             let presented = verifier.verify(black_box(certificate.svid().chain()), now).unwrap();
             let address = [192, 0, 2, 7].into();
             let knock = Knock { certificate: Some(&presented), ..Knock::new(&host, "thumbprint", address) };
-            decide(&settings, &knock, None, Some(entry.clone()), None, now).unwrap()
+            decide(&settings, &knock, OnRecord { entry: Some(entry.clone()), ..OnRecord::default() }, now).unwrap()
         });
     });
     group.finish();

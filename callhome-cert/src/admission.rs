@@ -72,27 +72,50 @@ pub enum Decision {
     },
 }
 
+/// What is on record of a host at the door.
+#[derive(Debug, Clone, Default)]
+pub struct OnRecord<'a> {
+    /// The record that is stored for its host-id.
+    pub host: Option<&'a HostRecord>,
+    /// What is remembered for its host-id of a host that waited, by a certificate, and had to make room for others.
+    pub displaced: Option<&'a HostRecord>,
+    /// The record of the certificate with [`serial`](Self::serial).
+    pub entry: Option<Entry>,
+    /// The site whose document lists the host-id.
+    pub listed: Option<&'a Name>,
+}
+
+impl<'a> OnRecord<'a> {
+    /// The serial number of the certificate that a decision needs the record of: of the one that is presented, or of the one that the
+    /// host came with when it was here before.
+    pub fn serial(&self, knock: &Knock<'a>) -> Option<&'a str> {
+        let own = self.host.filter(|record| record.key() == knock.key);
+        let came_with = own.or(self.remembered(knock)).and_then(HostRecord::certificate);
+        knock.certificate.map(CallHomeCertificate::serial).or(came_with)
+    }
+
+    /// What is remembered of this very machine.
+    fn remembered(&self, knock: &Knock<'_>) -> Option<&'a HostRecord> {
+        self.displaced.filter(|record| record.key() == knock.key && knock.certificate.is_none())
+    }
+}
+
 /// Decides. A host that is registered already, with the same key, comes again as often as it likes: what was lost on the way is
-/// answered again, and nothing is used twice.
-///
-/// - `known` is the record that is stored for this host-id.
-/// - `entry` is the record of the certificate: of the one that is presented, or of the one that the known host came with.
-/// - `listed` is the site whose document lists the host-id.
+/// answered again, and nothing is used twice. A host that waited and had to make room comes back by what it came with, which it has
+/// used up and may not have any more, for as long as that certificate would let it in.
 ///
 /// # Errors
 /// The reason of the refusal. Then nothing is to be stored.
 pub fn decide(
     settings: &CallHomeSettings,
     knock: &Knock<'_>,
-    known: Option<&HostRecord>,
-    entry: Option<Entry>,
-    listed: Option<&Name>,
+    on_record: OnRecord<'_>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
-    match known {
+    match on_record.host {
         Some(record) if *record.state() == HostState::Removed => Err(Refusal::Removed),
-        Some(record) if record.key() == knock.key => again(settings, record, knock, entry, listed, now),
-        _ => first(settings, knock, known, entry, listed, now),
+        Some(record) if record.key() == knock.key => again(settings, record, knock, on_record, now),
+        _ => first(settings, knock, on_record, now),
     }
 }
 
@@ -101,8 +124,7 @@ fn again(
     settings: &CallHomeSettings,
     record: &HostRecord,
     knock: &Knock<'_>,
-    entry: Option<Entry>,
-    listed: Option<&Name>,
+    OnRecord { entry, listed, .. }: OnRecord<'_>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
     match knock.refused {
@@ -151,44 +173,55 @@ fn listed_since(
     }
 }
 
-/// The host was never here, or another one with its host-id was.
+/// The host was never here, or had to make room, or another one with its host-id was.
 fn first(
     settings: &CallHomeSettings,
     knock: &Knock<'_>,
-    known: Option<&HostRecord>,
-    entry: Option<Entry>,
-    listed: Option<&Name>,
+    on_record: OnRecord<'_>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
     if let Some(refusal) = knock.refused {
         return Err(refusal.clone());
     }
-    settings.client_certificate.verify.admit(knock.certificate, knock.host)?;
-    let state = match listed {
+    let verify = settings.client_certificate.verify;
+    // Where none is asked for, what it came with is of no interest.
+    let remembered = on_record.remembered(knock).filter(|_| verify != Granularity::Never);
+    let is_known = on_record.host.is_some();
+    let serial = on_record.serial(knock).filter(|_| knock.certificate.is_some() || remembered.is_some());
+    let entry = on_record.entry.filter(|entry| Some(entry.serial()) == serial);
+    let came_with = entry.as_ref().filter(|_| remembered.is_some()).map(Entry::scope);
+    let scope = knock.certificate.map(CallHomeCertificate::scope).or(came_with);
+    verify.admit_scope(scope, knock.host)?;
+    let bound_site = scope.and_then(Scope::site).cloned();
+    let state = match on_record.listed {
         Some(site) => HostState::Claimed { site: site.clone() },
         None if settings.enable_unclaimed => HostState::Unclaimed,
         None => return Err(Refusal::UnclaimedDisabled),
     };
     let mut record = HostRecord::new(knock, state, now);
+    if let Some(remembered) = remembered {
+        record = record.first_seen_with(remembered);
+    }
     let mut changed = None;
-    if let Some(certificate) = knock.certificate {
-        let mut entry = entry.filter(|entry| entry.serial() == certificate.serial()).ok_or(Refusal::Unknown)?;
-        let site = certificate.scope().site();
-        if site.is_some() && listed.is_some_and(|listed| site != Some(listed)) {
+    if let Some(serial) = serial {
+        let mut entry = entry.ok_or(Refusal::Unknown)?;
+        if let (Some(bound), Some(listed)) = (&bound_site, on_record.listed)
+            && bound != listed
+        {
             return Err(Refusal::WrongSite);
         }
-        record = record.with_certificate(certificate.serial(), site);
+        record = record.with_certificate(serial, bound_site.as_ref());
         match entry.take(knock.host, knock.key, now) {
             Ok(Taken::First) => changed = Some(entry),
             Ok(Taken::Again) => {}
             // The one that has the host-id has used it up: this one is a duplicate, and shown as one.
-            Err(Refusal::AlreadyUsed) if known.is_some() => {
+            Err(Refusal::AlreadyUsed) if is_known => {
                 return Ok(Decision::Duplicate { record: record.unclaimed() });
             }
             Err(refusal) => return Err(refusal),
         }
     }
-    if known.is_some() {
+    if is_known {
         return Ok(Decision::Duplicate { record: record.unclaimed() });
     }
     Ok(Decision::Registered { record, entry: changed })

@@ -141,6 +141,12 @@ impl HostRecord {
         self
     }
 
+    /// Of a host that was here before, and had to make room.
+    pub(crate) fn first_seen_with(mut self, earlier: &Self) -> Self {
+        self.first_seen = self.first_seen.min(earlier.first_seen);
+        self
+    }
+
     /// As a duplicate, which belongs to no site.
     pub(crate) fn unclaimed(mut self) -> Self {
         self.state = HostState::Unclaimed;
@@ -292,22 +298,4 @@ pub enum News {
     Seen,
     /// Nothing that is worth storing.
     Nothing,
-}
-
-/// Which of these have to go so that one more fits among `most`: the ones that were seen longest ago.
-///
-/// Rings of unclaimed hosts and of duplicates are bounded so: a host that is still there calls again and comes back, and a
-/// flood pushes nobody out for good.
-pub fn displaced<'a>(records: impl IntoIterator<Item = &'a HostRecord>, most: usize) -> Vec<&'a HostRecord> {
-    let records: Vec<_> = records.into_iter().collect();
-    let surplus = (records.len() + 1).saturating_sub(most.max(1));
-    let aged = records.into_iter().map(|record| ((record.last_seen, &record.host, record.key.as_str()), record));
-    displaced_of(aged, surplus).collect()
-}
-
-/// Of what is known by when it was seen, by host and by key, so many that were seen longest ago.
-pub fn displaced_of<A: Ord, T>(aged: impl IntoIterator<Item = (A, T)>, surplus: usize) -> impl Iterator<Item = T> {
-    let mut aged: Vec<_> = aged.into_iter().collect();
-    aged.sort_by(|(one, _), (other, _)| one.cmp(other));
-    aged.into_iter().take(surplus).map(|(_, one)| one)
 }

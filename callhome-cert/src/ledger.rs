@@ -1,13 +1,15 @@
 //! Which certificates were issued, and who used them.
 
 use keyward_config_values::record::{self, Format};
+use keyward_keys::PublicKey;
 use keyward_svid::x509::authority::{IssuedSvid, RevokedSerial};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{Batch, Error, HostHash, Refusal, Scope};
 
-const FORMAT: u32 = 1;
+/// 2: with the issuer.
+const FORMAT: u32 = 2;
 const ENTRY: &str = "call-home certificate";
 
 /// What is stored of a certificate that was issued, under its serial number. The caller guards it by a revision, so that of
@@ -17,6 +19,9 @@ const ENTRY: &str = "call-home certificate";
 pub struct Entry {
     format: Format<FORMAT>,
     serial: String,
+    /// The thumbprint of the key that signed it; absent from what an earlier release issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
     scope: Scope,
     batch: Batch,
     #[serde(with = "time::serde::rfc3339")]
@@ -51,6 +56,7 @@ pub enum Taken {
 impl Entry {
     pub(crate) fn new(
         issued: &IssuedSvid,
+        issuer: &PublicKey,
         scope: Scope,
         batch: Batch,
         max_uses: Option<u32>,
@@ -59,6 +65,7 @@ impl Entry {
         Self {
             format: Format,
             serial: issued.serial(),
+            issuer: Some(issuer.thumbprint()),
             scope,
             batch,
             created,
@@ -116,12 +123,18 @@ impl Entry {
         first
     }
 
-    /// The entry for a revocation list, of a certificate that was revoked.
+    /// The entry for the revocation list of the authority with this key, of a certificate that was revoked. A list is about what
+    /// its own issuer issued (RFC 5280 §5); of what an earlier release issued it is not known which one that was, and it is on all.
     ///
     /// # Errors
     /// [`Error::Authority`] when the serial number is none, which a record that was issued cannot hold.
-    pub fn revocation(&self) -> Result<Option<RevokedSerial>, Error> {
-        self.revoked.map(|at| RevokedSerial::new(&self.serial, at)).transpose().map_err(Error::Authority)
+    pub fn revocation(&self, issuer: &PublicKey) -> Result<Option<RevokedSerial>, Error> {
+        let others = self.issuer.as_ref().is_some_and(|own| *own != issuer.thumbprint());
+        self.revoked
+            .filter(|_| !others)
+            .map(|at| RevokedSerial::new(&self.serial, at))
+            .transpose()
+            .map_err(Error::Authority)
     }
 
     /// Uses it for the host that asks an identity for the key with this thumbprint. The same host with the same key uses it

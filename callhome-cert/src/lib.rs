@@ -56,16 +56,17 @@ mod protocol;
 mod proxy;
 mod refusal;
 mod request;
+mod ring;
 mod scope;
 mod script;
 mod verify;
 
 pub use about::{AgentVersion, HostName};
-pub use admission::{Decision, HostState, Knock, decide};
+pub use admission::{Decision, HostState, Knock, OnRecord, decide};
 pub use aws::{MAX_HEADER_BYTES, chain_from_header};
 pub use config::{CallHomeSettings, ClientCertificates, Handshake, LbMode, ProxyProtocol, SettingsError};
 pub use error::Error;
-pub use host::{GivenIdentity, HostHash, HostRecord, News, displaced, displaced_of};
+pub use host::{GivenIdentity, HostHash, HostRecord, News};
 pub use identity::{HOST_TTL, HostPath};
 pub use keyward_keys::ErrorKind;
 pub use ledger::{Entry, Taken};
@@ -81,6 +82,7 @@ pub use proxy::{
 };
 pub use refusal::Refusal;
 pub use request::{IssueRequest, RevokeRequest};
+pub use ring::{Occupant, Ring, Taking};
 pub use scope::{Granularity, Scope};
 pub use script::{InstallScript, ScriptRequest};
 pub use verify::{CLOCK_SKEW, CallHomeCertificate, CallHomeVerifier, verify_presented};

@@ -133,7 +133,7 @@ impl Order {
         let request = LeafRequest::new(id, public_key, self.ttl.to_time())?;
         let issued = authority.issue(&request, rng, now)?;
         let batch = self.batch.clone().unwrap_or_else(|| Batch::generate(rng));
-        let entry = Entry::new(&issued, self.scope.clone(), batch, self.max_uses, now);
+        let entry = Entry::new(&issued, issuer.public_key(), self.scope.clone(), batch, self.max_uses, now);
         Ok((issued, entry))
     }
 

@@ -2,8 +2,10 @@
 
 use keyward_callhome_cert::{
     Batch, CallHomeCertificate, CallHomeSettings, Decision, Entry, Error, Granularity, HostRecord, HostState, Knock,
-    Order, Refusal, Scope, Taken, decide, displaced,
+    OnRecord, Order, Refusal, Scope, Taken, decide,
 };
+use keyward_keys::KeySigner;
+use keyward_svid::x509::authority::Authority;
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
@@ -21,6 +23,7 @@ struct Tower {
     settings: CallHomeSettings,
     hosts: Vec<HostRecord>,
     duplicates: Vec<HostRecord>,
+    displaced: Vec<HostRecord>,
     entries: Vec<Entry>,
     listed: Vec<(&'static str, &'static str)>,
 }
@@ -39,12 +42,14 @@ impl Tower {
     ) -> Result<HostState, Refusal> {
         let host = host(id);
         let known = self.hosts.iter().find(|record| *record.host() == host).cloned();
-        let serial = certificate.map(CallHomeCertificate::serial);
-        let serial = serial.or(known.as_ref().and_then(HostRecord::certificate));
-        let entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial).cloned();
+        let displaced = self.displaced.iter().rfind(|record| *record.host() == host).cloned();
         let listed = self.listed.iter().find(|(listed, _)| *listed == id).map(|(_, site)| site.parse().unwrap());
         let knock = Knock { certificate, ..Knock::new(&host, key, "192.0.2.7".parse().unwrap()) };
-        match decide(&self.settings, &knock, known.as_ref(), entry, listed.as_ref(), now)? {
+        let (known, displaced, listed) = (known.as_ref(), displaced.as_ref(), listed.as_ref());
+        let mut on_record = OnRecord { host: known, displaced, entry: None, listed };
+        let serial = on_record.serial(&knock);
+        on_record.entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial).cloned();
+        match decide(&self.settings, &knock, on_record, now)? {
             Decision::Registered { record, entry } => {
                 self.hosts.retain(|old| old.host() != record.host());
                 let record = HostRecord::from_record(&record.to_record().unwrap()).unwrap();
@@ -62,6 +67,11 @@ impl Tower {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// All who wait have to make room.
+    fn displace(&mut self) {
+        self.displaced.append(&mut self.hosts);
     }
 
     fn claim(&mut self, id: &str, site: &str) -> Result<(), Error> {
@@ -164,7 +174,6 @@ fn hosts_that_nobody_knows_are_refused_where_they_are_not_wanted() {
 #[test]
 fn revoked_certificates_let_nobody_in_and_nobody_stay_who_waits() {
     let (certificate, mut entry) = verified(&authority(), any());
-    assert_eq!(entry.revocation(), Ok(None));
     let mut tower = Tower::with(Granularity::CertificateOnly, [entry.clone()]);
     tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
     tower.knock("h2", "k2", Some(&certificate), NOW).unwrap();
@@ -172,7 +181,6 @@ fn revoked_certificates_let_nobody_in_and_nobody_stay_who_waits() {
     assert!(entry.revoke(NOW));
     assert!(!entry.revoke(NOW + Duration::HOUR));
     assert_eq!(entry.revoked(), Some(NOW));
-    assert!(entry.revocation().unwrap().is_some());
     tower.entries = vec![entry];
     assert_eq!(tower.knock("h3", "k3", Some(&certificate), NOW), Err(Refusal::Revoked));
     assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Revoked));
@@ -266,25 +274,94 @@ fn an_authority_for_svids_issues_none() {
 }
 
 #[test]
+fn a_list_has_what_its_own_issuer_issued() {
+    let (own, other) = (authority(), authority());
+    let (_, mut entry) = issue(&own, &Order::new(Scope::Any));
+    let on = |entry: &Entry, authority: &Authority<KeySigner>| {
+        entry.revocation(authority.issuer().public_key()).unwrap().is_some()
+    };
+    assert!(!on(&entry, &own));
+    entry.revoke(NOW);
+    assert!(on(&entry, &own) && !on(&entry, &other));
+    // An earlier release did not write down who issued it.
+    let mut json: serde_json::Value = serde_json::from_slice(&entry.to_record().unwrap()).unwrap();
+    json["format"] = 1.into();
+    json.as_object_mut().unwrap().remove("issuer").unwrap();
+    let earlier = Entry::from_record(json.to_string().as_bytes()).unwrap();
+    assert!(on(&earlier, &own) && on(&earlier, &other));
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&earlier.to_record().unwrap()).unwrap()["format"], 2);
+}
+
+#[test]
 fn records_of_newer_releases_are_refused() {
     let (_, entry) = verified(&authority(), any());
     let mut json: serde_json::Value = serde_json::from_slice(&entry.to_record().unwrap()).unwrap();
-    json["format"] = 2.into();
+    json["format"] = 3.into();
     let error = Entry::from_record(json.to_string().as_bytes()).unwrap_err();
-    assert_eq!(error.to_string(), "the stored call-home certificate has format 2, this release knows formats up to 1");
+    assert_eq!(error.to_string(), "the stored call-home certificate has format 3, this release knows formats up to 2");
     assert_eq!(HostRecord::from_record(b"{}").unwrap_err().to_string(), "the stored host is damaged");
 }
 
 #[test]
-fn rings_let_go_of_who_was_seen_longest_ago() {
-    let mut tower = Tower::with(Granularity::Never, []);
-    for (minute, id) in [(3, "h1"), (1, "h2"), (2, "h3")] {
-        tower.knock(id, id, None, NOW + Duration::minutes(minute)).unwrap();
+fn who_made_room_comes_back_by_what_it_came_with() {
+    let authority = authority();
+    for (scope, verify) in [(one("h1"), Granularity::HostId), (any(), Granularity::CertificateOnly)] {
+        let (certificate, entry) = verified(&authority, scope);
+        let mut tower = Tower::with(verify, [entry]);
+        assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+        tower.displace();
+        // Nobody else does, not even with the same host-id.
+        let missing = Err(Refusal::Missing { wanted: verify });
+        assert_eq!(tower.knock("h1", "k2", None, NOW), missing);
+        assert_eq!(tower.knock("h2", "k1", None, NOW), missing);
+        let later = NOW + Duration::HOUR;
+        assert_eq!(tower.knock("h1", "k1", None, later), Ok(HostState::Unclaimed));
+        assert_eq!((tower.hosts[0].first_seen(), tower.hosts[0].last_seen()), (NOW, later));
+        assert_eq!(tower.hosts[0].certificate(), Some(certificate.serial()));
+        assert!(tower.entries[0].uses() <= 1);
+        // As often as it has to; or claimed at once, by a site that lists it meanwhile.
+        tower.displace();
+        tower.listed = vec![("h1", "oslo")];
+        assert_eq!(tower.knock("h1", "k1", None, later), Ok(claimed("oslo")));
     }
-    let gone = |most| displaced(&tower.hosts, most).into_iter().map(|record| record.key()).collect::<Vec<_>>();
-    assert_eq!(gone(4), [""; 0]);
-    assert_eq!(gone(3), ["h2"]);
-    assert_eq!(gone(1), ["h2", "h3", "h1"]);
+}
+
+#[test]
+fn who_made_room_comes_back_as_long_as_its_certificate_would_let_it_in() {
+    let authority = authority();
+    let waited = |scope: Scope| {
+        let (certificate, entry) = verified(&authority, scope);
+        let mut tower = Tower::with(Granularity::CertificateOnly, [entry]);
+        tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
+        tower.displace();
+        (tower, certificate)
+    };
+    let knock = |tower: &mut Tower, now| tower.knock("h1", "k1", None, now).map_err(|refusal| refusal.code());
+    let (mut tower, certificate) = waited(any());
+    assert_eq!(knock(&mut tower, certificate.not_after() + Duration::SECOND), Err("expired"));
+    tower.settings = settings(Granularity::Site);
+    assert_eq!(knock(&mut tower, NOW), Err("too-broad"));
+    tower.settings = settings(Granularity::Never);
+    assert_eq!(knock(&mut tower, NOW), Ok(HostState::Unclaimed));
+    assert_eq!(tower.hosts[0].certificate(), None, "none was asked for");
+    let (mut tower, _) = waited(any());
+    tower.entries[0].revoke(NOW);
+    assert_eq!(knock(&mut tower, NOW), Err("revoked"));
+    tower.entries.clear();
+    assert_eq!(knock(&mut tower, NOW), Err("missing"), "what is forgotten lets nobody in");
+    // For its site alone.
+    let (mut tower, _) = waited(site("oslo"));
+    tower.listed = vec![("h1", "bergen")];
+    assert_eq!(knock(&mut tower, NOW), Err("wrong-site"));
+    tower.listed.clear();
+    assert_eq!(knock(&mut tower, NOW), Ok(HostState::Unclaimed));
+    assert!(tower.claim("h1", "bergen").is_err());
+    // Not once it is removed; and who has its host-id by then has it.
+    let (mut tower, certificate) = waited(any());
+    assert_eq!(tower.knock("h1", "k2", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    assert_eq!(knock(&mut tower, NOW), Err("duplicate"));
+    tower.hosts[0] = tower.hosts[0].clone().remove();
+    assert_eq!(knock(&mut tower, NOW), Err("removed"));
 }
 
 proptest! {

@@ -243,20 +243,9 @@ impl App {
     ///
     /// # Errors
     /// The log or the store does not take it; nothing was changed, or (said in the text) it is not known.
-    pub async fn commit(&self, guards: Vec<Guard>, mut writes: Vec<Write>, record: AuditRecord) -> Answer<Commit> {
-        let store = self.db.store();
-        store.health()?;
-        let note = self.audit.health().and_then(|()| self.audit.note(&record)).map_err(|error| {
-            tracing::error!(%error, "audit");
-            ApiError::unavailable("the audit log takes no records now; nothing was changed")
-        })?;
-        let changed: Vec<String> = writes.iter().filter_map(Write::key).map(str::to_owned).collect();
-        writes.push(note);
-        match store.commit(guards, writes).await? {
-            Outcome::Committed(revision) => {
-                self.db.forget_changed(&changed);
-                Ok(Commit::Done(revision))
-            }
+    pub async fn commit(&self, guards: Vec<Guard>, writes: Vec<Write>, record: AuditRecord) -> Answer<Commit> {
+        match self.try_commit(guards, writes, record).await? {
+            Outcome::Committed(revision) => Ok(Commit::Done(revision)),
             Outcome::Conflict { key } => {
                 tracing::debug!(key, "conflict");
                 Ok(Commit::Conflict)
@@ -265,6 +254,26 @@ impl App {
                 "the store's answer was lost; the change may have happened, look before you repeat it",
             )),
         }
+    }
+
+    /// The same for whoever asks what of it had changed.
+    ///
+    /// # Errors
+    /// The log or the store does not take it.
+    pub async fn try_commit(&self, guards: Vec<Guard>, mut writes: Vec<Write>, record: AuditRecord) -> Answer<Outcome> {
+        let store = self.db.store();
+        store.health()?;
+        let note = self.audit.health().and_then(|()| self.audit.note(&record)).map_err(|error| {
+            tracing::error!(%error, "audit");
+            ApiError::unavailable("the audit log takes no records now; nothing was changed")
+        })?;
+        let changed: Vec<String> = writes.iter().filter_map(Write::key).map(str::to_owned).collect();
+        writes.push(note);
+        let outcome = store.commit(guards, writes).await?;
+        if let Outcome::Committed(_) = outcome {
+            self.db.forget_changed(&changed);
+        }
+        Ok(outcome)
     }
 
     /// Makes a record durable, of something that is permitted and changes nothing in the store.

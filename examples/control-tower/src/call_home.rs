@@ -3,6 +3,7 @@
 mod admission;
 mod authority;
 mod certificates;
+mod displaced;
 mod hosts;
 mod identity;
 mod ring;

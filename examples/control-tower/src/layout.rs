@@ -408,6 +408,16 @@ pub fn duplicates(tenant: &Name) -> String {
     format!("t/{tenant}/duplicate-host/")
 }
 
+/// Of what is remembered of hosts that had to make room while they waited, by the first digits of the hashes of their host-ids.
+pub fn displaced_hosts(tenant: &Name, digits: &str) -> String {
+    format!("t/{tenant}/displaced-host/{digits}")
+}
+
+/// A host that had to make room, by the serial number of the certificate that it came with.
+pub fn displaced_host(tenant: &Name, hash: &HostHash, serial: &str) -> String {
+    displaced_hosts(tenant, &format!("{hash}/{serial}"))
+}
+
 /// The site that lists a host-id.
 pub fn listed_host(tenant: &Name, hash: &HostHash) -> String {
     format!("t/{tenant}/listed-host/{hash}")

@@ -4,23 +4,23 @@
 use std::{net::IpAddr, sync::Arc};
 
 use keyward_callhome_cert::{
-    AgentVersion, CallHomeCertificate, Decision, Entry, HostHash, HostName, HostRecord, HostState, Knock, News,
-    Refusal, decide,
+    AgentVersion, CallHomeCertificate, Decision, Entry, Granularity, HostHash, HostName, HostRecord, HostState, Knock,
+    News, OnRecord, Refusal, decide,
 };
 use time::OffsetDateTime;
 
 use super::{
-    certificates, hosts,
-    ring::{Occupant, Offer},
+    certificates, displaced, hosts,
+    ring::{Offer, Place, occupant},
     sites, stored_settings,
 };
 use crate::{
-    app::{Actor, App, Commit},
+    app::{Actor, App},
     audit::AuditRecord,
     db::Stored,
     http::error::{Answer, ApiError},
     layout,
-    store::{Guard, Outcome, Write},
+    store::{Guard, Outcome, Revision, Write},
 };
 
 /// How often it is decided again because something that it relied on changed. Each conflict with other hosts means that one of
@@ -56,6 +56,7 @@ struct Known {
     host: Option<Stored<Arc<HostRecord>>>,
     host_key: String,
     entry: Option<Stored<Arc<Entry>>>,
+    displaced: Option<Stored<Arc<HostRecord>>>,
 }
 
 impl Admission {
@@ -97,18 +98,27 @@ pub async fn admit(app: &App, admission: &Admission, actor: &Actor) -> Answer<Re
         let listed = sites::listing(app, &admission.host).await?;
         let host_key = layout::host(&app.operators, &admission.host);
         let host = app.db.load(&host_key, HostRecord::from_record).await?;
+        let knock = admission.knock();
         let before = host.as_ref().map(|stored| &*stored.value);
-        let presented = admission.certificate().map(CallHomeCertificate::serial);
-        let entry = match presented.or_else(|| before?.certificate()) {
+        let is_here = before.is_some_and(|record| record.key() == admission.key);
+        let displaced = match admission.certificate() {
+            None if !is_here && settings.client_certificate.verify != Granularity::Never => {
+                displaced::of(app, &admission.host, &admission.key).await?
+            }
+            _ => None,
+        };
+        let remembered = displaced.as_ref().map(|stored| &*stored.value);
+        let mut on_record = OnRecord { host: before, displaced: remembered, entry: None, listed: listed.site.as_ref() };
+        let entry = match on_record.serial(&knock) {
             Some(serial) => certificates::entry(app, serial).await?,
             None => None,
         };
-        let on_record = entry.as_ref().map(|stored| Entry::clone(&stored.value));
-        let decision = decide(&settings, &admission.knock(), before, on_record, listed.site.as_ref(), now);
+        on_record.entry = entry.as_ref().map(|stored| Entry::clone(&stored.value));
+        let decision = decide(&settings, &knock, on_record, now);
         draft.guards.push(host.as_ref().map_or_else(|| Guard::Absent(host_key.clone()), Stored::guard));
         draft.guards.extend(entry.as_ref().map(Stored::guard));
         draft.guards.push(listed.guard);
-        let known = Known { host, host_key, entry };
+        let known = Known { host, host_key, entry, displaced };
         let done = match decision {
             Err(refusal) => return Ok(Err(refusal)),
             Ok(Decision::Registered { record, entry }) => {
@@ -142,15 +152,17 @@ async fn register(
     most: u32,
     now: OffsetDateTime,
 ) -> Answer<bool> {
-    let tenant = &app.operators;
     let before = known.host.as_ref().map(|stored| &*stored.value);
     let news = before.map_or(News::State, |before| record.news(before));
     if news == News::Nothing {
         return Ok(true);
     }
-    draft.writes.push(app.db.put(known.host_key.clone(), &record.to_record()?)?);
     if let (Some(entry), Some(stored)) = (&used, &known.entry) {
         draft.writes.extend(certificates::put(app, stored.key.clone(), entry)?);
+    }
+    if let Some(displaced) = &known.displaced {
+        draft.guards.push(displaced.guard());
+        draft.writes.push(Write::Delete(displaced.key.clone()));
     }
     let mut place = None;
     if news == News::State {
@@ -160,38 +172,80 @@ async fn register(
             _ => audit.with("state", "unclaimed"),
         });
         match (before.map(HostRecord::state), record.state()) {
-            (None, HostState::Unclaimed) => {
-                let offer =
-                    app.call_home.unclaimed.offer(record.host(), record.key(), most, || hosts::unclaimed_places(app));
-                let Offer::Place(offered) = offer.await? else {
-                    // What was remembered of the ring is from before somebody released the host.
-                    app.call_home.unclaimed.forget();
-                    return Ok(false);
-                };
-                let key = |number| hosts::place(&layout::unclaimed(tenant), number);
-                offered.clear(&mut draft.guards, &mut draft.writes, key);
-                draft.writes.push(app.db.put(key(offered.number()), record.host().as_str().as_bytes())?);
-                place = Some(offered);
-            }
+            (None, HostState::Unclaimed) => match offer(app, record, most).await? {
+                Some(offered) => place = Some(offered),
+                None => return Ok(false),
+            },
             (Some(HostState::Unclaimed), HostState::Claimed { .. }) => {
                 draft.writes.extend(hosts::leave(app, record.host()).await?);
             }
             _ => {}
         }
     }
-    let committed = draft.commit(app).await?;
-    match (committed, place) {
-        (Some(revision), Some(place)) => {
-            let at = Some((known.host_key.clone(), revision));
-            place.keep(Occupant::new(record, revision, at));
+    let Some(place) = place else {
+        draft.writes.push(app.db.put(known.host_key.clone(), &record.to_record()?)?);
+        let Ok(revision) = draft.commit(app).await? else { return Ok(false) };
+        match before.map(HostRecord::state) {
+            // It had a place.
+            Some(HostState::Unclaimed) if news == News::State => app.call_home.unclaimed.forget(),
+            Some(_) => {
+                let at = Some((known.host_key.clone(), revision));
+                app.call_home.unclaimed.seen(record, |kept| kept.record = at);
+            }
+            None => {}
         }
-        (Some(revision), None) if news == News::Seen => {
-            app.call_home.unclaimed.seen(record, &known.host_key, revision);
+        return Ok(true);
+    };
+    let prefix = layout::unclaimed(&app.operators);
+    let key = |number| hosts::place(&prefix, number);
+    place.clear(&mut draft.guards, &mut draft.writes, key);
+    for (_, gone) in place.gone() {
+        let Some((at, _)) = &gone.rest.record else { continue };
+        if let Some(gone) = app.db.load(at, HostRecord::from_record).await? {
+            draft.writes.extend(displaced::remember(app, &gone.value).await?);
         }
-        (Some(_), None) => app.call_home.unclaimed.forget(),
-        (None, _) => return Ok(false),
     }
-    Ok(true)
+    match place.number() {
+        Some(number) => {
+            draft.writes.push(app.db.put(known.host_key.clone(), &record.to_record()?)?);
+            draft.writes.push(app.db.put(key(number), record.host().as_str().as_bytes())?);
+        }
+        None => draft.writes.extend(displaced::remember(app, record).await?),
+    }
+    let committed = draft.commit(app).await?;
+    Ok(settle(place, key, committed, |revision| occupant(record, revision, Some((known.host_key.clone(), revision)))))
+}
+
+/// A place among those that wait; `None` when it is to be decided again.
+async fn offer<'a>(app: &'a App, record: &HostRecord, most: u32) -> Answer<Option<Place<'a>>> {
+    let ring = &app.call_home.unclaimed;
+    let whose = record.host().to_string();
+    match ring.offer(record, whose, most, || hosts::unclaimed_places(app)).await? {
+        Offer::Place(place) => return Ok(Some(place)),
+        // What was remembered of the ring is from before somebody released the host.
+        Offer::Has(..) => ring.forget(),
+        Offer::Again => {}
+    }
+    Ok(None)
+}
+
+/// Takes down what became of a place; answers whether it is done.
+fn settle(
+    place: Place<'_>,
+    key: impl Fn(u32) -> String,
+    committed: Result<Revision, Conflict>,
+    occupant: impl FnOnce(Revision) -> super::ring::Occupant,
+) -> bool {
+    match committed {
+        Ok(revision) => place.keep(occupant(revision)),
+        // Somebody else was faster with what the decision was made of, and the ring is as it was seen.
+        Err(conflict) if !place.is_about(&conflict.key, key) => {
+            place.give_back();
+            return false;
+        }
+        Err(_) => return false,
+    }
+    true
 }
 
 /// Shows a duplicate; answers whether it is done.
@@ -207,23 +261,26 @@ async fn duplicate(
     let prefix = layout::duplicates(&app.operators);
     let key = |number| hosts::place(&prefix, number);
     let ring = &app.call_home.duplicates;
-    match ring.offer(record.host(), record.key(), most, || hosts::duplicate_places(app)).await? {
+    let refused = || {
+        let refused = actor.refused("call-home", Refusal::Duplicate.code(), now);
+        admission.record(refused).with("why", Refusal::Duplicate.to_string())
+    };
+    let whose = format!("{}/{}", record.host(), record.key());
+    match ring.offer(&record, whose, most, || hosts::duplicate_places(app)).await? {
+        Offer::Again => Ok(false),
         Offer::Place(place) => {
             place.clear(&mut draft.guards, &mut draft.writes, key);
-            draft.writes.push(app.db.put(key(place.number()), &record.to_record()?)?);
-            let refused = actor.refused("call-home", Refusal::Duplicate.code(), now);
-            draft.audit = Some(admission.record(refused).with("why", Refusal::Duplicate.to_string()));
-            let Some(revision) = draft.commit(app).await? else { return Ok(false) };
-            place.keep(Occupant::new(&record, revision, None));
+            if let Some(number) = place.number() {
+                draft.writes.push(app.db.put(key(number), &record.to_record()?)?);
+            }
+            draft.audit = Some(refused());
+            let committed = draft.commit(app).await?;
+            Ok(settle(place, key, committed, |revision| occupant(&record, revision, None)))
         }
         Offer::Has(number, occupant) => {
-            app.refuse(
-                admission
-                    .record(actor.refused("call-home", Refusal::Duplicate.code(), now))
-                    .with("why", Refusal::Duplicate.to_string()),
-            );
+            app.refuse(refused());
             let stored = app.db.load(&key(number), HostRecord::from_record).await?;
-            let Some(stored) = stored.filter(|stored| stored.revision == occupant.revision) else {
+            let Some(stored) = stored.filter(|stored| stored.revision == occupant.rest.revision) else {
                 ring.forget();
                 return Ok(false);
             };
@@ -233,29 +290,35 @@ async fn duplicate(
             }
             draft.guards.push(stored.guard());
             draft.writes.push(app.db.put(key(number), &again.to_record()?)?);
-            // Whether that was in time is of no consequence.
-            draft.commit(app).await?;
-            ring.forget();
+            match draft.commit(app).await? {
+                Ok(revision) => ring.seen(&again, |kept| kept.revision = revision),
+                // Whether it was in time is of no consequence.
+                Err(_) => ring.forget(),
+            }
+            Ok(true)
         }
     }
-    Ok(true)
+}
+
+/// Something changed meanwhile.
+struct Conflict {
+    /// Where.
+    key: String,
 }
 
 impl Draft {
-    /// Its revision; `None` when something changed meanwhile.
-    async fn commit(self, app: &App) -> Answer<Option<u64>> {
+    /// Its revision, unless something changed meanwhile.
+    async fn commit(self, app: &App) -> Answer<Result<Revision, Conflict>> {
         let Self { guards, writes, audit } = self;
-        match audit {
-            Some(audit) => match app.commit(guards, writes, audit).await? {
-                Commit::Done(revision) => Ok(Some(revision)),
-                Commit::Conflict => Ok(None),
-            },
+        let outcome = match audit {
+            Some(audit) => app.try_commit(guards, writes, audit).await?,
             // Not audited: nothing is decided here, a host was only seen again.
-            None => match app.db.store().commit(guards, writes).await? {
-                Outcome::Committed(revision) => Ok(Some(revision)),
-                Outcome::Conflict { .. } => Ok(None),
-                Outcome::Unknown => Err(ApiError::unavailable("the store's answer was lost; try again")),
-            },
+            None => app.db.store().commit(guards, writes).await?,
+        };
+        match outcome {
+            Outcome::Committed(revision) => Ok(Ok(revision)),
+            Outcome::Conflict { key } => Ok(Err(Conflict { key })),
+            Outcome::Unknown => Err(ApiError::unavailable("the store's answer was lost; try again")),
         }
     }
 }

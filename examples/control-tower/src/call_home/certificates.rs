@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keyward_callhome_cert::{Batch, Entry, Order};
 use keyward_svid::{
     pki_types::CertificateRevocationListDer,
-    x509::authority::{AuthorityRing, CertificateRequest, IssuedSvid, KeyedSvid, RevocationList},
+    x509::authority::{AuthorityRing, CertificateRequest, IssuedSvid, Issuer, KeyedSvid, RevocationList},
 };
 use time::{Duration, OffsetDateTime};
 
-use super::authority;
+use super::{authority, sites};
 use crate::{
     app::{App, Commit},
     db::Stored,
@@ -52,13 +52,17 @@ impl Issued {
 /// Issues what was ordered. It is on record before it is answered.
 ///
 /// # Errors
-/// 422 when the authority refuses; those of the store.
+/// 422 when the authority refuses, or there is no such site; those of the store.
 pub async fn issue(
     app: &App,
     caller: &Caller,
     order: &Order,
     request: Option<&CertificateRequest>,
 ) -> Answer<(Issued, Entry)> {
+    let site = match order.scope().site() {
+        Some(site) => Some(sites::there(app, site).await?),
+        None => None,
+    };
     let ring = authority::authority(app).await?;
     let now = app.clock.now();
     let (issued, entry) = sign(&ring, order, request, now)?;
@@ -73,13 +77,15 @@ pub async fn issue(
         .with("batch", entry.batch().as_str())
         .with("scope", entry.scope().to_string())
         .with("expires", crate::http::call_home::text(entry.expires())?);
-    match app.commit(vec![Guard::Absent(key)], writes, audit).await? {
+    let guards = Vec::from_iter([Guard::Absent(key)].into_iter().chain(site));
+    match app.commit(guards, writes, audit).await? {
         Commit::Done(_) => {
             // The listener asks for certificates of this authority, which may be new.
             app.call_home.serving.refresh(app).await?;
             Ok((issued, entry))
         }
-        Commit::Conflict => Err(ApiError::internal("a serial number came twice")),
+        // But for a serial number that came twice, which does not happen.
+        Commit::Conflict => Err(ApiError::unavailable("the site was changed at this moment; try again")),
     }
 }
 
@@ -208,16 +214,20 @@ pub async fn revocation_lists(app: &App) -> Answer<Arc<[List]>> {
     {
         return Ok(kept.lists);
     }
-    let mut revoked = Vec::new();
+    let mut entries = Vec::new();
     for serial in &serials {
-        if let Some(entry) = entry(app, serial).await? {
-            revoked.extend(entry.value.revocation()?);
-        }
+        entries.extend(entry(app, serial).await?.map(|stored| stored.value));
     }
     // Microseconds since 1970: it grows from list to list.
     let number = u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or(0);
-    let list = RevocationList::new(number, revoked, now.saturating_add(LIST_LIFE));
-    let lists: Arc<[List]> = ring.value.revocation_lists(&list, now)?.into();
+    let list = |issuer: &Issuer| -> Answer<_> {
+        let mut revoked = Vec::new();
+        for entry in &entries {
+            revoked.extend(entry.revocation(issuer.public_key())?);
+        }
+        Ok(RevocationList::new(number, revoked, now.saturating_add(LIST_LIFE)))
+    };
+    let lists: Arc<[List]> = ring.value.revocation_lists(list, now)?.into();
     let signed = Signed { of: Some(ring.revision), serials, at: now, lists: Arc::clone(&lists) };
     *app.call_home.lists.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed);
     Ok(lists)

@@ -8,11 +8,14 @@ use keyward_spiffe_id::SpiffeId;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::ring::{Occupant, Places};
+use super::{
+    displaced,
+    ring::{Kept, Occupant, Places, occupant},
+    sites,
+};
 use crate::{
     app::{App, Commit},
     db::Stored,
-    documents::SITES,
     http::{
         caller::Caller,
         error::{Answer, ApiError},
@@ -112,36 +115,42 @@ async fn hash_in(app: &App, entry: Entry) -> Answer<HostHash> {
 
 /// Who waits, by their places.
 pub(super) async fn unclaimed_places(app: &App) -> Answer<Places> {
-    let mut places = Places::new();
+    let mut places = Vec::new();
     for (number, entry) in entries(app, &layout::unclaimed(&app.operators)).await? {
         let revision = entry.revision;
         let hash = hash_in(app, entry).await?;
-        let key = layout::host(&app.operators, &hash);
-        let record = app.db.load(&key, HostRecord::from_record).await?;
-        let record = record.filter(|stored| *stored.value.state() == HostState::Unclaimed);
-        let occupant = match record {
-            Some(stored) => Occupant::new(&stored.value, revision, Some((key, stored.revision))),
+        let record = waiting(app, &hash).await?;
+        let found = match record {
+            Some(stored) => occupant(&stored.value, revision, Some((stored.key, stored.revision))),
             // Nobody, and the first place to be taken.
-            None => {
-                let last_seen = OffsetDateTime::UNIX_EPOCH;
-                Occupant { host: hash, key: String::new(), last_seen, revision, record: None }
-            }
+            None => Occupant {
+                host: hash,
+                key: String::new(),
+                last_seen: OffsetDateTime::UNIX_EPOCH,
+                rest: Kept { revision, record: None },
+            },
         };
-        places.insert(number, occupant);
+        places.push((number, found));
     }
-    Ok(places)
+    Ok(Places::new(places))
+}
+
+/// The record of a host that waits.
+async fn waiting(app: &App, hash: &HostHash) -> Answer<Option<Stored<Arc<HostRecord>>>> {
+    let record = app.db.load(&layout::host(&app.operators, hash), HostRecord::from_record).await?;
+    Ok(record.filter(|stored| *stored.value.state() == HostState::Unclaimed))
 }
 
 /// The duplicates, by their places.
 pub(super) async fn duplicate_places(app: &App) -> Answer<Places> {
-    let mut places = Places::new();
+    let mut places = Vec::new();
     for (number, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
         let (key, revision) = (entry.key, entry.revision);
         if let Some(stored) = app.db.load(&key, HostRecord::from_record).await? {
-            places.insert(number, Occupant::new(&stored.value, revision.max(stored.revision), None));
+            places.push((number, occupant(&stored.value, revision.max(stored.revision), None)));
         }
     }
-    Ok(places)
+    Ok(Places::new(places))
 }
 
 /// What takes a host out of the ring of those that wait.
@@ -162,11 +171,10 @@ pub(super) async fn leave(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
 /// Those of the store.
 pub async fn unclaimed(app: &App) -> Answer<Vec<Shown>> {
     let mut shown = Vec::new();
-    for occupant in unclaimed_places(app).await?.into_values() {
-        let Some((key, _)) = occupant.record else { continue };
-        shown.extend(app.db.load(&key, HostRecord::from_record).await?.map(|stored| Shown::new(&stored.value)));
+    for (_, entry) in entries(app, &layout::unclaimed(&app.operators)).await? {
+        let hash = hash_in(app, entry).await?;
+        shown.extend(waiting(app, &hash).await?.map(|stored| Shown::new(&stored.value)));
     }
-    shown.retain(|host| host.state == "unclaimed");
     shown.sort_by_key(|host| std::cmp::Reverse(host.last_seen));
     Ok(shown)
 }
@@ -236,24 +244,19 @@ pub async fn host(app: &App, id: &str) -> Answer<Stored<Arc<HostRecord>>> {
 /// # Errors
 /// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it, or is another machine.
 pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Option<&str>) -> Answer<HostRecord> {
-    let document = layout::document(&app.operators, &format!("{SITES}/{site}"));
     for _ in 0..TRIES {
         let stored = host(app, id).await?;
         // Who waits makes room for others, and somebody else may have the host-id by then.
         if key.is_some_and(|key| key != stored.value.key()) {
             return Err(ApiError::conflict("another machine has this host-id by now: look at it again"));
         }
-        let there = app.db.store().get(&document).await?;
-        if there.is_none() {
-            let text = format!("the site `{site}` does not exist: create `{SITES}/{site}` first");
-            return Err(ApiError::inapplicable(text));
-        }
+        let there = sites::there(app, site).await?;
         let record = HostRecord::clone(&stored.value).claim(site.clone());
         let record = record.map_err(|error| ApiError::conflict(error.to_string()))?;
         if record.state() == stored.value.state() {
             return Ok(record);
         }
-        let guards = vec![stored.guard(), Guard::seen(&document, there.as_ref())];
+        let guards = vec![stored.guard(), there];
         let writes = leave(app, record.host()).await?;
         if change(app, caller, "claim-host", guards, writes, &stored.key, Some(&record)).await?.is_some() {
             app.call_home.unclaimed.forget();
@@ -271,6 +274,7 @@ pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
     for _ in 0..TRIES {
         let stored = host(app, id).await?;
         let mut writes = leave(app, stored.value.host()).await?;
+        writes.extend(displaced::forget(app, stored.value.host()).await?);
         // What was shown beside it has its chance now.
         for (_, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
             let duplicate = app.db.load(&entry.key, HostRecord::from_record).await?;
@@ -298,7 +302,8 @@ pub async fn remove(app: &App, caller: &Caller, id: &str) -> Answer<HostRecord> 
         if record.state() == stored.value.state() {
             return Ok(record);
         }
-        let writes = leave(app, record.host()).await?;
+        let mut writes = leave(app, record.host()).await?;
+        writes.extend(displaced::forget(app, record.host()).await?);
         let guards = vec![stored.guard()];
         if change(app, caller, "remove-host", guards, writes, &stored.key, Some(&record)).await?.is_some() {
             app.call_home.unclaimed.forget();

@@ -8,7 +8,13 @@ use keyward_config_tree::{Bulk, Document, Path};
 use keyward_config_values::{Name, config::ListedHost};
 use serde_json::Value;
 
-use crate::{app::App, documents::SITES, http::error::Answer, layout, store::Guard};
+use crate::{
+    app::App,
+    documents::SITES,
+    http::error::{Answer, ApiError},
+    layout,
+    store::Guard,
+};
 
 const FIELD: &str = "host-ids";
 
@@ -40,6 +46,18 @@ pub fn hashed_value(path: &Path, document: &mut Value) -> bool {
         }
     }
     changed
+}
+
+/// Guards that there is a site: what is for another one would be of no use to anybody.
+///
+/// # Errors
+/// 422 when there is none.
+pub(super) async fn there(app: &App, site: &Name) -> Answer<Guard> {
+    let document = layout::document(&app.operators, &format!("{SITES}/{site}"));
+    match app.db.store().get(&document).await? {
+        Some(found) => Ok(Guard::seen(&document, Some(&found))),
+        None => Err(ApiError::inapplicable(format!("the site `{site}` does not exist: create `{SITES}/{site}` first"))),
+    }
 }
 
 /// Who lists a host.

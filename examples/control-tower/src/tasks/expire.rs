@@ -76,7 +76,19 @@ async fn expire(
     guards: &mut Vec<Guard>,
     writes: &mut Vec<Write>,
 ) -> Result<(), crate::db::DbError> {
-    // An index of sessions or links, which holds nothing.
+    if layout::is_call_home_certificate(key) {
+        let Some(stored) = app.db.get(key).await? else { return Ok(()) };
+        match call_home::removal(app, &stored.value, now) {
+            Ok(removal) if removal.is_empty() => {}
+            Ok(removal) => {
+                guards.push(stored.guard());
+                writes.extend(removal);
+            }
+            Err(error) => return damaged(key, &error),
+        }
+        return Ok(());
+    }
+    // An index of sessions or links, which holds nothing; or what is remembered of a host for as long as a certificate lives.
     if key.starts_with(layout::TENANT_DATA) {
         writes.push(Write::Delete(key.to_owned()));
         return Ok(());
@@ -97,17 +109,6 @@ async fn expire(
         if is_over {
             guards.push(stored.guard());
             writes.push(Write::Delete(stored.key));
-        }
-        return Ok(());
-    }
-    if layout::is_call_home_certificate(key) {
-        match call_home::removal(app, &stored.value, now) {
-            Ok(removal) if removal.is_empty() => {}
-            Ok(removal) => {
-                guards.push(stored.guard());
-                writes.extend(removal);
-            }
-            Err(error) => return damaged(key, &error),
         }
         return Ok(());
     }

@@ -55,13 +55,28 @@ async fn nothing_but_the_call_home_listener_takes_a_call_home_certificate() {
         ("GET", "/ready", 200),
         ("GET", "/v1/call-home", 405),
         ("POST", "/v1/login", 404),
+        ("POST", "/v1/spiffe-login", 404),
         ("GET", "/metrics", 404),
         ("GET", "/openapi.json", 404),
         ("POST", "/v1/host/renew", 404),
         ("GET", "/v1/state/system/hosts", 404),
     ] {
-        let answer = rig.send(rig.call_home, method, path, &call_home, None).await.unwrap();
-        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        for way in [&call_home, &svid] {
+            let answer = rig.send(rig.call_home, method, path, way, None).await.unwrap();
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        }
+    }
+    // Where bundles are served nobody logs in, whatever certificate they have.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bundles = listener.local_addr().unwrap();
+    let router = control_tower::gate::bundles(&rig.gate);
+    let tls = rig.gate.server_config();
+    let limits = control_tower::server::Limits::default();
+    tokio::spawn(control_tower::server::serve(listener, tls, router, limits, Vec::new(), std::future::pending()));
+    for (path, body) in [("/v1/spiffe-login", json!({"name": "hosts"})), ("/v1/call-home", host.body())] {
+        for way in [&call_home, &svid] {
+            assert_eq!(rig.send(bundles, "POST", path, way, Some(&body)).await.unwrap().status, 404, "{path}");
+        }
     }
     // And on the API nobody calls home, but is told where.
     let answer = rig.send(rig.api, "POST", "/v1/call-home", &call_home, Some(&host.body())).await.unwrap();

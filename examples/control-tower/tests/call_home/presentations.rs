@@ -171,7 +171,15 @@ async fn what_is_asked_for_is_what_counts_from_the_next_call_on() {
     rig.verify("host-id").await;
     assert_eq!(code("h6", &Way::with(&site)).await, "too-broad");
     assert_eq!(code("h3", &Way::with(&one)).await, "waits");
-    // Nothing is issued that would be refused.
+    // Nothing is issued that would be refused, nor for a site that nobody has made.
+    rig.verify("site").await;
+    let nowhere = rig.post(crate::rig::ISSUE, json!({"site": "bergen"})).await;
+    assert_eq!(nowhere.status, 422, "{}", nowhere.text());
+    assert!(nowhere.text().contains("the site `bergen` does not exist: create `system/sites/bergen` first"));
+    assert_eq!(rig.post(crate::rig::SCRIPT, json!({"site": "bergen"})).await.status, 422);
+    rig.site("bergen", &[]).await;
+    rig.post(crate::rig::ISSUE, json!({"site": "bergen"})).await.ok();
+    rig.verify("host-id").await;
     for (body, text) in [(json!({}), "say `host-id`"), (json!({"site": "oslo"}), "say `host-id`")] {
         let refused = rig.post(crate::rig::ISSUE, body).await;
         assert!(refused.status == 400 && refused.text().contains(text), "{}", refused.text());

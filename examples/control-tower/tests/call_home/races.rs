@@ -66,3 +66,77 @@ async fn a_site_certificate_lets_three_in_and_the_rings_stay_bounded() {
     assert_eq!(rig.knock(&Host::new("last"), &Way::with(&pair)).await.unwrap().status, 202);
     assert_eq!(rig.waiting().await.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_to_make_room_comes_back_by_itself() {
+    let rig = Arc::new(Rig::on_sqlite().await);
+    rig.site("oslo", &[]).await;
+    rig.settings(json!({"client-certificate": {"verify": "host-id"}, "max-unclaimed": 3})).await;
+    let hosts: Vec<Host> = (0..12).map(|number| Host::new(&format!("h{number}"))).collect();
+    let mut serials = Vec::new();
+    for host in &hosts {
+        let (pair, issued) = rig.issue(json!({"host-id": host.id, "ttl": "1h"})).await;
+        assert_eq!(rig.knock(host, &Way::with(&pair)).await.unwrap().status, 202);
+        serials.push(issued["serial"].clone());
+    }
+    assert_eq!(rig.waiting().await.len(), 3);
+    // All at once and without their certificates, as their agents do; nobody is shut out, and the ring stays bounded.
+    for _ in 0..3 {
+        let calls = hosts.iter().map(|host| {
+            let (rig, body) = (Arc::clone(&rig), host.body());
+            tokio::spawn(async move {
+                let way = Way::default();
+                rig.send(rig.call_home, "POST", "/v1/call-home", &way, Some(&body)).await.unwrap().status
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            assert_eq!(call.await.unwrap(), 202);
+        }
+        assert_eq!(rig.waiting().await.len(), 3);
+    }
+    // Another machine with a host-id of theirs does not come in by that.
+    let code = async |host: &Host| match rig.knock(host, &Way::default()).await.unwrap() {
+        answer if answer.status < 400 => answer.status.to_string(),
+        answer => answer.refused().1,
+    };
+    let waits = rig.waiting().await;
+    let away = |host: &&Host| !waits.contains(&host.hash());
+    let away: Vec<&Host> = hosts.iter().filter(away).collect();
+    assert_eq!(code(&Host::new(&away[0].id)).await, "missing");
+    assert_eq!(code(away[0]).await, "202");
+    rig.post(&format!("{UNCLAIMED}/{}/claim", away[0].hash()), json!({"site": "oslo"})).await.ok();
+    assert_eq!(code(away[0]).await, "200");
+    // Nor whose certificate was revoked, and nobody who was removed or released.
+    let place = |host: &Host| hosts.iter().position(|one| one.id == host.id).unwrap();
+    rig.post(crate::rig::REVOKE, json!({"serial": serials[place(away[1])]})).await.ok();
+    assert_eq!(code(away[1]).await, "revoked");
+    assert_eq!(code(away[2]).await, "202");
+    rig.post(&format!("{HOSTS}/{}/remove", away[2].hash()), json!({})).await.ok();
+    assert_eq!(code(away[2]).await, "removed");
+    rig.post(&format!("{HOSTS}/{}/release", away[2].hash()), json!({})).await.ok();
+    assert_eq!(code(away[2]).await, "missing");
+    // What is remembered is over with the certificates.
+    let mut rig = Arc::into_inner(rig).unwrap();
+    let remembered = format!("t/{}/displaced-host/", rig.app.operators);
+    let remembered = async |rig: &Rig| control_tower::store::snapshot(&*rig.store, &remembered).await.unwrap().1.len();
+    assert!(remembered(&rig).await > 0);
+    rig.pass(time::Duration::hours(2)).await;
+    assert_eq!(remembered(&rig).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_host_id_with_many_keys_does_not_hide_the_duplicates_of_others() {
+    let rig = Rig::start().await;
+    rig.settings(json!({"client-certificate": {"verify": "never"}, "max-duplicates": 5})).await;
+    for id in ["h1", "h2", "h3"] {
+        assert_eq!(rig.knock(&Host::new(id), &Way::default()).await.unwrap().status, 202);
+    }
+    let again = ["h2", "h3"].into_iter().chain(std::iter::repeat_n("h1", 12));
+    for id in again {
+        assert_eq!(rig.knock(&Host::new(id), &Way::default()).await.unwrap().status, 409);
+    }
+    let listed = rig.get(UNCLAIMED).await;
+    let shown = listed["duplicates"].as_array().unwrap();
+    let of = |id: &str| shown.iter().filter(|one| one["id"] == Host::new(id).hash()).count();
+    assert_eq!((of("h1"), of("h2"), of("h3")), (3, 1, 1));
+}

@@ -164,6 +164,14 @@ async fn the_authority_rotates_and_says_what_was_revoked() {
     for (id, pair) in [("h1", &kept), ("h2", &newer)] {
         assert_eq!(rig.knock(&Host::new(id), &Way::with(pair)).await.unwrap().status, 202, "{id}");
     }
+    // Each list has what its own issuer issued.
+    let crl = rig.send(rig.api, "GET", "/v1/call-home/crl", &stranger, None).await.unwrap();
+    let serial = u128::from_str_radix(issued["serial"].as_str().unwrap(), 16).unwrap().to_be_bytes();
+    let lists = rustls::pki_types::CertificateRevocationListDer::pem_slice_iter(&crl.body);
+    let mut counts: Vec<bool> =
+        lists.map(|list| list.unwrap().windows(serial.len()).any(|bytes| bytes == serial)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [false, true]);
     // Of a key that became known nothing is good any more.
     rig.post("/v1/state/system/ca/call-home/rotate", json!({"compromised": "all"})).await.ok();
     for pair in [&kept, &newer] {
@@ -235,4 +243,40 @@ async fn who_is_refused_too_often_waits() {
         assert!(tried < 200);
     }
     assert!(rig.knock(&host, &Way::default()).await.unwrap().header("retry-after").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs openssl: run by .ci/run"]
+async fn openssl_checks_each_certificate_with_the_list_of_its_issuer() {
+    let mut rig = Rig::start().await;
+    let (revoked, issued) = rig.issue(json!({"ttl": "30d"})).await;
+    let (kept, _) = rig.issue(json!({"ttl": "30d"})).await;
+    rig.post(crate::rig::REVOKE, json!({"serial": issued["serial"]})).await.ok();
+    rig.post("/v1/state/system/ca/call-home/rotate", json!({})).await.ok();
+    rig.pass(time::Duration::days(3)).await;
+    let (newer, _) = rig.issue(json!({"ttl": "30d"})).await;
+    let (newer_revoked, issued) = rig.issue(json!({"ttl": "30d"})).await;
+    rig.post(crate::rig::REVOKE, json!({"serial": issued["serial"]})).await.ok();
+    let directory = tempfile::tempdir().unwrap();
+    for (path, file) in [("/v1/call-home/ca", "ca.pem"), ("/v1/call-home/crl", "crl.pem")] {
+        let answer = rig.send(rig.api, "GET", path, &Way::default(), None).await.unwrap();
+        std::fs::write(directory.path().join(file), answer.body).unwrap();
+    }
+    let at = rig.app.clock.now().unix_timestamp().to_string();
+    for (pair, problem) in [(&revoked, "revoked"), (&kept, ""), (&newer, ""), (&newer_revoked, "revoked")] {
+        std::fs::write(directory.path().join("leaf.pem"), keyward_svid::x509::chain_to_pem(&pair.0)).unwrap();
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["verify", "-x509_strict", "-crl_check", "-purpose", "sslclient", "-attime", &at]);
+        openssl.args(["-CAfile", "ca.pem", "-CRLfile", "crl.pem", "leaf.pem"]);
+        let output = openssl.current_dir(directory.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), problem.is_empty(), "{said}");
+        assert!(said.contains(problem), "{said}");
+    }
+    // What is over leaves nothing behind.
+    let at_rest = format!("t/{}/call-home-", rig.app.operators);
+    rig.pass(time::Duration::days(32)).await;
+    let left = control_tower::store::snapshot(&*rig.store, &at_rest).await.unwrap().1;
+    let left: Vec<&str> = left.iter().map(|entry| entry.key.as_str()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

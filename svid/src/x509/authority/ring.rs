@@ -266,22 +266,22 @@ impl AuthorityRing {
         })
     }
 
-    /// A revocation list, signed by each version that verifiers know: they look for the one of a certificate's issuer, and each
-    /// version is an issuer of its own.
+    /// The revocation list of each version that verifiers know: they look for the one of a certificate's issuer, and each version is an
+    /// issuer of its own, with what `list` says of it.
     ///
     /// # Errors
-    /// As [`RevocationList::to_der`].
-    pub fn revocation_lists(
+    /// As [`RevocationList::to_der`], and those of `list`.
+    pub fn revocation_lists<E: From<Error>>(
         &self,
-        list: &RevocationList,
+        list: impl Fn(&Issuer) -> Result<RevocationList, E>,
         now: OffsetDateTime,
-    ) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+    ) -> Result<Vec<CertificateRevocationListDer<'static>>, E> {
         let signers = self.ring.published_signers(now).into_iter();
         let authorities = signers.filter_map(|signer| {
             let issuer = Arc::clone(self.issuer(signer.version())?);
             Some(Authority::with_issuer(issuer, signer))
         });
-        authorities.map(|authority| list.to_der(&authority, now)).collect()
+        authorities.map(|authority| Ok(list(authority.issuer())?.to_der(&authority, now)?)).collect()
     }
 
     /// The certificates that verifiers need, oldest first: of prepared, active and retired versions.

@@ -1,0 +1,63 @@
+//! Hosts that waited and had to make room for others. A certificate that they came with may be used up, and the agent has removed its
+//! key: so it is remembered whom it had let in, by host-id and key, and such a host comes back by itself for as long as the
+//! certificate would let it in.
+//!
+//! What is remembered ends with the certificate, and when an operator releases or removes the host. It is bounded whoever calls:
+//! there are [`TOGETHER`] for each start of a hash at most, and the earliest one is forgotten for the next.
+
+use std::sync::Arc;
+
+use keyward_callhome_cert::{HostHash, HostRecord};
+
+use super::certificates;
+use crate::{
+    app::App,
+    db::Stored,
+    http::error::Answer,
+    layout,
+    store::{Scan, Write},
+};
+
+/// How many hexadecimal digits of a hash are its start: there are 4096 of them.
+const DIGITS: usize = 3;
+/// How many hosts with one start are remembered: of 65,536 in all.
+const TOGETHER: usize = 16;
+
+/// What is remembered of the host with this key.
+pub(super) async fn of(app: &App, host: &HostHash, key: &str) -> Answer<Option<Stored<Arc<HostRecord>>>> {
+    let entries = app.db.store().range(&prefix(app, host), None, TOGETHER, None).await?;
+    let mut found: Option<Stored<Arc<HostRecord>>> = None;
+    for entry in entries {
+        let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
+        let latest = found.as_ref().map_or(0, |found| found.revision);
+        found = stored.filter(|stored| stored.value.key() == key && stored.revision > latest).or(found);
+    }
+    Ok(found)
+}
+
+/// What remembers a host that makes room, if it came with a certificate.
+pub(super) async fn remember(app: &App, record: &HostRecord) -> Answer<Vec<Write>> {
+    let Some(serial) = record.certificate() else { return Ok(Vec::new()) };
+    let Some(entry) = certificates::entry(app, serial).await? else { return Ok(Vec::new()) };
+    let key = layout::displaced_host(&app.operators, record.host(), serial);
+    let start = record.host().as_str().get(..DIGITS).unwrap_or_default();
+    let together = layout::displaced_hosts(&app.operators, start);
+    let mut others = app.db.store().range(&together, None, 2 * TOGETHER, None).await?;
+    others.retain(|other| other.key != key);
+    others.sort_by_key(|other| other.revision);
+    let surplus = (others.len() + 1).saturating_sub(TOGETHER);
+    let mut writes: Vec<Write> = others.into_iter().take(surplus).map(|other| Write::Delete(other.key)).collect();
+    writes.extend(app.put_until(key, &record.to_record()?, entry.value.expires())?);
+    Ok(writes)
+}
+
+/// What forgets whoever had a host-id.
+pub(super) async fn forget(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
+    let prefix = prefix(app, host);
+    let names = Scan::new(&**app.db.store(), &prefix).names().await?;
+    Ok(names.into_iter().map(|name| Write::Delete(format!("{prefix}{name}"))).collect())
+}
+
+fn prefix(app: &App, host: &HostHash) -> String {
+    layout::displaced_host(&app.operators, host, "")
+}
