@@ -10,6 +10,7 @@ mod support;
 mod support_browser;
 
 use authenticator::{Soft, Wrong};
+use control_tower::store::Store as _;
 use serde_json::{Value, json};
 use support::{Reply, START, Tower};
 use support_browser::{Browser, telephone};
@@ -612,6 +613,43 @@ async fn of_parallel_finishes_one_succeeds() {
         tries.spawn(async move { api(&tower, "chewie@example.com", PASSWORD, None).await.status.as_u16() });
     }
     assert_eq!(tries.join_all().await, [200; 12]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn logins_of_one_network_are_as_many_as_may_be_whatever_is_sent_at_once() {
+    const MOST: usize = 512;
+    let directory = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let store = std::sync::Arc::new(control_tower::store::Sqlite::open(&directory.path().join("tower.db")).unwrap());
+    let clock = control_tower::clock::Clock::fixed(START);
+    let tower = std::sync::Arc::new(Tower::over(store.clone(), clock, directory).await);
+    let begin_all = async || {
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let tower = std::sync::Arc::clone(&tower);
+            all.spawn(async move {
+                for _ in 0..MOST / 16 {
+                    Browser::new().begin(&tower, json!({})).await;
+                }
+            });
+        }
+        all.join_all().await;
+    };
+    begin_all().await;
+    // Of a step that is sent eight times at once one is taken, and the others push nobody out.
+    for _ in 0..8 {
+        let mut browser = Browser::new();
+        browser.begin(&tower, json!({})).await;
+        let mut tries = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (tower, mut browser) = (std::sync::Arc::clone(&tower), browser.clone());
+            let who = json!({"email": "chewie@example.com", "tenant": "default"});
+            tries.spawn(async move { browser.step(&tower, "identify", who).await });
+        }
+        tries.join_all().await;
+    }
+    begin_all().await;
+    let stored = store.range(control_tower::layout::CEREMONIES, None, 4 * MOST, None).await.unwrap();
+    assert_eq!(stored.len(), MOST);
 }
 
 #[tokio::test]

@@ -1,12 +1,17 @@
 //! How many logins are under way, and whose: strangers begin them for nothing, and each is a record in the store.
 //!
 //! Of one network (see [`Network`]) the oldest makes room for the next one, so that nobody pushes out the logins of others. Where all
-//! together are too many it is the oldest of the network that has most: whoever begins many loses their own before anybody loses the
-//! only one they have. It is remembered in memory alone; what an earlier process stored ends by itself within its ten minutes.
+//! together are too many it is the oldest of the network that has most, and of several that have as many the oldest of all: whoever
+//! begins many loses their own before anybody loses the only one they have. It is remembered in memory alone; what an earlier process
+//! stored ends by itself within its ten minutes.
+//!
+//! Whatever may be in the store is counted: those that make room are, until it is known that they are gone, and a new one is unless it
+//! is known that it was not stored.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use keyward_webauthn_login::Key;
@@ -23,77 +28,139 @@ const OF_ALL: usize = 32_768;
 #[derive(Default)]
 pub struct Ceremonies(Mutex<UnderWay>);
 
+#[derive(Clone, Copy)]
+struct Login {
+    network: Network,
+    key: Key,
+    expires: OffsetDateTime,
+}
+
 #[derive(Default)]
 struct UnderWay {
     next: u64,
-    /// In the order in which they were stored, which is that in which they end.
-    all: BTreeMap<u64, (Network, Key, OffsetDateTime)>,
+    /// In the order in which they were stored, which is about that in which they end.
+    all: BTreeMap<u64, Login>,
     numbers: BTreeMap<Key, u64>,
     of: HashMap<Network, BTreeSet<u64>>,
-    /// How many each network has; the last one has most.
-    counts: BTreeSet<(usize, Network)>,
+    /// How many each network has, and its oldest; the last one makes room first.
+    order: BTreeSet<(usize, Reverse<u64>, Network)>,
+}
+
+/// A login that is being stored, in the place of others.
+#[must_use]
+pub struct Begun<'a> {
+    logins: &'a Ceremonies,
+    key: Key,
+    /// The one that goes on in it, and those that make room, as long as they may still be there.
+    former: Option<(u64, Login)>,
+    gone: Vec<(u64, Login)>,
 }
 
 impl Ceremonies {
-    /// Takes one down, and answers those that are to be removed for it.
-    pub fn begin(&self, network: Network, key: Key, expires: OffsetDateTime, now: OffsetDateTime) -> Vec<Key> {
-        let mut logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((number, (.., ends))) = logins.all.first_key_value()
-            && *ends <= now
+    /// Takes one down that is to be stored, by a commit that removes the one which goes on in it and those which make room for it.
+    pub fn begin(
+        &self,
+        network: Network,
+        key: Key,
+        former: Option<Key>,
+        expires: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Begun<'_> {
+        let mut logins = self.state();
+        let former = former.and_then(|former| logins.numbers.get(&former).copied());
+        let former = former.and_then(|former| logins.remove(former));
+        while let Some((number, login)) = logins.all.first_key_value()
+            && login.expires <= now
         {
             let number = *number;
             logins.remove(number);
         }
-        let mut removed = Vec::new();
+        let mut gone = Vec::new();
         while logins.of.get(&network).is_some_and(|own| own.len() >= OF_ONE) {
-            removed.extend(logins.remove_oldest(network));
+            gone.extend(logins.remove_oldest(network));
         }
         while logins.all.len() >= OF_ALL {
-            let Some((_, busiest)) = logins.counts.last().copied() else { break };
-            removed.extend(logins.remove_oldest(busiest));
+            let Some((.., busiest)) = logins.order.last().copied() else { break };
+            gone.extend(logins.remove_oldest(busiest));
         }
-        logins.insert(network, key, expires);
-        removed
+        let number = logins.next;
+        logins.next += 1;
+        logins.insert(number, Login { network, key, expires });
+        Begun { logins: self, key, former, gone }
     }
 
-    /// It is over, or goes on under another key.
+    /// It is over.
     pub fn end(&self, key: &Key) {
-        let mut logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logins = self.state();
         if let Some(number) = logins.numbers.get(key).copied() {
             logins.remove(number);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, UnderWay> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun<'_> {
+    /// Those that make room, and are to be removed.
+    pub fn gone(&self) -> impl Iterator<Item = &Key> {
+        self.gone.iter().map(|(_, login)| &login.key)
+    }
+
+    /// It was stored, and they are gone.
+    pub fn stored(mut self) {
+        self.former = None;
+        self.gone.clear();
+    }
+
+    /// It was not stored, and they are still there.
+    pub fn not_stored(self) {
+        self.logins.end(&self.key);
+    }
+}
+
+/// Whoever does not know keeps both: a caller can go away at any moment.
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut logins = self.logins.state();
+        for (number, login) in self.former.take().into_iter().chain(self.gone.drain(..)) {
+            logins.insert(number, login);
         }
     }
 }
 
 impl UnderWay {
-    fn insert(&mut self, network: Network, key: Key, expires: OffsetDateTime) {
-        let number = self.next;
-        self.next += 1;
-        self.all.insert(number, (network, key, expires));
-        self.numbers.insert(key, number);
-        let own = self.of.entry(network).or_default();
-        self.counts.remove(&(own.len(), network));
-        own.insert(number);
-        self.counts.insert((own.len(), network));
+    fn insert(&mut self, number: u64, login: Login) {
+        self.all.insert(number, login);
+        self.numbers.insert(login.key, number);
+        self.changed(login.network, |own| own.insert(number));
     }
 
-    fn remove_oldest(&mut self, network: Network) -> Option<Key> {
+    fn remove_oldest(&mut self, network: Network) -> Option<(u64, Login)> {
         let oldest = self.of.get(&network)?.first().copied()?;
         self.remove(oldest)
     }
 
-    fn remove(&mut self, number: u64) -> Option<Key> {
-        let (network, key, _) = self.all.remove(&number)?;
-        self.numbers.remove(&key);
-        if let Some(own) = self.of.get_mut(&network) {
-            self.counts.remove(&(own.len(), network));
-            own.remove(&number);
-            match own.len() {
-                0 => drop(self.of.remove(&network)),
-                left => drop(self.counts.insert((left, network))),
-            }
+    fn remove(&mut self, number: u64) -> Option<(u64, Login)> {
+        let login = self.all.remove(&number)?;
+        self.numbers.remove(&login.key);
+        self.changed(login.network, |own| own.remove(&number));
+        Some((number, login))
+    }
+
+    /// Changes what a network has, and where it stands among the others.
+    fn changed(&mut self, network: Network, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
+        let standing = |own: &BTreeSet<u64>| own.first().map(|oldest| (own.len(), Reverse(*oldest), network));
+        let own = self.of.entry(network).or_default();
+        if let Some(before) = standing(own) {
+            self.order.remove(&before);
         }
-        Some(key)
+        change(own);
+        match standing(own) {
+            Some(after) => drop(self.order.insert(after)),
+            None => drop(self.of.remove(&network)),
+        }
     }
 }
 
@@ -112,8 +179,15 @@ mod tests {
     }
 
     fn begin(logins: &Ceremonies, of: u32, number: usize) -> Vec<Key> {
+        let begun = attempt(logins, of, number);
+        let gone = begun.gone().copied().collect();
+        begun.stored();
+        gone
+    }
+
+    fn attempt(logins: &Ceremonies, of: u32, number: usize) -> Begun<'_> {
         let key = Key::of(&format!("{of}/{number}"));
-        logins.begin(network(of), key, NOW + Duration::minutes(10), NOW)
+        logins.begin(network(of), key, None, NOW + Duration::minutes(10), NOW)
     }
 
     #[test]
@@ -134,8 +208,55 @@ mod tests {
         }
         let under_way = logins.0.lock().unwrap();
         assert!(under_way.all.len() <= OF_ALL && under_way.numbers.contains_key(&Key::of("0/0")));
-        assert_eq!(under_way.of.len(), under_way.counts.len());
-        assert!(under_way.counts.iter().all(|(count, network)| under_way.of[network].len() == *count));
+        assert_eq!(under_way.of.len(), under_way.order.len());
+        let standing = |(count, oldest, network): &(usize, Reverse<u64>, Network)| {
+            let own = &under_way.of[network];
+            own.len() == *count && own.first() == Some(&oldest.0)
+        };
+        assert!(under_way.order.iter().all(standing));
+    }
+
+    #[test]
+    fn of_networks_that_have_as_many_the_oldest_login_goes_and_not_that_of_some_address() {
+        let logins = Ceremonies::default();
+        let all = u32::try_from(OF_ALL).unwrap();
+        for of in 1..=all {
+            assert!(begin(&logins, of, 0).is_empty());
+        }
+        // Whether its address is above or below those of the others.
+        for (place, victim) in [(1, 0), (3, u32::from(u16::MAX))] {
+            assert_eq!(begin(&logins, victim, 0), [Key::of(&format!("{place}/0"))]);
+            assert_eq!(begin(&logins, all + place, 0), [Key::of(&format!("{}/0", place + 1))]);
+        }
+    }
+
+    #[test]
+    fn what_may_be_in_the_store_is_counted() {
+        let logins = Ceremonies::default();
+        for number in 0..OF_ONE {
+            begin(&logins, 1, number);
+        }
+        let oldest = [Key::of("1/0")];
+        // Not stored, so that the oldest is still there, and the new one is not.
+        let conflict = attempt(&logins, 1, OF_ONE);
+        assert!(conflict.gone().eq(&oldest));
+        conflict.not_stored();
+        assert_eq!(logins.state().all.len(), OF_ONE);
+        // Whoever was to say what became of it went away.
+        drop(attempt(&logins, 1, OF_ONE + 1));
+        assert_eq!(logins.state().all.len(), OF_ONE + 1);
+        assert_eq!(begin(&logins, 1, OF_ONE + 2), [oldest[0], Key::of("1/1")]);
+        assert_eq!(logins.state().all.len(), OF_ONE);
+        // One that goes on takes no place, and stays if it does not.
+        let go_on =
+            |key| logins.begin(network(1), Key::of(key), Some(Key::of("1/2")), NOW + Duration::minutes(10), NOW);
+        let conflict = go_on("a");
+        assert_eq!(conflict.gone().count(), 0);
+        conflict.not_stored();
+        assert!(logins.state().numbers.contains_key(&Key::of("1/2")));
+        go_on("b").stored();
+        let state = logins.state();
+        assert!(state.all.len() == OF_ONE && !state.numbers.contains_key(&Key::of("1/2")));
     }
 
     #[test]
@@ -145,7 +266,8 @@ mod tests {
             begin(&logins, 1, number);
         }
         let later = NOW + Duration::minutes(10);
-        assert!(logins.begin(network(2), Key::of("x"), later + Duration::minutes(10), later).is_empty());
+        let begun = logins.begin(network(2), Key::of("x"), None, later + Duration::minutes(10), later);
+        assert_eq!(begun.gone().count(), 0);
         let under_way = logins.0.lock().unwrap();
         assert_eq!((under_way.all.len(), under_way.numbers.len(), under_way.of.len()), (1, 1, 1));
     }

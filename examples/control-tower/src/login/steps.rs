@@ -151,14 +151,15 @@ pub(super) async fn through(
 
 async fn go_on(app: &App, browser: &Browser, flow: AnyFlow) -> Answer<Reached> {
     let (mut writes, mut reached) = (Vec::new(), Reached::over(Reason::Expired));
-    if let Some(former) = browser.ceremony.as_deref().map(|cookie| Key::of(cookie)).filter(|_| !browser.is_embedder()) {
-        app.ceremonies.end(&former);
-        writes.push(Write::Delete(layout::ceremony(&former)));
-    }
+    let former = browser.ceremony.as_deref().map(|cookie| Key::of(cookie)).filter(|_| !browser.is_embedder());
+    writes.extend(former.iter().map(|former| Write::Delete(layout::ceremony(former))));
     reached.told = None;
-    show(app, browser, flow, &mut writes, &mut reached).await?;
+    let begun = show(app, browser, flow, former, &mut writes, &mut reached).await?;
     match app.db.store().commit(Vec::new(), writes).await? {
-        Committed::Committed(_) => Ok(reached),
+        Committed::Committed(_) => {
+            begun.stored();
+            Ok(reached)
+        }
         _ => Err(ApiError::unavailable("the store's answer was lost; begin again")),
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use keyward_webauthn_login::{AnyFlow, EnrolmentLink, Identity, Next, Outcome, Reason, Write as Step};
+use keyward_webauthn_login::{AnyFlow, EnrolmentLink, Identity, Key, Next, Outcome, Reason, Write as Step};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -20,6 +20,7 @@ use crate::{
     login::{
         attempts::Counted,
         browser::{Browser, CEREMONY, Cookie, DEVICE, SESSION, token_of},
+        ceremonies::Begun,
         reached::{At, LoggedIn, Reached, who},
         rehash,
         session::{self, actor_of},
@@ -65,7 +66,8 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
     let Taken { outcome, users, counted, link, event } = taken;
     let Outcome { next, writes: steps, refused, identity, recovery_codes, signal, rehash, .. } = outcome;
     let now = app.clock.now();
-    let mut commit = Parts { app, browser, users: &users, guards, writes: Vec::new(), token: None, now };
+    let mut commit =
+        Parts { app, browser, users: &users, guards, writes: Vec::new(), token: None, ended: Vec::new(), now };
     for step in steps {
         commit.add(step, link.as_ref()).await?;
     }
@@ -81,8 +83,12 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
     let codes = recovery_codes.iter().flat_map(|codes| codes.iter());
     reached.recovery_codes = codes.map(|code| Zeroizing::new(code.to_owned())).collect();
     let mut audit = event.map(|event| actor.did(event, now));
+    let mut begun = None;
     match next {
-        Next::Continue(flow) => show(app, browser, flow, &mut commit.writes, &mut reached).await?,
+        Next::Continue(flow) => {
+            let former = commit.ended.pop();
+            begun = Some(show(app, browser, flow, former, &mut commit.writes, &mut reached).await?);
+        }
         Next::Over(reason) => reached.told = Some(reason.told().to_owned()),
         Next::LoggedIn(logged_in) => {
             let mut record = actor
@@ -119,7 +125,7 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
             });
         }
     }
-    let Parts { guards, writes, .. } = commit;
+    let Parts { guards, writes, ended, .. } = commit;
     let done = match audit.filter(|_| refused.is_none()) {
         Some(audit) => app.commit(guards, writes, audit).await?,
         None => match app.db.store().commit(guards, writes).await? {
@@ -128,7 +134,12 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
             Committed::Unknown => return Err(ApiError::unavailable("the store's answer was lost; begin again")),
         },
     };
-    let Commit::Done(revision) = done else { return Ok(None) };
+    let Commit::Done(revision) = done else {
+        begun.into_iter().for_each(Begun::not_stored);
+        return Ok(None);
+    };
+    begun.into_iter().for_each(Begun::stored);
+    ended.iter().for_each(|key| app.ceremonies.end(key));
     if let Some(reason) = refused {
         app.refuse(actor.refused("login", reason.code(), now));
         app.metrics.login("user", false);
@@ -150,22 +161,24 @@ fn is(user: &StoredUser, identity: &Identity) -> bool {
     user.value.record().identity() == identity
 }
 
-/// Adds what keeps a login for its next step, and says what to show.
-pub(super) async fn show(
-    app: &App,
+/// Adds what keeps a login for its next step, in which a `former` one goes on that the commit removes, and says what to show. What comes
+/// out is told what became of the commit.
+pub(super) async fn show<'a>(
+    app: &'a App,
     browser: &Browser,
     flow: AnyFlow,
+    former: Option<Key>,
     writes: &mut Vec<Write>,
     reached: &mut Reached,
-) -> Answer<()> {
+) -> Answer<Begun<'a>> {
     reached.at = At::of(app, &flow).await?;
     (reached.who, reached.inside_session) = (who(&flow), flow.session().is_some());
     let (token, record) = flow.store(&mut random::rng());
     let bytes = Zeroizing::new(record.encode().map_err(ApiError::internal)?);
     writes.extend(app.put_until(layout::ceremony(&record.key()), &bytes, record.expires())?);
     let network = Network::from(browser.source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-    let room = app.ceremonies.begin(network, record.key(), record.expires(), app.clock.now());
-    writes.extend(room.iter().map(|key| Write::Delete(layout::ceremony(key))));
+    let begun = app.ceremonies.begin(network, record.key(), former, record.expires(), app.clock.now());
+    writes.extend(begun.gone().map(|key| Write::Delete(layout::ceremony(key))));
     if browser.is_embedder() {
         reached.cookies = Vec::new();
         reached.login = Some(Zeroizing::new(token.expose().to_owned()));
@@ -173,7 +186,7 @@ pub(super) async fn show(
         reached.cookies = vec![Cookie::new(CEREMONY, token.expose())];
         reached.form_token = token_of(app, token.expose());
     }
-    Ok(())
+    Ok(begun)
 }
 
 /// What a step's commit is made of.
@@ -184,6 +197,8 @@ struct Parts<'a> {
     guards: Vec<Guard>,
     writes: Vec<Write>,
     token: Option<Granted>,
+    /// Logins that are over with it, or go on.
+    ended: Vec<Key>,
     now: OffsetDateTime,
 }
 
@@ -193,8 +208,8 @@ impl Parts<'_> {
         match step {
             // Its guard is there already.
             Step::EndCeremony(key) => {
-                app.ceremonies.end(&key);
                 self.writes.push(Write::Delete(layout::ceremony(&key)));
+                self.ended.push(key);
             }
             Step::EndLink(key) => {
                 self.guards.extend(link.map(Stored::guard));
