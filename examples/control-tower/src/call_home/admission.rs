@@ -162,7 +162,7 @@ async fn register(
     }
     if let Some(displaced) = &known.displaced {
         draft.guards.push(displaced.guard());
-        draft.writes.push(Write::Delete(displaced.key.clone()));
+        draft.writes.extend(displaced::removal(app, displaced.key.clone()).await?);
     }
     let mut place = None;
     if news == News::State {

@@ -46,16 +46,30 @@ pub(super) async fn remember(app: &App, record: &HostRecord) -> Answer<Vec<Write
     others.retain(|other| other.key != key);
     others.sort_by_key(|other| other.revision);
     let surplus = (others.len() + 1).saturating_sub(TOGETHER);
-    let mut writes: Vec<Write> = others.into_iter().take(surplus).map(|other| Write::Delete(other.key)).collect();
+    let mut writes = Vec::new();
+    for other in others.into_iter().take(surplus) {
+        writes.extend(removal(app, other.key).await?);
+    }
     writes.extend(app.put_until(key, &record.to_record()?, entry.value.expires())?);
     Ok(writes)
+}
+
+/// What forgets one, with the entry for the end of its certificate: that would outlive it, and there could be any number of them.
+pub(super) async fn removal(app: &App, key: String) -> Answer<Vec<Write>> {
+    let serial = key.rsplit('/').next().unwrap_or_default();
+    let entry = certificates::entry(app, serial).await?;
+    let expiry = entry.map(|entry| Write::Delete(layout::expiry(entry.value.expires(), &key)));
+    Ok(expiry.into_iter().chain([Write::Delete(key)]).collect())
 }
 
 /// What forgets whoever had a host-id.
 pub(super) async fn forget(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
     let prefix = prefix(app, host);
-    let names = Scan::new(&**app.db.store(), &prefix).names().await?;
-    Ok(names.into_iter().map(|name| Write::Delete(format!("{prefix}{name}"))).collect())
+    let mut writes = Vec::new();
+    for name in Scan::new(&**app.db.store(), &prefix).names().await? {
+        writes.extend(removal(app, format!("{prefix}{name}")).await?);
+    }
+    Ok(writes)
 }
 
 fn prefix(app: &App, host: &HostHash) -> String {

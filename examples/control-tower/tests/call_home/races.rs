@@ -120,6 +120,9 @@ async fn who_has_to_make_room_comes_back_by_itself() {
     let remembered = format!("t/{}/displaced-host/", rig.app.operators);
     let remembered = async |rig: &Rig| control_tower::store::snapshot(&*rig.store, &remembered).await.unwrap().1.len();
     assert!(remembered(&rig).await > 0);
+    let ends = control_tower::store::snapshot(&*rig.store, control_tower::layout::EXPIRY).await.unwrap().1;
+    let ends = ends.iter().filter(|end| end.key.contains("/displaced-host/")).count();
+    assert_eq!(ends, remembered(&rig).await, "nothing is left of whom nobody remembers");
     rig.pass(time::Duration::hours(2)).await;
     assert_eq!(remembered(&rig).await, 0);
 }
