@@ -360,6 +360,11 @@ impl App {
         Ok([self.db.put(key, bytes)?, expiry])
     }
 
+    /// When what a person gets now says that it was made: never before what a restore ended, whatever became of the clock.
+    pub fn dated(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.people_since.map_or(now, |since| since.max(now))
+    }
+
     /// A random name for something.
     pub fn fresh_id(&self) -> String {
         random::uuid()

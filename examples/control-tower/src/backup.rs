@@ -273,7 +273,7 @@ pub fn restore(config: &Config, file: &Path, passphrase: Option<&Passphrase>) ->
     input.finish()?;
     let store = staging.path.join(STORE);
     sqlite::check(&store)?;
-    restored::end(&store)?;
+    restored::end(&store, head.created())?;
     match fs::remove_dir(target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

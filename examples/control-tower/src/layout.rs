@@ -19,6 +19,8 @@ pub const KEYRING: &str = "meta/keyring";
 pub const USERS_MIGRATED: &str = "meta/users-3";
 /// There in a store that was brought back from a backup: since when, once a tower has started on it.
 pub const RESTORED: &str = "meta/restored";
+/// There with [`RESTORED`], and with the time by which all was issued that the backup knows: [`restored_of`].
+pub const RESTORED_OF: &str = "meta/restored-of/";
 /// How far sealing every record under the current key is.
 pub const REWRAP: &str = "meta/rewrap";
 /// The key under which rings are backed up as text.
@@ -73,6 +75,17 @@ pub fn tenant_id(id: &str) -> String {
 /// Everything of a tenant, but for what is found by a secret alone.
 pub fn everything(tenant: &Name) -> String {
     format!("t/{tenant}/")
+}
+
+/// Says by when all was issued that is in a store which was brought back. It is read before there are keys to open anything.
+pub fn restored_of(at: OffsetDateTime) -> String {
+    format!("{RESTORED_OF}{:016x}", at.unix_timestamp().max(0))
+}
+
+/// The time of [`restored_of`].
+pub fn parse_restored_of(key: &str) -> Option<OffsetDateTime> {
+    let seconds = i64::from_str_radix(key.strip_prefix(RESTORED_OF)?, 16).ok()?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
 }
 
 /// A tenant that is being removed.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     db::{Db, DbError},
@@ -15,15 +15,21 @@ use crate::{
 /// What holds for whoever presents it, and what works once.
 const GIVEN: [&str; 5] = [layout::SESSIONS, layout::CEREMONIES, layout::LINKS, layout::CLI_CODES, layout::WRAPPED];
 
-/// In the file of a store that was brought back.
+/// How long after a backup was begun its copy of the store is taken at the latest.
+const COPIED: Duration = Duration::MINUTE;
+
+/// In the file of a store that was brought back from a backup of that time.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn end(store: &Path) -> Result<(), StoreError> {
-    sqlite::strip(store, &GIVEN, layout::RESTORED)
+pub fn end(store: &Path, created: OffsetDateTime) -> Result<(), StoreError> {
+    let prefixes: Vec<&str> = GIVEN.into_iter().chain([layout::RESTORED_OF]).collect();
+    let of = layout::restored_of(created.saturating_add(COPIED));
+    sqlite::strip(store, &prefixes, &[layout::RESTORED, of.as_str()])
 }
 
-/// Since when tokens of users count: since a tower first started on a store that was brought back, if it was.
+/// Since when tokens of users count: since a tower first started on a store that was brought back, if it was. A machine's clock may be
+/// behind at that moment, but nothing of the backup is from after it was made.
 ///
 /// # Errors
 /// Those of the store.
@@ -38,7 +44,10 @@ pub async fn since(db: &Db, now: OffsetDateTime) -> Result<Option<OffsetDateTime
             let since = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
             return since.map(Some).ok_or_else(damaged);
         }
-        let write: Write = db.put(layout::RESTORED.to_owned(), now.unix_timestamp().to_string().as_bytes())?;
+        let of = db.store().range(layout::RESTORED_OF, None, 1, None).await?;
+        let of = of.first().and_then(|entry| layout::parse_restored_of(&entry.key));
+        let since = of.map_or(now, |of| of.max(now));
+        let write: Write = db.put(layout::RESTORED.to_owned(), since.unix_timestamp().to_string().as_bytes())?;
         let guard = Guard::At(layout::RESTORED.to_owned(), revision);
         if let Outcome::Committed(_) = db.store().commit(vec![guard], vec![write]).await? {
             tracing::warn!("this tower was brought back from a backup: everybody logs in again");

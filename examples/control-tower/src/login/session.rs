@@ -118,7 +118,7 @@ fn caller(
     parameters.renewable = false;
     let left = u64::try_from((session.expires() - now).whole_seconds()).unwrap_or_default();
     parameters.ttl = Duration::from_secs(left.max(1)).ok();
-    let (_, token) = TokenRecord::issue(parameters, &app.limits, &app.pepper, &mut random::rng(), now);
+    let (_, token) = TokenRecord::issue(parameters, &app.limits, &app.pepper, &mut random::rng(), app.dated(now));
     let refused = |_| ApiError::unauthenticated(TOKEN_REFUSED);
     let authenticated = check(token.key(), Some(&token), source, now).map_err(refused)?;
     // At no revision: nothing is ever stored under its key.

@@ -19,7 +19,7 @@ pub struct Granted {
 
 /// A token for a user who logged in.
 pub fn grant(app: &App, tenant: &Name, user: &User, now: OffsetDateTime) -> Granted {
-    let now = user.dated(now);
+    let now = user.dated(app.dated(now));
     let record = user.record();
     let policies = record.policies().to_vec();
     let parameters = TokenParameters::for_user(tenant.clone(), record.identity().email.to_string(), policies);

@@ -151,11 +151,11 @@ pub fn check(path: &Path) -> Result<(), StoreError> {
     schema::check(&connection, "integrity_check")
 }
 
-/// Takes everything below these prefixes out of a database that nobody uses, and leaves a note there.
+/// Takes everything below these prefixes out of a database that nobody uses, and leaves notes there: keys that hold nothing.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn strip(path: &Path, prefixes: &[&str], note: &str) -> Result<(), StoreError> {
+pub fn strip(path: &Path, prefixes: &[&str], notes: &[&str]) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     let change = connection.transaction()?;
@@ -166,7 +166,9 @@ pub fn strip(path: &Path, prefixes: &[&str], note: &str) -> Result<(), StoreErro
     }
     let revision = "SELECT value FROM meta WHERE name = 'revision'";
     let insert = format!("INSERT OR REPLACE INTO entry VALUES (?1, ({revision}), x'')");
-    change.execute(&insert, (note.as_bytes(),))?;
+    for note in notes {
+        change.execute(&insert, (note.as_bytes(),))?;
+    }
     Ok(change.commit()?)
 }
 
