@@ -352,6 +352,8 @@ pub async fn exchange(
     body: &str,
 ) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(to).await?;
+    // As HTTP clients do: else the request waits 40 ms for the other end to acknowledge the handshake's last flight.
+    stream.set_nodelay(true)?;
     stream.write_all(&way.before).await?;
     let connector = tokio_rustls::TlsConnector::from(client);
     let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await?;
