@@ -36,6 +36,9 @@ pub struct SessionRecord {
     seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
+    /// When a provider had asked the person, where nothing else was proved: it may know the browser, and not ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    asked: Option<OffsetDateTime>,
     /// Not said of those of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<Client>,
@@ -65,9 +68,15 @@ impl SessionRecord {
             authenticated: now,
             seen: now,
             expires: after(now, settings.session_time),
+            asked: None,
             client: None,
         };
         (token, session)
+    }
+
+    /// The same, begun by a provider that said when it asked.
+    pub(crate) fn asked(self, asked: Option<OffsetDateTime>) -> Self {
+        Self { asked, ..self }
     }
 
     /// The key that it is stored under.
@@ -151,13 +160,15 @@ impl SessionRecord {
         self.identity == *user.identity() && self.handle == user.handle() && self.epoch == user.epoch()
     }
 
-    /// The permission to change what proves the user, if the login was recent.
+    /// The permission to change what proves the user, if the login was recent: not only the session, where a provider says that it asked
+    /// before.
     ///
     /// # Errors
     ///
     /// [`Error::StepUp`]: log in again, see [`crate::Realm::step_up`].
     pub fn fresh(&self, max_age: Duration, now: OffsetDateTime) -> Result<Fresh, Error> {
-        Fresh::since(self.authenticated, max_age, now)
+        let since = self.asked.map_or(self.authenticated, |asked| asked.min(self.authenticated));
+        Fresh::since(since, max_age, now)
     }
 
     /// The same session with another token, after the user changed what proves them: end the former one and begin this one in

@@ -475,6 +475,24 @@ fn a_provider_that_did_not_ask_again_proves_nothing_inside_a_session() {
 }
 
 #[test]
+fn a_login_at_a_provider_that_knows_the_browser_is_no_recent_one() {
+    let mut world = World::with("ann@example.com", "b2");
+    let ann = identity("ann@example.com", "b2");
+    bind(&mut world, &ann);
+    // As after a log-out at a browser that somebody left: the provider lets in whoever sits there.
+    for (asked, is_recent) in [(Some(-3600), false), (Some(-1), true), (Some(30), true), (None, true)] {
+        world.now += 600;
+        let url = sent_to_provider(&mut world, "ann@example.com", "b2");
+        let (callback, mut claims) = good(&url);
+        claims.auth_time = asked.map(|asked| world.at() + time::Duration::seconds(asked));
+        let session = came_back(&mut world, &callback, &claims, &ann).logged_in().session;
+        assert_eq!(session.authenticated(), world.at());
+        assert_eq!(session.fresh("5m".parse().unwrap(), world.at()).is_ok(), is_recent, "{asked:?}");
+        assert!(session.check(Some(&world.store.user(&ann)), world.realm.settings(), world.at()).is_ok());
+    }
+}
+
+#[test]
 fn an_email_address_binds_nobody_and_no_tenant_is_switched() {
     let mut world = World::with("ann@example.com", "b2");
     world.add("ann@example.com", "c3", &[]);

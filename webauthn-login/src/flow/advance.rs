@@ -194,7 +194,10 @@ fn log_in(
         Some(former) => former.go_on(&user, proofs, rng, now),
         None => {
             user.data.last_login = Some(now);
-            SessionRecord::begin(&user, common.authenticator.clone(), proofs, &realm.settings, rng, now)
+            // Whoever proved something here was asked now.
+            let asked = common.asked.filter(|_| proofs.iter().all(|proof| *proof == Proof::External));
+            let begun = SessionRecord::begin(&user, common.authenticator.clone(), proofs, &realm.settings, rng, now);
+            (begun.0, begun.1.asked(asked))
         }
     };
     let logged_in = LoggedIn {

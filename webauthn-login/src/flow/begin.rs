@@ -102,6 +102,7 @@ impl Realm {
             audience: start.audience,
             authenticator: Authenticator::Strongbox,
             attempts: 0,
+            asked: None,
             step_up: None,
             link: [].into(),
             enrolled: false,

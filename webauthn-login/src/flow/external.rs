@@ -132,6 +132,7 @@ impl Exchange {
             return Ok(flow.over(Reason::CrossTenant).about(&identity));
         }
         flow.common.authenticator = Authenticator::External(provider.name().clone());
+        flow.common.asked = claims.auth_time;
         let writes = flow.common.end();
         let mut outcome = advance(realm, flow.common, user, [Proof::External].into(), rng, now)?;
         outcome.prepend(writes);

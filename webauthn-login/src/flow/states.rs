@@ -50,6 +50,9 @@ pub(crate) struct Common {
     pub(crate) audience: Audience,
     pub(crate) authenticator: Authenticator,
     pub(crate) attempts: u8,
+    /// When the provider asked who it is, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub(crate) asked: Option<OffsetDateTime>,
     pub(crate) step_up: Option<StepUp>,
     /// What an enrolment link lets set up, and asks for.
     pub(crate) link: BTreeSet<Method>,
