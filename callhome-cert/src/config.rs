@@ -8,6 +8,7 @@ use keyward_svid::x509::chain_from_pem;
 use serde::{Deserialize, Serialize};
 
 use crate::Granularity;
+use crate::script::is_quotable;
 
 /// `system/call-home/settings`.
 ///
@@ -173,6 +174,12 @@ impl CallHomeSettings {
                 );
             }
         }
+        if self.external_url.as_ref().is_some_and(|url| !is_quotable(url.as_str())) {
+            return problem(
+                "external-url",
+                "has characters that a shell could mistake: it stands in install scripts, so percent-encode them",
+            );
+        }
         if self.external_ca_pem.is_some() && self.external_ca().is_none() {
             return problem("external-ca-pem", "is not PEM of certificates");
         }
@@ -213,6 +220,7 @@ mod tests {
             (r#"{"client-certificate": {"lb-addresses": ["10.0.0.0/8"]}}"#, "client-certificate.lb-addresses"),
             (r#"{"max-unclaimed": 0}"#, "max-unclaimed"),
             (r#"{"max-duplicates": 1001}"#, "max-duplicates"),
+            (r#"{"external-url": "https://tower.example/$HOME"}"#, "external-url"),
             (r#"{"external-ca-pem": "x"}"#, "external-ca-pem"),
         ] {
             assert!(problem(json).unwrap().starts_with(&format!("`{field}` ")), "{json}");

@@ -123,6 +123,14 @@ impl Entry {
         first
     }
 
+    /// Revokes what none of the authorities with these keys issued: the one that did was given up, and with it all that it issued.
+    /// Of what an earlier release issued it is not known which one that was. Answers whether that changed anything.
+    pub fn revoke_unless_issued_by(&mut self, authorities: &[PublicKey], now: OffsetDateTime) -> bool {
+        let Some(issuer) = &self.issuer else { return false };
+        let is_over = now.unix_timestamp() > self.expires.unix_timestamp();
+        !is_over && authorities.iter().all(|key| key.thumbprint() != *issuer) && self.revoke(now)
+    }
+
     /// The entry for the revocation list of the authority with this key, of a certificate that was revoked. A list is about what
     /// its own issuer issued (RFC 5280 §5); of what an earlier release issued it is not known which one that was, and it is on all.
     ///

@@ -24,7 +24,7 @@ pub struct Occupant<T> {
 ///
 /// The one that was seen longest ago makes room: a host that is still there calls again and comes back, and a flood pushes nobody
 /// out for good. Where a host-id has more than one place, one of the host-id with the most makes room: who knows the host-id
-/// of one host, and makes keys for it without end, pushes out nobody else's.
+/// of one host, and makes keys for it without end, pushes out nobody else's, however many of them come at once.
 #[derive(Debug, Clone)]
 pub struct Ring<T> {
     /// How many places there are.
@@ -32,6 +32,8 @@ pub struct Ring<T> {
     places: BTreeMap<u32, Occupant<T>>,
     /// Places in which nobody is.
     free: BTreeSet<u32>,
+    /// For whom places were taken in which nobody is yet.
+    coming: BTreeMap<u32, HostHash>,
     /// By host-id, its places in the order in which they make room.
     of_host: HashMap<HostHash, BTreeSet<(OffsetDateTime, String, u32)>>,
     /// The host-ids in the order in which they make room, the first one last: by how many places they have, and by how long ago one
@@ -42,7 +44,8 @@ pub struct Ring<T> {
 /// What is to be written to: nobody else takes it meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taking<T> {
-    /// The place; `None` where all are being written to, so that whoever takes it has made room already.
+    /// The place; `None` where nobody is in a place that could make room, because all of them, or those of its host-id, are being
+    /// written to: whoever takes it has made room already.
     pub number: Option<u32>,
     /// Who has to go, by their places.
     pub gone: Vec<(u32, Occupant<T>)>,
@@ -55,6 +58,7 @@ impl<T> Ring<T> {
             most: 0,
             places: BTreeMap::new(),
             free: BTreeSet::new(),
+            coming: BTreeMap::new(),
             of_host: HashMap::new(),
             order: BTreeSet::new(),
         };
@@ -72,9 +76,9 @@ impl<T> Ring<T> {
         Some((*number, self.places.get(number)?))
     }
 
-    /// Takes one of `most` places for a newcomer: a free one, or the one of whoever makes room. If there are fewer than there were,
-    /// those beyond them go, too.
-    pub fn take(&mut self, most: u32) -> Taking<T> {
+    /// Takes one of `most` places for a newcomer with this host-id: a free one, or the one of whoever makes room. If there are fewer
+    /// than there were, those beyond them go, too.
+    pub fn take(&mut self, host: &HostHash, most: u32) -> Taking<T> {
         let most = most.max(1);
         if most > self.most {
             self.free.extend(self.most..most);
@@ -84,16 +88,21 @@ impl<T> Ring<T> {
         self.most = most;
         let beyond: Vec<u32> = self.places.range(most..).map(|(number, _)| *number).collect();
         let mut gone: Vec<_> = beyond.into_iter().filter_map(|number| Some((number, self.remove(number)?))).collect();
-        if let Some(number) = self.free.pop_first() {
-            return Taking { number: Some(number), gone };
-        }
-        let number = self.next_to_go();
-        gone.extend(number.and_then(|number| Some((number, self.remove(number)?))));
+        let number = match self.free.pop_first() {
+            Some(number) => Some(number),
+            None => {
+                let number = self.next_to_go(host);
+                gone.extend(number.and_then(|number| Some((number, self.remove(number)?))));
+                number
+            }
+        };
+        self.coming.extend(number.map(|number| (number, host.clone())));
         Taking { number, gone }
     }
 
     /// Puts somebody into a place that was taken.
     pub fn put(&mut self, number: u32, occupant: Occupant<T>) {
+        self.coming.remove(&number);
         self.remove(number);
         self.changed(&occupant.host, |places| {
             places.insert((occupant.last_seen, occupant.key.clone(), number));
@@ -103,6 +112,9 @@ impl<T> Ring<T> {
 
     /// Puts everybody back as it was before something was taken.
     pub fn give_back(&mut self, taking: Taking<T>) {
+        if let Some(number) = taking.number {
+            self.coming.remove(&number);
+        }
         let own = taking.number.filter(|number| *number < self.most);
         self.free.extend(own.filter(|own| taking.gone.iter().all(|(number, _)| number != own)));
         for (number, occupant) in taking.gone {
@@ -119,8 +131,13 @@ impl<T> Ring<T> {
         self.put(number, occupant);
     }
 
-    fn next_to_go(&self) -> Option<u32> {
-        let (.., host) = self.order.last()?;
+    /// Who makes room for a newcomer with this host-id.
+    fn next_to_go(&self, newcomer: &HostHash) -> Option<u32> {
+        let (most, _, host) = self.order.last()?;
+        let own = self.of_host.get(newcomer).map_or(0, BTreeSet::len);
+        let coming = self.coming.values().filter(|host| *host == newcomer).count();
+        // With the newcomer there would be more of its host-id than of any other.
+        let host = if own + coming < *most { host } else { newcomer };
         self.of_host.get(host)?.first().map(|(.., number)| *number)
     }
 
@@ -172,7 +189,7 @@ mod tests {
     }
 
     fn come(ring: &mut Ring<()>, most: u32, who: Occupant<()>) -> Vec<u32> {
-        let taking = ring.take(most);
+        let taking = ring.take(&who.host, most);
         ring.put(taking.number.unwrap(), who);
         taking.gone.into_iter().map(|(number, _)| number).collect()
     }
@@ -212,28 +229,51 @@ mod tests {
     #[test]
     fn with_fewer_places_those_beyond_go() {
         let mut ring = Ring::new((0..5).map(|id| (id, occupant(id, 0, id))));
-        let taking = ring.take(2);
+        let taking = ring.take(&hash(9), 2);
         let gone: Vec<u32> = taking.gone.iter().map(|(number, _)| *number).collect();
         assert_eq!((taking.number, gone), (Some(0), vec![2, 3, 4, 0]));
         ring.put(0, occupant(9, 0, 9));
         // And with more there is room again.
-        assert_eq!(ring.take(3), Taking { number: Some(2), gone: Vec::new() });
+        assert_eq!(ring.take(&hash(8), 3), Taking { number: Some(2), gone: Vec::new() });
     }
 
     #[test]
     fn whoever_comes_while_all_places_are_being_written_to_has_made_room() {
         let mut ring = Ring::new([(1, occupant(1, 0, 1))]);
-        assert_eq!(ring.take(2).number, Some(0));
-        assert_eq!(ring.take(2), Taking { number: Some(1), gone: vec![(1, occupant(1, 0, 1))] });
-        assert_eq!(ring.take(2), Taking { number: None, gone: Vec::new() });
+        assert_eq!(ring.take(&hash(12), 2).number, Some(0));
+        assert_eq!(ring.take(&hash(13), 2), Taking { number: Some(1), gone: vec![(1, occupant(1, 0, 1))] });
+        assert_eq!(ring.take(&hash(14), 2), Taking { number: None, gone: Vec::new() });
         ring.put(1, occupant(2, 0, 2));
-        let taking = ring.take(2);
+        let taking = ring.take(&hash(15), 2);
         assert_eq!(taking.number, Some(1));
         // Or it was for nothing.
         ring.give_back(taking);
         assert!(ring.of(&hash(2), "0").is_some());
         ring.give_back(Taking { number: Some(0), gone: Vec::new() });
-        assert_eq!(ring.take(2).number, Some(0));
+        assert_eq!(ring.take(&hash(16), 2).number, Some(0));
+    }
+
+    #[test]
+    fn one_host_id_with_many_keys_at_once_pushes_out_nobody_else() {
+        let mut ring = Ring::new((0..2).map(|id| (id, occupant(id, 0, id))));
+        // None of them is in its place when the next one comes.
+        let takings: Vec<_> = (0..100).map(|_| ring.take(&hash(9), 6)).collect();
+        let taken: Vec<u32> = takings.iter().filter_map(|taking| taking.number).collect();
+        assert_eq!(taken, [2, 3, 4, 5]);
+        assert!(takings.iter().all(|taking| taking.gone.is_empty()));
+        for (key, taking) in (0..).zip(takings) {
+            match taking.number {
+                Some(2) => ring.give_back(taking),
+                Some(number) => ring.put(number, occupant(9, key, 10 + key)),
+                None => {}
+            }
+        }
+        assert!((0..2).all(|id| ring.of(&hash(id), "0").is_some()));
+        // A second one has its share, and not more.
+        let takings: Vec<_> = (0..100).map(|_| ring.take(&hash(8), 6)).collect();
+        assert_eq!(takings.iter().filter_map(|taking| taking.number).collect::<Vec<_>>(), [2, 3]);
+        assert!((0..2).all(|id| ring.of(&hash(id), "0").is_some()));
+        assert_eq!(ring.coming.len(), 2);
     }
 
     proptest! {
@@ -251,6 +291,7 @@ mod tests {
                 prop_assert!(ring.of(&hash(id), &key.to_string()).is_some());
                 prop_assert_eq!(ring.of_host.values().map(BTreeSet::len).sum::<usize>(), ring.places.len());
                 prop_assert_eq!(ring.order.len(), ring.of_host.len());
+                prop_assert!(ring.coming.is_empty());
                 prop_assert_eq!(ring.free.len() + ring.places.len(), ring.most as usize);
             }
         }

@@ -174,13 +174,13 @@ impl fmt::Debug for InstallScript {
 }
 
 /// A text between single quotes has to be one that no shell and no comment can mistake.
+pub(crate) fn is_quotable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_~[]%".contains(&byte))
+}
+
 fn quotable(text: &str) -> Result<&str, Error> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~[]%".contains(&byte);
-    if text.bytes().all(plain) {
-        Ok(text)
-    } else {
-        Err(Error::Script { field: "tower", problem: "has characters that a shell could mistake" })
-    }
+    let problem = "has characters that a shell could mistake";
+    is_quotable(text).then_some(text).ok_or(Error::Script { field: "tower", problem })
 }
 
 /// Everything happens in functions, and the last bytes of the file are what calls them: what is cut off anywhere before is no

@@ -54,7 +54,7 @@ main() {
         case $1 in
         --dry-run) dry_run=1 ;;
         --agent | --state-dir | --host-id-file)
-            [ "$#" -gt 1 ] || fail "$1 needs a value"
+            [ -n "${2-}" ] || fail "$1 needs a value"
             case $1 in
             --agent) agent=$2 ;;
             --state-dir) state=$2 ;;

@@ -293,6 +293,22 @@ fn a_list_has_what_its_own_issuer_issued() {
 }
 
 #[test]
+fn what_an_authority_issued_ends_with_it() {
+    let (own, other) = (authority(), authority());
+    let key = |authority: &Authority<KeySigner>| authority.issuer().public_key().clone();
+    let (certificate, entry) = verified(&own, any());
+    let mut tower = Tower::with(Granularity::CertificateOnly, [entry]);
+    tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
+    let both = [key(&other), key(&own)];
+    assert!(!tower.entries[0].revoke_unless_issued_by(&both, NOW), "a rotation ends nothing");
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Ok(HostState::Unclaimed));
+    let mut over = tower.entries[0].clone();
+    assert!(!over.revoke_unless_issued_by(&both[..1], over.expires() + Duration::SECOND), "it is over anyway");
+    assert!(tower.entries[0].revoke_unless_issued_by(&both[..1], NOW));
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Revoked));
+}
+
+#[test]
 fn records_of_newer_releases_are_refused() {
     let (_, entry) = verified(&authority(), any());
     let mut json: serde_json::Value = serde_json::from_slice(&entry.to_record().unwrap()).unwrap();

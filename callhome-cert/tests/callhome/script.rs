@@ -181,6 +181,10 @@ fn a_host_id_comes_from_a_file() {
     let output = host.run(&["sh"], script.text().as_bytes(), &["--host-id-file", file]);
     assert_eq!(text(&output.stderr), format!("keyward: {file} cannot be read\n"));
     assert!(host.untouched());
+    // A variable that is not set is no file.
+    let output = host.run(&["sh"], script.text().as_bytes(), &["--host-id-file", ""]);
+    assert_eq!(text(&output.stderr), "keyward: --host-id-file needs a value\n");
+    assert!(host.untouched());
     std::fs::write(&id, "h1\n").unwrap();
     assert!(host.run(&["sh"], script.text().as_bytes(), &["--host-id-file", file]).status.success());
     assert!(host.calls().ends_with(&format!(" --host-id-file {file}\n")), "{}", host.calls());

@@ -10,7 +10,7 @@ use keyward_callhome_cert::{
 use time::OffsetDateTime;
 
 use super::{
-    certificates, displaced, hosts,
+    authority, certificates, displaced, hosts,
     ring::{Offer, Place, occupant},
     sites, stored_settings,
 };
@@ -103,7 +103,7 @@ pub async fn admit(app: &App, admission: &Admission, actor: &Actor) -> Answer<Re
         let is_here = before.is_some_and(|record| record.key() == admission.key);
         let displaced = match admission.certificate() {
             None if !is_here && settings.client_certificate.verify != Granularity::Never => {
-                displaced::of(app, &admission.host, &admission.key).await?
+                displaced::of(app, &admission.host, Some(&admission.key)).await?
             }
             _ => None,
         };
@@ -114,6 +114,10 @@ pub async fn admit(app: &App, admission: &Admission, actor: &Actor) -> Answer<Re
             None => None,
         };
         on_record.entry = entry.as_ref().map(|stored| Entry::clone(&stored.value));
+        if let Some(entry) = on_record.entry.as_mut().filter(|_| admission.certificate().is_none()) {
+            // What is presented was verified; what a host came with before was issued by an authority that may be given up by now.
+            entry.revoke_unless_issued_by(&authority::keys(app, now).await?, now);
+        }
         let decision = decide(&settings, &knock, on_record, now);
         draft.guards.push(host.as_ref().map_or_else(|| Guard::Absent(host_key.clone()), Stored::guard));
         draft.guards.extend(entry.as_ref().map(Stored::guard));

@@ -4,11 +4,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyward_config_values::Name;
+use keyward_keys::PublicKey;
 use keyward_svid::{
     X509Bundle,
     x509::{
         Purpose,
         authority::{AuthorityRing, CaConfig},
+        peek_key,
     },
 };
 use keyward_transit::FirstActivation;
@@ -60,6 +62,12 @@ pub async fn published(app: &App, now: OffsetDateTime) -> Answer<Option<X509Bund
     }
     let bundle = X509Bundle::new(stored.value.trust_domain().to_owned(), certificates).map_err(ApiError::internal)?;
     Ok(Some(kept.insert(bundle).clone()))
+}
+
+/// The keys of those certificates.
+pub(super) async fn keys(app: &App, now: OffsetDateTime) -> Answer<Vec<PublicKey>> {
+    let Some(bundle) = published(app, now).await? else { return Ok(Vec::new()) };
+    bundle.authorities().iter().map(|certificate| peek_key(certificate).map_err(ApiError::internal)).collect()
 }
 
 /// The published certificates as they were last read.

@@ -23,14 +23,15 @@ const DIGITS: usize = 3;
 /// How many hosts with one start are remembered: of 65,536 in all.
 const TOGETHER: usize = 16;
 
-/// What is remembered of the host with this key.
-pub(super) async fn of(app: &App, host: &HostHash, key: &str) -> Answer<Option<Stored<Arc<HostRecord>>>> {
+/// What is remembered of the host with this key, or of the one that was here last.
+pub(super) async fn of(app: &App, host: &HostHash, key: Option<&str>) -> Answer<Option<Stored<Arc<HostRecord>>>> {
     let entries = app.db.store().range(&prefix(app, host), None, TOGETHER, None).await?;
     let mut found: Option<Stored<Arc<HostRecord>>> = None;
     for entry in entries {
         let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
         let latest = found.as_ref().map_or(0, |found| found.revision);
-        found = stored.filter(|stored| stored.value.key() == key && stored.revision > latest).or(found);
+        let is_it = |stored: &Stored<Arc<HostRecord>>| key.is_none_or(|key| stored.value.key() == key);
+        found = stored.filter(|stored| is_it(stored) && stored.revision > latest).or(found);
     }
     Ok(found)
 }

@@ -239,6 +239,25 @@ pub async fn host(app: &App, id: &str) -> Answer<Stored<Arc<HostRecord>>> {
     app.db.load(&layout::host(&app.operators, &hash), HostRecord::from_record).await?.ok_or_else(missing)
 }
 
+/// The record of a host, and where it is to be kept.
+struct Found {
+    key: String,
+    record: Arc<HostRecord>,
+    guards: Vec<Guard>,
+}
+
+/// The host with this hash, or what is remembered of it while others have its place: it would come back.
+async fn here_or_displaced(app: &App, id: &str) -> Answer<Found> {
+    let missing = match host(app, id).await {
+        Ok(stored) => return Ok(Found { guards: vec![stored.guard()], key: stored.key, record: stored.value }),
+        Err(error) => error,
+    };
+    let Ok(hash) = id.parse::<HostHash>() else { return Err(missing) };
+    let Some(stored) = displaced::of(app, &hash, None).await? else { return Err(missing) };
+    let key = layout::host(&app.operators, &hash);
+    Ok(Found { guards: vec![Guard::Absent(key.clone()), stored.guard()], key, record: stored.value })
+}
+
 /// Claims a host for a site, which there has to be; where a key is named, the machine with that key alone.
 ///
 /// # Errors
@@ -272,17 +291,17 @@ pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Optio
 /// 404.
 pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
     for _ in 0..TRIES {
-        let stored = host(app, id).await?;
-        let mut writes = leave(app, stored.value.host()).await?;
-        writes.extend(displaced::forget(app, stored.value.host()).await?);
+        let Found { key, record, guards } = here_or_displaced(app, id).await?;
+        let mut writes = leave(app, record.host()).await?;
+        writes.extend(displaced::forget(app, record.host()).await?);
         // What was shown beside it has its chance now.
         for (_, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
             let duplicate = app.db.load(&entry.key, HostRecord::from_record).await?;
-            if duplicate.is_some_and(|duplicate| duplicate.value.host() == stored.value.host()) {
+            if duplicate.is_some_and(|duplicate| duplicate.value.host() == record.host()) {
                 writes.push(Write::Delete(entry.key));
             }
         }
-        if change(app, caller, "release-host", vec![stored.guard()], writes, &stored.key, None).await?.is_some() {
+        if change(app, caller, "release-host", guards, writes, &key, None).await?.is_some() {
             app.call_home.unclaimed.forget();
             app.call_home.duplicates.forget();
             return Ok(());
@@ -297,15 +316,14 @@ pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
 /// 404.
 pub async fn remove(app: &App, caller: &Caller, id: &str) -> Answer<HostRecord> {
     for _ in 0..TRIES {
-        let stored = host(app, id).await?;
-        let record = HostRecord::clone(&stored.value).remove();
-        if record.state() == stored.value.state() {
+        let Found { key, record: before, guards } = here_or_displaced(app, id).await?;
+        let record = HostRecord::clone(&before).remove();
+        if record.state() == before.state() {
             return Ok(record);
         }
         let mut writes = leave(app, record.host()).await?;
         writes.extend(displaced::forget(app, record.host()).await?);
-        let guards = vec![stored.guard()];
-        if change(app, caller, "remove-host", guards, writes, &stored.key, Some(&record)).await?.is_some() {
+        if change(app, caller, "remove-host", guards, writes, &key, Some(&record)).await?.is_some() {
             app.call_home.unclaimed.forget();
             return Ok(record);
         }

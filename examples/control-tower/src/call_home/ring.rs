@@ -127,7 +127,7 @@ impl Ring {
         if let Some((number, occupant)) = places.of(record.host(), record.key()) {
             return Attempt::Offer(Offer::Has(number, occupant.clone()));
         }
-        let taking = Some(places.take(most));
+        let taking = Some(places.take(record.host(), most));
         *writing += 1;
         coming.insert(whose.to_owned());
         Attempt::Offer(Offer::Place(Place { ring: self, whose: whose.to_owned(), taking }))

@@ -143,3 +143,59 @@ async fn one_host_id_with_many_keys_does_not_hide_the_duplicates_of_others() {
     let of = |id: &str| shown.iter().filter(|one| one["id"] == Host::new(id).hash()).count();
     assert_eq!((of("h1"), of("h2"), of("h3")), (3, 1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_it_with_all_of_them_at_once() {
+    let rig = Arc::new(Rig::on_sqlite().await);
+    rig.settings(json!({"client-certificate": {"verify": "never"}, "max-duplicates": 5})).await;
+    for (id, status) in [("h1", 202), ("h2", 202), ("h3", 202), ("h2", 409), ("h3", 409)] {
+        assert_eq!(rig.knock(&Host::new(id), &Way::default()).await.unwrap().status, status);
+    }
+    let calls = (0..128).map(|_| {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.knock(&Host::new("h1"), &Way::default()).await.unwrap().status })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 409);
+    }
+    let listed = rig.get(UNCLAIMED).await;
+    let shown = listed["duplicates"].as_array().unwrap();
+    let of = |id: &str| shown.iter().filter(|one| one["id"] == Host::new(id).hash()).count();
+    assert_eq!((of("h1"), of("h2"), of("h3")), (3, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_made_room_can_be_kept_out() {
+    let rig = Rig::start().await;
+    rig.settings(json!({"client-certificate": {"verify": "host-id"}, "max-unclaimed": 1})).await;
+    let hosts: Vec<Host> = (0..5).map(|number| Host::new(&format!("h{number}"))).collect();
+    for host in &hosts {
+        let (pair, _) = rig.issue(json!({"host-id": host.id})).await;
+        assert_eq!(rig.knock(host, &Way::with(&pair)).await.unwrap().status, 202);
+    }
+    let code = async |host: &Host| match rig.knock(host, &Way::default()).await.unwrap() {
+        answer if answer.status < 400 => answer.status.to_string(),
+        answer => answer.refused().1,
+    };
+    // By an operator who saw it a moment ago.
+    assert_eq!(rig.waiting().await, [hosts[4].hash()]);
+    let at = |host: &Host| format!("{HOSTS}/{}", host.hash());
+    rig.post(&format!("{}/remove", at(&hosts[0])), json!({})).await.ok();
+    assert_eq!(
+        (code(&hosts[0]).await, rig.get(&at(&hosts[0])).await["state"].clone()),
+        ("removed".into(), json!("removed"))
+    );
+    rig.post(&format!("{}/release", at(&hosts[0])), json!({})).await.ok();
+    assert_eq!(code(&hosts[0]).await, "missing");
+    rig.post(&format!("{}/release", at(&hosts[1])), json!({})).await.ok();
+    assert_eq!(code(&hosts[1]).await, "missing");
+    assert_eq!(rig.post(&format!("{}/release", at(&hosts[1])), json!({})).await.status, 404, "it is forgotten");
+    assert_eq!(code(&hosts[2]).await, "202");
+    // All of them, when the authority ends with all that it issued.
+    rig.post("/v1/state/system/ca/call-home/rotate", json!({})).await.ok();
+    assert_eq!(code(&hosts[3]).await, "202", "it is still good after a rotation");
+    rig.post("/v1/state/system/ca/call-home/rotate", json!({"compromised": "all"})).await.ok();
+    for host in &hosts[2..] {
+        assert_eq!(code(host).await, "revoked");
+    }
+}
