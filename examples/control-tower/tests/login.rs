@@ -650,6 +650,8 @@ async fn logins_of_one_network_are_as_many_as_may_be_whatever_is_sent_at_once() 
     begin_all().await;
     let stored = store.range(control_tower::layout::CEREMONIES, None, 4 * MOST, None).await.unwrap();
     assert_eq!(stored.len(), MOST);
+    let ends = store.range(control_tower::layout::EXPIRY, None, 8 * MOST, None).await.unwrap();
+    assert_eq!(ends.iter().filter(|end| end.key.contains("/login/")).count(), MOST);
 }
 
 #[tokio::test]

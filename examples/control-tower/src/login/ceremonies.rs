@@ -89,6 +89,12 @@ impl Ceremonies {
         Begun { logins: self, key, former, gone }
     }
 
+    /// When one ends by itself, if it is known.
+    pub fn ends(&self, key: &Key) -> Option<OffsetDateTime> {
+        let logins = self.state();
+        Some(logins.all.get(logins.numbers.get(key)?)?.expires)
+    }
+
     /// It is over.
     pub fn end(&self, key: &Key) {
         let mut logins = self.state();
@@ -103,9 +109,9 @@ impl Ceremonies {
 }
 
 impl Begun<'_> {
-    /// Those that make room, and are to be removed.
-    pub fn gone(&self) -> impl Iterator<Item = &Key> {
-        self.gone.iter().map(|(_, login)| &login.key)
+    /// Those that make room, and are to be removed, with when they would have ended.
+    pub fn gone(&self) -> impl Iterator<Item = (&Key, OffsetDateTime)> {
+        self.gone.iter().map(|(_, login)| (&login.key, login.expires))
     }
 
     /// It was stored, and they are gone.
@@ -180,7 +186,7 @@ mod tests {
 
     fn begin(logins: &Ceremonies, of: u32, number: usize) -> Vec<Key> {
         let begun = attempt(logins, of, number);
-        let gone = begun.gone().copied().collect();
+        let gone = begun.gone().map(|(key, _)| *key).collect();
         begun.stored();
         gone
     }
@@ -239,7 +245,7 @@ mod tests {
         let oldest = [Key::of("1/0")];
         // Not stored, so that the oldest is still there, and the new one is not.
         let conflict = attempt(&logins, 1, OF_ONE);
-        assert!(conflict.gone().eq(&oldest));
+        assert!(conflict.gone().map(|(key, _)| *key).eq(oldest));
         conflict.not_stored();
         assert_eq!(logins.state().all.len(), OF_ONE);
         // Whoever was to say what became of it went away.

@@ -7,7 +7,7 @@ use keyward_webauthn_login::{
 };
 
 use self::{
-    settle::{Taken, settle, show},
+    settle::{Taken, removal, settle, show},
     take::{NotTaken, take},
 };
 use super::{
@@ -23,7 +23,7 @@ use crate::{
     app::{Actor, App},
     http::error::{Answer, ApiError},
     layout, random,
-    store::{Guard, Outcome as Committed, Write},
+    store::{Guard, Outcome as Committed},
 };
 
 mod settle;
@@ -152,7 +152,7 @@ pub(super) async fn through(
 async fn go_on(app: &App, browser: &Browser, flow: AnyFlow) -> Answer<Reached> {
     let (mut writes, mut reached) = (Vec::new(), Reached::over(Reason::Expired));
     let former = browser.ceremony.as_deref().map(|cookie| Key::of(cookie)).filter(|_| !browser.is_embedder());
-    writes.extend(former.iter().map(|former| Write::Delete(layout::ceremony(former))));
+    writes.extend(former.iter().flat_map(|former| removal(former, app.ceremonies.ends(former))));
     reached.told = None;
     let begun = show(app, browser, flow, former, &mut writes, &mut reached).await?;
     match app.db.store().commit(Vec::new(), writes).await? {

@@ -178,7 +178,7 @@ pub(super) async fn show<'a>(
     writes.extend(app.put_until(layout::ceremony(&record.key()), &bytes, record.expires())?);
     let network = Network::from(browser.source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
     let begun = app.ceremonies.begin(network, record.key(), former, record.expires(), app.clock.now());
-    writes.extend(begun.gone().map(|key| Write::Delete(layout::ceremony(key))));
+    writes.extend(begun.gone().flat_map(|(key, ends)| removal(key, Some(ends))));
     if browser.is_embedder() {
         reached.cookies = Vec::new();
         reached.login = Some(Zeroizing::new(token.expose().to_owned()));
@@ -187,6 +187,13 @@ pub(super) async fn show<'a>(
         reached.form_token = token_of(app, token.expose());
     }
     Ok(begun)
+}
+
+/// What removes a login, with the entry for its end: strangers would leave any number of those in ten minutes.
+pub(super) fn removal(key: &Key, ends: Option<OffsetDateTime>) -> impl Iterator<Item = Write> {
+    let place = layout::ceremony(key);
+    let expiry = ends.map(|ends| Write::Delete(layout::expiry(ends, &place)));
+    expiry.into_iter().chain([Write::Delete(place)])
 }
 
 /// What a step's commit is made of.
@@ -208,7 +215,7 @@ impl Parts<'_> {
         match step {
             // Its guard is there already.
             Step::EndCeremony(key) => {
-                self.writes.push(Write::Delete(layout::ceremony(&key)));
+                self.writes.extend(removal(&key, app.ceremonies.ends(&key)));
                 self.ended.push(key);
             }
             Step::EndLink(key) => {
