@@ -408,3 +408,46 @@ async fn logins_and_renewals_bring_svids_beside_what_these_clients_know() {
         assert!(renewed.get("jwt_svid").is_none() && renewed.get("x509_svid").is_none(), "{from}");
     }
 }
+
+#[tokio::test]
+async fn a_secret_id_without_uses_left_is_gone() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let ask = async |method: &str, path: &str, body: Value| {
+        call(&tower, &admin, method, &format!("{ROLE}{path}"), body).await
+    };
+    // Nothing at all is as if it were left out.
+    let role = json!({"secret_id_num_uses": 1, "token_bound_cidrs": ["192.0.2.1", "10.0.0.0/8", "2001:db8::1/128"]});
+    ask("POST", "", role).await;
+    let bound = &ask("GET", "", Value::Null).await.ok()["data"]["token_bound_cidrs"];
+    assert_eq!(bound, &json!(["192.0.2.1", "10.0.0.0/8", "2001:db8::1"]));
+    ask("POST", "", json!({"token_bound_cidrs": []})).await;
+    let nothing = json!({"metadata": null, "num_uses": null, "ttl": null, "cidr_list": null});
+    let used = ask("POST", "/secret-id", nothing).await.ok()["data"].clone();
+    let left = ask("POST", "/secret-id", json!({})).await.ok()["data"].clone();
+    let role_id = text(&ask("GET", "/role-id", Value::Null).await.ok()["data"]["role_id"]);
+    tower.log_in(&role_id, used["secret_id"].as_str().unwrap()).await.ok();
+
+    let listed = ask("LIST", "/secret-id", Value::Null).await.ok();
+    assert_eq!(listed["data"]["keys"], json!([left["secret_id_accessor"]]));
+    let by_itself = |made: &Value| json!({"secret_id": made["secret_id"]});
+    let by_accessor = |made: &Value| json!({"secret_id_accessor": made["secret_id_accessor"]});
+    assert_eq!(ask("POST", "/secret-id/lookup", by_itself(&used)).await.status, 204);
+    assert_eq!(ask("POST", "/secret-id-accessor/lookup", by_accessor(&used)).await.status, 404);
+    assert_eq!(ask("POST", "/secret-id/lookup", by_itself(&left)).await.ok()["data"]["secret_id_num_uses"], 1);
+    // To destroy what is not there is done already.
+    for made in [&used, &left, &left] {
+        assert_eq!(ask("POST", "/secret-id/destroy", by_itself(made)).await.status, 204);
+    }
+    assert_eq!(ask("LIST", "/secret-id", Value::Null).await.status, 404);
+    // Nor is one whose time is over.
+    let short = ask("POST", "/secret-id", json!({"ttl": "1m"})).await.ok()["data"].clone();
+    assert_eq!(ask("POST", "/secret-id/lookup", by_itself(&short)).await.status, 200);
+    tower.pass(Duration::minutes(1)).await;
+    assert_eq!(ask("POST", "/secret-id/lookup", by_itself(&short)).await.status, 204);
+    assert_eq!(ask("POST", "/secret-id-accessor/lookup", by_accessor(&short)).await.status, 404);
+    assert_eq!(ask("LIST", "/secret-id", Value::Null).await.status, 404);
+    let token =
+        json!({"policies": null, "num_uses": null, "id": null, "display_name": null, "no_parent": null, "meta": null});
+    call(&tower, &admin, "POST", "/v1/auth/token/create", token).await.ok();
+}

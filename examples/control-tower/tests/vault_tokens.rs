@@ -115,7 +115,7 @@ async fn a_secret_id_is_made_looked_up_listed_used_and_destroyed() {
     );
     assert_eq!(call(&tower, &admin, "POST", &format!("{ROLE}/secret-id/lookup"), by_secret.clone()).await.status, 204);
     let destroy = format!("{ROLE}/secret-id/destroy");
-    assert_eq!(refused(&call(&tower, &admin, "POST", &destroy, by_secret).await, 400), "invalid secret id");
+    assert_eq!(call(&tower, &admin, "POST", &destroy, by_secret).await.status, 204, "there is nothing left to do");
     let custom = json!({"secret_id": "a-secret-of-16-b"});
     assert_eq!(call(&tower, &admin, "POST", &destroy, custom).await.status, 204);
     for (role_id, secret_id) in

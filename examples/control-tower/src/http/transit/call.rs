@@ -50,6 +50,25 @@ pub enum Speech {
     Vault,
 }
 
+impl Speech {
+    /// Bytes in a text. Vault's own clients wrap lines, as MIME does, and nobody there minds.
+    ///
+    /// # Errors
+    /// 400 for what is no base64.
+    pub fn base64(self, field: &str, text: &str) -> Answer<Zeroizing<Vec<u8>>> {
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let bytes = STANDARD.decode(text).or_else(|error| match self {
+            Self::Vault if text.bytes().any(|byte| is_break(&byte)) => {
+                let joined: Zeroizing<Vec<u8>> = text.bytes().filter(|byte| !is_break(byte)).collect::<Vec<_>>().into();
+                STANDARD.decode(joined.as_slice())
+            }
+            _ => Err(error),
+        });
+        let bytes = bytes.map_err(|_| ApiError::invalid(format!("`{field}` is not base64 (RFC 4648 §4)")))?;
+        Ok(Zeroizing::new(bytes))
+    }
+}
+
 /// A secret in a body, cleared when dropped, and read only when it is its turn.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -104,7 +123,7 @@ pub struct Item {
     batch_input: Option<Vec<Item>>,
     /// The status of a batch of which items failed, for clients of Vault.
     #[serde(alias = "partial_failure_response_code")]
-    partial_failure_response_code: Option<u16>,
+    pub partial_failure_response_code: Option<u16>,
     // What clients of Vault send along: the key's name, what it is to be if it has to be made, and nonces, which are never the caller's.
     #[serde(rename = "type")]
     _kind: Option<String>,
@@ -144,8 +163,6 @@ pub enum Outcome {
     Batch {
         /// In the order of the items.
         results: Vec<(Result<Output, ApiError>, Option<String>)>,
-        /// The status that the client wants where items failed.
-        partial_failure: Option<u16>,
     },
 }
 
@@ -201,7 +218,7 @@ impl Call {
             (result, item.reference)
         };
         let results = items.into_iter().map(one).collect();
-        Ok(Outcome::Batch { results, partial_failure: body.partial_failure_response_code })
+        Ok(Outcome::Batch { results })
     }
 
     fn one(self, ring: &Ring, item: &Item, whole: &Item, speech: Speech, now: OffsetDateTime) -> Answer<Output> {
@@ -209,12 +226,12 @@ impl Call {
             return Err(ApiError::invalid("`nonce` is not taken: nonces are made here"));
         }
         let rng = &mut random::rng();
-        let associated = bytes("associated-data", item.associated_data.as_ref())?.unwrap_or_default();
-        let context = bytes("context", item.context.as_ref())?.unwrap_or_default();
+        let associated = bytes("associated-data", item.associated_data.as_ref(), speech)?;
+        let context = bytes("context", item.context.as_ref(), speech)?;
         let version = item.key_version.filter(|version| *version > 0);
         Ok(match self {
             Self::Encrypt => {
-                let plaintext = needed("plaintext", item.plaintext.as_ref())?;
+                let plaintext = needed("plaintext", item.plaintext.as_ref(), speech)?;
                 let encrypt = Encrypt::new(&plaintext).with_associated_data(&associated).with_context(&context);
                 let encrypt = version.map_or(encrypt, |version| encrypt.with_version(version));
                 Output::Ciphertext(ring.perform(&encrypt, rng, now)?)
@@ -232,14 +249,14 @@ impl Call {
                 Output::Ciphertext(ring.perform(&rewrap, rng, now)?)
             }
             Self::Sign => {
-                let input = needed("input", item.input.as_ref())?;
+                let input = needed("input", item.input.as_ref(), speech)?;
                 let options = item.sign_options(whole, ring, speech)?;
                 let sign = Sign::new(item.input(whole, &input), options).with_context(&context);
                 let sign = version.map_or(sign, |version| sign.with_version(version));
                 Output::Signature(ring.perform(&sign, rng, now)?)
             }
             Self::Verify => {
-                let input = needed("input", item.input.as_ref())?;
+                let input = needed("input", item.input.as_ref(), speech)?;
                 let result = match (&item.signature, &item.hmac) {
                     (Some(signature), None) => {
                         let options = item.sign_options(whole, ring, speech)?;
@@ -258,7 +275,7 @@ impl Call {
                 }
             }
             Self::Hmac => {
-                let input = needed("input", item.input.as_ref())?;
+                let input = needed("input", item.input.as_ref(), speech)?;
                 let hmac = Hmac::new(&input, item.hash(whole)?.unwrap_or(HMAC));
                 let hmac = version.map_or(hmac, |version| hmac.with_version(version));
                 Output::Hmac(ring.perform(&hmac, rng, now)?)
@@ -327,14 +344,10 @@ fn text<'a>(field: &str, text: Option<&'a Text>) -> Answer<&'a str> {
     Ok(text.0.as_str())
 }
 
-fn bytes(field: &str, text: Option<&Text>) -> Answer<Option<Zeroizing<Vec<u8>>>> {
-    let Some(text) = text else { return Ok(None) };
-    let bytes = STANDARD.decode(text.0.as_bytes());
-    let bytes = bytes.map_err(|_| ApiError::invalid(format!("`{field}` is not base64 (RFC 4648 §4)")))?;
-    Ok(Some(Zeroizing::new(bytes)))
+fn bytes(field: &str, text: Option<&Text>, speech: Speech) -> Answer<Zeroizing<Vec<u8>>> {
+    text.map_or_else(|| Ok(Zeroizing::default()), |text| speech.base64(field, &text.0))
 }
 
-fn needed(field: &str, value: Option<&Text>) -> Answer<Zeroizing<Vec<u8>>> {
-    text(field, value)?;
-    Ok(bytes(field, value)?.unwrap_or_default())
+fn needed(field: &str, value: Option<&Text>, speech: Speech) -> Answer<Zeroizing<Vec<u8>>> {
+    speech.base64(field, text(field, value)?)
 }

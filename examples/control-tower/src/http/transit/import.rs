@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_keys::{HashFunction, PublicKey};
 use keyward_transit::{Cipher, Material, Ring};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
@@ -18,6 +17,7 @@ use super::{
         error::{Answer, ApiError},
         params::Path,
     },
+    call::Speech,
     named, versions,
 };
 use crate::{app::App, db::Stored, rings, wrapping_keys};
@@ -66,8 +66,7 @@ impl Incoming<'_> {
 }
 
 fn decoded(field: &str, text: &str) -> Answer<Zeroizing<Vec<u8>>> {
-    let bytes = STANDARD.decode(text).map(Zeroizing::new);
-    bytes.map_err(|_| ApiError::invalid(format!("`{field}` is not base64 (RFC 4648 §4)")))
+    Speech::Own.base64(field, text)
 }
 
 /// A key from elsewhere.

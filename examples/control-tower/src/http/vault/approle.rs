@@ -101,7 +101,7 @@ fn unsaid(error: ApiError) -> ApiError {
 pub struct SecretIdBody {
     secret_id: Option<Zeroizing<String>>,
     /// JSON in a text, as these clients have it.
-    metadata: String,
+    metadata: Option<String>,
     #[serde(deserialize_with = "fields::list")]
     cidr_list: Vec<Cidr>,
     #[serde(deserialize_with = "fields::list")]
@@ -118,8 +118,8 @@ impl SecretIdBody {
         request.num_uses = self.num_uses;
         request.bound_cidrs.clone_from(&self.cidr_list);
         request.token_bound_cidrs.clone_from(&self.token_bound_cidrs);
-        if !self.metadata.is_empty() {
-            let metadata: Result<BTreeMap<String, String>, _> = serde_json::from_str(&self.metadata);
+        if let Some(metadata) = self.metadata.as_ref().filter(|metadata| !metadata.is_empty()) {
+            let metadata: Result<BTreeMap<String, String>, _> = serde_json::from_str(metadata);
             request.metadata = metadata
                 .map_err(|_| ApiError::invalid("`metadata` is not a JSON object of texts, written in a text"))?;
         }
@@ -207,6 +207,7 @@ pub async fn accessors(
         for name in std::mem::take(&mut listed.names) {
             let Ok(accessor) = name.parse() else { continue };
             match approle::by_accessor(&app, &caller, role.value.name().as_str(), accessor).await {
+                Ok(record) if is_over(&record.value, app.clock.now()) => {}
                 Ok(_) => there.push(name),
                 Err(error) if error.status() == StatusCode::NOT_FOUND => {}
                 Err(error) => return Err(error),
@@ -240,7 +241,13 @@ async fn found(app: &App, caller: &Caller, name: &str, secret_id: &str) -> Answe
     let role = approle::named(app, caller, name).await.map_err(unsaid)?;
     let attempt = Attempt::new(role.value.role_id().as_str(), secret_id, &app.pepper);
     let record = app.db.load(&layout::secret_id(attempt.key()), SecretIdRecord::decode).await?;
-    Ok(record.filter(|record| record.value.belongs_to(&role.value)))
+    let now = app.clock.now();
+    Ok(record.filter(|record| record.value.belongs_to(&role.value) && !is_over(&record.value, now)))
+}
+
+/// What has expired, or has no use left (a number that means any number of them there), is not there for these clients.
+fn is_over(record: &SecretIdRecord, now: OffsetDateTime) -> bool {
+    record.uses_left() == Some(0) || record.expires().is_some_and(|end| now >= end)
 }
 
 async fn found_by_accessor(
@@ -251,10 +258,11 @@ async fn found_by_accessor(
 ) -> Answer<Stored<Arc<SecretIdRecord>>> {
     let missing = || ApiError::not_found("a secret-id with this accessor");
     let accessor: Accessor = body.secret_id_accessor.parse().map_err(|_| missing())?;
-    approle::by_accessor(app, caller, name, accessor).await.map_err(|error| match error.status() {
+    let record = approle::by_accessor(app, caller, name, accessor).await.map_err(|error| match error.status() {
         StatusCode::NOT_FOUND => missing(),
         _ => error,
-    })
+    })?;
+    if is_over(&record.value, app.clock.now()) { Err(missing()) } else { Ok(record) }
 }
 
 fn properties(record: &SecretIdRecord) -> Answer {
@@ -290,19 +298,19 @@ pub async fn lookup(
     }
 }
 
-/// `POST /v1/auth/approle/role/<name>/secret-id/destroy`.
+/// `POST /v1/auth/approle/role/<name>/secret-id/destroy`: done too where there is no such secret-id of the role.
 ///
 /// # Errors
-/// 400 for what is no secret-id of the role.
+/// 404 for the role.
 pub async fn destroy(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
     VaultBody(body): VaultBody<OneBody>,
 ) -> Answer {
-    let record = found(&app, &caller, &name, &body.secret_id).await?;
-    let record = record.ok_or_else(|| ApiError::invalid("invalid secret id"))?;
-    approle::destroy(&app, &caller, &record).await?;
+    if let Some(record) = found(&app, &caller, &name, &body.secret_id).await? {
+        approle::destroy(&app, &caller, &record).await?;
+    }
     Ok(answer::nothing())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyward_config_values::Duration;
+use keyward_config_values::{Cidr, Duration};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
@@ -96,6 +96,17 @@ where
     T::Err: std::fmt::Display,
 {
     list(deserializer).map(Some)
+}
+
+/// Texts of which none at all, or nothing, is the empty one.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Where tokens may be used from, as these clients read it: of one address the address alone.
+pub(super) fn ranges(ranges: &[Cidr]) -> Vec<String> {
+    let text = |range: &Cidr| if range.is_host() { range.network().to_string() } else { range.to_string() };
+    ranges.iter().map(text).collect()
 }
 
 #[cfg(test)]

@@ -253,16 +253,16 @@ async fn there(app: &App, caller: &Caller, name: &str) -> Answer<RoleConfig> {
 /// A role as these clients read it.
 fn shown(role: &RoleConfig) -> Map<String, Value> {
     let seconds = |duration: Option<Duration>| duration.map_or(0, Duration::as_secs);
-    let ranges = |ranges: &[Cidr]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>();
     // Nothing at all where none are set, as there; of tokens it is an empty list.
-    let bound = (!role.secret_id_bound_cidrs.is_empty()).then(|| ranges(&role.secret_id_bound_cidrs));
+    let bound = role.secret_id_bound_cidrs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let bound = (!bound.is_empty()).then_some(bound);
     let data = json!({
         "bind_secret_id": true,
         "local_secret_ids": false,
         "secret_id_bound_cidrs": bound,
         "secret_id_num_uses": role.secret_id_num_uses,
         "secret_id_ttl": seconds(role.secret_id_ttl),
-        "token_bound_cidrs": ranges(&role.token_bound_cidrs),
+        "token_bound_cidrs": fields::ranges(&role.token_bound_cidrs),
         "token_explicit_max_ttl": seconds(role.token_explicit_max_ttl),
         "token_max_ttl": seconds(role.token_max_ttl),
         "token_no_default_policy": role.token_no_default_policy,

@@ -35,7 +35,9 @@ use crate::{app::App, layout};
 pub struct CreateBody {
     #[serde(deserialize_with = "fields::some_list")]
     policies: Option<Vec<Name>>,
+    #[serde(deserialize_with = "fields::flag")]
     no_parent: bool,
+    #[serde(deserialize_with = "fields::flag")]
     no_default_policy: bool,
     renewable: Option<bool>,
     #[serde(deserialize_with = "fields::ttl")]
@@ -46,14 +48,18 @@ pub struct CreateBody {
     period: Option<Duration>,
     #[serde(deserialize_with = "fields::ttl")]
     explicit_max_ttl: Option<Duration>,
-    num_uses: u32,
+    num_uses: Option<u32>,
     #[serde(rename = "type")]
     kind: Option<TokenType>,
+    #[serde(deserialize_with = "fields::text")]
     id: String,
     #[serde(deserialize_with = "fields::texts")]
     meta: BTreeMap<String, String>,
+    #[serde(deserialize_with = "fields::text")]
     display_name: String,
+    #[serde(deserialize_with = "fields::text")]
     role_name: String,
+    #[serde(deserialize_with = "fields::text")]
     entity_alias: String,
 }
 
@@ -80,7 +86,7 @@ impl CreateBody {
         request.period = self.period.map(|period| end.map_or(period, |end| end.min(period)));
         request.ttl = if self.period.is_some() { None } else { ttl.and(shorter(ttl, end)) };
         request.explicit_max_ttl = self.explicit_max_ttl;
-        request.num_uses = self.num_uses;
+        request.num_uses = self.num_uses.unwrap_or_default();
         request.kind = self.kind.unwrap_or_default();
         request.metadata = self.meta;
         request.display_name = (!self.display_name.is_empty()).then_some(self.display_name);
@@ -229,19 +235,18 @@ fn looked_up(token: &str, record: &TokenRecord, now: OffsetDateTime) -> Answer {
         "entity_id": "",
         "type": record.kind(),
     });
-    if let Some(fields) = data.as_object_mut() {
+    if let Some(shown) = data.as_object_mut() {
         if let Some(period) = record.period() {
-            fields.insert("period".to_owned(), period.as_secs().into());
+            shown.insert("period".to_owned(), period.as_secs().into());
         }
         if record.renewal_time() > record.creation_time() {
-            fields.insert("last_renewal".to_owned(), text(record.renewal_time())?.into());
-            fields.insert("last_renewal_time".to_owned(), record.renewal_time().unix_timestamp().into());
+            shown.insert("last_renewal".to_owned(), text(record.renewal_time())?.into());
+            shown.insert("last_renewal_time".to_owned(), record.renewal_time().unix_timestamp().into());
         }
         // Those of the secret-id are inside those of the role.
         let ranges = if record.own_cidrs().is_empty() { record.bound_cidrs() } else { record.own_cidrs() };
-        let cidrs: Vec<String> = ranges.iter().map(ToString::to_string).collect();
-        if !cidrs.is_empty() {
-            fields.insert("bound_cidrs".to_owned(), cidrs.into());
+        if !ranges.is_empty() {
+            shown.insert("bound_cidrs".to_owned(), fields::ranges(ranges).into());
         }
     }
     Ok(answer::data(data))

@@ -53,14 +53,32 @@ struct Results {
     batch_results: Vec<Shown>,
 }
 
+/// The status of a batch of which items failed: 400, unless the client asks for another one, of an answer that has a body.
+fn partial_failure(wanted: Option<u16>) -> Answer<StatusCode> {
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+    match wanted.filter(|status| *status != 0) {
+        None => Ok(StatusCode::BAD_REQUEST),
+        Some(status) => StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| (200..600).contains(&status.as_u16()) && !bodiless.contains(status))
+            .ok_or_else(|| {
+                ApiError::invalid(
+                    "`partial_failure_response_code` is no status from 200 to 599 of an answer with a body",
+                )
+            }),
+    }
+}
+
 async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) -> Answer {
     let ring = used(app, caller, name).await?.value;
+    let partial_failure = partial_failure(body.partial_failure_response_code)?;
     Ok(match call.perform(app, ring, body, Speech::Vault).await? {
         Outcome::One(output) => answer::data(Shown::new(output, Speech::Vault)),
-        Outcome::Batch { results, partial_failure } => {
-            let failed = results.iter().any(|(result, _)| result.is_err());
-            let wanted = partial_failure.and_then(|status| StatusCode::from_u16(status).ok());
-            let status = if failed { wanted.unwrap_or(StatusCode::BAD_REQUEST) } else { StatusCode::OK };
+        Outcome::Batch { results } => {
+            // Elsewhere than here it is the results alone that say what failed.
+            let tells = matches!(call, Call::Encrypt | Call::Decrypt);
+            let failed = tells && results.iter().any(|(result, _)| result.is_err());
+            let status = if failed { partial_failure } else { StatusCode::OK };
             let batch_results = results.into_iter().map(|result| Shown::result(result, Speech::Vault)).collect();
             answer::with_status(status, Results { batch_results })
         }
@@ -226,7 +244,7 @@ pub async fn hash_with(Path(algorithm): Path<String>, VaultBody(body): VaultBody
 }
 
 fn digest(body: &HashBody, algorithm: Option<HashFunction>) -> Answer<Response> {
-    let input = STANDARD.decode(&body.input).map_err(|_| ApiError::invalid("`input` is not base64 (RFC 4648 §4)"))?;
+    let input = Speech::Vault.base64("input", &body.input)?;
     let sum = algorithm.unwrap_or(HashFunction::Sha2_256).digest(&input);
     Ok(answer::data(json!({ "sum": body.format.unwrap_or(Format::Hex).write(&sum) })))
 }
