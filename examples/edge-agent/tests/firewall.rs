@@ -507,6 +507,26 @@ fn what_drifts_is_repaired() {
 
 #[test]
 #[ignore = "needs root, and nft"]
+fn what_drifts_is_repaired_long_before_the_interval_is_over() {
+    for nft in nfts() {
+        let namespace = Namespace::new();
+        let host = Host::new(&namespace, &nft);
+        // In each set of intervals, so that it is the platform's traffic that ends with it.
+        let file = host.file(&documents("pass", &["10.2.0.2 tcp 80".to_owned(), "fd02::2-fd02::9 udp 53".to_owned()]));
+        host.run(&["apply", "--file", file.to_str().unwrap()]);
+        let mut command = host.command(&["apply", "--watch", "--interval", "1h", "--file", file.to_str().unwrap()]);
+        let _watching = Watching(command.stderr(Stdio::null()).spawn().unwrap());
+        let listed = namespace.listing_with(&nft);
+        std::thread::sleep(Duration::from_secs(1));
+        for drift in ["flush set inet keyward ingress4", "flush set inet keyward ingress6"] {
+            namespace.load_with(&nft, &[], &format!("{drift}\n"));
+            eventually(drift, || shown(&host.run(&["show"])) == listed);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, and nft"]
 fn of_two_agents_at_once_each_is_done() {
     let namespace = Namespace::new();
     let host = Host::new(&namespace, &nft());

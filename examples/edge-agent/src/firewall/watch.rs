@@ -31,12 +31,16 @@ const LEAVE_AT_MOST: Duration = Duration::from_secs(300);
 const RESTART: Duration = Duration::from_secs(30);
 /// How long what should have undone a change is waited for.
 const AFTER: Duration = Duration::from_secs(1);
+/// How long after a look because of a change of which nothing is told there is no other one for that.
+const UNTOLD: Duration = Duration::from_secs(5);
 /// How many differences are told.
 const TOLD: usize = 5;
 
 enum Event {
     /// Something of our table changed.
     Changed,
+    /// Something changed, and nobody knows what.
+    Untold,
     /// There is an answer to what was asked.
     Said,
     /// It is over.
@@ -61,11 +65,14 @@ pub(crate) fn watch(
     stop_on_signal(send)?;
     note_out("watching");
     let mut quarrel = Quarrel::default();
+    let mut doubt = Doubt::default();
     loop {
         let left = interval.saturating_sub(session.clock.uptime().saturating_sub(asked));
-        match events.recv_timeout(until_next(session, place, left)) {
+        let wait = doubt.wait(session.clock.uptime(), until_next(session, place, left));
+        match events.recv_timeout(wait) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-            Ok(Event::Changed) => {
+            Ok(Event::Untold) if doubt.arises(session.clock.uptime()) => continue,
+            Ok(Event::Changed | Event::Untold) => {
                 if !settle(&events) {
                     break;
                 }
@@ -84,6 +91,7 @@ pub(crate) fn watch(
             Some(Ok(None)) | None => {}
             Some(Err(error)) => note_out(&format!("the firewall stays as it is: {error}")),
         }
+        doubt.ends(session.clock.uptime());
         match repair(session, place, &wanted) {
             Ok(false) => {}
             Ok(true) => {
@@ -92,6 +100,8 @@ pub(crate) fn watch(
                     if !leave_alone(&events, leave) {
                         break;
                     }
+                    // What happened meanwhile was not listened to.
+                    doubt = Doubt { there: true, until: Duration::ZERO };
                 }
             }
             Err(error) => note_out(&format!("not repaired, and tried again: {error}")),
@@ -136,7 +146,7 @@ fn settle(events: &Receiver<Event>) -> bool {
     let mut waited = Duration::ZERO;
     while waited < LONGEST {
         match events.recv_timeout(QUIET) {
-            Ok(Event::Changed | Event::Said) => waited += QUIET / 30,
+            Ok(Event::Changed | Event::Untold | Event::Said) => waited += QUIET / 30,
             Err(RecvTimeoutError::Timeout) => return true,
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -151,7 +161,7 @@ fn leave_alone(events: &Receiver<Event>, leave: Duration) -> bool {
         pause(QUIET);
         loop {
             match events.try_recv() {
-                Ok(Event::Changed | Event::Said) => {}
+                Ok(Event::Changed | Event::Untold | Event::Said) => {}
                 Ok(Event::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
                 Err(mpsc::TryRecvError::Empty) => break,
             }
@@ -202,6 +212,43 @@ impl Asking {
     }
 }
 
+/// Whether something changed of which nobody knows what it was. Such changes may be others', and many.
+#[derive(Default)]
+struct Doubt {
+    there: bool,
+    until: Duration,
+}
+
+impl Doubt {
+    /// Whether to wait with the look that it needs.
+    fn arises(&mut self, now: Duration) -> bool {
+        self.there = true;
+        now < self.until
+    }
+
+    /// How long to wait for what happens next.
+    fn wait(&self, now: Duration, wait: Duration) -> Duration {
+        if self.there { self.until.saturating_sub(now).min(wait) } else { wait }
+    }
+
+    /// The table is looked at.
+    fn ends(&mut self, now: Duration) {
+        if std::mem::take(&mut self.there) {
+            self.until = now.saturating_add(UNTOLD);
+        }
+    }
+}
+
+/// What a line of `nft monitor` tells. It ends each change with a line, and tells nothing before that where it does not know a set:
+/// version 1.0.6 knows no set of intervals whose elements go.
+fn told(line: &[u8], untold: &mut bool) -> Option<Event> {
+    if line.starts_with(b"# new generation") {
+        return std::mem::replace(untold, true).then_some(Event::Untold);
+    }
+    *untold = false;
+    line.windows(12).any(|words| words == b"inet keyward").then_some(Event::Changed)
+}
+
 /// Counts repairs.
 #[derive(Default)]
 struct Quarrel {
@@ -241,10 +288,10 @@ impl Monitor {
                 if let Ok(mut monitor) = nft.monitor() {
                     let output = monitor.stdout.take();
                     *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitor);
+                    let mut untold = true;
                     for line in output.into_iter().flat_map(|output| BufReader::new(output).split(b'\n')) {
                         let Ok(line) = line else { break };
-                        let ours = line.windows(12).any(|words| words == b"inet keyward");
-                        if ours && events.send(Event::Changed).is_err() {
+                        if told(&line, &mut untold).is_some_and(|event| events.send(event).is_err()) {
                             return;
                         }
                     }
@@ -294,6 +341,36 @@ fn stop_on_signal(events: Sender<Event>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_which_nothing_is_told_is_a_doubt() {
+        let mut untold = true;
+        let mut lines =
+            |lines: &[&str]| lines.iter().filter_map(|line| told(line.as_bytes(), &mut untold)).collect::<Vec<_>>();
+        assert!(matches!(lines(&["# new generation 7 by process 1 (nft)"])[..], [Event::Untold]));
+        assert!(matches!(
+            lines(&["delete rule inet keyward input handle 3", "# new generation 8"])[..],
+            [Event::Changed]
+        ));
+        assert!(lines(&["add table ip other", "# new generation 9"]).is_empty());
+        assert!(matches!(lines(&["# new generation 10"])[..], [Event::Untold]));
+    }
+
+    #[test]
+    fn doubts_are_looked_into_now_and_then() {
+        let second = Duration::from_secs;
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.wait(second(0), second(60)), second(60));
+        assert!(!doubt.arises(second(1)), "at once");
+        doubt.ends(second(1));
+        assert!(doubt.arises(second(2)));
+        assert_eq!(doubt.wait(second(2), second(60)), second(4));
+        assert_eq!(doubt.wait(second(7), second(60)), second(0));
+        doubt.ends(second(7));
+        // A look for another reason delays none of these.
+        doubt.ends(second(11));
+        assert!(!doubt.arises(second(12)));
+    }
 
     #[test]
     fn a_quarrel_is_left_alone_for_longer_and_longer() {
