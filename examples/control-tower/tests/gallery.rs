@@ -97,8 +97,10 @@ fn logins() {
     ];
     put(
         "login-authenticators",
-        &Authenticators { step: STEP, who: ann(), offered: &offered, has_others: false }.page(),
+        &Authenticators { step: STEP, who: ann(), offered: &offered, has_others: false, again: false }.page(),
     );
+    let again = Authenticators { step: STEP, who: ann(), offered: &offered, has_others: false, again: true };
+    put("login-authenticators-again", &again.page());
     let method = Method { step: STEP, who: ann(), passkey: OPTIONS, has_others: true, again: false };
     put("login-method", &method.page());
     put("login-method-refused", &Method { step: refused, who: somebody_long(), again: true, ..method }.page());
@@ -251,6 +253,7 @@ fn administrators() {
     let users = Users {
         problem: None,
         done: Some("The user was created.".to_owned()),
+        warnings: vec!["`strongbox/policies/readers` does not exist yet".to_owned()],
         link: Some(link),
         users: vec![
             user("ann@example.com", &["password", "passkey"], &[], true),
@@ -263,7 +266,10 @@ fn administrators() {
         draft: None,
     };
     put("users", &users.page(&viewer()));
-    put("users-none", &Users { users: vec![], done: None, link: None, next: None, ..users }.page(&viewer()));
+    put(
+        "users-none",
+        &Users { users: vec![], done: None, warnings: vec![], link: None, next: None, ..users }.page(&viewer()),
+    );
 }
 
 fn overviews() {

@@ -272,6 +272,42 @@ async fn one_time_passwords_and_recovery_codes() {
     api(&tower, "luke@example.com", PASSWORD, None).await.ok();
 }
 
+/// What a form of the account page asks for is not done by the login that it needs first, and the reader is told both.
+#[tokio::test]
+async fn who_confirms_that_it_is_them_is_told_why_and_that_nothing_was_done_yet() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    user(&tower, &admin, "luke@example.com", json!({"password": PASSWORD})).await;
+    let provider = json!({"name": "entra", "issuer": "https://unreachable.invalid", "client-id": "x"});
+    tower.post("/v1/config/strongbox/authentication/oidc", &admin, provider).await.ok();
+    let mut browser = Browser::new();
+    browser.password(&tower, "luke@example.com", "default", PASSWORD).await;
+    browser.step(&tower, "finish", json!({})).await;
+    tower.pass(Duration::minutes(6)).await;
+    let text = |reply: &Reply| String::from_utf8(reply.bytes.clone()).unwrap();
+    let form_token =
+        |text: &str| text.split("name=\"form-token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+
+    let account = text(&browser.get(&tower, "/account").await);
+    let body = format!("form-token={}&method=totp", form_token(&account));
+    let request =
+        browser.request("POST", "/account/set-up").header("content-type", "application/x-www-form-urlencoded");
+    let sent = tower.send_from(&browser.from, request.body(body.into()).unwrap()).await;
+    assert_eq!((sent.status.as_u16(), &sent.headers["location"]), (303, &"/login".parse().unwrap()));
+    browser.keep(&sent);
+    // Whom to ask is the first choice where there is one.
+    let page = text(&browser.get(&tower, "/login").await);
+    assert!(
+        page.contains("<h1>Confirm that it is you</h1>") && page.contains("a login of the last few minutes"),
+        "{page}"
+    );
+    browser.form_token = form_token(&page);
+    let done = browser.step(&tower, "password", json!({"password": PASSWORD})).await;
+    assert_eq!(done["state"], "logged-in", "{done}");
+    let account = text(&browser.get(&tower, done["next"].as_str().unwrap()).await);
+    assert!(account.contains("<h1>Account</h1>") && account.contains("Nothing was changed yet"), "{account}");
+}
+
 #[tokio::test]
 async fn a_locked_user_is_kept_out_by_every_method_and_at_once() {
     let tower = Tower::fresh().await;

@@ -282,3 +282,24 @@ async fn a_user_logs_in_at_a_provider() {
     assert_eq!(page["error-message"], "this way to log in is not available now");
     assert!(tower.get("/v1/state/strongbox/authentication/oidc/entra", &admin).await.ok()["error"].is_string());
 }
+
+/// The list of step 2 tells no tenant that has no providers from one that is not there.
+#[tokio::test]
+async fn a_tenant_that_is_not_there_offers_what_one_without_providers_does() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let document = json!({"name": "entra", "issuer": "https://unreachable.invalid", "client-id": "tower"});
+    tower.post(PROVIDERS, &admin, document).await.ok();
+    tower.post("/v1/config/tenants", &admin, json!({"name": "acme"})).await.ok();
+    let mut offered = Vec::new();
+    for tenant in ["", "default", "acme", "nowhere"] {
+        let page = Browser::new().identify(&tower, "ann@example.com", tenant).await;
+        offered.push(page["page"]["authenticators"].as_array().unwrap_or_else(|| panic!("{page}")).len());
+        // Nor does choosing one.
+        let mut browser = Browser::new();
+        browser.identify(&tower, "ann@example.com", tenant).await;
+        let reply = browser.post(&tower, "/v1/login/flow/external", json!({"provider": "entra"})).await;
+        assert_eq!(reply.status, 200, "{tenant}: {}", reply.json());
+    }
+    assert_eq!(offered, [2, 2, 1, 1]);
+}

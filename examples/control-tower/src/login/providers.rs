@@ -41,14 +41,11 @@ async fn redirect_uri(app: &App, id: &Name, provider: &Name) -> Answer<String> {
     Ok(format!("{}/login/oidc/{name}/{provider}/callback", app.external_url))
 }
 
-/// The id of the tenant whose providers are offered: the one that was named, or `default`, also in the place of one that does not
-/// exist.
-async fn tenant_of(app: &App, tenant: Option<&Name>) -> Answer<Name> {
-    let named = match tenant {
-        Some(name) => Tenant::by_name(&app.db, name).await?,
-        None => None,
-    };
-    Ok(named.map_or_else(|| app.operators.clone(), |tenant| tenant.value.id.clone()))
+/// The id of the tenant whose providers are offered: the one that was named, or `default` where none was. One that does not exist
+/// has none, as one that configured none: the list of another one in its place would tell the two apart.
+async fn tenant_of(app: &App, tenant: Option<&Name>) -> Answer<Option<Name>> {
+    let Some(name) = tenant else { return Ok(Some(app.operators.clone())) };
+    Ok(Tenant::by_name(&app.db, name).await?.map(|tenant| tenant.value.id.clone()))
 }
 
 async fn configs(app: &App, tenant: &Name) -> Answer<Vec<ProviderConfig>> {
@@ -56,13 +53,13 @@ async fn configs(app: &App, tenant: &Name) -> Answer<Vec<ProviderConfig>> {
     Ok(documents.into_iter().map(|(_, config)| config).collect())
 }
 
-/// What step 2 offers for the tenant that was named. For one that does not exist, and where none was named, it is what the tenant
-/// `default` has.
+/// What step 2 offers for the tenant that was named; where none was it is what the tenant `default` has, and one that does not
+/// exist has no providers.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn offered(app: &App, tenant: Option<&Name>) -> Answer<Vec<Offered>> {
-    let tenant = tenant_of(app, tenant).await?;
+    let Some(tenant) = tenant_of(app, tenant).await? else { return Ok(offer(&[], Connectivity::Online)) };
     let mut configs = configs(app, &tenant).await?;
     configs.truncate(OFFERED);
     let asked = configs.iter().map(|config| metadata(app, &tenant, config, false));
@@ -101,7 +98,7 @@ async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> 
 /// # Errors
 /// Those of the store.
 pub async fn choose(app: &App, tenant: Option<&Name>, name: &Name) -> Answer<Option<(Provider, Option<Unavailable>)>> {
-    let tenant = tenant_of(app, tenant).await?;
+    let Some(tenant) = tenant_of(app, tenant).await? else { return Ok(None) };
     let found = configs(app, &tenant).await?.into_iter().find(|config| config.name == *name);
     let Some(config) = found else { return Ok(None) };
     let back_to = redirect_uri(app, &tenant, name).await?;
@@ -145,7 +142,9 @@ pub async fn exchange(
     code: &str,
     request: &ExchangeRequest,
 ) -> Answer<Result<(VerifiedClaims, Option<StoredUser>), Problem>> {
-    let tenant = tenant_of(app, tenant).await?;
+    let Some(tenant) = tenant_of(app, tenant).await? else {
+        return Ok(Err("its tenant was removed meanwhile".to_owned()));
+    };
     let name = request.provider().name();
     let config = configs(app, &tenant).await?.into_iter().find(|config| config.name == *name);
     // The provider that the login was begun at, or none.

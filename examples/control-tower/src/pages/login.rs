@@ -37,7 +37,7 @@ impl Who<'_> {
         html! {
             div class=(if self.email.len() > LONG { "identity long" } else { "identity" }) {
                 div class="who" {
-                    strong { (self.email) }
+                    strong { (broken(self.email)) }
                     @if let Some(tenant) = self.tenant { span class="muted small" { "Tenant " (tenant) } }
                 }
                 a class="button quiet slim" href="/login?as=other" {
@@ -45,6 +45,14 @@ impl Who<'_> {
                 }
             }
         }
+    }
+}
+
+/// An address that breaks behind its `@` where it has to.
+fn broken(email: &str) -> Markup {
+    match email.split_once('@') {
+        Some((local, domain)) => html! { (local) "@" wbr; (domain) },
+        None => html! { (email) },
     }
 }
 
@@ -235,14 +243,25 @@ pub struct Authenticators<'a> {
     pub offered: &'a [Authenticator<'a>],
     /// Whether there are others to go back to.
     pub has_others: bool,
+    /// Whether it is inside a session, for what needs a recent login.
+    pub again: bool,
+}
+
+/// The words of a login inside a session.
+const AGAIN: &str = "Confirm that it is you";
+
+fn why_again() -> Markup {
+    html! { p class="muted" { "What you are about to do needs a login of the last few minutes." } }
 }
 
 impl Authenticators<'_> {
     /// As a page.
     pub fn page(&self) -> Page {
+        let (title, heading) = if self.again { (AGAIN, AGAIN) } else { ("Choose how to log in", "How do you log in?") };
         let main = html! {
             div class="card stack-l" {
-                h1 { "How do you log in?" }
+                h1 { (heading) }
+                @if self.again { (why_again()) }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
                 (component::form("/login/authenticator", self.step.token, &html! {
@@ -255,7 +274,7 @@ impl Authenticators<'_> {
                 @if self.has_others { p { a href="/login?with=" { "Log in another way" } } }
             }
         };
-        Page::single("Choose how to log in", &main)
+        Page::single(title, &main)
     }
 }
 
@@ -297,11 +316,11 @@ pub struct Method<'a> {
 impl Method<'_> {
     /// As a page.
     pub fn page(&self) -> Page {
-        let title = if self.again { "Confirm that it is you" } else { "Log in" };
+        let title = if self.again { AGAIN } else { "Log in" };
         let main = html! {
             div class="card stack-l" {
                 h1 { (title) }
-                @if self.again { p class="muted" { "What you are about to do needs a login of the last few minutes." } }
+                @if self.again { (why_again()) }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
                 (component::form("/login/password", self.step.token, &html! {
@@ -430,7 +449,7 @@ mod tests {
             }
             .page(),
             Select { step, logins: &[login] }.page(),
-            Authenticators { step, who, offered: &[authenticator], has_others: true }.page(),
+            Authenticators { step, who, offered: &[authenticator], has_others: true, again: false }.page(),
             Method { step, who, passkey: HOSTILE, has_others: true, again: true }.page(),
             Tenants { step, email: HOSTILE, tenants: &[HOSTILE] }.page(),
             Provider { title: HOSTILE, url: HOSTILE }.page(),
@@ -477,11 +496,13 @@ mod tests {
             Authenticator { name: "entra", title: "Azure Entra ID", unavailable: Some("it does not answer") },
         ];
         let who = Who { email: "ann@example.com", tenant: Some("b2") };
-        let text =
-            Authenticators { step: step(None), who, offered: &offered, has_others: false }.page().text().to_owned();
+        let page = Authenticators { step: step(None), who, offered: &offered, has_others: false, again: false }.page();
+        let text = page.text();
         assert_eq!(text.matches(" disabled").count(), 1);
         assert!(
             text.contains(r#"aria-describedby="unavailable-1""#) && text.contains("Not available: it does not answer")
         );
+        // An address breaks behind its `@` rather than anywhere.
+        assert!(text.contains("<strong>ann@<wbr>example.com</strong>"), "{text}");
     }
 }

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{self, Act, Check, Field, Kind, Tone, badge, empty, form, notice, section, when},
+    component::{self, Act, Check, Field, Kind, Tone, badge, empty, form, notice, prose, section, when},
     layout::{Page, Place, Viewer},
-    problem::Problem,
+    problem::{Problem, sentence},
 };
 
 /// A user as the list shows them.
@@ -61,6 +61,8 @@ pub struct Users {
     pub problem: Option<Problem>,
     /// What was done.
     pub done: Option<String>,
+    /// What was accepted and may still surprise.
+    pub warnings: Vec<String>,
     /// A link that was made.
     pub link: Option<Link>,
     /// They.
@@ -91,6 +93,7 @@ impl Users {
                 }
                 (Problem::shown(self.problem.as_ref()))
                 @if let Some(done) = &self.done { (notice(Tone::Good, &html! { (done) })) }
+                @for warning in &self.warnings { (notice(Tone::Warn, &prose(&sentence(warning)))) }
                 @if let Some(link) = &self.link { (enrolment(link)) }
             }
             div class="stack-l" {
@@ -250,6 +253,7 @@ mod tests {
         Users {
             problem: None,
             done: None,
+            warnings: vec!["`strongbox/policies/<x>` does not exist yet".into()],
             link: Some(link),
             users: list,
             next: None,
@@ -279,6 +283,7 @@ mod tests {
         assert_eq!(text.matches("/users/remove").count(), 1, "nobody removes themselves");
         assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
         assert!(text.contains(r#"value="passkey" checked"#), "what was typed is not lost");
+        assert!(text.contains("<code>strongbox/policies/&lt;x&gt;</code> does not exist yet."), "{text}");
     }
 
     #[test]

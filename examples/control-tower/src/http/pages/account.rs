@@ -27,6 +27,9 @@ use crate::{
 
 const PATH: &str = "/account";
 
+/// Where whoever had to prove themselves again comes back to. What they had asked for was not done: their form is gone by then.
+const CONFIRMED: &str = "/account?done=confirmed";
+
 /// `?done=`: what a form came to, by its name.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -45,6 +48,7 @@ fn done(name: &str) -> Option<&'static str> {
         "forgotten" => "This browser does not remember the login any more.",
         "session-ended" => "That session has ended.",
         "sessions-ended" => "Your other sessions have ended.",
+        "confirmed" => "You have confirmed that it is you. Nothing was changed yet: do now what you wanted to do.",
         _ => return None,
     })
 }
@@ -150,7 +154,7 @@ async fn run(app: &App, what: &str, Form { session, posted }: Form) -> Shown {
     };
     match asked {
         Ok((name, changed)) => Ok(changed_to(name, changed)),
-        Err(error) if is_step_up(&error) => step_up(app, &session, PATH).await,
+        Err(error) if is_step_up(&error) => step_up(app, &session, CONFIRMED).await,
         Err(error) if error.status().is_client_error() && error.status() != StatusCode::UNAUTHORIZED => {
             let mut response = page(app, session, Some(told(&error)), None).await?;
             *response.status_mut() = error.status();
@@ -202,7 +206,7 @@ async fn begin_set_up(app: &App, session: &Session, posted: &Posted) -> Shown {
     };
     match login::set_up(app, session, method, next(PATH)).await {
         Ok(reached) => super::login::moved_on(app, &session.browser, reached),
-        Err(error) if is_step_up(&error) => step_up(app, session, PATH).await,
+        Err(error) if is_step_up(&error) => step_up(app, session, CONFIRMED).await,
         Err(error) => Err(error.into()),
     }
 }

@@ -353,8 +353,8 @@ fn page_of(
                     view::Method { step, who, passkey: &json(passkey), has_others, again }.page()
                 }
                 // The one of a login URL.
-                Some(name) => choose(step, who, authenticators.iter().filter(|one| named(one, name)), true),
-                None if authenticators.len() > 1 => choose(step, who, authenticators.iter(), false),
+                Some(name) => choose(step, who, authenticators.iter().filter(|one| named(one, name)), true, again),
+                None if authenticators.len() > 1 => choose(step, who, authenticators.iter(), false, again),
                 None => view::Method { step, who, passkey: &json(passkey), has_others: false, again }.page(),
             }
         }
@@ -386,7 +386,13 @@ fn page_of(
     }
 }
 
-fn choose<'a>(step: Step<'_>, who: Who<'_>, offered: impl Iterator<Item = &'a Offered>, has_others: bool) -> Page {
+fn choose<'a>(
+    step: Step<'_>,
+    who: Who<'_>,
+    offered: impl Iterator<Item = &'a Offered>,
+    has_others: bool,
+    again: bool,
+) -> Page {
     let offered: Vec<(String, &str, Option<String>)> = offered
         .map(|one| (one.authenticator.to_string(), one.title.as_str(), one.unavailable.map(|why| why.to_string())))
         .collect();
@@ -394,7 +400,7 @@ fn choose<'a>(step: Step<'_>, who: Who<'_>, offered: impl Iterator<Item = &'a Of
         .iter()
         .map(|(name, title, unavailable)| view::Authenticator { name, title, unavailable: unavailable.as_deref() })
         .collect();
-    view::Authenticators { step, who, offered: &offered, has_others }.page()
+    view::Authenticators { step, who, offered: &offered, has_others, again }.page()
 }
 
 /// Options of WebAuthn, for the page's script.

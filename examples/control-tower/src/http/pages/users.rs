@@ -60,6 +60,7 @@ fn done(name: &str) -> Option<String> {
 struct Came {
     problem: Option<Problem>,
     done: Option<String>,
+    warnings: Vec<String>,
     link: Option<Link>,
     draft: Option<Draft>,
 }
@@ -98,6 +99,7 @@ async fn page(app: &App, session: &Session, after: &str, came: Came) -> Answer<R
     let users = Users {
         problem: came.problem,
         done: came.done,
+        warnings: came.warnings,
         link: came.link,
         users: users.collect(),
         next,
@@ -129,16 +131,17 @@ pub async fn create(State(app): State<Arc<App>>, Form { session, posted }: Form)
         enforced: posted.all("enforced").map(str::to_owned).collect(),
     };
     let came = match make(&app, &session, &draft).await {
-        Ok(link) => {
+        Ok((link, warnings)) => {
             let done = Some(format!("The user {} was created.", link.email));
-            Came { done, link: Some(link), ..Came::default() }
+            Came { done, warnings, link: Some(link), ..Came::default() }
         }
         Err(error) => return refused(&app, &session, error, Some(draft)).await,
     };
     Ok(page(&app, &session, "", came).await?)
 }
 
-async fn make(app: &App, session: &Session, draft: &Draft) -> Answer<Link> {
+/// The link of the user who was made, and what may surprise about them.
+async fn make(app: &App, session: &Session, draft: &Draft) -> Answer<(Link, Vec<String>)> {
     let name: Email =
         draft.email.parse().map_err(|error: keyward_webauthn_login::Error| ApiError::invalid(error.to_string()))?;
     let mut document = json!({
@@ -156,8 +159,9 @@ async fn make(app: &App, session: &Session, draft: &Draft) -> Answer<Link> {
         .map_err(|error: keyward_config_tree::PathError| ApiError::invalid(error.to_string()))?;
     let bytes = serde_json::to_vec(&document).map_err(ApiError::internal)?;
     let item = Item::from_json(path, Operation::Create, &bytes)?;
-    let _applied = changes::apply(app, &session.caller, &Bulk::from(item), None, Mode::default()).await?;
-    link(app, session, name.as_str(), None, false).await
+    let applied = changes::apply(app, &session.caller, &Bulk::from(item), None, Mode::default()).await?;
+    let warnings = applied.warnings.iter().filter_map(|one| Some(one.get("warning")?.as_str()?.to_owned()));
+    Ok((link(app, session, name.as_str(), None, false).await?, warnings.collect()))
 }
 
 async fn link(
