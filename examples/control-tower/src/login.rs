@@ -3,7 +3,7 @@
 //! # What a page calls, and when
 //!
 //! A page's handler takes [`Browser`] (the cookies and headers of its request) and answers what a function here answers: the HTML of
-//! [`Reached::at`], with every cookie of [`Reached::cookies`] ([`Cookie::set_all`]). The JSON of `/v1/login/flow` is the same functions.
+//! `Reached::at`, with every cookie of `Reached::cookies` ([`Cookie::set_all`]). The JSON of `/v1/login/flow` is the same functions.
 //!
 //! | request | call |
 //! |---|---|

@@ -65,7 +65,7 @@ async fn follow(until: Until, config: &Config, patience: &Patience) -> Result<Op
                 let is_over = matches!(Standing::of(&files, &config.clock).await, Standing::Ended(_));
                 (!is_over).then(|| already(identity))
             }
-            None => (until == Until::Registered && state.is_registered()).then(|| REGISTERED.to_owned()),
+            None => (until == Until::Registered && state.waits()).then(|| REGISTERED.to_owned()),
         };
         if let Some(line) = come {
             Voice::Screen.say(&line);

@@ -79,7 +79,13 @@ pub(crate) struct Trouble {
 impl State {
     /// Whether the tower knows the host.
     pub(crate) fn is_registered(&self) -> bool {
-        matches!(self.phase, Phase::Unclaimed | Phase::Claimed | Phase::Expired)
+        self.waits() || self.phase == Phase::Claimed
+    }
+
+    /// Whether the tower knows the host, which has no identity. One that is claimed and has none loses it at this moment: what it
+    /// comes to, only the agent that is at it knows.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.phase, Phase::Unclaimed | Phase::Expired)
     }
 
     /// Goes on to a phase; one that it is in already goes on since it began.
@@ -142,5 +148,20 @@ mod tests {
             "was written by a newer edge-agent (format 2, known up to 1)"
         );
         assert_eq!(State::from_record(b"{}").unwrap_err(), "is no state of an edge-agent");
+    }
+
+    #[test]
+    fn a_claimed_host_without_identity_does_not_wait_to_be_claimed() {
+        let mut state = State::default();
+        for (phase, is_registered, waits) in [
+            (Phase::Unclaimed, true, true),
+            (Phase::Claimed, true, false),
+            (Phase::Expired, true, true),
+            (Phase::Refused, false, false),
+            (Phase::Removed, false, false),
+        ] {
+            state.enter(phase, datetime!(2026-03-01 12:00 UTC));
+            assert_eq!((state.is_registered(), state.waits()), (is_registered, waits), "{phase:?}");
+        }
     }
 }
