@@ -15,7 +15,7 @@ pub fn file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// The text of a file, if it is no longer than that.
 ///
 /// # Errors
-/// As [`file`]; [`io::ErrorKind::InvalidData`] where it is not UTF-8.
+/// As [`file()`]; [`io::ErrorKind::InvalidData`] where it is not UTF-8.
 pub fn text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(file(path, most)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
@@ -23,7 +23,7 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
 /// Everything that there is to read, if it is no more than that.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn all(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
