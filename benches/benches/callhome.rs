@@ -17,19 +17,28 @@ use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey, Signer as _};
 use keyward_svid::X509Bundle;
 use keyward_svid::x509::Purpose;
 use keyward_svid::x509::authority::{Authority, AuthorityRequest, CertificateRequest, Subject};
+use rand_core::CryptoRng;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
 use time::{Duration, OffsetDateTime};
 
-fn callhome(criterion: &mut Criterion) {
-    let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
-    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let signer = KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256).unwrap(), Algorithm::Es256, None).unwrap();
+fn signer() -> KeySigner {
+    KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256).unwrap(), Algorithm::Es256, None).unwrap()
+}
+
+fn authority(rng: &mut impl CryptoRng, now: OffsetDateTime) -> Authority<KeySigner> {
+    let signer = signer();
     let public_key = signer.public_key().clone();
     let mut request =
         AuthorityRequest::new("tower.example.org".parse().unwrap(), Subject::default(), now + Duration::days(90));
     (request.purpose, request.path_len) = (Purpose::Client, Some(0));
-    let authority = Authority::self_signed(signer, &public_key, &request, &mut rng, now).unwrap();
+    Authority::self_signed(signer, &public_key, &request, rng, now).unwrap()
+}
+
+fn callhome(criterion: &mut Criterion) {
+    let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let authority = authority(&mut rng, now);
     let host = HostHash::of(&"4c4c4544-0051-3510-8052-b4c04f4a3132".parse().unwrap());
     let order = Order::new(Scope::Host(host.clone()));
     let (certificate, entry) = order.issue_with_key(&authority, &mut rng, now).unwrap();
@@ -55,7 +64,9 @@ fn callhome(criterion: &mut Criterion) {
     let signature = authority.signer().sign(&tbs).unwrap();
     let mut group = criterion.benchmark_group("callhome/admit");
     group.bench_function("raw verification", |bencher| {
-        bencher.iter(|| public_key.verify(Algorithm::Es256, black_box(&tbs), black_box(&signature)).unwrap());
+        bencher.iter(|| {
+            authority.signer().public_key().verify(Algorithm::Es256, black_box(&tbs), black_box(&signature)).unwrap()
+        });
     });
     group.bench_function("keyward", |bencher| {
         bencher.iter(|| {
@@ -139,17 +150,12 @@ fn door(criterion: &mut Criterion) {
     // Its certificate is from now; the one of the server is rcgen's, from 1975 on.
     let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let signer = KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256).unwrap(), Algorithm::Es256, None).unwrap();
-    let public_key = signer.public_key().clone();
-    let mut request =
-        AuthorityRequest::new("tower.example.org".parse().unwrap(), Subject::default(), now + Duration::days(90));
-    (request.purpose, request.path_len) = (Purpose::Client, Some(0));
-    let authority = Authority::self_signed(signer, &public_key, &request, &mut rng, now).unwrap();
+    let authority = authority(&mut rng, now);
     let host = HostHash::of(&"4c4c4544-0051-3510-8052-b4c04f4a3132".parse().unwrap());
     let (certificate, entry) = Order::new(Scope::Host(host.clone())).issue_with_key(&authority, &mut rng, now).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certificate.key_der().unwrap().to_vec()));
     let ends = Ends::new(certificate.svid().chain(), &key, authority.certificate(), now);
-    let own = KeySigner::new(PrivateKey::generate(KeyType::EcdsaP256).unwrap(), Algorithm::Es256, None).unwrap();
+    let own = signer();
     let request = CertificateRequest::sign(&own, own.public_key(), None, [""; 0]).unwrap().to_pem();
     let bundle = X509Bundle::new("tower.example.org".parse().unwrap(), [authority.certificate().clone()]).unwrap();
     let verifier = CallHomeVerifier::new(&bundle);
