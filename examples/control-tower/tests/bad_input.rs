@@ -7,7 +7,7 @@
 #[path = "support/process.rs"]
 mod process;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use process::{Reply, Tower, WALK, send};
 use serde_json::json;
@@ -17,8 +17,9 @@ const SETTINGS: &str = "/v1/config/strongbox/authentication/spiffe-settings";
 const ROLES: &str = "/v1/config/strongbox/authentication/approles";
 const ROLE: &str = "/v1/state/strongbox/authentication/approles/payments";
 
-/// What the tower may need more of than before for two processors, each of which reads one document at a time; in KiB.
-const MEMORY: u64 = 64 << 10;
+/// What the tower may need more of than before for two processors, each of which reads one document at a time while others
+/// arrive; in KiB. A document that is expanded, or passwords that are hashed all at once, would take several times that.
+const MEMORY: u64 = 128 << 10;
 
 /// A tower with the walk's configuration, which has to be as it was at the end.
 struct Subject {
@@ -35,6 +36,7 @@ impl Subject {
         let tower = Tower::start(&root.path().join("data"));
         let admin = tower.administrator().await;
         tower.bulk(&admin, WALK).await.ok();
+        settle(&tower).await;
         let revision = tower.metric("keyward_store_revision").await;
         let (memory, _) = tower.memory();
         tower.forget_peak();
@@ -78,6 +80,16 @@ impl Subject {
         let log = self.tower.log();
         assert!(!log.contains("panicked") && !log.contains("internal error"), "{log}");
         assert!(self.tower.stop().status.success());
+    }
+}
+
+/// Waits until the task that looks after keys has looked at every change so far: it writes down when to look again.
+async fn settle(tower: &Tower) {
+    const RUNS: &str = "keyward_task_runs{task=\"rotate\"}";
+    // The run that is under way may have begun before the change.
+    let enough = tower.metric(RUNS).await + 2;
+    while tower.metric(RUNS).await < enough {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
