@@ -203,7 +203,8 @@ pub struct VerifiedClaims {
     pub subject: String,
     /// `nonce`.
     pub nonce: String,
-    /// `auth_time`: when the person was asked last. A login inside a session needs one.
+    /// `auth_time`: when the person was asked last. A login inside a session needs one; outside of one a login without it is as good as any
+    /// other, but not [recent](crate::SessionRecord::fresh).
     pub auth_time: Option<OffsetDateTime>,
 }
 

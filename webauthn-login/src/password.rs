@@ -36,8 +36,8 @@ impl Password {
         self.0.as_bytes()
     }
 
-    /// Whether it may become the password of that user: 12 characters or more, at most 1024 bytes, not the address, and not
-    /// a few characters over and over. No rule asks for kinds of characters (NIST SP 800-63B-4 §3.1.1.2).
+    /// Whether it may become the password of that user: 12 characters or more, at most 1024 bytes, without the address or what stands
+    /// before its `@` (of four characters or more), and not a few characters over and over. No rule asks for kinds of characters (NIST SP 800-63B-4 §3.1.1.2).
     ///
     /// # Errors
     ///
@@ -51,8 +51,15 @@ impl Password {
             return problem("write at most 1024 bytes");
         }
         let lower = self.0.to_lowercase();
-        if lower.contains(email.as_str()) || (email.local().len() >= 4 && lower.contains(email.local())) {
-            return problem("it holds the email address; choose something else");
+        let (all, local) = (email.as_str(), email.local());
+        if all != local && lower.contains(all) {
+            return problem("it holds your email address; choose something else");
+        }
+        if local.len() >= 4 && lower.contains(local) {
+            return problem(match all == local {
+                true => "it holds your user name; choose something else",
+                false => "it holds what stands before the @ of your email address; choose something else",
+            });
         }
         let mut kinds: Vec<char> = lower.chars().collect();
         kinds.sort_unstable();
@@ -75,8 +82,11 @@ mod tests {
     use super::*;
 
     fn refusal(password: &str) -> Option<String> {
-        let email = "hansolo@example.com".parse().unwrap();
-        Password::new(password.to_owned()).check_new(&email).err().map(|error| error.to_string())
+        refusal_of("hansolo@example.com", password)
+    }
+
+    fn refusal_of(email: &str, password: &str) -> Option<String> {
+        Password::new(password.to_owned()).check_new(&email.parse().unwrap()).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -87,7 +97,12 @@ mod tests {
             refusal("short").unwrap(),
             "the password is not accepted: write at least 12 characters; a few words are fine"
         );
-        assert!(refusal("HanSolo-12345678").unwrap().contains("email address"));
+        assert!(
+            refusal("HanSolo-12345678").unwrap().contains("it holds what stands before the @ of your email address;")
+        );
+        assert!(refusal("I am hansolo@Example.com").unwrap().contains("it holds your email address;"));
+        assert!(refusal_of("admin", "the administrators").unwrap().contains("it holds your user name;"));
+        assert_eq!(refusal_of("ann", "planned in twelve"), None, "too short to say anything");
         assert!(refusal("abababababababab").unwrap().contains("over and over"));
         assert!(refusal(&"long enough ".repeat(100)).unwrap().contains("1024 bytes"));
         assert_eq!(format!("{:?}", Password::new("open sesame".into())), "Password(..)");

@@ -23,6 +23,8 @@ pub enum Reason {
     SamePassword,
     /// A wrong one-time password.
     WrongCode,
+    /// What was entered at the setting up of a one-time password is not what the application should show.
+    NotConfirmed,
     /// A one-time password that was used before.
     CodeUsed,
     /// A wrong or used recovery code.
@@ -69,6 +71,8 @@ pub enum Reason {
     Unavailable,
     /// The answer of the provider belongs to another login, or comes from another provider.
     MixUp,
+    /// The provider let nobody in.
+    Declined,
     /// The provider's answer is not bound to a user.
     NotBound,
     /// The provider was told to ask who it is anew, and has not, or does not say so.
@@ -93,6 +97,7 @@ impl Reason {
             Self::WrongPassword => "wrong-password",
             Self::SamePassword => "same-password",
             Self::WrongCode => "wrong-code",
+            Self::NotConfirmed => "not-confirmed",
             Self::CodeUsed => "code-used",
             Self::WrongRecoveryCode => "wrong-recovery-code",
             Self::Locked => "locked",
@@ -116,6 +121,7 @@ impl Reason {
             Self::NotOffered => "not-offered",
             Self::Unavailable => "unavailable",
             Self::MixUp => "mix-up",
+            Self::Declined => "declined",
             Self::NotBound => "not-bound",
             Self::NotAsked => "not-asked",
             Self::BadLink => "bad-link",
@@ -124,7 +130,8 @@ impl Reason {
         }
     }
 
-    /// Whether the person may be told this reason. The others would tell a stranger who exists and what they use.
+    /// Whether the person may be told this reason. The others would tell a stranger who exists and what they use; that they are nobody here
+    /// tells whoever proved at a provider who they are nothing of others.
     #[must_use]
     pub fn is_told(self) -> bool {
         matches!(
@@ -132,10 +139,13 @@ impl Reason {
             Self::Expired
                 | Self::TooManyAttempts
                 | Self::SamePassword
+                | Self::NotConfirmed
                 | Self::AlreadyRegistered
                 | Self::TooManyPasskeys
                 | Self::EnrolmentNeeded
                 | Self::Unavailable
+                | Self::Declined
+                | Self::NotBound
                 | Self::NotAsked
                 | Self::BadLink
                 | Self::ForgedForm
@@ -165,6 +175,9 @@ impl Reason {
             Self::WrongPassword => "wrong password",
             Self::SamePassword => "this is the password that you were given; choose another one",
             Self::WrongCode => "wrong one-time password",
+            Self::NotConfirmed => {
+                "this is not what the application shows; enter the six digits that it shows now, and see that your telephone's clock is right"
+            }
             Self::CodeUsed => "the one-time password was used before",
             Self::WrongRecoveryCode => "wrong or used recovery code",
             Self::Locked => "the user is locked",
@@ -190,7 +203,10 @@ impl Reason {
             Self::NotOffered => "the method is not offered at this point",
             Self::Unavailable => "this way to log in is not available now",
             Self::MixUp => "the provider's answer belongs to another login",
-            Self::NotBound => "nobody here is bound to the provider's user",
+            Self::Declined => "the provider did not let you in; start again, or log in another way",
+            Self::NotBound => {
+                "nobody here is known by your login at the provider; ask an administrator to bind it to you, or log in another way"
+            }
             Self::NotAsked => "the provider did not ask who you are again; prove it in another way",
             Self::BadLink => "the link was used, has expired or is unknown; ask for another one",
             Self::ForgedForm => "the form is too old or not from this site; load the page again",
@@ -219,7 +235,6 @@ mod tests {
             Reason::WrongUserHandle,
             Reason::CrossTenant,
             Reason::CounterWentBack,
-            Reason::NotBound,
             Reason::Changed,
             Reason::WrongCode,
             Reason::CodeUsed,

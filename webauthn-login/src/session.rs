@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::method::Proofs;
+use crate::method::{Proof, Proofs};
 use crate::passkey::UserHandle;
 use crate::settings::after;
 use crate::user::UserRecord;
@@ -36,7 +36,7 @@ pub struct SessionRecord {
     seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
-    /// When a provider had asked the person, where nothing else was proved: it may know the browser, and not ask again.
+    /// When a provider had asked the person, if it said so and nothing else was proved: it may know the browser, and not ask again.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     asked: Option<OffsetDateTime>,
     /// Not said of those of earlier releases.
@@ -160,14 +160,20 @@ impl SessionRecord {
         self.identity == *user.identity() && self.handle == user.handle() && self.epoch == user.epoch()
     }
 
-    /// The permission to change what proves the user, if the login was recent: not only the session, where a provider says that it asked
-    /// before.
+    /// The permission to change what proves the user, if the login was recent: not only the session, where a provider alone verified it. It
+    /// may have asked long before, and one that does not say when it did (`auth_time`, OpenID Connect Core §2) says nothing of it.
     ///
     /// # Errors
     ///
     /// [`Error::StepUp`]: log in again, see [`crate::Realm::step_up`].
     pub fn fresh(&self, max_age: Duration, now: OffsetDateTime) -> Result<Fresh, Error> {
-        let since = self.asked.map_or(self.authenticated, |asked| asked.min(self.authenticated));
+        let since = match self.asked {
+            Some(asked) => asked.min(self.authenticated),
+            None if self.proofs.iter().all(|proof| *proof == Proof::External) => {
+                return Err(Error::StepUp { seconds: max_age.as_secs() });
+            }
+            None => self.authenticated,
+        };
         Fresh::since(since, max_age, now)
     }
 
@@ -244,7 +250,6 @@ impl fmt::Display for SessionRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::Proof;
     use crate::testing::{at, name, rng};
 
     fn user() -> UserRecord {

@@ -425,7 +425,7 @@ fn answers_of_providers_that_are_mixed_up() {
         (|_, claims| claims.issuer = "https://evil.example".to_owned(), Reason::MixUp),
         (|_, claims| claims.nonce = "of another login".to_owned(), Reason::MixUp),
         (|_, claims| claims.subject = "43".to_owned(), Reason::NotBound),
-        (|callback, _| callback.error = Some("access_denied".to_owned()), Reason::NotBound),
+        (|callback, _| callback.error = Some("access_denied".to_owned()), Reason::Declined),
     ];
     for (change, reason) in cases {
         let url = sent_to_provider(&mut world, "ann@example.com", "b2");
@@ -480,7 +480,7 @@ fn a_login_at_a_provider_that_knows_the_browser_is_no_recent_one() {
     let ann = identity("ann@example.com", "b2");
     bind(&mut world, &ann);
     // As after a log-out at a browser that somebody left: the provider lets in whoever sits there.
-    for (asked, is_recent) in [(Some(-3600), false), (Some(-1), true), (Some(30), true), (None, true)] {
+    for (asked, is_recent) in [(Some(-3600), false), (Some(-1), true), (Some(30), true), (None, false)] {
         world.now += 600;
         let url = sent_to_provider(&mut world, "ann@example.com", "b2");
         let (callback, mut claims) = good(&url);

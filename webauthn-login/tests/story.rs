@@ -91,7 +91,7 @@ fn both_methods_enforced_at_creation() {
     assert!(uri.starts_with("otpauth://totp/Example%20b2:ann%40example.com?secret="), "{uri}");
     let totp = totp(page.page()["secret"].as_str().unwrap());
     assert!(matches!(world.code("000000"), Reply::Page(_)));
-    assert_eq!(world.refused, Some(Reason::WrongCode));
+    assert_eq!(world.refused, Some(Reason::NotConfirmed));
     let code = world.totp_now(&totp);
     let page = world.code(&code);
     assert_eq!(world.codes.len(), RECOVERY_CODES);

@@ -96,7 +96,7 @@ impl Flow<EnrollingTotp> {
             Err(reason) => return Ok(self.over(reason).about(&identity)),
         };
         let Some(step) = self.state.secret.0.matches(code, now) else {
-            return Ok(self.again(Reason::WrongCode).about(&identity));
+            return Ok(self.again(Reason::NotConfirmed).about(&identity));
         };
         let secret = SharedSecret(Arc::clone(&self.state.secret.0));
         user.data.totp = Some(StoredTotp::confirmed(secret, step, now));

@@ -74,7 +74,7 @@ impl Flow<AtProvider> {
             return Err(Box::new(self.over(Reason::MixUp)));
         }
         let Some(code) = callback.code.clone().filter(|_| callback.error.is_none()) else {
-            return Err(Box::new(self.over(Reason::NotBound)));
+            return Err(Box::new(self.over(Reason::Declined)));
         };
         let request = self.state.pending.clone().into_request();
         Ok((code, request, Exchange { flow: self }))
