@@ -48,7 +48,7 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// What to do about the other side, where that does not depend on who asks.
+    /// What to do about the other side, a tower, where that does not depend on who asks.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
@@ -139,7 +139,9 @@ pub enum Untrusted {
 }
 
 impl Untrusted {
-    fn of(error: &CertificateError) -> Self {
+    /// From what rustls says.
+    #[must_use]
+    pub fn of(error: &CertificateError) -> Self {
         match error {
             CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Self::NoName,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
@@ -182,7 +184,7 @@ impl Untrusted {
         }
     }
 
-    /// What to do, where that does not depend on who asks.
+    /// What to do where the server is a tower, and that does not depend on who asks.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use keyward_base::no_answer::causes;
+use keyward_base::no_answer::{NoAnswer, Untrusted, causes};
 use keyward_svid::tls::Error as SvidError;
 use reqwest::{StatusCode, header, redirect::Policy};
 use rustls::{
@@ -89,6 +89,11 @@ impl FetchError {
     /// has another key.
     pub fn is_unknown_issuer(&self) -> bool {
         matches!(self.certificate, Some(CertificateError::UnknownIssuer | CertificateError::BadSignature))
+    }
+
+    /// What is wrong with the certificate of the other end, where it is none that any server should show.
+    pub fn untrusted(&self) -> Option<Untrusted> {
+        self.certificate.as_ref().map(Untrusted::of)
     }
 
     /// Why the SVID of the other end is refused, where that is it.
@@ -215,31 +220,23 @@ impl Client {
 }
 
 fn broken(error: reqwest::Error) -> FetchError {
-    let error = error.without_url();
-    if let Some(refused) = causes(&error).skip(1).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-        return refused_by_tls(refused);
+    let refused = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
+    if let Some(rustls::Error::InvalidCertificate(certificate)) = refused {
+        return refused_certificate(certificate);
     }
-    // reqwest's own text says only at what it was.
-    let reason = causes(&error).last().map(ToString::to_string).unwrap_or_default();
-    let kind = match () {
-        () if error.is_timeout() => return FetchError::new(Failure::Unreachable, "no answer in time"),
-        () if error.is_connect() => Failure::Unreachable,
-        () => Failure::Answer,
+    let no_answer = NoAnswer::of(&error);
+    let kind = match no_answer {
+        NoAnswer::Closed | NoAnswer::Broken(_) => Failure::Answer,
+        _ => Failure::Unreachable,
     };
-    FetchError::new(kind, reason)
+    FetchError::new(kind, no_answer.to_string())
 }
 
-fn refused_by_tls(error: &rustls::Error) -> FetchError {
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return FetchError::new(Failure::Unreachable, format!("the TLS handshake failed: {error}"));
-    };
-    let reason = match certificate {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "no authority that is trusted stands behind the certificate shown".to_owned()
-        }
-        CertificateError::Other(other) => with_causes(&*other.0),
-        // Texts for people, except for what is a word.
-        other => format!("the certificate shown is refused: {other}"),
+fn refused_certificate(certificate: &CertificateError) -> FetchError {
+    let reason = match (certificate, Untrusted::of(certificate)) {
+        (_, Untrusted::UnknownIssuer) => "no authority that is trusted stands behind the certificate shown".to_owned(),
+        (CertificateError::Other(other), _) if other.0.is::<SvidError>() => with_causes(&*other.0),
+        (_, untrusted) => format!("the certificate shown {untrusted}"),
     };
     FetchError { reason, kind: Failure::Certificate, certificate: Some(certificate.clone()) }
 }

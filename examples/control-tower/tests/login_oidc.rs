@@ -228,6 +228,15 @@ async fn a_user_logs_in_at_a_provider() {
         wrong(&mut fake.lock().unwrap());
         let refused = back(&tower, &mut browser, &fake, &state).await;
         assert!(refused["state"] != "logged-in" && !browser.has_session(), "{at}: {refused}");
+        if at == 1 {
+            // They proved who they are there: it is no secret from them that nobody here is, nor what to do.
+            let told = refused["error-message"].as_str().unwrap();
+            assert!(told.contains("ask an administrator to bind it to you"), "{refused}");
+            let log = tower.audit(&admin).await;
+            let seen =
+                log.iter().map(|record| &record["detail"]).find(|detail| detail["reason"] == "not-bound").unwrap();
+            assert_eq!((&seen["issuer"], &seen["subject"]), (&json!(url), &json!("somebody else")));
+        }
         let mut fake = fake.lock().unwrap();
         (fake.subject, fake.issuer, fake.audience, fake.age) = ("248289761001", None, "tower", 0);
     }

@@ -287,7 +287,7 @@ async fn the_endpoint_must_be_who_it_is_said_to_be_and_serves_nothing_else() {
         (
             "bundle-endpoint-url",
             json!("https://127.0.0.1:1/"),
-            "`https://127.0.0.1:1/`: Connection refused (os error 111)".to_owned(),
+            "`https://127.0.0.1:1/`: connection refused: nothing listens there".to_owned(),
         ),
     ] {
         let mut document = json!({

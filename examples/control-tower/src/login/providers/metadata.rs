@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use keyward_base::no_answer::Untrusted;
 use keyward_config_values::Name;
 use openidconnect::core::CoreJsonWebKeySet;
 use serde::Deserialize;
@@ -101,6 +102,25 @@ pub(super) async fn metadata(
     said
 }
 
+/// Why a provider did not answer, and what its operator does about it.
+pub(super) fn explained(error: &FetchError, config: &ProviderConfig) -> String {
+    let Some(untrusted) = error.untrusted() else { return error.to_string() };
+    let remedy = match untrusted {
+        Untrusted::UnknownIssuer if config.ca_pem.is_some() => {
+            "`ca-pem` names other authorities than the one that issued it"
+        }
+        Untrusted::UnknownIssuer => "name the authority that issued it as `ca-pem`",
+        Untrusted::OtherName => "use a name that it has in `issuer`, or give the provider one for this name",
+        Untrusted::Expired => "renew it at the provider, and check the clocks of both machines",
+        Untrusted::NotYetValid => "check the clocks of both machines",
+        Untrusted::Authority => {
+            "let this authority issue the provider one for servers (CA:FALSE, its name as subjectAltName), and name this one as `ca-pem`"
+        }
+        _ => "give the provider one for servers (CA:FALSE, its name as subjectAltName)",
+    };
+    format!("{error}; {remedy}")
+}
+
 /// OpenID Connect Discovery 1.0 §4.
 async fn discover(config: &ProviderConfig) -> Result<Metadata, String> {
     #[derive(Deserialize)]
@@ -116,7 +136,7 @@ async fn discover(config: &ProviderConfig) -> Result<Metadata, String> {
     let client = client(config).map_err(|error| error.to_string())?;
     let read = async |url: &str, what: &str| {
         let document = client.document(url, LIMIT).await;
-        document.map_err(|error| format!("{what} `{url}`: {error}"))
+        document.map_err(|error| format!("{what} `{url}`: {}", explained(&error, config)))
     };
     let url = format!("{}/.well-known/openid-configuration", config.issuer.trim_end_matches('/'));
     let document = read(&url, "its configuration").await?;
@@ -150,9 +170,69 @@ async fn discover(config: &ProviderConfig) -> Result<Metadata, String> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
     use serde_json::json;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
+
+    /// What is said of a provider with a certificate that signs itself, which is believed if `is_named`.
+    async fn said_of(is_named: bool, change: fn(&mut CertificateParams)) -> String {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.self_signed(&key).unwrap();
+        let served = ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let server = tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(served));
+            while let Ok((stream, _)) = listener.accept().await {
+                let _refused = acceptor.accept(stream).await;
+            }
+        });
+        let ca = is_named.then(|| certificate.pem());
+        let config = json!({"name": "entra", "issuer": issuer, "client-id": "c", "ca-pem": ca});
+        let error = discover(&serde_json::from_value(config).unwrap()).await.err().unwrap();
+        server.abort();
+        let about = format!("its configuration `{issuer}/.well-known/openid-configuration`: ");
+        error.strip_prefix(&about).unwrap_or_else(|| panic!("{error}")).to_owned()
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_certificate_is_said_in_words_with_what_to_do() {
+        assert_eq!(
+            said_of(true, |it| it.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)).await,
+            "the certificate shown is an authority's own (CA:TRUE), and none for a server; let this authority issue the provider one \
+             for servers (CA:FALSE, its name as subjectAltName), and name this one as `ca-pem`"
+        );
+        assert_eq!(
+            said_of(false, |_| ()).await,
+            "no authority that is trusted stands behind the certificate shown; name the authority that issued it as `ca-pem`"
+        );
+        assert_eq!(
+            said_of(true, |it| it.not_after = date_time_ymd(2020, 1, 1)).await,
+            "the certificate shown expired; renew it at the provider, and check the clocks of both machines"
+        );
+        assert_eq!(
+            said_of(true, |it| it.not_before = date_time_ymd(3000, 1, 1)).await,
+            "the certificate shown is not valid yet; check the clocks of both machines"
+        );
+        let elsewhere = |it: &mut CertificateParams| {
+            it.subject_alt_names =
+                CertificateParams::new(vec!["elsewhere.example".to_owned()]).unwrap().subject_alt_names;
+        };
+        assert_eq!(
+            said_of(true, elsewhere).await,
+            "the certificate shown is for another name; use a name that it has in `issuer`, or give the provider one for this name"
+        );
+    }
 
     #[test]
     fn what_is_kept_of_providers_is_bounded() {

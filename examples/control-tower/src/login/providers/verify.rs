@@ -12,7 +12,7 @@ use openidconnect::{
 
 use super::{
     LIMIT, Problem, ProviderConfig,
-    metadata::{client, metadata},
+    metadata::{client, explained, metadata},
 };
 use crate::{
     app::App,
@@ -67,7 +67,9 @@ pub(super) async fn verified(
             openidconnect::RequestTokenError::ServerResponse(refused) => {
                 format!("it refused the code: {}", refused.error())
             }
-            openidconnect::RequestTokenError::Request(error) => format!("its token endpoint: {error}"),
+            openidconnect::RequestTokenError::Request(error) => {
+                format!("its token endpoint: {}", explained(&error, config))
+            }
             _ => "its token endpoint answered something else".to_owned(),
         })?;
     let token = answer.id_token().ok_or("it answered no ID token")?;

@@ -41,11 +41,20 @@ pub(super) struct Taken {
     link: Option<Stored<Arc<EnrolmentLink>>>,
     /// What happened beside the login, for the audit log.
     event: Option<&'static str>,
+    /// What is recorded of a refusal beside the reason.
+    details: Vec<(&'static str, String)>,
 }
 
 impl Taken {
     pub(super) fn new(outcome: Outcome, users: impl IntoIterator<Item = StoredUser>) -> Self {
-        Self { outcome, users: users.into_iter().collect(), counted: Vec::new(), link: None, event: None }
+        Self {
+            outcome,
+            users: users.into_iter().collect(),
+            counted: Vec::new(),
+            link: None,
+            event: None,
+            details: Vec::new(),
+        }
     }
 
     pub(super) fn counting(self, counted: impl IntoIterator<Item = Counted>) -> Self {
@@ -59,11 +68,15 @@ impl Taken {
     pub(super) fn doing(self, event: &'static str) -> Self {
         Self { event: Some(event), ..self }
     }
+
+    pub(super) fn refusing(self, details: Vec<(&'static str, String)>) -> Self {
+        Self { details, ..self }
+    }
 }
 
 /// Commits what a step came to, with its record; `None` when somebody else was faster.
 pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, taken: Taken) -> Answer<Option<Reached>> {
-    let Taken { outcome, users, counted, link, event } = taken;
+    let Taken { outcome, users, counted, link, event, details } = taken;
     let Outcome { next, writes: steps, refused, identity, recovery_codes, signal, rehash, .. } = outcome;
     let now = app.clock.now();
     let mut commit =
@@ -141,7 +154,8 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
     begun.into_iter().for_each(Begun::stored);
     ended.iter().for_each(|key| app.ceremonies.end(key));
     if let Some(reason) = refused {
-        app.refuse(actor.refused("login", reason.code(), now));
+        let record = actor.refused("login", reason.code(), now);
+        app.refuse(details.into_iter().fold(record, |record, (name, value)| record.with(name, value)));
         app.metrics.login("user", false);
     } else {
         for counted in counted {

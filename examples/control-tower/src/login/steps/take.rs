@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use keyward_config_values::Name;
-use keyward_webauthn_login::{AnyFlow, Identity, Password, Typed};
+use keyward_webauthn_login::{AnyFlow, Identity, Password, Reason, Typed};
 
 use super::settle::Taken;
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
     random,
 };
 
-/// How much of the reason of a refusal is recorded, in characters.
-const REASON: usize = 500;
+/// How much of what a provider says is recorded, in characters: it may say any amount.
+const SAID: usize = 500;
 
 /// What a step is not taken for.
 pub(super) enum NotTaken {
@@ -98,7 +98,12 @@ async fn take_now(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) 
                     let record = user.as_ref().map(|user| user.value.record().clone());
                     let now = app.clock.now();
                     let outcome = exchange.verified(realm, &claims, record, &mut random::rng(), now).map_err(failed)?;
-                    Taken::new(outcome, user)
+                    let who = match outcome.refused {
+                        // What an administrator needs to bind them.
+                        Some(Reason::NotBound) => vec![("issuer", claims.issuer), ("subject", said(&claims.subject))],
+                        _ => Vec::new(),
+                    };
+                    Taken::new(outcome, user).refusing(who)
                 }
                 Err(problem) => return Ok(Err(not_verified(app, browser, &problem))),
             },
@@ -173,13 +178,15 @@ async fn take_now(app: &App, browser: &Browser, flow: AnyFlow, action: &Action) 
     Ok(Ok(taken))
 }
 
+fn said(text: &str) -> String {
+    text.chars().take(SAID).collect()
+}
+
 /// What went wrong at a provider is for the log: it may say what nobody is to know.
 fn not_verified(app: &App, browser: &Browser, problem: &str) -> NotTaken {
     if let Some(source) = browser.source {
         let actor = Actor::stranger(app, source);
-        // The provider may have said any amount of it.
-        let problem: String = problem.chars().take(REASON).collect();
-        app.refuse(actor.refused("login", "provider", app.clock.now()).with("problem", problem));
+        app.refuse(actor.refused("login", "provider", app.clock.now()).with("problem", said(problem)));
     }
     NotTaken::Told("the provider did not confirm the login; try again, or log in another way".to_owned())
 }
