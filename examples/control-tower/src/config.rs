@@ -116,8 +116,9 @@ struct Settings {
     /// second, and so many at once [default: failed-logins=20/s:400,requests=20000/s:100000,tokens=20000/s:100000]
     #[arg(long, env = "KEYWARD_RATE_LIMIT", value_name = "LIMITS", global = true)]
     rate_limit: Option<RateLimit>,
-    /// How many connections one address may have at once on each listener, or of IPv6 one /64; those of this machine and of trusted
-    /// proxies are not counted [default: 256]
+    /// How many connections one address may have at once on each listener, or of IPv6 one /64, of 1024 in all; those of this machine and
+    /// of trusted proxies are not counted. Where many clients come through one address (NAT), allow one for each program and six for
+    /// each browser behind it [default: 256]
     #[arg(long, env = "KEYWARD_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", global = true)]
     connections_per_address: Option<NonZeroUsize>,
     /// Reads the clock's offset from a file: seconds, or a duration such as `+30d`; on loopback alone

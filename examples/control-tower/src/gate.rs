@@ -36,7 +36,7 @@ use crate::{
     network::Network,
     rate_limit::RateLimit,
     router, seal,
-    server::{Front, Rules},
+    server::{Front, Rules, TOO_MANY},
     tasks,
     tls::{Authority, Tls},
 };
@@ -313,6 +313,9 @@ impl Gate {
         let gate = Arc::clone(self);
         move |source, code, why| {
             let Some(app) = gate.app() else { return };
+            if code == TOO_MANY {
+                app.metrics.rate_limited("connections");
+            }
             if app.limiter.is_reported(source, code, app.clock.uptime()) {
                 let record = Actor::stranger(&app, source).refused(what, code, app.clock.now());
                 app.refuse(record.with("why", why));

@@ -84,7 +84,7 @@ impl Metrics {
         self.federation_failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request that was one too many.
+    /// Counts a request, or a connection, that was one too many.
     pub fn rate_limited(&self, what: &'static str) {
         self.rate_limited.get_or_create(&Limited { what }).inc();
     }
@@ -104,7 +104,11 @@ pub fn render(app: &App, operators: bool) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("keyward");
     registry.register("logins", "Logins by method and outcome", metrics.logins.clone());
     registry.register("transit_operations", "Operations with keys", metrics.transit.clone());
-    registry.register("rate_limited", "Requests refused because there were too many", metrics.rate_limited.clone());
+    registry.register(
+        "rate_limited",
+        "Requests and connections refused because there were too many",
+        metrics.rate_limited.clone(),
+    );
     registry.register("refusals", "Requests refused and recorded", metrics.refusals.clone());
     registry.register("expired_records", "Records removed at their expiry", metrics.expired.clone());
     let gauge = |registry: &mut Registry, name: &str, help: &str, value: u64| {

@@ -41,6 +41,9 @@ pub use self::{
     tls_source::TlsSource,
 };
 
+/// By which it is recorded that a client has as many connections as one may have.
+pub const TOO_MANY: &str = "too-many-connections";
+
 /// How much a client may ask for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -220,8 +223,9 @@ async fn connection(
             }
             Ok(Err(Ended::TooMany(client))) => {
                 tracing::debug!(%client, "no connection: there are too many");
-                let why = format!("there are {} connections of this address", service.limits.connections_of_one);
-                return service.front.refuse(client, "too-many-connections", why);
+                let most = service.limits.connections_of_one;
+                let why = format!("there are {most} connections of this address: raise `--connections-per-address` if it is many clients'");
+                return service.front.refuse(client, TOO_MANY, why);
             }
             Ok(Err(Ended::Broken(error))) => return tracing::debug!(%peer, %error, "no TLS handshake"),
             Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),

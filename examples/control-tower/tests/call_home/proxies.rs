@@ -1,8 +1,9 @@
 //! PROXY headers: required or forbidden, and never guessed.
 
 use serde_json::json;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::rig::{HOSTS, Host, Rig, Way};
+use crate::rig::{HOSTS, Host, MOST, Rig, Way};
 
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |sum, byte| {
@@ -66,4 +67,27 @@ async fn a_header_is_required_from_the_balancer_or_forbidden_to_everybody() {
     let check = Way { before: header(0x20, [0; 4], true), ..Way::default() };
     assert_eq!(rig.send(rig.call_home, "GET", "/live", &check, None).await.unwrap().status, 200);
     assert_eq!(rig.waiting().await.len(), 2);
+}
+
+/// Whoever is refused because they have too many connections is seen: in the log once a minute, and counted each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_too_many_is_counted_and_recorded() {
+    let rig = Rig::start().await;
+    rig.settings(json!({"client-certificate": {"proxy-protocol": "required", "lb-addresses": ["127.0.0.1"]}})).await;
+    let way = Way { before: header(0x21, [198, 51, 100, 7], true), ..Way::default() };
+    let mut held = Vec::new();
+    // Each that is held has its place as soon as its header was read.
+    while held.len() < MOST || rig.send(rig.call_home, "GET", "/live", &way, None).await.is_ok() {
+        let mut stream = TcpStream::connect(rig.call_home).await.unwrap();
+        stream.write_all(&way.before).await.unwrap();
+        held.push(stream);
+    }
+    let seen = rig.audit().await;
+    let seen = seen.iter().rfind(|record| record["event"] == "call-home").unwrap();
+    assert_eq!((&seen["source"], &seen["detail"]["reason"]), (&json!("198.51.100.7"), &json!("too-many-connections")));
+    assert!(seen["detail"]["why"].as_str().unwrap().contains("`--connections-per-address`"), "{seen}");
+    let metrics = rig.call("GET", "/metrics", None).await.text();
+    assert!(metrics.contains(r#"keyward_rate_limited_total{what="connections"} "#), "{metrics}");
+    let others = Way { before: header(0x21, [198, 51, 100, 8], true), ..Way::default() };
+    assert_eq!(rig.send(rig.call_home, "GET", "/live", &others, None).await.unwrap().status, 200);
 }

@@ -29,6 +29,8 @@ use tokio::{
 use crate::support::{self, START};
 
 pub const UNCLAIMED: &str = "/v1/state/system/unclaimed-hosts";
+/// The most connections of one client to the call-home listener.
+pub const MOST: usize = 4;
 pub const HOSTS: &str = "/v1/state/system/hosts";
 pub const ISSUE: &str = "/v1/state/system/call-home/issue-call-home-cert";
 pub const SCRIPT: &str = "/v1/state/system/call-home/install-script";
@@ -163,7 +165,10 @@ impl Rig {
         let of = Arc::clone(&gate);
         let source = TlsSource::new(move || of.call_home_config());
         let (router, front) = (gate::call_home(&gate), gate.call_home_front());
-        tokio::spawn(server::serve(knocks, source, router, Limits::default(), front, std::future::pending()));
+        let mut limits = Limits::default();
+        // So many has one client; this machine itself has any number.
+        limits.connections_of_one = MOST;
+        tokio::spawn(server::serve(knocks, source, router, limits, front, std::future::pending()));
         let login = credentials
             .map(|credentials| json!({"username": credentials.username, "password": credentials.password.as_str()}));
         let mut rig = Self { gate, app, api, call_home, ca, admin: String::new(), login, store, directory };
