@@ -22,5 +22,6 @@ pub mod problem;
 pub mod proof;
 pub mod qr;
 pub mod security;
+pub mod step;
 pub mod timeline;
 pub mod users;

@@ -13,13 +13,15 @@ use control_tower::pages::{
     assets,
     component::Tone,
     enrol::{MakePasskey, Offer, OpenLink, RecoveryCodes, SetPassword, SetUpTotp},
-    home::{Key, Overview, Part, Refusal, Role, Todo},
+    form::Wrong,
+    home::{First, Key, Overview, Part, Refusal, Role, Todo},
     layout::{HostPage, Page, Viewer},
-    login::{Authenticator, Authenticators, Identity, Method, Over, Provider, Remembered, Select, Step, Tenants, Who},
+    login::{Authenticator, Authenticators, Identity, Method, Over, Provider, Remembered, Select, Tenants},
     problem::{Problem, page},
     proof,
+    step::{Step, Who},
     timeline::Life,
-    users::{Link, User, Users},
+    users::{Draft, Link, User, Users},
 };
 use keyward_transit::Phase;
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -57,7 +59,7 @@ fn every_page_is_written() {
     administrators();
     overviews();
     hosts::pages();
-    assert!(fs::read_dir(directory()).unwrap().count() >= 43);
+    assert!(fs::read_dir(directory()).unwrap().count() >= 45);
 }
 
 const STEP: Step<'static> = Step { token: "t", problem: None };
@@ -143,7 +145,7 @@ fn viewer() -> Viewer {
         remembered: true,
         administers: true,
         hosts: HostPage::ALL.to_vec(),
-        token: "t".to_owned(),
+        token: "token-of-the-form".to_owned(),
     }
 }
 
@@ -239,6 +241,7 @@ fn administrators() {
         name: is_reader.then(|| "Ann Lee".to_owned()),
         policies: vec!["administrator".to_owned(), "reader".to_owned()],
         has: has.to_vec(),
+        providers: if is_reader { vec!["entra".to_owned()] } else { vec![] },
         enforced: enforced.to_vec(),
         locked: has.is_empty(),
         last_login: is_reader.then_some(NOW),
@@ -253,7 +256,7 @@ fn administrators() {
     let users = Users {
         problem: None,
         done: Some("The user was created.".to_owned()),
-        warnings: vec!["`strongbox/policies/readers` does not exist yet".to_owned()],
+        warnings: vec!["the policy `readers` does not exist yet".to_owned()],
         link: Some(link),
         users: vec![
             user("ann@example.com", &["password", "passkey"], &[], true),
@@ -264,8 +267,27 @@ fn administrators() {
         next: Some("?after=x".to_owned()),
         policies: vec!["administrator".to_owned(), "reader".to_owned()],
         draft: None,
+        wrong: None,
     };
     put("users", &users.page(&viewer()));
+    let wrong = Wrong {
+        field: "name".to_owned(),
+        message:
+            "there is a user `ann@example.com` already; reset or unlock them in the list, or choose another address"
+                .to_owned(),
+    };
+    let draft = Draft { email: "ann@example.com".to_owned(), enforced: vec!["passkey".to_owned()], ..Draft::default() };
+    let problem = Some(Problem("nobody was created: look at what is marked below".to_owned()));
+    let refused = Users {
+        problem,
+        done: None,
+        warnings: vec![],
+        link: None,
+        draft: Some(draft),
+        wrong: Some(wrong),
+        ..users.clone()
+    };
+    put("users-refused", &refused.page(&viewer()));
     put(
         "users-none",
         &Users { users: vec![], done: None, warnings: vec![], link: None, next: None, ..users }.page(&viewer()),
@@ -343,6 +365,7 @@ fn overviews() {
             "tower.example".to_owned(),
             format!("https://{}.tower.example/0f3a7c52-tenant-with-a-long-id", "region".repeat(10)),
         )),
+        first: None,
     };
     put("overview", &overview.page(&viewer(), NOW));
     let nothing = Overview {
@@ -351,6 +374,14 @@ fn overviews() {
         roles: Part::NotPermitted,
         refusals: Part::Shown(vec![], false),
         issuer: None,
+        first: None,
     };
     put("overview-nothing-yet", &nothing.page(&long_viewer(), NOW));
+    let new = Overview {
+        todos: vec![todo(Tone::Info, "Nobody gets an identity here yet: take the first steps below.")],
+        roles: Part::Shown(vec![], false),
+        first: Some(First { url: "https://localhost:4646".to_owned() }),
+        ..nothing
+    };
+    put("overview-new", &new.page(&viewer(), NOW));
 }

@@ -105,7 +105,7 @@ fn in_words(authenticator: &Authenticator, proofs: impl Iterator<Item = Proof>) 
 
 /// What a refusal of the interface is on a page that goes on.
 pub fn told(error: &ApiError) -> crate::pages::problem::Problem {
-    crate::pages::problem::Problem(error.message().to_owned())
+    crate::pages::problem::Problem(problem::words(error.message()))
 }
 
 /// Around everything: what is refused is a page for whoever reads pages, and what the interface says for programs, which `/v1/` always
@@ -116,7 +116,7 @@ pub async fn for_people(request: Request, next: Next) -> Response {
     let Some(Messages(texts)) = response.extensions().get::<Messages>().filter(|_| is_for_people) else {
         return response;
     };
-    problem::for_people(&response, texts.first().map_or("", String::as_str))
+    problem::for_people(&response, &problem::words(texts.first().map_or("", String::as_str)))
 }
 
 fn is_for_people(uri: &Uri, headers: &HeaderMap) -> bool {

@@ -6,9 +6,9 @@ use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_approle::{Role, RoleConfig};
 use keyward_config_values::Name;
 use keyward_keys::Signer as _;
-use keyward_svid::relying_party::{RelyingParty, TokenShape, check};
+use keyward_svid::relying_party::{RelyingParty, TokenShape, Warning, check};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{
@@ -66,7 +66,7 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller) -> Answer {
         shape.issuer = Some(&issuer_text);
         shape.discovery_issuer = Some(&own_text);
         for warning in check(party, &shape) {
-            warnings.push(json!({"relying-party": party.as_str(), "warning": warning.to_string()}));
+            warnings.push(told(&warning));
         }
     }
     Ok(Json(json!({
@@ -80,6 +80,11 @@ pub async fn state(State(app): State<Arc<App>>, caller: Caller) -> Answer {
         "warnings": warnings,
     }))
     .into_response())
+}
+
+/// What a relying party would refuse.
+pub(super) fn told(warning: &Warning) -> Value {
+    json!({"relying-party": warning.party().as_str(), "code": warning.code(), "warning": warning.to_string()})
 }
 
 /// Names a role.
@@ -128,10 +133,7 @@ pub async fn aws_trust_policy(
     shape.subject = Some(subject.as_str());
     shape.audiences = audiences;
     shape.issuer = Some(&issuer_text);
-    let warnings = check(RelyingParty::AwsSts, &shape)
-        .into_iter()
-        .map(|warning| json!({"relying-party": "aws-sts", "warning": warning.to_string()}))
-        .collect();
+    let warnings = check(RelyingParty::AwsSts, &shape).iter().map(told).collect();
     Ok(Json(AwsTrust::new(&issuer, &subject, &account, warnings)).into_response())
 }
 

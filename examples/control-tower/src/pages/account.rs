@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{self, Act, Field, Tone, badge, empty, form, notice, section, when},
+    component::{self, Act, Field, Tone, badge, empty, form, notice, section, unspaced, when},
     enrol::password_hint,
     layout::{self, Page, Place, Viewer},
     problem::Problem,
@@ -63,7 +63,7 @@ impl Session {
                 }
                 p class="muted small" {
                     "With " (self.method)
-                    @if let Some(address) = &self.address { ", from " (address) }
+                    @if let Some(address) = &self.address { ", from " (unspaced(address)) }
                 }
                 p class="muted small" { "Since " (when(self.begun)) ", last used " (when(self.seen)) }
             }
@@ -144,7 +144,7 @@ impl Account {
             div class="stack" {
                 dl class="facts" {
                     @if viewer.name != viewer.email { dt { "Name" } dd { (viewer.name) } }
-                    dt { "Email" } dd { (viewer.email) }
+                    dt { @if viewer.email.contains('@') { "Email" } @else { "User name" } } dd { (unspaced(&viewer.email)) }
                     dt { "Tenant" } dd { (viewer.tenant) }
                     dt { "Logged in with" } dd { (viewer.method) }
                     @if !self.enforced.is_empty() { dt { "Asked for at every login" } dd { (self.enforced) } }

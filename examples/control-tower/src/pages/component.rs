@@ -6,6 +6,7 @@ mod copy;
 mod field;
 mod notice;
 mod table;
+mod unspaced;
 mod when;
 
 use maud::{Markup, html};
@@ -17,6 +18,7 @@ pub use self::{
     field::{Check, Field, Kind},
     notice::{Tone, badge, notice},
     table::{Column, table},
+    unspaced::unspaced,
     when::{date, when},
 };
 
@@ -64,7 +66,7 @@ pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 pub fn prose(text: &str) -> Markup {
     html! {
         @for (place, piece) in text.split('`').enumerate() {
-            @if place % 2 == 1 { code { (piece) } } @else { (piece) }
+            @if place % 2 == 1 { code { (unspaced(piece)) } } @else { (piece) }
         }
     }
 }
@@ -103,6 +105,7 @@ mod tests {
             badge(Tone::Good, name),
             copied("id", name, name),
             copied_block("id", name, name),
+            unspaced(name),
             empty(name, &html! {}),
             section("id", name, &html! {}),
             form(name, name, &html! {}),

@@ -6,10 +6,10 @@ use super::{
     component::{self, Field, Tone, notice, title},
     icon,
     layout::Page,
-    login::{PasskeyForm, Step, Who},
     problem::Problem,
     proof::skip,
     qr::qr,
+    step::{PasskeyForm, Step, Who},
 };
 
 /// What the user may set up before going on.

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{Column, Tone, badge, empty, listed, notice, prose, section, table, when},
-    layout::{Page, Place, Viewer},
+    component::{Column, Tone, badge, copied_block, empty, listed, notice, prose, section, table, unspaced, when},
+    layout::{HostPage, Page, Place, Viewer},
     timeline::{Life, legend, timeline},
 };
 
@@ -70,9 +70,18 @@ pub enum Part<T> {
     NotPermitted,
 }
 
+/// What somebody does first at a new tower.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// Where the tower is, for a command line.
+    pub url: String,
+}
+
 /// The page.
 #[derive(Clone, Debug)]
 pub struct Overview {
+    /// What to begin with, where nothing is there yet.
+    pub first: Option<First>,
     /// What needs doing.
     pub todos: Vec<Todo>,
     /// The keys.
@@ -92,11 +101,12 @@ impl Overview {
             header {
                 h1 { "Overview" }
                 @if let Some((trust_domain, issuer)) = &self.issuer {
-                    p class="muted" { "Trust domain " code { (trust_domain) } ", issuer " code { (issuer) } }
+                    p class="muted" { "Trust domain " code { (unspaced(trust_domain)) } ", issuer " code { (unspaced(issuer)) } }
                 }
             }
             div class="stack-l" {
                 (section("todo", "What needs doing", &self.todos()))
+                @if let Some(first) = &self.first { (section("first", "First steps", &first.show(viewer))) }
                 (section("keys", "Keys", &part(&self.keys, "keys", |keys| show_keys(keys, now))))
                 (section("roles", "Roles", &part(&self.roles, "roles", show_roles)))
                 (section("refusals", "Refused lately", &part(&self.refusals, "audit log", show_refusals)))
@@ -116,6 +126,51 @@ impl Overview {
             @else if self.todos.is_empty() { (empty("Nothing that your policies let you see.", &html! {})) }
             @else {
                 ul class="stack-s" { @for todo in &self.todos { li { (notice(todo.tone, &prose(&todo.text))) } } }
+            }
+        }
+    }
+}
+
+/// What the second step makes: a key that all clouds accept and that rotates by itself, identities, a role.
+const BEGINNING: &str = "supctl bulk -f - <<'YAML'
+x-path: /v1/config/strongbox/transit-keys/identities
+x-operation: replace
+name: identities
+cipher: rsa-2048
+auto-rotate: {rotate-after: 30d, activate-after: 1d, deprecate-after: 2d, invalidate-after: 2d}
+---
+x-path: /v1/config/strongbox/authentication/spiffe-settings
+x-operation: replace
+jwt-signing-key: identities
+---
+x-path: /v1/config/strongbox/authentication/approles/web
+x-operation: replace
+name: web
+token-spiffe-jwt: {jwt-audiences: [sts.amazonaws.com]}
+YAML";
+
+impl First {
+    fn show(&self, viewer: &Viewer) -> Markup {
+        let log_in = format!("supctl --tower {} --ca tower-data/ca.pem login --username {}", self.url, viewer.email);
+        html! {
+            ol class="steps" {
+                li class="stack-s" {
+                    p { "Log in at a command line. The file is the certificate that the tower named at its first start; without " code { "--ca" } " where a public authority issued it." }
+                    (copied_block("first-login", "the command to log in", &log_in))
+                }
+                li class="stack-s" {
+                    p { "Paste what workloads get their identities by: a key that rotates by itself, and a role " code { "web" } "." }
+                    (copied_block("first-documents", "the command with the documents", BEGINNING))
+                }
+                li {
+                    p {
+                        "Log in with less effort and more safety: " a href="/account#passkeys" { "add a passkey" } "."
+                        @if viewer.administers { " Let others in: " a href="/users" { "make users" } "." }
+                    }
+                }
+                @if viewer.hosts.contains(&HostPage::Install) {
+                    li { p { "Bring hosts in: " a href=(HostPage::Install.path()) { "install an agent" } "." } }
+                }
             }
         }
     }
@@ -193,7 +248,7 @@ fn show_roles(roles: &[Role]) -> Markup {
                     @if role.policies.is_empty() { span class="muted" { "none" } }
                     @else { (listed(role.policies.iter().map(String::as_str))) }
                 },
-                html! { @match &role.spiffe_id { Some(id) => code { (id) }, None => span class="muted" { "none" } } },
+                html! { @match &role.spiffe_id { Some(id) => code { (unspaced(id)) }, None => span class="muted" { "none" } } },
             ]
         })
         .collect();
@@ -253,6 +308,7 @@ mod tests {
             roles: Part::NotPermitted,
             refusals: Part::Shown(vec![refusal], true),
             issuer: Some(("tower.example".into(), "https://tower.example/t".into())),
+            first: None,
         };
         let text = overview.page(&viewer(), now).text().to_owned();
         assert!(!text.contains("<script>alert") && !text.contains("<b>issuer"), "{text}");
@@ -264,6 +320,16 @@ mod tests {
             unseen.contains("Nothing that your policies let you see.") && !unseen.contains("All is well"),
             "{unseen}"
         );
+        assert!(!unseen.contains("First steps"));
+        let first = Some(First { url: "https://<tower>".into() });
+        let new = Overview { first, ..overview.clone() }.page(&viewer(), now).text().to_owned();
+        assert!(
+            new.contains(
+                "supctl --tower https://&lt;tower&gt; --ca tower-data/ca.pem login --username ann@example.com"
+            ),
+            "{new}"
+        );
+        assert!(!new.contains(HostPage::Install.path()), "it is not for this reader");
         let fine = Overview { todos: vec![], roles: Part::Shown(vec![], false), ..overview };
         assert!(fine.page(&viewer(), now).text().contains("Nothing. All is well."));
     }

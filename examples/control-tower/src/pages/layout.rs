@@ -274,7 +274,7 @@ fn menu(viewer: &Viewer) -> Markup {
                 div class="stack" {
                     div {
                         @if viewer.name != viewer.email { p { strong { (viewer.name) } } }
-                        p { (viewer.email) }
+                        p { (component::unspaced(&viewer.email)) }
                         p class="muted small" { "Tenant " (viewer.tenant) }
                         p class="muted small" { "Logged in with " (viewer.method) }
                     }

@@ -4,93 +4,12 @@
 use maud::{Markup, html};
 
 use super::{
-    component::{self, Field, Kind},
+    component::{self, Field, Kind, unspaced},
     icon,
     layout::Page,
     problem::Problem,
+    step::{PasskeyForm, Step, Who},
 };
-
-/// What every page of a login has.
-#[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
-    /// What its forms carry.
-    pub token: &'a str,
-    /// Why the step before did not succeed.
-    pub problem: Option<&'a Problem>,
-}
-
-/// Whom a login is for, as far as that was said.
-#[derive(Clone, Copy, Debug)]
-pub struct Who<'a> {
-    /// What was typed.
-    pub email: &'a str,
-    /// The tenant, if it was named.
-    pub tenant: Option<&'a str>,
-}
-
-/// An address of more characters has a line of its own.
-const LONG: usize = 40;
-
-impl Who<'_> {
-    /// As markup, with the way to say somebody else.
-    pub fn show(self) -> Markup {
-        html! {
-            div class=(if self.email.len() > LONG { "identity long" } else { "identity" }) {
-                div class="who" {
-                    strong { (broken(self.email)) }
-                    @if let Some(tenant) = self.tenant { span class="muted small" { "Tenant " (tenant) } }
-                }
-                a class="button quiet slim" href="/login?as=other" {
-                    "Change" span class="visually-hidden" { " who logs in" }
-                }
-            }
-        }
-    }
-}
-
-/// An address that breaks behind its `@` where it has to.
-fn broken(email: &str) -> Markup {
-    match email.split_once('@') {
-        Some((local, domain)) => html! { (local) "@" wbr; (domain) },
-        None => html! { (email) },
-    }
-}
-
-/// A form that a passkey answers. Its button works with script alone, which says so where there is none.
-pub struct PasskeyForm<'a> {
-    /// Where the answer goes.
-    pub action: &'a str,
-    /// The ceremony: `get` or `create`.
-    pub ceremony: &'static str,
-    /// The options for the browser, as JSON.
-    pub options: &'a str,
-    /// Whether the browser offers passkeys in the field of the address by itself.
-    pub autofill: bool,
-    /// The words of the button.
-    pub button: &'a str,
-    /// Whether it is what the page is about.
-    pub first: bool,
-    /// Further fields.
-    pub more: Markup,
-}
-
-impl PasskeyForm<'_> {
-    /// As markup.
-    pub fn show(&self, token: &str) -> Markup {
-        let class = if self.first { "button full" } else { "button second full" };
-        html! {
-            form class="stack" method="post" action=(self.action) data-passkey=(self.options) data-ceremony=(self.ceremony)
-                data-autofill=[self.autofill.then_some("")] {
-                input type="hidden" name=(super::form::FIELD) value=(token);
-                input type="hidden" name="response" value="";
-                (self.more)
-                div class="notice danger" role="alert" data-problem="" hidden { (icon::danger()) div { p {} } }
-                button class=(class) disabled { (icon::passkey()) (self.button) }
-                noscript { p class="muted small" { "Passkeys need JavaScript." } }
-            }
-        }
-    }
-}
 
 /// Step 1: an address, and a tenant if it is not the only one.
 pub struct Identity<'a> {
@@ -193,7 +112,7 @@ impl Select<'_> {
                                 a class="choice" href=(login.url) {
                                     (icon::user())
                                     span class="grow" {
-                                        span { (login.email) }
+                                        span { (unspaced(login.email)) }
                                         span class="muted small" { "Tenant " (login.tenant) ", " (login.authenticator) }
                                     }
                                 }
@@ -411,7 +330,7 @@ impl Over<'_> {
     /// As a page.
     pub fn page(&self) -> Page {
         let main = html! {
-            div class="card stack" {
+            div class="card stack-l" {
                 h1 { "This login is over" }
                 (Problem::shown(Some(self.problem)))
                 p { a class="button full" href="/login" { "Start again" } }
@@ -502,7 +421,5 @@ mod tests {
         assert!(
             text.contains(r#"aria-describedby="unavailable-1""#) && text.contains("Not available: it does not answer")
         );
-        // An address breaks behind its `@` rather than anywhere.
-        assert!(text.contains("<strong>ann@<wbr>example.com</strong>"), "{text}");
     }
 }

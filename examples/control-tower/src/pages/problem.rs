@@ -33,6 +33,14 @@ pub fn sentence(text: &str) -> String {
     sentence
 }
 
+/// What the interface says as a page does: to people, who have policies and ask for no permission.
+pub fn words(text: &str) -> String {
+    match text.strip_prefix("permission denied: ") {
+        Some(needed) => format!("your policies do not let you do this, which needs {needed}"),
+        None => text.to_owned(),
+    }
+}
+
 /// An error of the interface as a page.
 #[derive(Debug)]
 pub struct Failed(pub ApiError);
@@ -45,7 +53,7 @@ impl From<ApiError> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let text = self.0.message().to_owned();
+        let text = words(self.0.message());
         for_people(&self.0.into_response(), &text)
     }
 }
@@ -92,6 +100,9 @@ mod tests {
         assert_eq!(sentence("that did not work"), "That did not work.");
         assert_eq!(sentence("Really?"), "Really?");
         assert_eq!(sentence(""), ".");
+        let denied = words("permission denied: `read` on `/v1/x`");
+        assert_eq!(denied, "your policies do not let you do this, which needs `read` on `/v1/x`");
+        assert_eq!(words("no"), "no");
         let wait = std::time::Duration::from_secs(7);
         let response = Failed(ApiError::too_many("too many", wait)).into_response();
         assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"7".parse().unwrap()));

@@ -5,8 +5,8 @@ use maud::html;
 use super::{
     component::{self, Field, title},
     layout::Page,
-    login::{PasskeyForm, Step, Who},
     problem::Problem,
+    step::{PasskeyForm, Step, Who},
 };
 
 /// A one-time password, or what stands in for it.

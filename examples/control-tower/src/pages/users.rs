@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{self, Act, Check, Field, Kind, Tone, badge, empty, form, notice, prose, section, when},
+    component::{self, Act, Check, Field, Kind, Tone, badge, empty, form, notice, prose, section, unspaced, when},
+    form::Wrong,
     layout::{Page, Place, Viewer},
     problem::{Problem, sentence},
 };
@@ -20,6 +21,8 @@ pub struct User {
     pub policies: Vec<String>,
     /// What they have set up, in words.
     pub has: Vec<&'static str>,
+    /// The providers at which they log in.
+    pub providers: Vec<String>,
     /// What every login must prove, in words.
     pub enforced: Vec<&'static str>,
     /// Whether they are kept out.
@@ -73,6 +76,8 @@ pub struct Users {
     pub policies: Vec<String>,
     /// What was typed and not accepted.
     pub draft: Option<Draft>,
+    /// The field of it that is wrong.
+    pub wrong: Option<Wrong>,
 }
 
 /// The methods that can be enforced: what the form says, what people read, what it means.
@@ -118,17 +123,26 @@ impl Users {
 
     fn create(&self, viewer: &Viewer) -> Markup {
         let draft = self.draft.clone().unwrap_or_default();
+        let error = |field: &str| Wrong::of(self.wrong.as_ref(), field);
+        let (email, name, policies) = (error("name"), error("display-name"), error("policies"));
         let content = html! {
-            (Field { value: &draft.email, kind: Kind::Email, ..Field::text("email", "Email or user name") }.show())
+            (Field {
+                value: &draft.email,
+                kind: Kind::Email,
+                error: email.as_deref(),
+                ..Field::text("email", "Email or user name")
+            }.show())
             (Field {
                 value: &draft.name,
                 required: false,
+                error: name.as_deref(),
                 hint: Some("What people read instead of the address."),
                 ..Field::text("display-name", "Name")
             }.show())
             (Field {
                 value: &draft.policies,
                 required: false,
+                error: policies.as_deref(),
                 hint: Some(&self.suggestion()),
                 ..Field::text("policies", "Policies")
             }.show())
@@ -162,10 +176,12 @@ impl Users {
 }
 
 fn one(user: &User, viewer: &Viewer) -> Markup {
+    let providers = user.providers.iter().map(|name| format!("the provider {name}"));
+    let ways: Vec<String> = user.has.iter().map(|&one| one.to_owned()).chain(providers).collect();
     html! {
         div class="grow" {
             p class="row" {
-                strong { (user.email) }
+                strong { (unspaced(&user.email)) }
                 @if user.is_reader { (badge(Tone::Info, "You")) }
                 @if user.locked { (badge(Tone::Danger, "Locked")) }
             }
@@ -175,8 +191,8 @@ fn one(user: &User, viewer: &Viewer) -> Markup {
                 @if !user.policies.is_empty() { ", " (policies(&user.policies)) }
             }
             p class="muted small" {
-                @if user.has.is_empty() { "Nothing set up yet" }
-                @else { "Logs in with " (component::listed(user.has.iter().copied())) }
+                @if ways.is_empty() { "Nothing set up yet" }
+                @else { "Logs in with " (component::listed(ways.iter().map(String::as_str))) }
                 @if !user.enforced.is_empty() { "; must prove " (component::listed(user.enforced.iter().copied())) }
             }
         }
@@ -200,14 +216,24 @@ fn actions(user: &User, viewer: &Viewer) -> Markup {
             button class="button slim second" { @if user.locked { "Unlock" } @else { "Lock" } (whose) }
         },
     );
+    let has = |label: &str| user.has.iter().any(|one| one.eq_ignore_ascii_case(label));
     let reset = form(
         "/users/reset",
         &viewer.token,
         &html! {
             (who)
             fieldset class="stack-s" {
-                legend { "What was lost is taken away, and set up anew with the link that you get." }
-                @for (value, label, _) in METHODS { (Check { name: "methods", value, label, hint: None, checked: false }.show()) }
+                legend {
+                    @if user.has.is_empty() { "They have nothing set up that could be lost. What you choose is set up with the link that you get." }
+                    @else { "What was lost is taken away, and set up anew with the link that you get." }
+                }
+                @for (value, label, _) in METHODS {
+                    @let hint = (!user.has.is_empty() && !has(label)).then_some("They have none yet.");
+                    (Check { name: "methods", value, label, hint, checked: false }.show())
+                }
+            }
+            @if !user.providers.is_empty() {
+                p class="muted small" { "How they log in at " (component::listed(user.providers.iter().map(String::as_str))) " is not changed here." }
             }
             button class="button slim" { "Make the link" (whose) }
         },
@@ -253,12 +279,13 @@ mod tests {
         Users {
             problem: None,
             done: None,
-            warnings: vec!["`strongbox/policies/<x>` does not exist yet".into()],
+            warnings: vec!["the policy `<x>` does not exist yet".into()],
             link: Some(link),
             users: list,
             next: None,
             policies: vec!["reader".into()],
             draft: Some(draft),
+            wrong: None,
         }
     }
 
@@ -269,6 +296,7 @@ mod tests {
             name: Some("<script>".into()),
             policies: vec![],
             has: vec!["password"],
+            providers: if is_reader { vec![] } else { vec!["<entra>".into()] },
             enforced: vec!["passkey"],
             locked: !is_reader,
             last_login: None,
@@ -283,7 +311,33 @@ mod tests {
         assert_eq!(text.matches("/users/remove").count(), 1, "nobody removes themselves");
         assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
         assert!(text.contains(r#"value="passkey" checked"#), "what was typed is not lost");
-        assert!(text.contains("<code>strongbox/policies/&lt;x&gt;</code> does not exist yet."), "{text}");
+        assert!(text.contains("The policy <code>&lt;x&gt;</code> does not exist yet."), "{text}");
+        assert!(text.contains("Logs in with password and the provider &lt;entra&gt;"), "{text}");
+        assert_eq!(text.matches("They have none yet.").count(), 4);
+    }
+
+    #[test]
+    fn who_has_nothing_has_nothing_to_lose_and_what_is_wrong_stands_at_its_field() {
+        let email = "eve@example.com".to_owned();
+        let nobody = User {
+            email,
+            name: None,
+            policies: vec![],
+            has: vec![],
+            providers: vec!["entra".into()],
+            enforced: vec![],
+            locked: false,
+            last_login: None,
+            is_reader: false,
+        };
+        let wrong = Wrong { field: "name".into(), message: "there is a user `eve@example.com` already".into() };
+        let text = Users { wrong: Some(wrong), ..users(vec![nobody]) }.page(&viewer()).text().to_owned();
+        assert!(text.contains("They have nothing set up that could be lost.") && !text.contains("They have none yet."));
+        assert!(
+            text.contains("Logs in with the provider entra") && text.contains("at entra is not changed here"),
+            "{text}"
+        );
+        assert!(text.contains(r#"id="field-email-error""#), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use control_tower::pages::{
     form::Wrong,
     hosts::{Host, Hosts, Refused, Rights, Updates},
     install::{self, Certificate, Install, Script},
-    layout::Viewer,
+    layout::{HostPage, Viewer},
     problem::Problem,
 };
 use keyward_callhome_cert::Granularity;
@@ -110,8 +110,7 @@ fn lists() {
     };
     put("hosts", &full.page(&viewer(), NOW));
     let looking = Hosts { rights: Rights::default(), done: None, updates: Updates::Off, refused: None, ..full.clone() };
-    let reader =
-        Viewer { administers: false, hosts: vec![control_tower::pages::layout::HostPage::List], ..long_viewer() };
+    let reader = Viewer { administers: false, hosts: vec![HostPage::List], ..long_viewer() };
     put("hosts-looking", &looking.page(&reader, NOW));
     let problem = Problem("the host called home with another key since you looked; look again".to_owned());
     let draft = ("no site".to_owned(), "a name has letters, digits and dashes".to_owned());
@@ -200,4 +199,79 @@ fn settings() {
         "call-home-looking",
         &Settings { may_change: false, hides: true, done: false, ..settings }.page(&long_viewer()),
     );
+}
+
+/// As text, to a reader to whom all pages are shown.
+fn text(page: &Hosts) -> String {
+    page.page(&viewer(), NOW).text().to_owned()
+}
+
+fn with_sites() -> Hosts {
+    Hosts { sites: Some(vec!["oslo".to_owned()]), ..nothing_yet() }
+}
+
+#[test]
+fn each_state_says_what_can_be_done_and_duplicates_are_beside_the_first() {
+    let hostile = Some("<script>alert(1)</script>");
+    let page = Hosts {
+        unclaimed: vec![host(1, "unclaimed", hostile)],
+        duplicates: vec![host(2, "duplicate", hostile), host(4, "duplicate", hostile)],
+        all: Some(vec![
+            host(1, "unclaimed", hostile),
+            claimed(2, "oslo", hostile, -Duration::MINUTE),
+            host(3, "removed", hostile),
+        ]),
+        ..with_sites()
+    };
+    let text = text(&page);
+    assert!(!text.contains("<script>alert"), "{text}");
+    assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
+    // Claimed and removed ones are released; unclaimed and claimed ones removed.
+    for (action, count) in [("/hosts/claim", 1), ("/hosts/release", 2), ("/hosts/remove", 2)] {
+        assert_eq!(text.matches(&format!("action=\"{action}\"")).count(), count, "{action}");
+    }
+    assert_eq!(text.matches("calls with the same host-id").count(), 1);
+    assert_eq!(text.matches("not on this page").count(), 1);
+    assert!(text.contains("Expired") && text.contains("spiffe://tower.<wbr>example/"), "{text}");
+    assert!(text.contains("1 host waits to be claimed, and there are 2 duplicates."));
+    let ids: Vec<&str> = text.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let unique: std::collections::BTreeSet<&&str> = ids.iter().collect();
+    assert_eq!(ids.len(), unique.len(), "{ids:?}");
+}
+
+#[test]
+fn whoever_may_only_look_is_offered_nothing() {
+    let all = Some(vec![claimed(2, "oslo", None, Duration::HOUR)]);
+    let page = Hosts { unclaimed: vec![host(1, "unclaimed", None)], all, rights: Rights::default(), ..with_sites() };
+    assert!(!text(&page).contains("action=\"/hosts/"), "{}", text(&page));
+}
+
+#[test]
+fn a_host_that_is_bound_is_offered_its_site_alone() {
+    let bound = Host { bound_site: Some("bergen".to_owned()), ..host(1, "unclaimed", None) };
+    let text = text(&Hosts { unclaimed: vec![bound], ..with_sites() });
+    assert!(text.contains(r#"<option value="bergen">"#) && !text.contains(r#"<option value="oslo">"#), "{text}");
+}
+
+#[test]
+fn it_looks_for_news_for_half_an_hour_and_can_be_held() {
+    let with = |updates| text(&Hosts { updates, ..with_sites() });
+    let on = with(Updates::On(3));
+    assert!(
+        on.contains(r#"<noscript><meta http-equiv="refresh" content="30; url=/hosts?updates=4"></noscript>"#),
+        "{on}"
+    );
+    assert!(on.contains(r#"data-live="/hosts?updates=0""#));
+    for updates in [Updates::Off, Updates::On(60)] {
+        let held = with(updates);
+        assert!(!held.contains("http-equiv") && !held.contains("data-live") && held.contains("Go on"), "{held}");
+    }
+}
+
+#[test]
+fn nothing_yet_says_what_to_do_next() {
+    assert!(text(&nothing_yet()).contains("Install an agent"));
+    assert!(text(&Hosts { listens: false, ..nothing_yet() }).contains("--call-home-listen"));
+    let waiting = Hosts { unclaimed: vec![host(1, "unclaimed", None)], ..nothing_yet() };
+    assert!(text(&waiting).contains("There is no site to claim it for."));
 }

@@ -9,6 +9,7 @@ use axum::{
 };
 use keyward_approle::Operation;
 use keyward_config_values::Name;
+use keyward_svid::relying_party::RelyingParty;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -23,8 +24,9 @@ use crate::{
     identity, layout,
     login::{Cookie, Session, account::Account, browser::SESSION},
     pages::{
-        component::Tone,
-        home::{Key, Overview, Part, Refusal, Role, Todo},
+        component::{Tone, listed},
+        home::{First, Key, Overview, Part, Refusal, Role, Todo},
+        problem::sentence,
         timeline::Life,
     },
     standing::Standing,
@@ -34,6 +36,14 @@ use crate::{
 const MOST: i64 = 12;
 /// The most refusals.
 const REFUSALS: usize = 10;
+/// What needs doing first.
+const NOTHING_ISSUED: &str = "No identities are issued yet: configure `strongbox/authentication/spiffe-settings`.";
+/// What the first steps make.
+const FIRST: [&str; 3] = [
+    "strongbox/transit-keys/identities",
+    "strongbox/authentication/spiffe-settings",
+    "strongbox/authentication/approles/web",
+];
 /// How many of the latest records of the log are looked at for them.
 const RECENT: u64 = 400;
 
@@ -49,14 +59,31 @@ pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader) -> Shown
     let issuer = issuer(&app, &session, &standing, &mut todos).await?;
     let trust_domain = issuer.as_ref().map(|(trust_domain, _)| trust_domain.as_str());
     let roles = roles(&app, &session.tenant, &standing, trust_domain).await?;
+    let viewer = viewer(&app, &session).await?;
+    let first = first(&app, &standing, &keys, &roles)?;
+    for todo in todos.iter_mut().filter(|todo| first.is_some() && todo.text == NOTHING_ISSUED) {
+        "Nobody gets an identity here yet: take the first steps below.".clone_into(&mut todo.text);
+    }
     let overview = Overview {
+        first,
         keys,
         roles,
         refusals: refusals(&app, &session.tenant, &standing).await?,
         issuer,
         todos: operators(&app, &session, todos),
     };
-    Ok(overview.page(&viewer(&app, &session).await?, now).into_response())
+    Ok(overview.page(&viewer, now).into_response())
+}
+
+/// Where the first steps lead, for whoever may take them and has not.
+fn first(app: &App, standing: &Standing<'_>, keys: &Part<Key>, roles: &Part<Role>) -> Answer<Option<First>> {
+    let is_new =
+        matches!((keys, roles), (Part::Shown(keys, _), Part::Shown(roles, _)) if keys.is_empty() && roles.is_empty());
+    let mut may_all = true;
+    for path in FIRST {
+        may_all &= may(standing, Operation::Create, &format!("/v1/config/{path}"))?;
+    }
+    Ok((is_new && may_all).then(|| First { url: app.external_url.to_string() }))
 }
 
 async fn keys(
@@ -115,18 +142,45 @@ async fn issuer(
     let state = match spiffe::state(State(Arc::clone(app)), session.caller.clone()).await {
         Ok(answer) => json(standing, PATH, answer).await?,
         Err(error) if error.status() == StatusCode::NOT_FOUND => {
-            let text = "No identities are issued yet: configure `strongbox/authentication/spiffe-settings`.";
-            todos.push(Todo { tone: Tone::Info, text: text.to_owned() });
+            todos.push(Todo { tone: Tone::Info, text: NOTHING_ISSUED.to_owned() });
             return Ok(None);
         }
         Err(error) => return Err(error),
     };
-    for warning in list(&state, "warnings") {
-        // It names who would refuse what.
-        let said = text(warning, "warning").unwrap_or_default();
-        todos.push(Todo { tone: Tone::Warn, text: crate::pages::problem::sentence(&said) });
-    }
+    let said: Vec<Said> = list(&state, "warnings").map(Said::of).collect();
+    todos.extend(told(&said).into_iter().map(|text| Todo { tone: Tone::Warn, text: sentence(&text) }));
     Ok(text(&state, "trust-domain").zip(text(&state, "issuer")))
+}
+
+/// A warning of the interface.
+struct Said {
+    party: Option<RelyingParty>,
+    code: String,
+    text: String,
+}
+
+impl Said {
+    fn of(warning: &Value) -> Self {
+        let field = |name: &str| text(warning, name).unwrap_or_default();
+        let named = field("relying-party");
+        let party = RelyingParty::ALL.into_iter().find(|party| party.as_str() == named);
+        Self { party, code: field("code"), text: field("warning") }
+    }
+}
+
+/// What the overview says of warnings. Those who cannot reach an issuer on this machine are named in one line, and what else they would
+/// refuse in that URL is left for when there is another one.
+fn told(said: &[Said]) -> Vec<String> {
+    let is_local = |one: &&Said| one.code == "issuer-local";
+    let parties: Vec<String> = said.iter().filter(is_local).filter_map(|one| Some(one.party?.to_string())).collect();
+    let local = said.iter().find(is_local).map(|one| {
+        let first = parties.first().map_or("", String::as_str);
+        let rest = one.text.strip_prefix(first).unwrap_or(&one.text);
+        format!("{}{rest}", listed(parties.iter().map(String::as_str)))
+    });
+    let is_moot = |one: &&Said| is_local(one) || (local.is_some() && one.code == "issuer-port");
+    let others = said.iter().filter(|one| !is_moot(one)).map(|one| one.text.clone());
+    local.iter().cloned().chain(others).collect()
 }
 
 pub(super) fn text(value: &Value, name: &str) -> Option<String> {
@@ -237,4 +291,31 @@ pub async fn log_out(State(app): State<Arc<App>>, posted: Posted) -> Shown {
     };
     let changed = Account::from(session).log_out(&app).await?;
     Ok(see_other("/login", &changed.cookies))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_keys::Algorithm;
+    use keyward_svid::relying_party::{TokenShape, check};
+
+    use super::*;
+
+    fn said(issuer: &str) -> Vec<String> {
+        let mut shape = TokenShape::default();
+        (shape.algorithm, shape.issuer, shape.discovery_issuer) = (Some(Algorithm::Es256), Some(issuer), Some(issuer));
+        let of = |party| check(party, &shape).iter().map(|one| Said::of(&crate::http::spiffe::told(one))).collect();
+        told(&RelyingParty::ALL.into_iter().flat_map::<Vec<Said>, _>(of).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn that_an_issuer_is_on_this_machine_is_said_once() {
+        let all = said("https://localhost:4646/t");
+        let local = "AWS STS, Azure and Google Cloud cannot fetch the keys from `localhost`: use an issuer with a public host name";
+        assert_eq!(all.first().map(String::as_str), Some(local), "{all:?}");
+        assert_eq!(all.iter().filter(|one| one.contains("localhost")).count(), 1, "{all:?}");
+        assert!(!all.iter().any(|one| one.contains("4646")), "{all:?}");
+        assert!(all.iter().any(|one| one.starts_with("Azure accepts RS256 only")), "{all:?}");
+        let public = said("https://tower.example:4646/t");
+        assert!(public.iter().any(|one| one.contains("`:4646`")), "{public:?}");
+    }
 }

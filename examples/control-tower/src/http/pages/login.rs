@@ -25,9 +25,10 @@ use crate::{
     pages::{
         enrol,
         layout::Page,
-        login::{self as view, Step, Who},
+        login as view,
         problem::{Failed, Problem},
         proof,
+        step::{Step, Who},
     },
 };
 

@@ -27,6 +27,7 @@ use crate::{
     layout,
     login::{Session, people},
     pages::{
+        form::Wrong,
         problem::Problem,
         users::{Draft, Link, User, Users},
     },
@@ -35,6 +36,8 @@ use crate::{
 const PATH: &str = "/users";
 /// How many of a page.
 const MOST: usize = 50;
+/// What the form of a new user fills in, as the interface names it.
+const FIELDS: [&str; 4] = ["name", "display-name", "policies", "enforced-methods"];
 
 /// `?after=&done=`.
 #[derive(Default, Deserialize)]
@@ -63,6 +66,7 @@ struct Came {
     warnings: Vec<String>,
     link: Option<Link>,
     draft: Option<Draft>,
+    wrong: Option<Wrong>,
 }
 
 /// `GET /users`.
@@ -91,6 +95,7 @@ async fn page(app: &App, session: &Session, after: &str, came: Came) -> Answer<R
         name: Some(person.display_name.clone()).filter(|name| name != person.name.as_str()),
         policies: person.policies.iter().map(ToString::to_string).collect(),
         has: words(&person.methods),
+        providers: person.external.iter().map(ToString::to_string).collect(),
         enforced: words(&person.enforced_methods),
         locked: person.locked.is_some(),
         last_login: person.last_login,
@@ -105,6 +110,7 @@ async fn page(app: &App, session: &Session, after: &str, came: Came) -> Answer<R
         next,
         policies: policies(app, session).await?,
         draft: came.draft,
+        wrong: came.wrong,
     };
     Ok(users.page(&viewer(app, session).await?).into_response())
 }
@@ -142,8 +148,9 @@ pub async fn create(State(app): State<Arc<App>>, Form { session, posted }: Form)
 
 /// The link of the user who was made, and what may surprise about them.
 async fn make(app: &App, session: &Session, draft: &Draft) -> Answer<(Link, Vec<String>)> {
-    let name: Email =
-        draft.email.parse().map_err(|error: keyward_webauthn_login::Error| ApiError::invalid(error.to_string()))?;
+    let named =
+        |message: String| ApiError::invalid(message.clone()).with_info(json!({"field": "name", "message": message}));
+    let name: Email = draft.email.parse().map_err(|error: keyward_webauthn_login::Error| named(error.to_string()))?;
     let mut document = json!({
         "name": name.as_str(),
         "policies": draft.policies.split([' ', ',']).filter(|name| !name.is_empty()).collect::<Vec<_>>(),
@@ -154,13 +161,23 @@ async fn make(app: &App, session: &Session, draft: &Draft) -> Answer<(Link, Vec<
     {
         fields.insert("display-name".to_owned(), draft.name.clone().into());
     }
-    let path = format!("{USERS}/{name}")
-        .parse()
-        .map_err(|error: keyward_config_tree::PathError| ApiError::invalid(error.to_string()))?;
+    let path =
+        format!("{USERS}/{name}").parse().map_err(|error: keyward_config_tree::PathError| named(error.to_string()))?;
     let bytes = serde_json::to_vec(&document).map_err(ApiError::internal)?;
     let item = Item::from_json(path, Operation::Create, &bytes)?;
-    let applied = changes::apply(app, &session.caller, &Bulk::from(item), None, Mode::default()).await?;
-    let warnings = applied.warnings.iter().filter_map(|one| Some(one.get("warning")?.as_str()?.to_owned()));
+    let applied = changes::apply(app, &session.caller, &Bulk::from(item), None, Mode::default()).await;
+    let applied = applied.map_err(|error| match error.status() {
+        StatusCode::CONFLICT => {
+            let text = format!(
+                "there is a user `{name}` already; reset or unlock them in the list, or choose another address"
+            );
+            named(text).with_status(StatusCode::CONFLICT)
+        }
+        _ => error,
+    })?;
+    // A page of users calls a policy what it is, and not by the path of its document.
+    let warnings = applied.warnings.iter().filter_map(|one| one.get("warning")?.as_str());
+    let warnings = warnings.map(|text| text.replace("`strongbox/policies/", "the policy `"));
     Ok((link(app, session, name.as_str(), None, false).await?, warnings.collect()))
 }
 
@@ -201,11 +218,14 @@ pub async fn act(State(app): State<Arc<App>>, Path(operation): Path<String>, for
 }
 
 async fn reset(app: &App, session: &Session, posted: &Posted) -> Shown {
+    let email = posted.get("email");
     let methods: Result<BTreeSet<Method>, _> = posted.all("methods").map(str::parse).collect();
-    let methods = methods.map_err(|error: keyward_webauthn_login::Error| ApiError::invalid(error.to_string()));
     let made = match methods {
-        Ok(methods) => link(app, session, posted.get("email"), Some(methods), true).await,
-        Err(error) => Err(error),
+        Ok(none) if none.is_empty() => Err(ApiError::invalid(format!(
+            "nothing was reset: choose at least one of what `{email}` is to set up anew"
+        ))),
+        Ok(methods) => link(app, session, email, Some(methods), true).await,
+        Err(error) => Err(ApiError::invalid(error.to_string())),
     };
     match made {
         Ok(link) => Ok(page(app, session, "", Came { link: Some(link), ..Came::default() }).await?),
@@ -218,7 +238,12 @@ async fn refused(app: &App, session: &Session, error: ApiError, draft: Option<Dr
     if error.status().is_server_error() || error.status() == StatusCode::UNAUTHORIZED {
         return Err(error.into());
     }
-    let came = Came { problem: Some(told(&error)), draft, ..Came::default() };
+    let wrong = Wrong::found(&error, &FIELDS).filter(|_| draft.is_some());
+    let problem = match &wrong {
+        Some(_) => Problem("nobody was created: look at what is marked below".to_owned()),
+        None => told(&error),
+    };
+    let came = Came { problem: Some(problem), draft, wrong, ..Came::default() };
     let mut response = page(app, session, "", came).await?;
     *response.status_mut() = error.status();
     Ok(response)

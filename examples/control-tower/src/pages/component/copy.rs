@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::unspaced;
+
 fn button(id: &str, what: &str) -> Markup {
     html! {
         // Shown by the script: without one there is nothing to press it for, and the text can be selected.
@@ -16,17 +18,18 @@ fn button(id: &str, what: &str) -> Markup {
 pub fn copied(id: &str, what: &str, text: &str) -> Markup {
     html! {
         div class="copy" {
-            output class="code" id=(id) aria-label=(what) { (text) }
+            output class="code" id=(id) aria-label=(what) { span { (unspaced(text)) } }
             (button(id, what))
         }
     }
 }
 
-/// The same for text of several lines.
+/// The same for a command, or for text of several lines, which stay as they are.
 pub fn copied_block(id: &str, what: &str, text: &str) -> Markup {
+    let class = if text.trim_end().contains('\n') { "code block lines" } else { "code block" };
     html! {
         div class="stack-s" {
-            pre class="code block" id=(id) tabindex="0" aria-label=(what) { (text) }
+            pre class=(class) id=(id) tabindex="0" aria-label=(what) { (text) }
             div class="row" { (button(id, what)) }
         }
     }

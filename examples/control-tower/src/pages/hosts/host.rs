@@ -5,7 +5,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::Rights;
-use crate::pages::component::{Act, Field, Select, Tone, badge, form, when};
+use crate::pages::component::{Act, Field, Select, Tone, badge, form, unspaced, when};
 
 /// A host as the interface shows it. Fields are absent that are hidden from the reader.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,7 +65,7 @@ impl Item<'_> {
         html! {
             div class="grow stack-s" {
                 p class="row" {
-                    strong { (name(host)) }
+                    strong { (unspaced(&name(host))) }
                     @match (host.state.as_str(), &host.site) {
                         ("claimed", Some(site)) => (badge(Tone::Good, &format!("Site {site}"))),
                         ("claimed", None) => (badge(Tone::Good, "Claimed")),
@@ -172,7 +172,7 @@ fn host_field(host: &Host) -> Markup {
 fn seen(host: &Host) -> Markup {
     html! {
         p class="muted small" {
-            @if let Some(address) = &host.address { "From " (address) }
+            @if let Some(address) = &host.address { "From " (unspaced(address)) }
             @if let Some(first) = host.first_seen { ", first " (when(first)) }
             @if let Some(last) = host.last_seen { ", last " (when(last)) }
         }
@@ -183,7 +183,7 @@ fn identity(host: &Host, now: Option<OffsetDateTime>) -> Markup {
     html! {
         @match (&host.spiffe_id, host.expires) {
             (Some(id), expires) => {
-                p { code { (id) } }
+                p { code { (unspaced(id)) } }
                 @if let Some(expires) = expires {
                     p class="small" {
                         @if now.is_some_and(|now| now >= expires) { (badge(Tone::Warn, "Expired")) " since " (when(expires)) ": the host has not renewed it." }
@@ -222,7 +222,7 @@ fn beside(duplicates: &[&Host]) -> Markup {
 
 fn machine(duplicate: &Host) -> Markup {
     html! {
-        p { strong { (name(duplicate)) } }
+        p { strong { (unspaced(&name(duplicate))) } }
         (seen(duplicate))
         @if let Some(key) = &duplicate.key { p class="muted small" { "Key " code { (key) } } }
     }
@@ -232,7 +232,7 @@ fn machine(duplicate: &Host) -> Markup {
 pub(super) fn stray(host: &Host) -> Markup {
     html! {
         div class="grow stack-s" {
-            p class="row" { strong { (name(host)) } (badge(Tone::Warn, "Duplicate")) }
+            p class="row" { strong { (unspaced(&name(host))) } (badge(Tone::Warn, "Duplicate")) }
             p class="small" { "It calls with the host-id of a host that is not on this page, and is not let in." }
             (seen(host))
             @if let Some(key) = &host.key { p class="muted small" { "Key " code { (key) } } }

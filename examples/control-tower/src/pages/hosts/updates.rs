@@ -10,7 +10,7 @@ pub(super) const SOON: u32 = 5;
 pub(super) const LATER: u32 = 30;
 /// How often it does before somebody has to say that they are still there: half an hour, so that a page that nobody looks at
 /// keeps no session alive for good.
-pub(super) const MOST_TURNS: u32 = 60;
+const MOST_TURNS: u32 = 60;
 
 /// Whether the page looks for news by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

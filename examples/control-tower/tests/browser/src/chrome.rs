@@ -10,10 +10,13 @@ use std::{
 
 use serde_json::{Value, json};
 use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement, cdp::Cdp, prelude::*};
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
 
-/// How long a page may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take on a busy machine: whoever waits so long has lost nothing but time.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A browser.
 pub struct Chrome {
@@ -249,19 +252,23 @@ fn trace(what: &str, of: &str) {
     }
 }
 
+/// At a port that it chooses itself, and says.
 async fn chromedriver() -> (Child, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let process = Command::new("chromedriver")
-        .arg(format!("--port={port}"))
-        .stdout(Stdio::null())
+    let mut process = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .expect("chromedriver: install chromium-driver");
-    let since = Instant::now();
-    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        assert!(since.elapsed() < PATIENCE, "chromedriver does not listen");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    loop {
+        let line = lines.next_line().await.unwrap().expect("chromedriver says where it listens");
+        let port = line.split("started successfully on port ").nth(1);
+        if let Some(port) = port.and_then(|port| port.trim_end_matches('.').parse().ok()) {
+            // It says more, and is not to be told that there is no reader.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return (process, port);
+        }
     }
-    (process, port)
 }

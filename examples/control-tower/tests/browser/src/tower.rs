@@ -3,13 +3,14 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
+    time::Instant,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
 
-use crate::setting;
+use crate::{chrome::PATIENCE, setting};
 
 /// A running tower; killed when it is dropped.
 pub struct Tower {
@@ -68,7 +69,8 @@ impl Tower {
     }
 
     async fn wait(&self) {
-        for _ in 0..400 {
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
             if let Ok(answer) = self.client.get(format!("{}/ready", self.url)).send().await
                 && answer.status().is_success()
             {

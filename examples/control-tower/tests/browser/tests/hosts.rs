@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use browser_stories::stage::{self, Looks, PASSWORD};
+use browser_stories::{
+    chrome::PATIENCE,
+    stage::{self, Looks, PASSWORD},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use thirtyfour::Key;
@@ -181,7 +184,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     let file = stage.path(&format!("install-{}.sh", &digest[..8]));
     let since = Instant::now();
     while !file.exists() {
-        assert!(since.elapsed() < Duration::from_secs(20), "nothing was downloaded");
+        assert!(since.elapsed() < PATIENCE, "nothing was downloaded");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // Nothing of it is in an address.
@@ -327,7 +330,7 @@ async fn without_script() {
     assert_eq!(host.knock().0, 202);
     let since = Instant::now();
     while !chrome.has("form[action='/hosts/claim']").await {
-        assert!(since.elapsed() < Duration::from_secs(90), "the page shows no news");
+        assert!(since.elapsed() < 2 * PATIENCE, "the page shows no news");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     chrome.click("form[action='/hosts/claim'] button").await;
