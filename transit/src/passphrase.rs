@@ -3,7 +3,7 @@
 use std::fmt;
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{Argon2id, ErrorKind, RecordError, SealKey};
 
@@ -58,9 +58,20 @@ impl Passphrase {
         let params = params.map_err(|_| impossible("they are outside the limits"))?;
         let mut key = Zeroizing::new([0; 32]);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        argon2.hash_password_into(&self.0, &salt, &mut *key).map_err(|_| impossible("they are outside the limits"))?;
+        let hashed = argon2.hash_password_into(&self.0, &salt, &mut *key);
+        clear_stack();
+        hashed.map_err(|_| impossible("they are outside the limits"))?;
         SealKey::from_secret(&key)
     }
+}
+
+/// Clears what was called before from here: the hash function that Argon2 begins with has the passphrase in a buffer on the stack,
+/// and leaves it there.
+#[inline(never)]
+fn clear_stack() {
+    let mut below = [0_u8; 32 << 10];
+    below.zeroize();
+    std::hint::black_box(&below);
 }
 
 impl fmt::Debug for Passphrase {

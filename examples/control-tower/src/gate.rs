@@ -9,9 +9,10 @@ use std::{
         Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use axum::{Router, extract::Request, http::StatusCode, middleware, response::Response};
+use axum::{Router, extract::Request, middleware, response::Response};
 use keyward_config_values::Cidr;
 use keyward_svid::x509::authority::Subject;
 use keyward_transit::{RecordError, SealKind};
@@ -41,9 +42,13 @@ use crate::{
     tls::{Authority, Tls},
 };
 
-/// Attempts to unseal at the same time: one is worked on, the others wait. Each takes 128 MiB for a moment. One network has one of
-/// these places, so that no stranger has them all; the machine itself needs none.
-const ATTEMPTS: usize = 8;
+/// Attempts to unseal from elsewhere at the same time: one is worked on, the others wait. Each takes 128 MiB and a good part of a
+/// second, and whoever knows the passphrase waits for those before it. One network has one of these places, so that no stranger has
+/// them all.
+const FROM_ELSEWHERE: usize = 4;
+
+/// Those from the machine itself, whose places nobody else takes.
+const FROM_HERE: usize = 2;
 
 /// What is there whether the tower is sealed or not.
 pub struct Gate {
@@ -221,15 +226,18 @@ impl Gate {
     /// Opens the tower with a passphrase or a key; nothing happens to one that is open. It goes on when its caller is gone.
     ///
     /// # Errors
-    /// 401 for another one, with one text; 429 when too many try at once; the store's.
+    /// 401 for another one, with one text; 429 with `Retry-After` when too many try at once; the store's.
     pub async fn unseal(self: &Arc<Self>, text: Zeroizing<Vec<u8>>, source: IpAddr) -> Answer<()> {
         let gate = Arc::clone(self);
         tokio::spawn(async move { gate.unseal_now(text, source).await }).await.map_err(ApiError::internal)?
     }
 
     async fn unseal_now(self: &Arc<Self>, text: Zeroizing<Vec<u8>>, source: IpAddr) -> Answer<()> {
-        let _place = self.attempts.place(source).ok_or_else(|| {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too many try to unseal at once; try again in a few seconds")
+        let _place = self.attempts.place(source).map_err(|wait| {
+            ApiError::too_many(
+                "too many try to unseal at once; try again in a few seconds, or from the machine itself",
+                wait,
+            )
         })?;
         // One at a time: each takes as much memory and time as guessing should.
         let _turn = self.attempt.lock().await;
@@ -378,28 +386,60 @@ impl Gate {
     }
 }
 
-/// Who tries to unseal at this moment, by network.
+/// Who tries to unseal at this moment.
 #[derive(Default)]
-struct Attempts(std::sync::Mutex<BTreeSet<Network>>);
+struct Attempts(std::sync::Mutex<Trying>);
+
+#[derive(Default)]
+struct Trying {
+    from_here: usize,
+    from_elsewhere: BTreeSet<Network>,
+}
 
 /// A place among [`Attempts`], given back when it is dropped.
+#[derive(Debug)]
 struct Place<'a>(&'a Attempts, Option<Network>);
 
 impl Attempts {
-    fn place(&self, source: IpAddr) -> Option<Place<'_>> {
-        if source.to_canonical().is_loopback() {
-            return Some(Place(self, None));
+    /// A place, or how long those take that are before it.
+    fn place(&self, source: IpAddr) -> Result<Place<'_>, Duration> {
+        let network = (!source.to_canonical().is_loopback()).then(|| Network::from(source));
+        let mut trying = self.trying();
+        let is_free = match network {
+            None => trying.from_here < FROM_HERE,
+            Some(network) => trying.from_elsewhere.len() < FROM_ELSEWHERE && !trying.from_elsewhere.contains(&network),
+        };
+        if !is_free {
+            return Err(Duration::from_secs((trying.from_here + trying.from_elsewhere.len()) as u64));
         }
-        let network = Network::from(source);
-        let mut trying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (trying.len() < ATTEMPTS && trying.insert(network)).then(|| Place(self, Some(network)))
+        match network {
+            None => trying.from_here += 1,
+            Some(network) => {
+                trying.from_elsewhere.insert(network);
+            }
+        }
+        Ok(Place(self, network))
+    }
+
+    fn trying(&self) -> std::sync::MutexGuard<'_, Trying> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempts(..)")
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(network) = self.1 {
-            self.0.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&network);
+        let mut trying = self.0.trying();
+        match self.1 {
+            None => trying.from_here -= 1,
+            Some(network) => {
+                trying.from_elsewhere.remove(&network);
+            }
         }
     }
 }
@@ -446,18 +486,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_stranger_has_all_places() {
+    fn few_wait_and_no_stranger_has_all_places() {
         let attempts = Attempts::default();
         let at = |text: &str| attempts.place(text.parse().unwrap());
         let first = at("192.0.2.1").unwrap();
-        assert!(at("192.0.2.1").is_none() && at("::ffff:192.0.2.1").is_none());
+        assert_eq!(at("192.0.2.1").unwrap_err(), Duration::from_secs(1));
+        assert!(at("::ffff:192.0.2.1").is_err());
         let second = at("2001:db8::1").unwrap();
-        assert!(at("2001:db8::ffff:2").is_none() && at("2001:db8:0:1::1").is_some());
+        assert!(at("2001:db8::ffff:2").is_err() && at("2001:db8:0:1::1").is_ok());
         drop(first);
-        let others: Vec<_> = (0..7).map(|n| at(&format!("198.51.100.{n}")).unwrap()).collect();
-        assert!(at("192.0.2.1").is_none(), "all places are taken");
-        let own: Vec<_> = ["127.0.0.1", "::1", "127.0.0.1"].map(|own| at(own).unwrap()).into();
+        let others: Vec<_> = (0..3).map(|n| at(&format!("198.51.100.{n}")).unwrap()).collect();
+        assert_eq!(at("192.0.2.1").unwrap_err(), Duration::from_secs(4), "all places are taken");
+        // Those of the machine itself are its own, and few too.
+        let own: Vec<_> = ["127.0.0.1", "::1"].map(|own| at(own).unwrap()).into();
+        assert_eq!(at("127.0.0.2").unwrap_err(), Duration::from_secs(6));
         drop((second, others, own));
-        assert!(attempts.0.lock().unwrap().is_empty());
+        let trying = attempts.trying();
+        assert!(trying.from_elsewhere.is_empty() && trying.from_here == 0);
     }
 }

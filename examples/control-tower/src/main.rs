@@ -1,12 +1,18 @@
 //! The control tower: parse, open, start, serve, drain.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{alloc::System, io::Write as _, process::ExitCode};
 
 use control_tower::{
     config::{Command, Config, ConfigError},
     launch, logging, output,
     server::{self, Drain},
 };
+use zeroizing_alloc::ZeroAlloc;
+
+/// What is freed is cleared. Passphrases, tokens and plaintexts go through buffers of TLS, HTTP and JSON, where no type of ours holds
+/// them.
+#[global_allocator]
+static CLEARED: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let (command, config) = match Config::read() {

@@ -16,7 +16,7 @@ mod kept;
 mod presented;
 
 pub use self::{
-    error::SealError,
+    error::{LineProblem, SealError},
     kept::KeptKey,
     presented::{Presented, derive, read_passphrase},
 };
@@ -200,12 +200,12 @@ mod tests {
     async fn what_is_no_key_file_is_refused_without_showing_it() {
         let (dir, store) = (tempfile::tempdir().unwrap(), Memory::new());
         for (n, (text, problem)) in [
-            ("", "no key in line 1"),
-            ("secret", "no `version:key` in line 1"),
-            ("x:00", "the version is not a number in line 1"),
-            ("1:00", "the key is not 64 hex digits in line 1"),
-            (&format!("1:{}", "zz".repeat(32)), "the key is not 64 hex digits in line 1"),
-            (&format!("1:{0}\n1:{0}", "00".repeat(32)), "a second key of the same version in line 2"),
+            ("", "line 1 has no key"),
+            ("secret", "line 1 has 6 bytes and no `:`"),
+            ("x:00", "line 1 has something else than the number of a version before the `:`"),
+            ("1:00", "line 1 has 2 characters behind the `:`"),
+            (&format!("1:{}", "zz".repeat(32)), "line 1 has characters behind the `:` that are no hex digits"),
+            (&format!("1:{0}\n1:{0}", "00".repeat(32)), "line 2 has a second key of the same version"),
         ]
         .into_iter()
         .enumerate()
@@ -214,7 +214,10 @@ mod tests {
             data_dir::create_private(&path, text.as_bytes()).unwrap();
             assert_eq!(
                 at(&store, &format!("key-file:{}", path.display()), false).await.unwrap_err().to_string(),
-                format!("`{}` is not a key file: {problem}", path.display())
+                format!(
+                    "`{}` is not a key file: {problem}, where `1:` and 64 hex digits belong: bring back the copy that you keep of it",
+                    path.display()
+                )
             );
         }
         let path = dir.path().join("directory");
@@ -234,6 +237,36 @@ mod tests {
         assert_eq!(Presented::read(&choice).unwrap_err().to_string(), remedy);
         let choice = choice.with_credentials(Some(dir.path()));
         assert_eq!(Presented::read(&choice).unwrap_err().to_string(), remedy);
+        let key = |found: usize| {
+            format!(
+                "the systemd credential `seal` has {found} bytes, and a key has 32, or 64 hex digits, or is the line of a key file: \
+                 load the one that sealed the data; a new tower's is made with `head -c 32 /dev/urandom | systemd-creds encrypt \
+                 --name=seal - /etc/credstore.encrypted/seal`"
+            )
+        };
+        for content in [&[0xab; 31][..], &[0xab; 33], b"", b"secret: is it", "AB".repeat(31).as_bytes()] {
+            fs::write(dir.path().join("seal"), content).unwrap();
+            assert_eq!(Presented::read(&choice).unwrap_err().to_string(), key(content.len()));
+        }
+        fs::write(dir.path().join("seal"), "1:abab").unwrap();
+        let error = Presented::read(&choice).unwrap_err().to_string();
+        assert!(
+            error.contains("line 1 has 4 characters behind the `:`, where `1:` and 64 hex digits belong"),
+            "{error}"
+        );
+        // A passphrase is asked for by another remedy, and its refusal says where it was read.
+        let phrase: SealChoice = "passphrase:systemd-credential:phrase".parse().unwrap();
+        let phrase = phrase.with_credentials(Some(dir.path()));
+        let error = Presented::read(&phrase).unwrap_err().to_string();
+        assert!(
+            error.starts_with("there is no systemd credential `phrase`: make one with `systemd-ask-password -n |"),
+            "{error}"
+        );
+        fs::write(dir.path().join("phrase"), "too short\nand more than that").unwrap();
+        assert_eq!(
+            Presented::read(&phrase).unwrap_err().to_string(),
+            "the systemd credential `phrase`: the passphrase has 9 characters, at least 12 are needed: choose a longer one"
+        );
         for content in [vec![0xab; 32], "AB".repeat(32).into_bytes(), format!("1:{}\n", "ab".repeat(32)).into_bytes()] {
             fs::write(dir.path().join("seal"), content).unwrap();
             // systemd grants by access control lists, where the mode says more.

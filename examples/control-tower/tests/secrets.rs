@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "secrets/memory.rs"]
+mod memory;
 #[path = "support/process.rs"]
 mod process;
 #[path = "secrets/vault.rs"]

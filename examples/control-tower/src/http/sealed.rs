@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
-    http::StatusCode,
-    middleware,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -31,17 +31,24 @@ pub fn router(gate: Arc<Gate>) -> Router {
         // For the page that says so.
         .route("/assets/{file}", get(assets::serve))
         .route("/v1/state/system/seal", get(state))
-        .route("/v1/state/system/seal/unseal", post(unseal_sealed))
+        .route("/v1/state/system/seal/unseal", post(unseal_sealed).layer(middleware::from_fn(end_connection)))
         .route("/v1/sys/init", get(sys::initialized))
         .route("/v1/sys/health", get(health))
         .route("/v1/sys/seal-status", get(|| async { seal_status(true) }))
         .route("/v1/sys/leader", get(sys::leader))
-        .route("/v1/sys/unseal", post(vault_unseal_sealed))
+        .route("/v1/sys/unseal", post(vault_unseal_sealed).layer(middleware::from_fn(end_connection)))
         .fallback(refusal)
         .method_not_allowed_fallback(refusal)
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .with_state(gate);
     Router::new().fallback_service(router).layer(middleware::from_fn(vault::surface))
+}
+
+/// The answer ends the connection: the buffers of an open one hold what was sent, and nothing else that comes may ever cover it.
+pub async fn end_connection(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// The routes where nothing is to be had from a sealed tower.
@@ -64,10 +71,15 @@ pub struct UnsealBody {
 impl UnsealBody {
     fn text(self) -> Answer<Zeroizing<Vec<u8>>> {
         match (self.passphrase, self.key) {
-            (Some(text), None) | (None, Some(text)) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
+            (Some(text), None) | (None, Some(text)) => Ok(bytes(text)),
             _ => Err(ApiError::invalid("give either `passphrase` or `key`")),
         }
     }
+}
+
+/// The same memory.
+fn bytes(mut text: Zeroizing<String>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
 
 /// What clients of Vault send.
@@ -113,7 +125,7 @@ async fn vault_unseal_sealed(
         _ if body.reset => seal_status(true),
         None => Err(ApiError::invalid("'key' must be specified in request body as JSON, or 'reset' set to true")),
         Some(key) => {
-            let unsealed = gate.unseal(Zeroizing::new(key.as_bytes().to_vec()), source).await;
+            let unsealed = gate.unseal(bytes(key), source).await;
             unsealed.map_err(|error| match error.status() {
                 // As they answer it.
                 StatusCode::UNAUTHORIZED => error.with_status(StatusCode::BAD_REQUEST),

@@ -36,19 +36,48 @@ pub enum SealError {
         /// Its name.
         name: String,
     },
+    /// The same, where a passphrase was to be in it.
+    #[error(
+        "there is no systemd credential `{name}`: make one with `systemd-ask-password -n | systemd-creds encrypt \
+         --name={name} - /etc/credstore.encrypted/{name}` and add `LoadCredentialEncrypted={name}` to the unit"
+    )]
+    NoPassphrase {
+        /// Its name.
+        name: String,
+    },
+    /// The credential is no key, in none of its forms.
+    #[error(
+        "the systemd credential `{name}` has {found} bytes, and a key has 32, or 64 hex digits, or is the line of a key file: \
+         load the one that sealed the data; a new tower's is made with `head -c 32 /dev/urandom | systemd-creds encrypt \
+         --name={name} - /etc/credstore.encrypted/{name}`"
+    )]
+    NoKey {
+        /// Its name.
+        name: String,
+        /// Its length.
+        found: usize,
+    },
     /// The file holds something else.
-    #[error("`{path}` is not a key file: {problem} in line {line}")]
+    #[error(
+        "`{path}` is not a key file: line {line} {problem}, where `1:` and 64 hex digits belong: bring back the copy that you keep \
+         of it"
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The line.
         line: usize,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: LineProblem,
     },
     /// Too easy to guess.
-    #[error(transparent)]
-    Weak(#[from] WeakPassphrase),
+    #[error("{from}: {problem}: choose a longer one")]
+    Weak {
+        /// Where it was read.
+        from: String,
+        /// How long it is.
+        problem: WeakPassphrase,
+    },
     /// The data is sealed by something else than the setting says.
     #[error(
         "the data is sealed by {data}, but --seal says `{choice}`: start with what sealed it, or change that with \
@@ -81,4 +110,34 @@ pub enum SealError {
     /// The key cannot be used.
     #[error("the seal's key cannot be used: {0}")]
     Key(#[from] RecordError),
+}
+
+/// What is wrong with a line of a key file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineProblem {
+    /// The file is empty.
+    #[error("has no key")]
+    Empty,
+    /// It is something else.
+    #[error("has {length} bytes and no `:`")]
+    NoColon {
+        /// Its length.
+        length: usize,
+    },
+    /// What stands before the colon.
+    #[error("has something else than the number of a version before the `:`")]
+    Version,
+    /// The key is too short, or too long.
+    #[error("has {length} characters behind the `:`")]
+    Length {
+        /// Its length.
+        length: usize,
+    },
+    /// The key has other characters.
+    #[error("has characters behind the `:` that are no hex digits")]
+    Digits,
+    /// There is one of this version already.
+    #[error("has a second key of the same version")]
+    Twice,
 }

@@ -7,7 +7,7 @@ use keyward_transit::{Kek, KekSet, RecordError, SealKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::SealError;
+use super::{LineProblem, SealError};
 use crate::{config::SealChoice, data_dir};
 
 /// A key of 256 bits that somebody keeps for the tower.
@@ -54,7 +54,9 @@ impl KeptKey {
                 let missing = || SealError::NoCredential { name: name.clone() };
                 let path = directory.as_ref().ok_or_else(missing)?.join(name);
                 let bytes = data_dir::read_credential(&path)?.ok_or_else(missing)?;
-                Self::from_credential(&path, bytes).map(Some)
+                let found = bytes.len();
+                let key = Self::from_credential(&path, bytes)?;
+                key.map(Some).ok_or_else(|| SealError::NoKey { name: name.clone(), found })
             }
             SealChoice::Passphrase(_) => Ok(None),
         }
@@ -77,16 +79,27 @@ impl KeptKey {
         Ok(Self { key: SealKey::from_secret(secret)?, text, keks })
     }
 
-    pub(super) fn from_credential(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<Self, SealError> {
+    /// The key of a credential, or of what somebody sends; `None` for what has none of its forms.
+    ///
+    /// # Errors
+    /// [`SealError::Malformed`] for a line of a key file that is none.
+    pub(super) fn from_credential(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<Option<Self>, SealError> {
         let bare: Option<Zeroizing<[u8; 32]>> = match <[u8; 32]>::try_from(bytes.as_slice()) {
             Ok(bare) => Some(Zeroizing::new(bare)),
             Err(_) => hex(bytes.trim_ascii()),
         };
         match bare {
-            Some(bare) => Self::parse(path, line(&Kek::from_bytes(1, &bare)?)),
-            None => Self::parse(path, bytes),
+            Some(bare) => Self::parse(path, line(&Kek::from_bytes(1, &bare)?)).map(Some),
+            None if is_line(&bytes) => Self::parse(path, bytes).map(Some),
+            None => Ok(None),
         }
     }
+}
+
+/// Whether it begins as a key file does: a number and a colon.
+fn is_line(bytes: &[u8]) -> bool {
+    let number = bytes.trim_ascii_start().split(|byte| *byte == b':').next().unwrap_or_default();
+    number.len() < bytes.len() && !number.is_empty() && number.iter().all(u8::is_ascii_digit)
 }
 
 fn line(kek: &Kek) -> Zeroizing<Vec<u8>> {
@@ -106,17 +119,22 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<KekSet, SealError> {
         if line.is_empty() {
             continue;
         }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| refuse("no `version:key`"))?;
-        let (version, digits) = line.split_at(colon);
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (version, rest) = line.split_at(colon.ok_or_else(|| refuse(LineProblem::NoColon { length: line.len() }))?);
         let version = std::str::from_utf8(version).ok().and_then(|version| version.parse().ok());
-        let version = version.ok_or_else(|| refuse("the version is not a number"))?;
-        let key = hex(digits.get(1..).unwrap_or_default()).ok_or_else(|| refuse("the key is not 64 hex digits"))?;
+        let version = version.ok_or_else(|| refuse(LineProblem::Version))?;
+        let digits = rest.get(1..).unwrap_or_default();
+        let key = hex(digits).ok_or_else(|| match digits.len() {
+            64 => refuse(LineProblem::Digits),
+            length => refuse(LineProblem::Length { length }),
+        })?;
         if keks.iter().any(|kek| kek.version() == version) {
-            return Err(refuse("a second key of the same version"));
+            return Err(refuse(LineProblem::Twice));
         }
         keks.push(Kek::from_bytes(version, &key)?);
     }
-    let current = keks.pop().ok_or(SealError::Malformed { path: path.to_owned(), line: 1, problem: "no key" })?;
+    let empty = || SealError::Malformed { path: path.to_owned(), line: 1, problem: LineProblem::Empty };
+    let current = keks.pop().ok_or_else(empty)?;
     let mut set = KekSet::new(current);
     keks.into_iter().for_each(|former| set.add_former(former));
     Ok(set)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyward_transit::{Passphrase, SealKey, SealKind};
+use keyward_transit::{Passphrase, RecordError, SealKey, SealKind};
 use zeroize::Zeroizing;
 
 use super::{KeptKey, SealError};
@@ -50,8 +50,11 @@ impl Presented {
 /// [`SealError::Weak`], [`SealError::Malformed`]: it cannot be right.
 pub fn derive(kind: &SealKind, text: Zeroizing<Vec<u8>>) -> Result<SealKey, SealError> {
     match kind {
-        SealKind::Passphrase(parameters) => Ok(Passphrase::new(text)?.derive(parameters)?),
-        _ => Ok(KeptKey::from_credential(Path::new("key"), text)?.key),
+        SealKind::Passphrase(parameters) => Ok(passphrase(text, || "`passphrase`".to_owned())?.derive(parameters)?),
+        _ => {
+            let kept = KeptKey::from_credential(Path::new("key"), text)?;
+            Ok(kept.ok_or(RecordError::Refused)?.key)
+        }
     }
 }
 
@@ -68,17 +71,24 @@ pub fn read_passphrase(path: &Path) -> Result<Passphrase, SealError> {
     } else {
         data_dir::read_private(path)?.ok_or_else(|| io(std::io::ErrorKind::NotFound.into()))?
     };
-    first_line(bytes)
+    first_line(bytes, || match path.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => format!("`{}`", path.display()),
+    })
 }
 
-fn first_line(mut bytes: Zeroizing<Vec<u8>>) -> Result<Passphrase, SealError> {
+fn passphrase(bytes: Zeroizing<Vec<u8>>, from: impl FnOnce() -> String) -> Result<Passphrase, SealError> {
+    Passphrase::new(bytes).map_err(|problem| SealError::Weak { from: from(), problem })
+}
+
+fn first_line(mut bytes: Zeroizing<Vec<u8>>, from: impl FnOnce() -> String) -> Result<Passphrase, SealError> {
     if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
         bytes.truncate(end);
     }
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    Ok(Passphrase::new(bytes)?)
+    passphrase(bytes, from)
 }
 
 impl PassphraseSource {
@@ -91,9 +101,10 @@ impl PassphraseSource {
             Self::Call => Ok(None),
             Self::File(path) => read_passphrase(path).map(Some),
             Self::SystemdCredential { name, directory } => {
-                let missing = || SealError::NoCredential { name: name.clone() };
+                let missing = || SealError::NoPassphrase { name: name.clone() };
                 let path = directory.as_ref().ok_or_else(missing)?.join(name);
-                first_line(data_dir::read_credential(&path)?.ok_or_else(missing)?).map(Some)
+                let bytes = data_dir::read_credential(&path)?.ok_or_else(missing)?;
+                first_line(bytes, || format!("the systemd credential `{name}`")).map(Some)
             }
         }
     }

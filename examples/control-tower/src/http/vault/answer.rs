@@ -144,7 +144,7 @@ pub(super) fn in_their_shape(response: Response) -> Response {
     };
     let mut answer = (status, Json(json!({ "errors": messages }))).into_response();
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for name in [header::ALLOW, header::RETRY_AFTER] {
+    for name in [header::ALLOW, header::RETRY_AFTER, header::CONNECTION] {
         if let Some(value) = response.headers().get(&name) {
             answer.headers_mut().insert(name, value.clone());
         }
