@@ -374,6 +374,9 @@ pub fn wrapped(key: &StorageKey) -> String {
     format!("{WRAPPED}{key}")
 }
 
+/// What there is of a tenant for its answers that wait for their tokens.
+pub const OF_WRAPPED: [&str; 2] = ["wrapped/", "wrapped-accessor/"];
+
 /// Of all answers of a tenant that wait for their tokens.
 pub fn tenant_wrapped(tenant: &Name) -> String {
     format!("t/{tenant}/wrapped/")

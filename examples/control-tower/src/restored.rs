@@ -25,7 +25,9 @@ const COPIED: Duration = Duration::MINUTE;
 pub fn end(store: &Path, created: OffsetDateTime) -> Result<(), StoreError> {
     let prefixes: Vec<&str> = GIVEN.into_iter().chain([layout::RESTORED_OF]).collect();
     let of = layout::restored_of(created.saturating_add(COPIED));
-    sqlite::strip(store, &prefixes, &[layout::RESTORED, of.as_str()])
+    // What a tenant finds its wrapped answers by goes with them.
+    let found_by = (layout::TENANT_DATA, &layout::OF_WRAPPED[..]);
+    sqlite::strip(store, &prefixes, found_by, &[layout::RESTORED, of.as_str()])
 }
 
 /// Since when tokens of users count: since a tower first started on a store that was brought back, if it was. A machine's clock may be

@@ -8,6 +8,7 @@ mod support_browser;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
+use axum::{body::Body, http::Request};
 use control_tower::{
     audit::{self, Audit, AuditOptions, AuditOutcome, AuditRecord, Since},
     backup::{self, BackupError, Passphrase},
@@ -154,6 +155,18 @@ async fn what_people_had_ends_with_a_restore() {
     midway.identify(&tower, "ann@example.com", "default").await;
     let link = "/v1/state/strongbox/authentication/users/bob@example.com/enrolment-link";
     let link = tower.post(link, &admin, json!({})).await.ok()["url"].as_str().unwrap().to_owned();
+    let wrap = Request::post("/v1/sys/wrapping/wrap").header("x-vault-token", &admin).header("x-vault-wrap-ttl", "1h");
+    let wrapped = tower.send(wrap.body(Body::from(r#"{"a": 1}"#)).unwrap()).await.ok();
+    let of_wrapped = async |config: &Config| {
+        let StoreChoice::Sqlite(path) = &config.store else { panic!("no file") };
+        let entries = Sqlite::open(path).unwrap().range("", None, usize::MAX, None).await.unwrap();
+        entries
+            .iter()
+            .filter(|entry| {
+                ["t/", "wrapped/"].iter().any(|place| entry.key.starts_with(place)) && entry.key.contains("wrapped")
+            })
+            .count()
+    };
     let file = root.path().join("tower.backup");
     let passphrase = || Some(phrase("correct horse battery staple"));
     backup::write(&with_passphrase(&one), &file, passphrase().as_ref(), NOW).unwrap();
@@ -161,16 +174,20 @@ async fn what_people_had_ends_with_a_restore() {
     let ended = browser.clone();
     browser.post(&tower, "/v1/account/log-out", json!({})).await.ok();
     drop(tower);
+    assert_eq!(of_wrapped(&one).await, 3, "the answer, and what it is found by");
     // The clock of the machine may be behind when it starts there.
     for (name, at) in [("two", NOW + time::Duration::MINUTE), ("three", NOW - time::Duration::DAY)] {
         let two = config(&root.path().join(name));
         backup::restore(&with_passphrase(&two), &file, passphrase().as_ref()).unwrap();
+        assert_eq!(of_wrapped(&two).await, 0);
         for _ in 0..2 {
             let again = over(&two, Clock::fixed(at)).await;
             ended.clone().get(&again, "/v1/account").await.refused(401);
             again.get("/v1/state/strongbox/token", &admin).await.refused(401);
             let over = midway.clone().step(&again, "password", json!({"password": password})).await;
             assert_eq!(over["state"], "over", "{over}");
+            let unwrap = json!({"token": wrapped["wrap_info"]["token"]});
+            assert_eq!(again.call("POST", "/v1/sys/wrapping/unwrap", None, Some(unwrap)).await.status, 400);
             let body = json!({"link": link.rsplit('/').next().unwrap()});
             let over = Browser::new().post(&again, "/v1/login/enrolment-link", body).await.ok();
             assert_eq!(over["state"], "over", "{over}");

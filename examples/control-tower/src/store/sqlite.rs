@@ -19,7 +19,7 @@ use std::{
     thread,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -151,18 +151,22 @@ pub fn check(path: &Path) -> Result<(), StoreError> {
     schema::check(&connection, "integrity_check")
 }
 
-/// Takes everything below these prefixes out of a database that nobody uses, and leaves notes there: keys that hold nothing.
+/// Takes everything below these prefixes, and below these names in each place right under `of`, out of a database that nobody uses, and
+/// leaves notes there: keys that hold nothing. Every prefix ends with a slash.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn strip(path: &Path, prefixes: &[&str], notes: &[&str]) -> Result<(), StoreError> {
+pub fn strip(path: &Path, prefixes: &[&str], (of, names): (&str, &[&str]), notes: &[&str]) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     let change = connection.transaction()?;
+    for place in places(&change, of)? {
+        for name in names {
+            remove(&change, &format!("{place}{name}"))?;
+        }
+    }
     for prefix in prefixes {
-        // Every prefix ends with a slash, behind which the next character is a zero.
-        let end = format!("{}0", prefix.trim_end_matches('/'));
-        change.execute("DELETE FROM entry WHERE key >= ?1 AND key < ?2", (prefix.as_bytes(), end.as_bytes()))?;
+        remove(&change, prefix)?;
     }
     let revision = "SELECT value FROM meta WHERE name = 'revision'";
     let insert = format!("INSERT OR REPLACE INTO entry VALUES (?1, ({revision}), x'')");
@@ -170,6 +174,39 @@ pub fn strip(path: &Path, prefixes: &[&str], notes: &[&str]) -> Result<(), Store
         change.execute(&insert, (note.as_bytes(),))?;
     }
     Ok(change.commit()?)
+}
+
+/// What is right under a prefix, each with a slash at its end: one look for each of them.
+fn places(connection: &Connection, of: &str) -> Result<Vec<String>, StoreError> {
+    let mut first = connection.prepare("SELECT key FROM entry WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 1")?;
+    let (mut places, mut from) = (Vec::new(), of.to_owned());
+    loop {
+        let found =
+            first.query_row((from.as_bytes(), end(of).as_bytes()), |row| row.get::<_, Vec<u8>>(0)).optional()?;
+        let Some(key) = found else { return Ok(places) };
+        let key = String::from_utf8_lossy(&key).into_owned();
+        let rest = key.strip_prefix(of).unwrap_or_default();
+        from = match rest.split_once('/') {
+            Some((name, _)) => {
+                let place = format!("{of}{name}/");
+                let from = end(&place);
+                places.push(place);
+                from
+            }
+            None => format!("{key}\0"),
+        };
+    }
+}
+
+fn remove(connection: &Connection, prefix: &str) -> Result<(), StoreError> {
+    let range = (prefix.as_bytes(), end(prefix));
+    connection.execute("DELETE FROM entry WHERE key >= ?1 AND key < ?2", (range.0, range.1.as_bytes()))?;
+    Ok(())
+}
+
+/// Behind everything below a prefix: after a slash the next character is a zero.
+fn end(prefix: &str) -> String {
+    format!("{}0", prefix.trim_end_matches('/'))
 }
 
 impl Status {
