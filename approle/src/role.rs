@@ -87,9 +87,9 @@ pub struct RoleConfig {
     /// Makes tokens periodic: each refresh gives at most this much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_period: Option<Duration>,
-    /// Type of the role's tokens.
-    #[serde(default)]
-    pub token_type: TokenType,
+    /// Type of the role's tokens: [`TokenType::default`] where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<TokenType>,
     /// Whether tokens can be refreshed; they can by default.
     #[serde(default = "yes")]
     pub token_renewable: bool,
@@ -105,6 +105,12 @@ pub struct RoleConfig {
 }
 
 impl RoleConfig {
+    /// The type of the role's tokens.
+    #[must_use]
+    pub fn kind_of_tokens(&self) -> TokenType {
+        self.token_type.unwrap_or_default()
+    }
+
     /// A role with nothing but its name: tokens with the policy `default` and the system's default
     /// life.
     #[must_use]
@@ -125,7 +131,7 @@ impl RoleConfig {
             token_no_default_policy: false,
             token_num_uses: 0,
             token_period: None,
-            token_type: TokenType::default(),
+            token_type: None,
             token_renewable: true,
             token_spiffe_jwt: None,
             token_spiffe_x509: None,
@@ -139,7 +145,7 @@ impl RoleConfig {
     #[must_use]
     pub fn longest_token_life(&self, limits: &Limits) -> Duration {
         let lifetime = self.lifetime();
-        let life = if self.token_renewable && self.token_type != TokenType::Batch {
+        let life = if self.token_renewable && self.kind_of_tokens() != TokenType::Batch {
             lifetime.longest(limits)
         } else {
             lifetime.span(None, limits)

@@ -175,6 +175,13 @@ pub enum Error {
     /// verifies. There is no second reason.
     #[error("the signature does not verify")]
     SignatureRefused,
+    /// The text is neither a signature nor an HMAC, of whatever message: told to those alone who ask for it by
+    /// [`Verify::check_form`](crate::operation::Verify::check_form).
+    #[error("the text cannot be a signature: {problem}")]
+    SignatureForm {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The version is in use and cannot be trimmed or destroyed.
     #[error("version {version} is still needed")]
     StillNeeded {
@@ -232,6 +239,7 @@ impl Error {
             | Error::Unknown { .. }
             | Error::Size { .. }
             | Error::SignOptions { .. }
+            | Error::SignatureForm { .. }
             | Error::SaltLength { .. } => ErrorKind::Malformed,
             Error::WrongMaterial { .. }
             | Error::Derived { .. }
@@ -360,6 +368,11 @@ mod tests {
             ),
             (Error::DecryptionFailed, "decryption failed", ErrorKind::Refused),
             (Error::SignatureRefused, "the signature does not verify", ErrorKind::Refused),
+            (
+                Error::SignatureForm { problem: "it is not base64" },
+                "the text cannot be a signature: it is not base64",
+                ErrorKind::Malformed,
+            ),
             (Error::StillNeeded { version: 1 }, "version 1 is still needed", ErrorKind::Refused),
             (Error::NoSigningRing, "there is no `jwt-signing-key` to sign with", ErrorKind::Misconfigured),
             (

@@ -111,6 +111,19 @@ impl Ring {
         self.version(number).filter(|version| version.number >= self.min_decryption_version())
     }
 
+    /// What stands behind the version in a text that may be a signature.
+    fn legible<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
+        let refused = |problem| Err(Error::SignatureForm { problem });
+        match split(text) {
+            None => refused("it does not begin with `vault:v`, a version and `:`"),
+            Some((number, _)) if self.version(number).is_none() => refused("its version is not there"),
+            Some((number, _)) if self.named(number).is_none() => {
+                refused("its version is older than `min-decryption-version`")
+            }
+            Some((_, body)) => Ok(body),
+        }
+    }
+
     /// An error unless there is a context where the ring derives its keys, and none elsewhere.
     fn check_context(&self, context: &[u8]) -> Result<(), Error> {
         let derived = self.config().derived;

@@ -41,7 +41,7 @@ impl RoleConfig {
             add(field, problem);
         }
         for (field, problem) in batch(
-            self.token_type,
+            self.kind_of_tokens(),
             self.token_period,
             self.token_num_uses,
             &self.token_policies,

@@ -79,7 +79,7 @@ impl SecretIdRequest {
             add("token-bound-cidrs", Problem::Outside { range: *range, of: Limit::Role("token-bound-cidrs") });
         }
         problems.extend(metadata::check("metadata", &self.metadata));
-        if config.token_type == TokenType::Batch {
+        if config.kind_of_tokens() == TokenType::Batch {
             let found = metadata::length(&self.metadata);
             if found > MAX_METADATA {
                 problems.push(FieldError::new("metadata", Problem::TooMuchForBatch { found, maximum: MAX_METADATA }));

@@ -177,7 +177,7 @@ impl TokenParameters {
         Self {
             tenant: role.tenant().clone(),
             subject: Subject::Approle { name: role.name().clone(), instance: role.instance() },
-            kind: config.token_type,
+            kind: config.kind_of_tokens(),
             policies: policies(&config.token_policies, config.token_no_default_policy),
             ttl,
             period,

@@ -186,6 +186,9 @@ async fn a_key_lives_and_works_by_the_names_of_vault() {
         lenient["partial_failure_response_code"] = wanted.into();
         assert_eq!(ask("POST", "decrypt/orders", lenient.clone()).await.status, status);
     }
+    // Of a batch of which nothing was done it is not.
+    let none = json!({"batch_input": [{"ciphertext": "x"}], "partial_failure_response_code": 202});
+    assert_eq!(ask("POST", "decrypt/orders", none).await.status, 400);
     // What would not be the status of an answer, or of one without a body.
     for wanted in [1, 100, 101, 103, 199, 204, 205, 304, 600, 999, 1000, 65_535] {
         lenient["partial_failure_response_code"] = wanted.into();

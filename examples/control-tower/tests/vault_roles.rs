@@ -56,8 +56,7 @@ async fn a_role_is_one_document_whichever_path_it_goes_by() {
     assert_eq!(
         document,
         json!({"name": "app", "fixed-role-id": "the-role-id", "secret-id-bound-cidrs": ["10.0.0.0/8"],
-            "token-ttl": "30m", "token-policies": ["b", "c"], "token-auto-bound-cidrs": "host", "token-renewable": true,
-            "token-type": "service"})
+            "token-ttl": "30m", "token-policies": ["b", "c"], "token-auto-bound-cidrs": "host", "token-renewable": true})
     );
     // A change leaves what it does not name, and what these clients know nothing of.
     let svid = json!({"token-spiffe-jwt": {"jwt-audiences": ["a"]}});
@@ -69,6 +68,17 @@ async fn a_role_is_one_document_whichever_path_it_goes_by() {
     let read = call(&tower, &admin, "GET", ROLE, Value::Null).await.ok()["data"].clone();
     assert_eq!((&read["token_policies"], &read["secret_id_bound_cidrs"]), (&json!(["b", "c"]), &json!(["10.0.0.0/8"])));
     assert_eq!((&read["bind_secret_id"], &read["token_type"]), (&json!(true), &json!("default")));
+    // What is named is read again as it was named.
+    assert_eq!(call(&tower, &admin, "PUT", ROLE, json!({"token_type": "service"})).await.status, 204);
+    let kind = async || call(&tower, &admin, "GET", ROLE, Value::Null).await.ok()["data"]["token_type"].clone();
+    assert_eq!(
+        (kind().await, &tower.get(DOCUMENT, &admin).await.ok()["token-type"]),
+        (json!("service"), &json!("service"))
+    );
+    assert_eq!(call(&tower, &admin, "PUT", ROLE, json!({"token_type": ""})).await.status, 204);
+    assert_eq!(kind().await, "default");
+    let adjusted = call(&tower, &admin, "PUT", ROLE, json!({"token_type": "default-service"})).await.ok();
+    assert_eq!(adjusted["warnings"], json!(["`default-service` says no more than `service`, which is set"]));
 
     for (body, refusal) in [
         (json!({"token_ttl": "2h", "token_max_ttl": "1h"}), "`token-ttl`: is `2h`, longer than `token-max-ttl` (`1h`)"),

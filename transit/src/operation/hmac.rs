@@ -71,6 +71,18 @@ impl<'a> VerifyHmac<'a> {
         Self { input, hmac, hash }
     }
 
+    /// Whether the text can be an HMAC of this ring at all, as [`Verify::check_form`](super::Verify::check_form).
+    ///
+    /// # Errors
+    /// [`Error::SignatureForm`].
+    pub fn check_form(&self, ring: &Ring) -> Result<(), Error> {
+        let body = ring.legible(self.hmac)?;
+        STANDARD
+            .decode(body)
+            .map(drop)
+            .map_err(|_| Error::SignatureForm { problem: "behind the version it is not base64" })
+    }
+
     fn verify(&self, ring: &Ring, now: OffsetDateTime) -> Option<()> {
         let (number, body) = split(self.hmac)?;
         let version = ring.named(number)?;

@@ -279,6 +279,29 @@ impl<'a> Verify<'a> {
         Self { context, ..self }
     }
 
+    /// Whether the text can be a signature of this ring at all, of whatever message: for those who are to hear of a mistake
+    /// otherwise than of a forgery.
+    ///
+    /// # Errors
+    /// [`Error::SignatureForm`].
+    pub fn check_form(&self, ring: &Ring) -> Result<(), Error> {
+        let body = ring.legible(self.signature)?;
+        let decoded = match self.options.marshaling {
+            Marshaling::Asn1 => STANDARD.decode(body),
+            Marshaling::Jws => URL_SAFE_NO_PAD.decode(body),
+        };
+        let signature = decoded.map_err(|_| Error::SignatureForm { problem: "behind the version it is not base64" })?;
+        // The others have no form but their length, and one of another length is just not valid.
+        let form = match (self.options.marshaling, ring.cipher()) {
+            (Marshaling::Asn1, Cipher::EcdsaP256) => Algorithm::Es256,
+            (Marshaling::Asn1, Cipher::EcdsaP384) => Algorithm::Es384,
+            (Marshaling::Asn1, Cipher::EcdsaP521) => Algorithm::Es512,
+            _ => return Ok(()),
+        };
+        let problem = "it is no ASN.1 sequence of the two numbers of an ECDSA signature";
+        form.signature_from_asn1(&signature).map(drop).map_err(|_| Error::SignatureForm { problem })
+    }
+
     fn do_verify(&self, ring: &Ring, now: OffsetDateTime) -> Result<(), Error> {
         if !ring.cipher().signs() {
             return Err(ring.unsupported("verify"));
@@ -334,6 +357,23 @@ impl Operation for Verify<'_> {
 }
 
 impl Ring {
+    /// The public key by which a version of a ring that derives its keys signs in a context: what verifies elsewhere what was signed
+    /// here.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the cipher does not sign, [`Error::Context`] when there is no context or the ring does not derive,
+    /// [`Error::Version`] for a version that cannot verify.
+    pub fn derived_public_key(&self, version: u32, context: &[u8]) -> Result<PublicKey, Error> {
+        if !self.cipher().signs() {
+            return Err(self.unsupported("sign"));
+        }
+        self.check_context(context)?;
+        let derived = self.config().derived;
+        let key = self.named(version).filter(|_| derived).and_then(|version| version.signing());
+        let key = key.ok_or(Error::Version { version, reason: "is not there" })?;
+        Ok(ed25519(&key.private, context)?.public_key().clone())
+    }
+
     /// [`Sign`]s a message with the active version.
     ///
     /// # Errors

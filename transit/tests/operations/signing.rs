@@ -151,3 +151,66 @@ fn options_are_read_by_the_names_that_clients_know() {
         ]
     );
 }
+
+/// Whoever is to hear of a mistake otherwise than of a forgery asks for it; verifying alone never tells.
+#[test]
+fn what_cannot_be_a_signature_is_told_by_its_form_alone() {
+    let (mut ec, mut ed) = (ring(Cipher::EcdsaP256), ring(Cipher::Ed25519));
+    let problem = |ring: &Ring, text: &str, marshaling| {
+        let options = SignOptions::new(None, marshaling);
+        let verify = Verify::new(Input::Message(b"message"), text, options);
+        assert_eq!(ring.perform(&verify, &mut rng(), START), Err(Error::SignatureRefused), "{text}");
+        match verify.check_form(ring) {
+            Ok(()) => "",
+            Err(Error::SignatureForm { problem }) => problem,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let (no_prefix, no_version) = ("it does not begin with `vault:v`, a version and `:`", "its version is not there");
+    let (no_base64, no_asn1) =
+        ("behind the version it is not base64", "it is no ASN.1 sequence of the two numbers of an ECDSA signature");
+    for (text, asn1, jws) in [
+        ("", no_prefix, no_prefix),
+        ("hello", no_prefix, no_prefix),
+        ("vault:v1", no_prefix, no_prefix),
+        ("vault:vx:AAAA", no_prefix, no_prefix),
+        ("vault:v2:AAAA", no_version, no_version),
+        ("vault:v1:!", no_base64, no_base64),
+        ("vault:v1:AA==", no_asn1, no_base64),
+        ("vault:v1:AAAA", no_asn1, ""),
+        ("vault:v1:MAYCAQECAQE=", "", no_base64),
+        ("vault:v1:MAYCAQECAQEA", no_asn1, ""),
+    ] {
+        assert_eq!(problem(&ec, text, Marshaling::Asn1), asn1, "{text}");
+        assert_eq!(problem(&ec, text, Marshaling::Jws), jws, "{text}");
+    }
+    assert_eq!(problem(&ed, "vault:v1:AAAA", Marshaling::Asn1), "");
+    for ring in [&mut ec, &mut ed] {
+        rotate(ring, START);
+        ring.set_lowest_versions(2, None, START).unwrap();
+        assert_eq!(
+            problem(ring, "vault:v1:MAYCAQECAQE=", Marshaling::Asn1),
+            "its version is older than `min-decryption-version`"
+        );
+        let hmac = |text| VerifyHmac::new(b"message", text, SHA).check_form(ring);
+        assert_eq!(hmac("vault:v2:AAAA"), Ok(()));
+        assert_eq!(hmac("vault:v2:!"), Err(Error::SignatureForm { problem: no_base64 }));
+        assert_eq!(hmac("vault:v3:AAAA"), Err(Error::SignatureForm { problem: no_version }));
+    }
+}
+
+/// What a ring signs in a context verifies elsewhere by the public key of that context.
+#[test]
+fn the_public_key_of_a_context_verifies_elsewhere() {
+    let ring = derived(Cipher::Ed25519, false);
+    let sign = Sign::new(Input::Message(b"1"), SignOptions::default()).with_context(b"a");
+    let text = ring.perform(&sign, &mut rng(), START).unwrap();
+    let signature = STANDARD.decode(text.rsplit(':').next().unwrap()).unwrap();
+    let verify = |context| ring.derived_public_key(1, context).unwrap().verify(Algorithm::EdDsa, b"1", &signature);
+    assert!(verify(b"a").is_ok() && verify(b"b").is_err());
+    assert_eq!(ring.derived_public_key(1, b"").unwrap_err(), Error::Context { derived: true });
+    assert!(matches!(ring.derived_public_key(2, b"a"), Err(Error::Version { version: 2, .. })));
+    let plain = super::ring(Cipher::Ed25519);
+    assert_eq!(plain.derived_public_key(1, b"a").unwrap_err(), Error::Context { derived: false });
+    assert!(matches!(plain.derived_public_key(1, b""), Err(Error::Version { version: 1, .. })));
+}

@@ -65,9 +65,9 @@ async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) ->
     let ring = named(app, caller, name).await?;
     Ok(match call.perform(app, ring.value, body, Speech::Own).await? {
         Outcome::One(output) => token::answer(&Shown::new(output, Speech::Own)),
-        Outcome::Batch { results } => token::answer(&Results {
-            batch_results: results.into_iter().map(|result| Shown::result(result, Speech::Own)).collect(),
-        }),
+        Outcome::Batch { results } => {
+            token::answer(&Results { batch_results: results.into_iter().map(Shown::result).collect() })
+        }
     })
 }
 

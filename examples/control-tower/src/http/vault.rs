@@ -58,11 +58,15 @@ impl<S: Send + Sync> FromRequestParts<S> for List {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let in_query = || parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "list=true"));
-        if parts.extensions.get::<Self>().is_some() || in_query() {
-            return Ok(Self);
-        }
-        Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation: this path is for `LIST`"))
+        parts.extensions.get::<Self>().copied().ok_or_else(|| {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation: this path is for `LIST`")
+        })
+    }
+}
+
+impl List {
+    fn is_in_query(uri: &Uri) -> bool {
+        uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "list=true"))
     }
 }
 
@@ -87,9 +91,31 @@ pub async fn surface(mut request: Request, next: Next) -> Response {
             request.extensions_mut().insert(List);
         }
         "PUT" => *request.method_mut() = Method::POST,
+        "GET" if List::is_in_query(request.uri()) => {
+            request.extensions_mut().insert(List);
+        }
         _ => {}
     }
+    if request.extensions().get::<List>().is_some()
+        && let Some(bare) = without_slash(request.uri())
+    {
+        *request.uri_mut() = bare;
+    }
     answer::in_their_shape(next.run(request).await)
+}
+
+/// The address of a list that is asked for as a directory, `…/keys/`, as some clients do.
+fn without_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/')?;
+    with_path(uri, path.to_owned())
+}
+
+fn with_path(uri: &Uri, mut text: String) -> Option<Uri> {
+    if let Some(query) = uri.query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    text.parse().ok()
 }
 
 /// The address with the name that is meant, where it is written with upper case: before the policies decide on it, so that they decide on
@@ -99,12 +125,7 @@ fn folded(uri: &Uri) -> Option<Uri> {
     if !FOLDED.iter().any(|prefix| path.starts_with(prefix)) || !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
-    let mut text = path.to_ascii_lowercase();
-    if let Some(query) = uri.query() {
-        text.push('?');
-        text.push_str(query);
-    }
-    text.parse().ok()
+    with_path(uri, path.to_ascii_lowercase())
 }
 
 /// The tenant that a request names.

@@ -37,7 +37,7 @@ class Run:
                 self.answers[name] = [answer.status_code, shape(body)]
             else:
                 self.answers[name] = ["ok", shape(answer)]
-        except hvac.exceptions.VaultError as error:
+        except (hvac.exceptions.VaultError, requests.ConnectionError) as error:
             self.answers[name] = [type(error).__name__]
 
     def data(self, name, field):

@@ -81,3 +81,33 @@ for salt in ("'20'", "20", "0"):
 DIFFERENCES |= dict.fromkeys(
     [f"a secret-id {what} for more addresses" for what in ("supplied", "whose tokens are")] + ["a secret-id for more addresses"], MISTAKE
 )
+
+# What `edges` shows.
+
+NULL = "null says of every field that it is not set; there it is so for some, a mistake for others, and a few make the server panic"
+VERDICT = "an item of a batch says that its HMAC is not valid as it does of a signature; there the field is left out"
+HMAC_HASH = "SHA-1 is on its way out for HMACs too (NIST SP 800-131A), and nothing here makes what will not be verified for long"
+SHA3_224 = "there is no SHA3-224"
+BATCH_ORPHAN = "a batch token is made as a child: nothing else could end an orphan before its time"
+
+DIFFERENCES |= {
+    "sign in no context": MISTAKE,
+    "import the same ecdsa-p256 as a version": "a key has one ID (RFC 7638), and no two versions of a ring have one: a verifier could not tell them apart",
+    "destroy what is used up by accessor": MISTAKE,
+    "destroy nothing by accessor": MISTAKE,
+    "destroy nothing of no role": MISTAKE,
+    "a token with null as renewable": NULL,
+    "a key with null as type": NULL,
+    "a role with nulls": NULL,
+    "the path of the orphan of the other path": "an orphan is shown as made by the path for orphans, however it was asked for",
+}
+DIFFERENCES |= {f"{call} with null as {field}": NULL for call in ("sign", "verify") for field in ("marshaling_algorithm", "salt_length")}
+DIFFERENCES |= {f"{what} {hash}": reason for hash, reason in (("sha1", HMAC_HASH), ("sha3-224", SHA3_224)) for what in ("hmac by", "hmac by the path")}
+DIFFERENCES |= {"hash by sha3-224": SHA3_224}
+DIFFERENCES |= {f"a batch {what}": BATCH_ORPHAN for what in ("orphan", "orphan of the other path")}
+DIFFERENCES |= {f"batch of {what}/edge-aes256-gcm96 with an empty item": MISTAKE for what in ("encrypt", "decrypt")}
+DIFFERENCES |= dict.fromkeys(
+    [f"batch of bad items of verify/edge-aes256-gcm96{status}" for status in ("", " with another status")]
+    + [f"batch of verify/edge-aes256-gcm96 {what}" for what in ("with bad items", "with another status")],
+    VERDICT,
+)

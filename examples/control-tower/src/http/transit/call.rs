@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_keys::PublicKey;
 use keyward_transit::{
     Error, HashFunction, Marshaling, Ring, SignOptions,
-    operation::{DataKey, Decrypt, Encrypt, Hmac, Input, Rewrap, RsaPadding, SaltLength, Sign, Verify, VerifyHmac},
+    operation::{
+        DataKey, Decrypt, Encrypt, Hmac, Input, Rewrap, RsaPadding, SaltLength, Sign, Verify, VerifyHmac, version_of,
+    },
 };
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
@@ -141,7 +144,12 @@ pub enum Output {
     /// Of decrypt.
     Plaintext(Zeroizing<Vec<u8>>),
     /// Of sign.
-    Signature(String),
+    Signature {
+        /// The signature.
+        text: String,
+        /// What verifies it elsewhere, where it is a key of the context alone, which is shown nowhere else.
+        public_key: Option<PublicKey>,
+    },
     /// Of verify.
     Valid(bool),
     /// Of hmac.
@@ -205,10 +213,21 @@ impl Call {
 
     fn all(self, ring: &Ring, mut body: Item, speech: Speech, now: OffsetDateTime) -> Answer<Outcome> {
         let Some(items) = body.batch_input.take() else {
+            // There no input at all is the empty one, unless it stands in a batch.
+            let empty = matches!(self, Self::Sign | Self::Verify) && speech == Speech::Vault && body.input.is_none();
+            if empty {
+                body.input = Some(Text(Zeroizing::default()));
+            }
             return self.one(ring, &body, &body, speech, now).map(Outcome::One);
         };
         if items.is_empty() {
             return Err(ApiError::invalid("`batch-input` has no items"));
+        }
+        // There such a batch is refused as a whole.
+        let has = |field: fn(&Item) -> &Option<Text>| move |item: &Item| field(item).is_some();
+        let (signature, hmac) = (has(|item| &item.signature), has(|item| &item.hmac));
+        if self == Self::Verify && speech == Speech::Vault && !items.iter().all(signature) && !items.iter().all(hmac) {
+            return Err(ApiError::invalid("every item of `batch_input` needs a `signature`, or every one an `hmac`"));
         }
         let one = |item: Item| {
             let result = match item.batch_input {
@@ -227,7 +246,11 @@ impl Call {
         }
         let rng = &mut random::rng();
         let associated = bytes("associated-data", item.associated_data.as_ref(), speech)?;
-        let context = bytes("context", item.context.as_ref(), speech)?;
+        let mut context = bytes("context", item.context.as_ref(), speech)?;
+        if speech == Speech::Vault && !ring.config().derived {
+            // There it is read over, and many clients send one along, whatever the key is.
+            context = Zeroizing::default();
+        }
         let version = item.key_version.filter(|version| *version > 0);
         Ok(match self {
             Self::Encrypt => {
@@ -253,26 +276,30 @@ impl Call {
                 let options = item.sign_options(whole, ring, speech)?;
                 let sign = Sign::new(item.input(whole, &input), options).with_context(&context);
                 let sign = version.map_or(sign, |version| sign.with_version(version));
-                Output::Signature(ring.perform(&sign, rng, now)?)
+                let text = ring.perform(&sign, rng, now)?;
+                let public_key = match version_of(&text) {
+                    Some(version) if ring.config().derived => Some(ring.derived_public_key(version, &context)?),
+                    _ => None,
+                };
+                Output::Signature { text, public_key }
             }
             Self::Verify => {
                 let input = needed("input", item.input.as_ref(), speech)?;
-                let result = match (&item.signature, &item.hmac) {
+                // There a signature goes before an HMAC.
+                let hmac = item.hmac.as_ref().filter(|_| speech == Speech::Own || item.signature.is_none());
+                Output::Valid(match (&item.signature, hmac) {
                     (Some(signature), None) => {
                         let options = item.sign_options(whole, ring, speech)?;
                         let verify = Verify::new(item.input(whole, &input), &signature.0, options);
-                        ring.perform(&verify.with_context(&context), rng, now)
+                        let result = ring.perform(&verify.with_context(&context), rng, now);
+                        is_valid(result, speech, || verify.check_form(ring))?
                     }
                     (None, Some(hmac)) => {
-                        ring.perform(&VerifyHmac::new(&input, &hmac.0, item.hash(whole)?.unwrap_or(HMAC)), rng, now)
+                        let verify = VerifyHmac::new(&input, &hmac.0, item.hash(whole)?.unwrap_or(HMAC));
+                        is_valid(ring.perform(&verify, rng, now), speech, || verify.check_form(ring))?
                     }
                     _ => return Err(ApiError::invalid("one of `signature` and `hmac` is needed")),
-                };
-                match result {
-                    Ok(()) => Output::Valid(true),
-                    Err(Error::SignatureRefused) => Output::Valid(false),
-                    Err(error) => return Err(error.into()),
-                }
+                })
             }
             Self::Hmac => {
                 let input = needed("input", item.input.as_ref(), speech)?;
@@ -288,6 +315,20 @@ impl Call {
                 Output::DataKey { plaintext: pair.plaintext, ciphertext: pair.ciphertext }
             }
         })
+    }
+}
+
+/// What a verification came to. For clients of Vault what cannot be a signature is a mistake, and no forgery.
+fn is_valid(
+    result: Result<(), Error>,
+    speech: Speech,
+    form: impl FnOnce() -> Result<(), Error>,
+) -> Result<bool, Error> {
+    match (result, speech) {
+        (Ok(()), _) => Ok(true),
+        (Err(Error::SignatureRefused), Speech::Own) => Ok(false),
+        (Err(Error::SignatureRefused), Speech::Vault) => form().map(|()| false),
+        (Err(error), _) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::error::Answer,
-    call::{Output, Speech},
+    call::{Call, Output, Speech},
 };
 
 /// What a call answers, alone or as an item of a batch.
@@ -26,6 +26,12 @@ pub struct Shown {
     /// Vault's alone; ours reads it in the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_version: Option<u32>,
+    /// The bytes of an Ed25519 key of one context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    /// What the same is called there in a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publickey: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +45,10 @@ impl Shown {
         match output {
             Output::Ciphertext(text) => shown.ciphertext = Some(text),
             Output::Plaintext(plaintext) => shown.plaintext = Some(base64(&plaintext)),
-            Output::Signature(text) => shown.signature = Some(text),
+            Output::Signature { text, public_key } => {
+                shown.signature = Some(text);
+                shown.public_key = public_key.and_then(|key| Some(STANDARD.encode(key.ed25519_bytes()?)));
+            }
             Output::Valid(valid) => shown.valid = Some(valid),
             Output::Hmac(text) => shown.hmac = Some(text),
             Output::DataKey { plaintext, ciphertext } => {
@@ -54,18 +63,30 @@ impl Shown {
         shown
     }
 
-    /// Of an item of a batch: what a call alone would answer, or `error`, and the `reference` that it came with. For clients of Vault
-    /// every result has one, if only an empty one.
-    pub fn result((result, reference): (Answer<Output>, Option<String>), speech: Speech) -> Self {
+    /// Of an item of a batch: what a call alone would answer, or `error`, and the `reference` that it came with.
+    pub fn result((result, reference): (Answer<Output>, Option<String>)) -> Self {
         let shown = match result {
-            Ok(output) => Self::new(output, speech),
+            Ok(output) => Self::new(output, Speech::Own),
             Err(error) => Self { error: Some(error.message().to_owned()), ..Self::default() },
         };
-        let reference = match speech {
-            Speech::Own => reference,
-            Speech::Vault => Some(reference.unwrap_or_default()),
-        };
         Self { reference, ..shown }
+    }
+
+    /// The same for clients of Vault: every result has a reference, if only an empty one, and what failed has the field of what did
+    /// not.
+    pub fn vault_result(call: Call, (result, reference): (Answer<Output>, Option<String>)) -> Self {
+        let mut shown = match result {
+            Ok(output) => Self::new(output, Speech::Vault),
+            Err(error) => Self {
+                error: Some(error.message().to_owned()),
+                plaintext: (call == Call::Decrypt).then(Zeroizing::default),
+                key_version: (call == Call::Sign).then_some(0),
+                valid: (call == Call::Verify).then_some(false),
+                ..Self::default()
+            },
+        };
+        shown.publickey = shown.public_key.take();
+        Self { reference: Some(reference.unwrap_or_default()), ..shown }
     }
 
     /// The same without what is secret.

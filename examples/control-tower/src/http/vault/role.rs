@@ -68,11 +68,12 @@ pub struct Fields {
     token_type: Option<String>,
 }
 
-/// The types that they have: by default a role leaves it to where it is mounted, and there that is `service`.
-fn token_type(text: &str) -> Answer<TokenType> {
+/// The types that they have: a role that names none leaves it to where it is mounted, and there that is `service`.
+fn token_type(text: &str) -> Answer<Option<TokenType>> {
     match text {
-        "" | "default" | "service" | "default-service" => Ok(TokenType::Service),
-        "batch" | "default-batch" => Ok(TokenType::Batch),
+        "" | "default" => Ok(None),
+        "service" | "default-service" => Ok(Some(TokenType::Service)),
+        "batch" | "default-batch" => Ok(Some(TokenType::Batch)),
         _ => Err(ApiError::invalid("invalid `token_type`: it is `default`, `service` or `batch`")),
     }
 }
@@ -213,9 +214,11 @@ pub async fn write(
     let asked = format!("/v1/auth/approle/role/{name}");
     caller.permit(&app, operation, &asked).await?;
     let body = body.unwrap_or_else(|| json!({}));
+    let asked_for = body.get("token_type").and_then(Value::as_str).unwrap_or_default().strip_prefix("default-");
+    let warning = asked_for.map(|kind| format!("`default-{kind}` says no more than `{kind}`, which is set"));
     // Without `create` the policies let it change what is there, and no more.
     change(&app, &caller, &name, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;
-    Ok(answer::nothing())
+    Ok(warning.map_or_else(answer::nothing, |warning| answer::warned(Value::Null, [warning])))
 }
 
 /// `GET /v1/auth/approle/role/<name>`.
@@ -271,7 +274,7 @@ fn shown(role: &RoleConfig) -> Map<String, Value> {
         "token_policies": role.token_policies,
         "token_strictly_bind_ip": role.token_auto_bound_cidrs.is_some(),
         "token_ttl": seconds(role.token_ttl),
-        "token_type": if role.token_type == TokenType::Batch { "batch" } else { "default" },
+        "token_type": role.token_type.map_or_else(|| json!("default"), |kind| json!(kind)),
     });
     match data {
         Value::Object(fields) => fields,

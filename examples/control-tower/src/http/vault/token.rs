@@ -211,7 +211,10 @@ fn display_name(said: Option<&str>) -> String {
 fn looked_up(token: &str, record: &TokenRecord, now: OffsetDateTime) -> Answer {
     let text = |moment: OffsetDateTime| moment.format(&Rfc3339).map_err(ApiError::internal);
     let (path, display_name) = match record.subject() {
-        _ if record.is_made() => ("auth/token/create".to_owned(), display_name(record.display_name())),
+        _ if record.is_made() => {
+            let path = if record.is_orphan() { "auth/token/create-orphan" } else { "auth/token/create" };
+            (path.to_owned(), display_name(record.display_name()))
+        }
         Subject::Approle { .. } => ("auth/approle/login".to_owned(), "approle".to_owned()),
         subject => (format!("auth/{subject}"), subject.to_string()),
     };

@@ -77,9 +77,14 @@ async fn call(app: &App, caller: &Caller, name: &str, call: Call, body: Item) ->
         Outcome::Batch { results } => {
             // Elsewhere than here it is the results alone that say what failed.
             let tells = matches!(call, Call::Encrypt | Call::Decrypt);
-            let failed = tells && results.iter().any(|(result, _)| result.is_err());
-            let status = if failed { partial_failure } else { StatusCode::OK };
-            let batch_results = results.into_iter().map(|result| Shown::result(result, Speech::Vault)).collect();
+            let failed = if tells { results.iter().filter(|(result, _)| result.is_err()).count() } else { 0 };
+            let status = match failed {
+                0 => StatusCode::OK,
+                // Of a part of them it is not, of all of them.
+                all if all == results.len() => StatusCode::BAD_REQUEST,
+                _ => partial_failure,
+            };
+            let batch_results = results.into_iter().map(|result| Shown::vault_result(call, result)).collect();
             answer::with_status(status, Results { batch_results })
         }
     })
@@ -204,13 +209,38 @@ pub async fn random(VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
     random_bytes(body.bytes.unwrap_or(32), body.format)
 }
 
-/// `POST /v1/transit/random/<bytes>`.
+/// `POST /v1/transit/random/<bytes | source>`.
 ///
 /// # Errors
 /// As [`random()`].
-pub async fn random_many(Path(bytes): Path<String>, VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
-    let count = bytes.parse().map_err(|_| ApiError::invalid("`bytes` is no number"))?;
-    random_bytes(count, body.unwrap_or_default().format)
+pub async fn random_many(Path(segment): Path<String>, VaultBody(body): VaultBody<Option<RandomBody>>) -> Answer {
+    let body = body.unwrap_or_default();
+    let count = match SOURCES.contains(&segment.as_str()) {
+        true => body.bytes.unwrap_or(32),
+        false => number_of_bytes(&segment)?,
+    };
+    random_bytes(count, body.format)
+}
+
+/// `POST /v1/transit/random/<source>/<bytes>`.
+///
+/// # Errors
+/// As [`random()`]; 400 for another source.
+pub async fn random_from(
+    Path((source, bytes)): Path<(String, String)>,
+    VaultBody(body): VaultBody<Option<RandomBody>>,
+) -> Answer {
+    if !SOURCES.contains(&source.as_str()) {
+        return Err(ApiError::invalid("the source of random bytes is `platform`, `seal` or `all`, which are one here"));
+    }
+    random_bytes(number_of_bytes(&bytes)?, body.unwrap_or_default().format)
+}
+
+/// Where random bytes can be asked to come from. All of them come from the system.
+const SOURCES: [&str; 3] = ["platform", "seal", "all"];
+
+fn number_of_bytes(text: &str) -> Answer<u32> {
+    text.parse().map_err(|_| ApiError::invalid("`bytes` is no number"))
 }
 
 fn random_bytes(count: u32, format: Option<Format>) -> Answer<Response> {

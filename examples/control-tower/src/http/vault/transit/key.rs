@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_config_tree::{Bulk, Item, Operation, Path as DocumentPath};
-use keyward_transit::{Cipher, Ring, RingView, VersionView};
+use keyward_keys::PublicKey;
+use keyward_transit::{Cipher, Ring, VersionView};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::super::{
     super::{
@@ -15,7 +17,7 @@ use super::super::{
         error::{Answer, ApiError},
         listing::{self, VaultPage},
         params::{Path, Query},
-        transit::{named, versions},
+        transit::{call::Speech, named, versions},
     },
     List, answer,
     body::VaultBody,
@@ -86,12 +88,25 @@ pub async fn create(
     shown(&app, &caller, &name).await
 }
 
-/// `GET /v1/transit/keys/<name>`.
+/// The context whose public keys are asked for.
+#[derive(Deserialize)]
+pub struct ReadQuery {
+    context: Option<String>,
+}
+
+/// `GET /v1/transit/keys/<name>`, with `?context=` for the public keys of a context.
 ///
 /// # Errors
 /// 404.
-pub async fn read(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Answer {
-    shown(&app, &caller, &name).await
+pub async fn read(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(query): Query<ReadQuery>,
+) -> Answer {
+    let ring = there(&app, &caller, &name).await?.value;
+    let context = Speech::Vault.base64("context", query.context.as_deref().unwrap_or_default())?;
+    Ok(answer::data(fields(&ring, &context, app.clock.now())?))
 }
 
 /// `LIST /v1/transit/keys`.
@@ -244,12 +259,12 @@ async fn change(app: &App, caller: &Caller, name: &str, operation: Operation, do
 
 async fn shown(app: &App, caller: &Caller, name: &str) -> Answer {
     let ring = there(app, caller, name).await?.value;
-    let view = ring.view(app.clock.now());
-    Ok(answer::data(fields(&view)?))
+    Ok(answer::data(fields(&ring, b"", app.clock.now())?))
 }
 
 /// A key as these clients know one. What is not active yet they do not see.
-fn fields(view: &RingView) -> Answer<Value> {
+fn fields(ring: &Ring, context: &[u8], now: OffsetDateTime) -> Answer<Value> {
+    let view = &ring.view(now);
     let latest = view.active_version.unwrap_or(0);
     let seen = |version: &&VersionView| {
         !version.destroyed && (view.min_decryption_version..=latest).contains(&version.version)
@@ -260,7 +275,7 @@ fn fields(view: &RingView) -> Answer<Value> {
             None => version.created.unix_timestamp().into(),
             Some(_) => json!({
                 "name": curve(view.cipher),
-                "public_key": version.public_key.as_deref().unwrap_or_default(),
+                "public_key": public_key(ring, version, context)?,
                 "creation_time": version.created.format(&Rfc3339).map_err(ApiError::internal)?,
                 "certificate_chain": "",
             }),
@@ -297,6 +312,19 @@ fn fields(view: &RingView) -> Answer<Value> {
         fields.insert("convergent_encryption".to_owned(), view.convergent_encryption.into());
     }
     Ok(fields)
+}
+
+/// The public key of a version, of a ring that derives its keys that of a context: the bytes of an Ed25519 key, and others as PEM.
+fn public_key(ring: &Ring, version: &VersionView, context: &[u8]) -> Answer<String> {
+    let key = match ring.config().derived {
+        true if context.is_empty() => None,
+        true => Some(ring.derived_public_key(version.version, context)?),
+        false => version.jwk.as_ref().map(PublicKey::from_jwk).transpose().map_err(ApiError::internal)?,
+    };
+    Ok(match key.as_ref().and_then(PublicKey::ed25519_bytes) {
+        Some(bytes) => STANDARD.encode(bytes),
+        None => version.public_key.clone().unwrap_or_default(),
+    })
 }
 
 fn curve(cipher: Cipher) -> &'static str {
