@@ -16,7 +16,7 @@ usage: sh FILE [--dry-run] [--agent PATH] [--state-dir DIR] [--host-id-file FILE
 
 Writes the call-home package (where the tower is, how to know it, and, if the tower asks for one, a
 certificate that is valid for a short time) into the state directory, and has the edge agent call home with it. It is run by root,
-unless --state-dir names a directory of somebody else. Running it again is harmless: a host that has an identity keeps it.
+or by the user whose directory --state-dir names. Running it again is harmless: a host that has an identity keeps it.
 
   --dry-run            say what would be done, or why it cannot be, and do nothing
   --agent PATH         the edge agent; by default `edge-agent`, as found in the PATH
@@ -32,8 +32,37 @@ can_write() {
     [ -d "$place" ] && [ -w "$place" ] && [ -x "$place" ]
 }
 
+# Fails where somebody else could put something in the place of what is written: often it is root who runs this.
+must_be_own() {
+    [ ! -h "$1" ] || fail "$1 is a symbolic link: name the directory that it leads to with --state-dir"
+    owner_and_mode "$1"
+    [ "$owner" = "$(id -u)" ] || of_another "$1"
+    case $mode in
+    ????????w*) fail "everybody may write in $1: name a directory of your own with --state-dir, such as $1/keyward" ;;
+    esac
+}
+
+# The same for what a directory is made in, which may be root's.
+may_be_made_in() {
+    owner_and_mode "$1"
+    [ "$owner" = 0 ] || [ "$owner" = "$(id -u)" ] || of_another "$1"
+}
+
+of_another() {
+    fail "$1 belongs to another user than $(id -un): run this as that user, or name a directory of your own with --state-dir"
+}
+
+owner_and_mode() {
+    read -r mode _ owner _ << KEYWARD_END
+$(ls -ldn "$1")
+KEYWARD_END
+}
+
 write_package() {
+    mkdir -p "$state"
+    must_be_own "$state"
     mkdir -p "$package"
+    must_be_own "$package"
     chmod 700 "$state" "$package"
     printf '%s\n' '@@tower@@' > "$package/tower-url"
     cat > "$package/ca.pem" << 'KEYWARD_END'
@@ -73,6 +102,8 @@ main() {
     [ -n "$agent" ] || agent=$(command -v edge-agent) ||
         fail "edge-agent is not installed: install it, or name it with --agent"
     [ -x "$agent" ] || fail "$agent cannot be run"
+    # With a slash at its end a link is the directory that it leads to.
+    while [ "$state" != "${state%/}" ]; do state=${state%/}; done
     case $state in
     /*) ;;
     *) fail "--state-dir must be an absolute path" ;;
@@ -80,6 +111,10 @@ main() {
     package=$state/call-home
     can_write "$state" ||
         fail "the user $(id -un) may not write in $place: run this as root, as with sudo, or name another directory with --state-dir"
+    may_be_made_in "$place"
+    for directory in "$state" "$package"; do
+        if [ -e "$directory" ] || [ -h "$directory" ]; then must_be_own "$directory"; fi
+    done
     set -- call-home --until registered --state-dir "$state"
     if [ -n "$host_id_file" ]; then
         [ -r "$host_id_file" ] || fail "$host_id_file cannot be read"

@@ -165,6 +165,58 @@ fn check_rights(shell: &[&str]) {
     assert!(host.calls().is_empty() && std::fs::read_dir(&closed).unwrap().next().is_none());
 }
 
+/// Where somebody else could put a link in the place of what is written, nothing is: it is root who runs this.
+fn check_owners(shell: &[&str]) {
+    let (script, _) = made(&any());
+    let (host, path) = (Host::new(), script.text().as_bytes());
+    let refused = |expected: &str| {
+        for more in [&[][..], &["--dry-run"]] {
+            let output = host.run(shell, path, more);
+            assert_eq!(output.status.code(), Some(1), "{shell:?}: {output:?}");
+            assert!(text(&output.stderr).contains(expected), "{output:?}");
+        }
+        assert!(host.calls().is_empty());
+    };
+    let (state, elsewhere) = (host.path("state"), host.path("elsewhere"));
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    let is_empty = |path: &Path| std::fs::read_dir(path).unwrap().next().is_none();
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &state).unwrap();
+    refused("state is a symbolic link: name the directory that it leads to with --state-dir\n");
+    std::fs::remove_file(&state).unwrap();
+    std::os::unix::fs::symlink(host.path("nowhere"), &state).unwrap();
+    refused("state is a symbolic link: ");
+    std::fs::remove_file(&state).unwrap();
+    // One that everybody writes to stays so, and nothing is put there.
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    refused(&format!(
+        "everybody may write in {0}: name a directory of your own with --state-dir, such as {0}/keyward\n",
+        state.display()
+    ));
+    assert!(mode(&state) == 0o1777 && is_empty(&state));
+    // What is in a directory may be of somebody who could write there before.
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, state.join("call-home")).unwrap();
+    refused("state/call-home is a symbolic link: ");
+    assert!(mode(&state) == 0o755 && is_empty(&elsewhere));
+    std::fs::remove_file(state.join("call-home")).unwrap();
+    // Of somebody else, which root alone can try.
+    if std::os::unix::fs::chown(&state, Some(65534), None).is_ok() {
+        refused(
+            "state belongs to another user than root: run this as that user, or name a directory of your own with --state-dir\n",
+        );
+        let mut inside = Command::new(shell[0]);
+        inside.args(&shell[1..]).arg(host.path("install.sh")).arg("--agent").arg(host.path("edge-agent"));
+        let output = inside.arg("--state-dir").arg(state.join("made")).output().unwrap();
+        assert!(
+            output.status.code() == Some(1) && text(&output.stderr).contains("belongs to another user"),
+            "{output:?}"
+        );
+        assert!(is_empty(&state));
+    }
+}
+
 fn copy(command: &Command) -> Command {
     let mut other = Command::new(command.get_program());
     other.args(command.get_args());
@@ -195,6 +247,7 @@ fn every_shell_here_runs_it() {
     for shell in shells() {
         check_run(&shell);
         check_rights(&shell);
+        check_owners(&shell);
     }
 }
 
@@ -205,6 +258,7 @@ fn the_shells_of_small_hosts_run_it() {
         assert!(installed(shell), "{shell:?} is not installed");
         check_run(shell);
         check_rights(shell);
+        check_owners(shell);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -36,6 +36,14 @@ pub enum DataDirError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// What is put there could be somebody else's affair.
+    #[error("`{path}` {problem}")]
+    NotOwn {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: &'static str,
     },
     /// The system refuses.
     #[error("`{path}`: {source}")]
@@ -128,6 +136,36 @@ pub fn make(path: &Path) -> Result<(), DataDirError> {
         }
         Err(error) => Err(at(path)(error)),
     }
+}
+
+/// Whether nobody else can put something in the place of what is written to a directory; where there is none, in that of the directory.
+///
+/// # Errors
+/// [`DataDirError::NotOwn`]: it is a link, somebody else's, or everybody's.
+pub fn must_be_own(path: &Path) -> Result<(), DataDirError> {
+    let not_own = |path: &Path, problem| Err(DataDirError::NotOwn { path: path.to_owned(), problem });
+    let user = rustix::process::geteuid().as_raw();
+    for (number, place) in path.ancestors().enumerate() {
+        let metadata = match fs::symlink_metadata(place) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+            Err(error) => return Err(at(place)(error)),
+        };
+        let (is_it, owner) = (number == 0, metadata.uid());
+        return match () {
+            () if is_it && metadata.is_symlink() => {
+                not_own(place, "is a symbolic link: name the directory that it leads to")
+            }
+            () if owner != user && (is_it || owner != 0) => {
+                not_own(place, "belongs to another user: run this as that user, or name a directory of your own")
+            }
+            () if is_it && metadata.is_dir() && metadata.mode() & 0o002 != 0 => {
+                not_own(place, "may be written to by everybody: name a directory of your own")
+            }
+            () => Ok(()),
+        };
+    }
+    Ok(())
 }
 
 /// Reads a private file; `None` where there is none.
@@ -281,6 +319,27 @@ mod tests {
         second.write_public("ca.pem", b"two").unwrap();
         assert_eq!((mode(&ca), fs::read(&ca).unwrap()), (0o644, b"two".to_vec()));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn it_is_the_users_own() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, link) = (root.path().join("own"), root.path().join("link"));
+        let problem = |path: &Path| must_be_own(path).map_err(|error| error.to_string());
+        assert_eq!((problem(&path), problem(&path.join("deeper"))), (Ok(()), Ok(())));
+        fs::create_dir(&path).unwrap();
+        assert_eq!(problem(&path), Ok(()));
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let expected = format!("`{}` is a symbolic link: name the directory that it leads to", link.display());
+        assert_eq!(problem(&link), Err(expected));
+        fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
+        assert!(problem(&path).unwrap_err().ends_with("may be written to by everybody: name a directory of your own"));
+        // As root alone can try it.
+        if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
+            for place in [path.clone(), path.join("made")] {
+                assert!(problem(&place).unwrap_err().contains("belongs to another user"), "{}", place.display());
+            }
+        }
     }
 
     #[test]

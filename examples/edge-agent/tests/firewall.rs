@@ -464,7 +464,7 @@ fn a_file_without_an_end_is_not_read_to_its_end() {
     let script = "ulimit -v 4000000; exec \"$0\" firewall plan --nft \"$1\" --run-dir \"$2\" --file /dev/zero";
     let output = Command::new("sh").args(["-c", script, AGENT]).arg(&nft).arg(directory.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(shown(&output).contains("more than 4194304 bytes; split it"), "{output:?}");
+    assert!(shown(&output).contains("it is longer than 4 MiB"), "{output:?}");
 }
 
 /// An agent that watches, until it is dropped.

@@ -1,9 +1,9 @@
 //! Where the firewall comes from.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use keyward_base::bounded;
 use keyward_config_tree::limits::MAX_BYTES;
 use keyward_config_values::Name;
 use keyward_config_values::config::VariableKey;
@@ -149,19 +149,20 @@ fn read(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Error> {
     files.iter().map(|file| Ok((file.display().to_string(), read_one(file)?))).collect()
 }
 
-/// No more than one byte more than can be of use: what is too long is said by whoever parses it.
+/// No more than can be of use.
 fn read_one(file: &Path) -> Result<Vec<u8>, Error> {
-    let cannot = |error: std::io::Error| {
-        Error::usage(format!("cannot read `{}`: {error}", file.display()), "name a file that is there with --file")
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    let read = match file == Path::new("-") {
+        true => bounded::all(std::io::stdin().lock(), most),
+        false => bounded::file(file, most),
     };
-    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    match file == Path::new("-") {
-        true => std::io::stdin().lock().take(most).read_to_end(&mut bytes),
-        false => std::fs::File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes)),
-    }
-    .map_err(cannot)?;
-    Ok(bytes)
+    read.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::FileTooLarge => "split it: --file may be given several times",
+            _ => "name a file that is there with --file",
+        };
+        Error::usage(format!("cannot read `{}`: {error}", file.display()), remedy)
+    })
 }
 
 impl Tower {
