@@ -35,6 +35,7 @@ pub mod layout;
 pub mod login;
 pub mod metrics;
 pub mod migration;
+pub mod moment;
 pub mod network;
 pub mod openapi;
 pub mod outbound;

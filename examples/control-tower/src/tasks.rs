@@ -15,7 +15,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{app::App, store::Revision};
+use crate::{app::App, moment, store::Revision};
 
 mod compact;
 mod expire;
@@ -51,7 +51,7 @@ pub struct Status {
     /// How often it failed.
     pub failures: u64,
     /// When it last ran.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub last_run: OffsetDateTime,
     /// Why it failed, if the last run did.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use keyward_config_values::Name;
 use keyward_svid::x509::authority::{AuthorityRing, AuthorityVersion, CaConfig, Error, Subject, SubjectField};
 use keyward_transit::Phase;
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{
     body::JsonBody,
@@ -16,7 +16,7 @@ use super::{
     params::Path,
     rotation::{self, RotateBody},
 };
-use crate::{app::App, authorities, db::Stored, documents, gate::Gate, layout, rings, tls};
+use crate::{app::App, authorities, db::Stored, documents, gate::Gate, layout, moment, rings, tls};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -136,7 +136,7 @@ async fn view(app: &App, caller: &Caller, ring: &AuthorityRing, now: OffsetDateT
         "key-type": ring.config().key_type,
         "ttl": ring.config().ttl,
         "issues": issues,
-        "next-change": ring.next_deadline(now).map(text).transpose()?,
+        "next-change": ring.next_deadline(now).map(moment::text),
         "versions": versions,
     })))
 }
@@ -154,11 +154,11 @@ fn version(version: AuthorityVersion) -> Answer<Value> {
         "subject": version.subject.to_string(),
         "serial-number": version.serial_number,
         "fingerprint": version.fingerprint,
-        "created": text(version.created)?,
-        "activates": text(version.activates)?,
-        "retires": version.retires.map(text).transpose()?,
-        "leaves": version.leaves.map(text).transpose()?,
-        "not-after": text(version.not_after)?,
+        "created": moment::text(version.created),
+        "activates": moment::text(version.activates),
+        "retires": version.retires.map(moment::text),
+        "leaves": version.leaves.map(moment::text),
+        "not-after": moment::text(version.not_after),
         "destroyed": version.destroyed,
         "certificate": version.to_pem(),
     })))
@@ -170,8 +170,4 @@ fn without_nulls(mut value: Value) -> Value {
         fields.retain(|_, value| !value.is_null());
     }
     value
-}
-
-fn text(time: OffsetDateTime) -> Answer<String> {
-    time.format(&Rfc3339).map_err(ApiError::internal)
 }

@@ -7,7 +7,7 @@ use keyward_config_values::Name;
 use keyward_spiffe_id::TrustDomain;
 use keyward_svid::federation::{Profile, State as BundleState};
 use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{
     caller::Caller,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     federation::{self, Partner},
-    layout, own_svid,
+    layout, moment, own_svid,
 };
 
 /// `GET /v1/state/federation`: where others fetch the tenant's bundle, and how the relationships are, a page at a time (`?limit=&after=`,
@@ -70,7 +70,7 @@ async fn endpoints(app: &App, tenant: &Name) -> Answer<Map<String, Value>> {
 fn state_of(partner: &Partner, now: OffsetDateTime) -> Value {
     let status = partner.relationship.status(now);
     let endpoint = partner.relationship.endpoint();
-    let time = |at: Option<OffsetDateTime>| at.and_then(|at| at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
+    let time = |at: Option<OffsetDateTime>| at.map(moment::text);
     json!({
         "trust-domain": partner.trust_domain().as_str(),
         "url": endpoint.url().as_str(),

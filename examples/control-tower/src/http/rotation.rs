@@ -4,10 +4,13 @@ use axum::{Json, response::IntoResponse as _};
 use keyward_transit::Compromised;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
-use super::error::{Answer, ApiError};
-use crate::rings::{Kept, Rotated, Rotation};
+use super::error::Answer;
+use crate::{
+    moment,
+    rings::{Kept, Rotated, Rotation},
+};
 
 /// `rotate`, whose body may be absent.
 #[derive(Default, Deserialize)]
@@ -50,8 +53,7 @@ pub fn answer<K: Kept>(mut state: Value, rotated: &Rotated<K>, now: OffsetDateTi
         let times = [("cached", replaced.cached_until), ("sites-sign", replaced.sites_sign_until)];
         for (what, until) in times.into_iter().filter(|_| rotated.kept.is_published()) {
             let Some(until) = until else { continue };
-            let text = until.format(&Rfc3339).map_err(ApiError::internal)?;
-            note.insert(format!("{what}-until"), text.into());
+            note.insert(format!("{what}-until"), moment::text(until).into());
             note.insert(format!("{what}-for"), (until - now).whole_seconds().max(0).into());
         }
         fields.insert("replaced".to_owned(), note.into());

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State, response::IntoResponse as _};
 use keyward_config_values::Name;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 
 use super::{
     caller::Caller,
@@ -18,7 +17,7 @@ use crate::{
     app::{App, Commit, Draft, NewAdministrator, RESET},
     audit::{AuditOutcome, AuditRecord},
     db::Stored,
-    federation, layout,
+    federation, layout, moment,
     tenant::{self, COLLECTION, Tenant, removal::Removal},
 };
 
@@ -168,12 +167,11 @@ async fn contents(app: &App, id: &Name) -> Answer<Value> {
 }
 
 fn progress(removal: &Removal) -> Value {
-    let time = |at: time::OffsetDateTime| at.replace_nanosecond(0).ok().and_then(|at| at.format(&Rfc3339).ok());
     json!({
         "name": removal.name,
         "id": removal.id,
-        "since": time(removal.since),
+        "since": moment::text(removal.since),
         "destroyed": removal.destroyed,
-        "emptied": removal.emptied.and_then(time),
+        "emptied": removal.emptied.map(moment::text),
     })
 }

@@ -8,7 +8,6 @@ use keyward_config_values::Duration;
 use keyward_webauthn_login::Method;
 use serde::Deserialize;
 use serde_json::json;
-use time::format_description::well_known::Rfc3339;
 
 use super::{
     body::JsonBody,
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     app::App,
     login::{people, providers},
+    moment,
 };
 
 /// The most of one answer.
@@ -79,8 +79,8 @@ pub async fn operate(
         "reset" | "enrolment-link" => {
             let LinkBody { methods, ttl } = body.unwrap_or_default();
             let link = people::link(&app, &caller, &name, methods, ttl, operation == "reset").await?;
-            let expires = link.expires.format(&Rfc3339).map_err(ApiError::internal)?;
-            let answer = json!({ "url": link.url.as_str(), "expires": expires, "methods": link.methods });
+            let answer =
+                json!({ "url": link.url.as_str(), "expires": moment::text(link.expires), "methods": link.methods });
             return Ok(token::answer(&answer));
         }
         _ => return Err(ApiError::not_found(format_args!("`{operation}`"))),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use keyward_svid::{bundle::Bundle, refresh::Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{Inbound, KeysFrom};
-use crate::{app::App, federation, http::error::Answer};
+use crate::{app::App, federation, http::error::Answer, moment};
 
 /// How a login by SVID is, for operators.
 #[derive(Default, Serialize)]
@@ -41,8 +41,7 @@ pub(super) struct Fetching {
     age: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fetched: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_fetch: Option<String>,
+    next_fetch: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<Value>,
 }
@@ -56,10 +55,11 @@ impl Fetching {
     ) -> Self {
         Self {
             age: age.map(time::Duration::whole_seconds),
-            fetched: fetched.and_then(rfc3339),
-            next_fetch: rfc3339(next),
-            last_error: failure
-                .map(|failure| json!({"at": rfc3339(failure.at), "reason": failure.reason, "count": failure.count})),
+            fetched: fetched.map(moment::text),
+            next_fetch: moment::text(next),
+            last_error: failure.map(
+                |failure| json!({"at": moment::text(failure.at), "reason": failure.reason, "count": failure.count}),
+            ),
         }
     }
 }
@@ -127,8 +127,4 @@ impl LoginState {
             None => {}
         }
     }
-}
-
-fn rfc3339(at: OffsetDateTime) -> Option<String> {
-    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }

@@ -31,7 +31,7 @@ use crate::{
         error::{Answer, ApiError},
         peer::Peer,
     },
-    random,
+    moment, random,
     store::{Guard, Write},
 };
 
@@ -99,7 +99,7 @@ pub struct View {
     /// With what.
     pub proofs: Option<Proofs>,
     /// When.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub authenticated: OffsetDateTime,
     /// Whether that is recent enough for what needs a recent login.
     pub fresh: bool,
@@ -133,13 +133,13 @@ pub struct SessionView {
     /// With what.
     pub proofs: Proofs,
     /// When.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub authenticated: OffsetDateTime,
     /// When it was last used, to the minute.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub seen: OffsetDateTime,
     /// When it ends.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub expires: OffsetDateTime,
     /// Whether it is the one that asks.
     pub current: bool,

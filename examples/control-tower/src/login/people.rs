@@ -22,7 +22,7 @@ use crate::{
         caller::Caller,
         error::{Answer, ApiError},
     },
-    layout, random,
+    layout, moment, random,
     store::{Guard, Write},
 };
 
@@ -55,15 +55,15 @@ pub struct Person {
     /// The providers at which they are somebody.
     pub external: Vec<keyward_config_values::Name>,
     /// Since when they are kept out.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(serialize_with = "moment::serialize_some")]
     pub locked: Option<OffsetDateTime>,
     /// Whether somebody else chose the password.
     pub password_is_temporary: bool,
     /// When they were made.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub created: OffsetDateTime,
     /// When somebody last logged in as them.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(serialize_with = "moment::serialize_some")]
     pub last_login: Option<OffsetDateTime>,
     /// Whether there is a document for them.
     pub configured: bool,

@@ -11,7 +11,7 @@ use keyward_approle::Operation;
 use keyward_config_values::Name;
 use keyward_svid::relying_party::RelyingParty;
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{Posted, Reader, Shown, may, see_other, viewer};
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     },
     identity, layout,
     login::{Cookie, Session, account::Account, browser::SESSION},
+    moment,
     pages::{
         component::{Tone, listed},
         home::{First, Key, Overview, Part, Refusal, Role, Todo},
@@ -272,7 +273,7 @@ fn operators(app: &App, session: &Session, mut todos: Vec<Todo>) -> Vec<Todo> {
     if app.is_operators(&session.tenant) {
         for (name, status) in app.tasks.status() {
             if let Some(error) = status.error {
-                let since = status.last_run.format(&Rfc3339).unwrap_or_default();
+                let since = moment::text(status.last_run);
                 let text = format!("The background task `{name}` fails since {since}: {error}");
                 todos.insert(0, Todo { tone: Tone::Danger, text });
             }
