@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use keyward_config_values::Name;
+use keyward_keys::PublicKey;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -73,30 +74,61 @@ pub enum Decision {
 }
 
 /// What is on record of a host at the door.
-#[derive(Debug, Clone, Default)]
+///
+/// A caller reads `host` and `listed` first, and asks what else there is to read: [`may_have_made_room`](Self::may_have_made_room), then
+/// [`serial`](Self::serial).
+#[derive(Debug, Clone, Copy, Default)]
 pub struct OnRecord<'a> {
     /// The record that is stored for its host-id.
     pub host: Option<&'a HostRecord>,
     /// What is remembered for its host-id of a host that waited, by a certificate, and had to make room for others.
     pub displaced: Option<&'a HostRecord>,
     /// The record of the certificate with [`serial`](Self::serial).
-    pub entry: Option<Entry>,
+    pub entry: Option<&'a Entry>,
     /// The site whose document lists the host-id.
     pub listed: Option<&'a Name>,
+    /// The keys of the authorities whose certificates count, where a host relies on one that it came with before. What none of them
+    /// issued counts no more: the authority that did was given up.
+    pub authorities: &'a [PublicKey],
 }
 
 impl<'a> OnRecord<'a> {
+    /// Whether the host may be one that had to make room, so that [`displaced`](Self::displaced) is of interest: one that presents
+    /// nothing, where something is asked for, and that is not here.
+    pub fn may_have_made_room(&self, settings: &CallHomeSettings, knock: &Knock<'_>) -> bool {
+        let is_asked = settings.client_certificate.verify != Granularity::Never;
+        is_asked && knock.certificate.is_none() && knock.refused.is_none() && self.own(knock).is_none()
+    }
+
     /// The serial number of the certificate that a decision needs the record of: of the one that is presented, or of the one that the
-    /// host came with when it was here before.
-    pub fn serial(&self, knock: &Knock<'a>) -> Option<&'a str> {
-        let own = self.host.filter(|record| record.key() == knock.key);
-        let came_with = own.or(self.remembered(knock)).and_then(HostRecord::certificate);
+    /// host came with when it was here before. Where an operator has decided none is needed.
+    pub fn serial(&self, settings: &CallHomeSettings, knock: &Knock<'a>) -> Option<&'a str> {
+        let came_with = match self.own(knock) {
+            Some(record) if *record.state() != HostState::Unclaimed => return None,
+            own => own.or(self.remembered(settings, knock)).and_then(HostRecord::certificate),
+        };
         knock.certificate.map(CallHomeCertificate::serial).or(came_with)
     }
 
+    /// The record of this very machine.
+    fn own(&self, knock: &Knock<'_>) -> Option<&'a HostRecord> {
+        self.host.filter(|record| record.key() == knock.key)
+    }
+
     /// What is remembered of this very machine.
-    fn remembered(&self, knock: &Knock<'_>) -> Option<&'a HostRecord> {
-        self.displaced.filter(|record| record.key() == knock.key && knock.certificate.is_none())
+    fn remembered(&self, settings: &CallHomeSettings, knock: &Knock<'_>) -> Option<&'a HostRecord> {
+        let displaced = self.displaced.filter(|_| self.may_have_made_room(settings, knock))?;
+        (displaced.host() == knock.host && displaced.key() == knock.key).then_some(displaced)
+    }
+
+    /// The certificate's record, revoked where its authority was given up. What is presented was verified with those that there are.
+    fn certificate(&self, settings: &CallHomeSettings, knock: &Knock<'a>, now: OffsetDateTime) -> Option<Entry> {
+        let serial = self.serial(settings, knock)?;
+        let mut entry = self.entry.filter(|entry| entry.serial() == serial)?.clone();
+        if knock.certificate.is_none() {
+            entry.revoke_unless_issued_by(self.authorities, now);
+        }
+        Some(entry)
     }
 }
 
@@ -112,10 +144,11 @@ pub fn decide(
     on_record: OnRecord<'_>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
+    let entry = on_record.certificate(settings, knock, now);
     match on_record.host {
         Some(record) if *record.state() == HostState::Removed => Err(Refusal::Removed),
-        Some(record) if record.key() == knock.key => again(settings, record, knock, on_record, now),
-        _ => first(settings, knock, on_record, now),
+        Some(record) if record.key() == knock.key => again(settings, record, knock, entry, on_record.listed, now),
+        _ => first(settings, knock, on_record, entry, now),
     }
 }
 
@@ -124,7 +157,8 @@ fn again(
     settings: &CallHomeSettings,
     record: &HostRecord,
     knock: &Knock<'_>,
-    OnRecord { entry, listed, .. }: OnRecord<'_>,
+    entry: Option<Entry>,
+    listed: Option<&Name>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
     match knock.refused {
@@ -139,7 +173,7 @@ fn again(
             return Err(Refusal::Revoked);
         }
         if let Some(site) = listed {
-            used = listed_since(settings, &record, knock, entry, site, now)?;
+            used = listed_since(settings, knock, entry, site, now)?;
             record = record.claim(site.clone()).map_err(|_| Refusal::WrongSite)?;
         }
     }
@@ -150,7 +184,6 @@ fn again(
 /// was let in with less holds a host-id, not a place on the list. Answers the record of a certificate that is used by that.
 fn listed_since(
     settings: &CallHomeSettings,
-    record: &HostRecord,
     knock: &Knock<'_>,
     entry: Option<Entry>,
     listed: &Name,
@@ -160,8 +193,6 @@ fn listed_since(
     if verify == Granularity::Never {
         return Ok(None);
     }
-    let serial = knock.certificate.map(CallHomeCertificate::serial).or(record.certificate());
-    let entry = entry.filter(|entry| Some(entry.serial()) == serial);
     let scope = entry.as_ref().map(Entry::scope);
     verify.admit_scope(scope, knock.host)?;
     if scope.and_then(Scope::site).is_some_and(|site| site != listed) {
@@ -178,20 +209,18 @@ fn first(
     settings: &CallHomeSettings,
     knock: &Knock<'_>,
     on_record: OnRecord<'_>,
+    entry: Option<Entry>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
     if let Some(refusal) = knock.refused {
         return Err(refusal.clone());
     }
-    let verify = settings.client_certificate.verify;
-    // Where none is asked for, what it came with is of no interest.
-    let remembered = on_record.remembered(knock).filter(|_| verify != Granularity::Never);
+    let remembered = on_record.remembered(settings, knock);
     let is_known = on_record.host.is_some();
-    let serial = on_record.serial(knock).filter(|_| knock.certificate.is_some() || remembered.is_some());
-    let entry = on_record.entry.filter(|entry| Some(entry.serial()) == serial);
+    let serial = on_record.serial(settings, knock);
     let came_with = entry.as_ref().filter(|_| remembered.is_some()).map(Entry::scope);
     let scope = knock.certificate.map(CallHomeCertificate::scope).or(came_with);
-    verify.admit_scope(scope, knock.host)?;
+    settings.client_certificate.verify.admit_scope(scope, knock.host)?;
     let bound_site = scope.and_then(Scope::site).cloned();
     let state = match on_record.listed {
         Some(site) => HostState::Claimed { site: site.clone() },

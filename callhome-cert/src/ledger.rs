@@ -124,11 +124,16 @@ impl Entry {
     }
 
     /// Revokes what none of the authorities with these keys issued: the one that did was given up, and with it all that it issued.
-    /// Of what an earlier release issued it is not known which one that was. Answers whether that changed anything.
-    pub fn revoke_unless_issued_by(&mut self, authorities: &[PublicKey], now: OffsetDateTime) -> bool {
-        let Some(issuer) = &self.issuer else { return false };
-        let is_over = now.unix_timestamp() > self.expires.unix_timestamp();
-        !is_over && authorities.iter().all(|key| key.thumbprint() != *issuer) && self.revoke(now)
+    /// Of what an earlier release issued it is not known which one that was; and what is over is over.
+    pub(crate) fn revoke_unless_issued_by(&mut self, authorities: &[PublicKey], now: OffsetDateTime) {
+        let is_given_up = |issuer: &String| authorities.iter().all(|key| key.thumbprint() != *issuer);
+        if !self.is_over(now) && self.issuer.as_ref().is_some_and(is_given_up) {
+            self.revoke(now);
+        }
+    }
+
+    fn is_over(&self, now: OffsetDateTime) -> bool {
+        now.unix_timestamp() > self.expires.unix_timestamp()
     }
 
     /// The entry for the revocation list of the authority with this key, of a certificate that was revoked. A list is about what
@@ -154,7 +159,7 @@ impl Entry {
         if self.revoked.is_some() {
             return Err(Refusal::Revoked);
         }
-        if now.unix_timestamp() > self.expires.unix_timestamp() {
+        if self.is_over(now) {
             return Err(Refusal::Expired { not_after: self.expires });
         }
         if matches!(&self.scope, Scope::Host(own) if own != host) {

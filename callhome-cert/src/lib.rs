@@ -27,7 +27,7 @@
 //!
 //! // The host presents it: it is verified, fits what the tower asks for, and is used up.
 //! let bundle = X509Bundle::new("example.org".parse()?, [authority.certificate().clone()])?;
-//! let presented = CallHomeVerifier::new(&bundle).verify(certificate.svid().chain(), now)?;
+//! let presented = CallHomeVerifier::new(bundle).verify(certificate.svid().chain(), now)?;
 //! Granularity::HostId.admit(Some(&presented), &host)?;
 //! let key = PrivateKey::generate(KeyType::EcdsaP256)?; // the host's own, for the identity that it will get
 //! entry.take(&host, &key.public_key().thumbprint(), now)?;

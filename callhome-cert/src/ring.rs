@@ -76,6 +76,22 @@ impl<T> Ring<T> {
         Some((*number, self.places.get(number)?))
     }
 
+    /// The places that hosts with this host-id have.
+    pub fn places_of(&self, host: &HostHash) -> impl Iterator<Item = (u32, &Occupant<T>)> {
+        let numbers = self.of_host.get(host).into_iter().flatten();
+        numbers.filter_map(|(.., number)| Some((*number, self.places.get(number)?)))
+    }
+
+    /// Whoever has this host-id is gone, and its places are free.
+    pub fn leave(&mut self, host: &HostHash) {
+        let numbers: Vec<u32> = self.places_of(host).map(|(number, _)| number).collect();
+        for number in numbers {
+            self.remove(number);
+            // One beyond those that there are by now is none.
+            self.free.extend(Some(number).filter(|number| *number < self.most));
+        }
+    }
+
     /// Takes one of `most` places for a newcomer with this host-id: a free one, or the one of whoever makes room. If there are fewer
     /// than there were, those beyond them go, too.
     pub fn take(&mut self, host: &HostHash, most: u32) -> Taking<T> {
@@ -227,6 +243,19 @@ mod tests {
     }
 
     #[test]
+    fn who_leaves_makes_room() {
+        let mut ring = Ring::new([(0, occupant(0, 0, 0)), (1, occupant(1, 0, 1)), (2, occupant(1, 1, 2))]);
+        let places = |ring: &Ring<()>, id| ring.places_of(&hash(id)).map(|(number, _)| number).collect::<Vec<_>>();
+        assert_eq!((places(&ring, 1), places(&ring, 9)), (vec![1, 2], vec![]));
+        ring.leave(&hash(1));
+        ring.leave(&hash(9));
+        assert_eq!((places(&ring, 0), places(&ring, 1)), (vec![0], vec![]));
+        assert_eq!(come(&mut ring, 3, occupant(2, 0, 3)), [0; 0]);
+        assert_eq!(come(&mut ring, 3, occupant(3, 0, 4)), [0; 0]);
+        assert_eq!(come(&mut ring, 3, occupant(4, 0, 5)), [0]);
+    }
+
+    #[test]
     fn with_fewer_places_those_beyond_go() {
         let mut ring = Ring::new((0..5).map(|id| (id, occupant(id, 0, id))));
         let taking = ring.take(&hash(9), 2);
@@ -282,6 +311,11 @@ mod tests {
         fn rings_are_bounded(comes in prop::collection::vec((1_u32..6, 0_u32..4, 0_u32..4, 0_u32..9), 1..60)) {
             let mut ring = Ring::new([]);
             for (most, id, key, second) in comes {
+                if second == 0 {
+                    ring.leave(&hash(id));
+                    prop_assert_eq!(ring.free.len() + ring.places.len(), ring.most as usize);
+                    prop_assert!(ring.places_of(&hash(id)).next().is_none());
+                }
                 if ring.of(&hash(id), &key.to_string()).is_some() {
                     ring.seen(&hash(id), &key.to_string(), NOW + Duration::seconds(second.into()), |()| ());
                     continue;

@@ -1,5 +1,8 @@
 //! Verification: the one way to a [`CallHomeCertificate`].
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use keyward_svid::pki_types::CertificateDer;
 use keyward_svid::x509::{self, Purpose, X509Bundle, X509Mode, X509Svid, X509Verifier, X509VerifyOptions};
 use time::{Duration, OffsetDateTime};
@@ -8,6 +11,9 @@ use crate::{ClientCertificates, Granularity, Refusal, Scope};
 
 /// By how much the clock of another tower, which issued the certificate, may be ahead. Ends are not tolerated.
 pub const CLOCK_SKEW: Duration = Duration::MINUTE;
+
+/// How many chains are remembered as good before a verifier begins anew. They are of the authority's own certificates: strangers add none.
+const REMEMBERED: usize = 256;
 
 /// A verified certificate: issued by the tower's call-home authority, for clients alone, valid at the time of verification.
 ///
@@ -36,15 +42,31 @@ impl CallHomeCertificate {
 }
 
 /// Verifies call-home certificates with the published certificates of the call-home authority.
-#[derive(Debug, Clone, Copy)]
-pub struct CallHomeVerifier<'b> {
-    bundle: &'b X509Bundle,
+///
+/// Many hosts may present the same certificate, each of them more than once: the signatures in one that was found good are not verified
+/// again by the same verifier. Who gives an authority up makes a new one.
+#[derive(Debug)]
+pub struct CallHomeVerifier {
+    bundle: X509Bundle,
+    verified: Mutex<HashMap<Vec<CertificateDer<'static>>, Verified>>,
 }
 
-impl<'b> CallHomeVerifier<'b> {
+/// What was found of a chain.
+#[derive(Debug)]
+struct Verified {
+    since: OffsetDateTime,
+    certificate: CallHomeCertificate,
+}
+
+impl CallHomeVerifier {
     /// A verifier with the authorities in this bundle, which are for nothing else.
-    pub fn new(bundle: &'b X509Bundle) -> Self {
-        Self { bundle }
+    pub fn new(bundle: X509Bundle) -> Self {
+        Self { bundle, verified: Mutex::default() }
+    }
+
+    /// The authorities.
+    pub fn bundle(&self) -> &X509Bundle {
+        &self.bundle
     }
 
     /// Verifies what was presented, at one moment: the path to the call-home authority (RFC 5280 §6), all that X.509-SVIDs
@@ -54,17 +76,40 @@ impl<'b> CallHomeVerifier<'b> {
     /// # Errors
     /// The reason of the refusal.
     pub fn verify(&self, chain: &[CertificateDer<'_>], now: OffsetDateTime) -> Result<CallHomeCertificate, Refusal> {
+        if let Some(known) = self.known(chain, now) {
+            return Ok(known);
+        }
         let mut options = X509VerifyOptions::default();
         (options.mode, options.purpose) = (X509Mode::Strict, Purpose::Client);
         let verifier = X509Verifier::new(options);
-        let svid = match verifier.verify(chain, self.bundle, now) {
+        let svid = match verifier.verify(chain, &self.bundle, now) {
             Err(x509::Error::NotYetValid { not_before, .. }) if not_before <= now + CLOCK_SKEW => {
-                verifier.verify(chain, self.bundle, not_before)?
+                verifier.verify(chain, &self.bundle, not_before)?
             }
             result => result?,
         };
         let scope = Scope::from_id(svid.id()).ok_or(Refusal::NoScope)?;
-        Ok(CallHomeCertificate { scope, svid })
+        let certificate = CallHomeCertificate { scope, svid };
+        let mut verified = self.verified();
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
+        verified.insert(chain, Verified { since: now, certificate: certificate.clone() });
+        Ok(certificate)
+    }
+
+    /// What was found good before stays so until its path ends; nothing is known of the time before.
+    fn known(&self, chain: &[CertificateDer<'_>], now: OffsetDateTime) -> Option<CallHomeCertificate> {
+        let guard = self.verified();
+        let verified: &HashMap<Vec<CertificateDer<'_>>, Verified> = &guard;
+        let Verified { since, certificate } = verified.get(chain)?;
+        let is_good = *since <= now && now.unix_timestamp() <= certificate.not_after().unix_timestamp();
+        is_good.then(|| certificate.clone())
+    }
+
+    fn verified(&self) -> MutexGuard<'_, HashMap<Vec<CertificateDer<'static>>, Verified>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,7 +120,7 @@ impl<'b> CallHomeVerifier<'b> {
 /// The reason of the refusal.
 pub fn verify_presented(
     settings: &ClientCertificates,
-    bundle: Option<&X509Bundle>,
+    verifier: Option<&CallHomeVerifier>,
     chain: Option<&[CertificateDer<'_>]>,
     now: OffsetDateTime,
 ) -> Result<Option<CallHomeCertificate>, Refusal> {
@@ -83,6 +128,5 @@ pub fn verify_presented(
     if settings.verify == Granularity::Never {
         return Err(Refusal::Unwanted);
     }
-    let bundle = bundle.ok_or(Refusal::UnknownAuthority)?;
-    CallHomeVerifier::new(bundle).verify(chain, now).map(Some)
+    verifier.ok_or(Refusal::UnknownAuthority)?.verify(chain, now).map(Some)
 }

@@ -4,7 +4,7 @@ use keyward_callhome_cert::{
     Batch, CallHomeCertificate, CallHomeSettings, Decision, Entry, Error, Granularity, HostRecord, HostState, Knock,
     OnRecord, Order, Refusal, Scope, Taken, decide,
 };
-use keyward_keys::KeySigner;
+use keyward_keys::{KeySigner, PublicKey};
 use keyward_svid::x509::authority::Authority;
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
@@ -26,11 +26,18 @@ struct Tower {
     displaced: Vec<HostRecord>,
     entries: Vec<Entry>,
     listed: Vec<(&'static str, &'static str)>,
+    authorities: Vec<PublicKey>,
 }
 
 impl Tower {
     fn with(verify: Granularity, entries: impl IntoIterator<Item = Entry>) -> Self {
         Self { settings: settings(verify), entries: entries.into_iter().collect(), ..Self::default() }
+    }
+
+    /// With an authority whose certificates count.
+    fn of(mut self, authority: &Authority<KeySigner>) -> Self {
+        self.authorities.push(authority.issuer().public_key().clone());
+        self
     }
 
     fn knock(
@@ -45,10 +52,15 @@ impl Tower {
         let displaced = self.displaced.iter().rfind(|record| *record.host() == host).cloned();
         let listed = self.listed.iter().find(|(listed, _)| *listed == id).map(|(_, site)| site.parse().unwrap());
         let knock = Knock { certificate, ..Knock::new(&host, key, "192.0.2.7".parse().unwrap()) };
-        let (known, displaced, listed) = (known.as_ref(), displaced.as_ref(), listed.as_ref());
-        let mut on_record = OnRecord { host: known, displaced, entry: None, listed };
-        let serial = on_record.serial(&knock);
-        on_record.entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial).cloned();
+        let authorities = &self.authorities;
+        let mut on_record =
+            OnRecord { host: known.as_ref(), listed: listed.as_ref(), authorities, ..OnRecord::default() };
+        on_record.displaced = displaced.as_ref().filter(|_| on_record.may_have_made_room(&self.settings, &knock));
+        let serial = on_record.serial(&self.settings, &knock);
+        on_record.entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial);
+        // What else is known makes no difference.
+        let all = OnRecord { displaced: displaced.as_ref(), ..on_record };
+        assert_eq!(decide(&self.settings, &knock, all, now), decide(&self.settings, &knock, on_record, now));
         match decide(&self.settings, &knock, on_record, now)? {
             Decision::Registered { record, entry } => {
                 self.hosts.retain(|old| old.host() != record.host());
@@ -88,8 +100,9 @@ fn claimed(site: &str) -> HostState {
 
 #[test]
 fn a_host_waits_is_claimed_and_comes_again_without_using_anything_twice() {
-    let (certificate, entry) = verified(&authority(), one("h1"));
-    let mut tower = Tower::with(Granularity::HostId, [entry]);
+    let authority = authority();
+    let (certificate, entry) = verified(&authority, one("h1"));
+    let mut tower = Tower::with(Granularity::HostId, [entry]).of(&authority);
     assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
     assert_eq!(tower.entries[0].uses(), 1);
     // The answer was lost; it asks again, with the certificate and, later, without.
@@ -152,7 +165,7 @@ fn uses_are_counted_where_an_order_says_so() {
     let order = Order::new(any()).with_max_uses(2).unwrap();
     let (chain, entry) = issue(&authority, &order);
     let bundle = crate::support::bundle(&authority);
-    let certificate = keyward_callhome_cert::CallHomeVerifier::new(&bundle).verify(&chain, NOW).unwrap();
+    let certificate = keyward_callhome_cert::CallHomeVerifier::new(bundle).verify(&chain, NOW).unwrap();
     let mut tower = Tower::with(Granularity::CertificateOnly, [entry]);
     assert!(tower.knock("h1", "k1", Some(&certificate), NOW).is_ok());
     assert!(tower.knock("h2", "k2", Some(&certificate), NOW).is_ok());
@@ -173,8 +186,9 @@ fn hosts_that_nobody_knows_are_refused_where_they_are_not_wanted() {
 
 #[test]
 fn revoked_certificates_let_nobody_in_and_nobody_stay_who_waits() {
-    let (certificate, mut entry) = verified(&authority(), any());
-    let mut tower = Tower::with(Granularity::CertificateOnly, [entry.clone()]);
+    let authority = authority();
+    let (certificate, mut entry) = verified(&authority, any());
+    let mut tower = Tower::with(Granularity::CertificateOnly, [entry.clone()]).of(&authority);
     tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
     tower.knock("h2", "k2", Some(&certificate), NOW).unwrap();
     tower.claim("h2", "oslo").unwrap();
@@ -221,8 +235,9 @@ fn who_was_let_in_with_less_is_not_claimed_by_a_list() {
     assert_eq!(tower.knock("h1", "stranger", Some(&certificate), NOW), Ok(claimed("oslo")));
     assert_eq!(tower.entries[0].uses(), 1);
     // Less than what is asked for, or of another site, is not enough either.
-    let (broad, entry) = verified(&authority(), site("oslo"));
-    let mut tower = Tower::with(Granularity::Site, [entry]);
+    let authority = authority();
+    let (broad, entry) = verified(&authority, site("oslo"));
+    let mut tower = Tower::with(Granularity::Site, [entry]).of(&authority);
     assert_eq!(tower.knock("h2", "k2", Some(&broad), NOW), Ok(HostState::Unclaimed));
     tower.listed = vec![("h2", "oslo")];
     tower.settings = settings(Granularity::HostId);
@@ -295,17 +310,64 @@ fn a_list_has_what_its_own_issuer_issued() {
 #[test]
 fn what_an_authority_issued_ends_with_it() {
     let (own, other) = (authority(), authority());
-    let key = |authority: &Authority<KeySigner>| authority.issuer().public_key().clone();
     let (certificate, entry) = verified(&own, any());
+    let mut tower = Tower::with(Granularity::CertificateOnly, [entry]).of(&other).of(&own);
+    tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
+    tower.knock("h2", "k2", Some(&certificate), NOW).unwrap();
+    tower.claim("h2", "oslo").unwrap();
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Ok(HostState::Unclaimed), "a rotation ends nothing");
+    // It is given up: who waits is not claimed by a list any more, and who made room does not come back.
+    tower.authorities.pop();
+    tower.listed = vec![("h1", "oslo")];
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Revoked));
+    assert_eq!(tower.knock("h2", "k2", None, NOW), Ok(claimed("oslo")), "an operator has vouched for this one");
+    // Once the certificate is over it says nothing of who waits since.
+    let later = certificate.not_after() + Duration::SECOND;
+    assert_eq!(tower.knock("h1", "k1", None, later), Ok(claimed("oslo")));
+    tower.displace();
+    assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Revoked));
+    assert!(matches!(tower.knock("h1", "k1", None, later), Err(Refusal::Expired { .. })));
+    // What is presented was verified with the authorities that there are.
+    let (certificate, entry) = verified(&other, any());
+    tower.entries.push(entry);
+    assert_eq!(tower.knock("h3", "k3", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    // Where nothing is known of authorities, nothing counts.
+    tower.authorities.clear();
+    assert_eq!(tower.knock("h3", "k3", None, NOW), Err(Refusal::Revoked));
+}
+
+#[test]
+fn what_has_to_be_read_is_what_makes_a_difference() {
+    let authority = authority();
+    let (certificate, entry) = verified(&authority, any());
     let mut tower = Tower::with(Granularity::CertificateOnly, [entry]);
     tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
-    let both = [key(&other), key(&own)];
-    assert!(!tower.entries[0].revoke_unless_issued_by(&both, NOW), "a rotation ends nothing");
-    assert_eq!(tower.knock("h1", "k1", None, NOW), Ok(HostState::Unclaimed));
-    let mut over = tower.entries[0].clone();
-    assert!(!over.revoke_unless_issued_by(&both[..1], over.expires() + Duration::SECOND), "it is over anyway");
-    assert!(tower.entries[0].revoke_unless_issued_by(&both[..1], NOW));
-    assert_eq!(tower.knock("h1", "k1", None, NOW), Err(Refusal::Revoked));
+    let (host, waits) = (host("h1"), tower.hosts[0].clone());
+    let settings = |verify| settings(verify);
+    let asked = settings(Granularity::CertificateOnly);
+    let nothing = Knock::new(&host, "k1", "192.0.2.7".parse().unwrap());
+    let other = Knock { key: "k2", ..nothing };
+    let shown = Knock { certificate: Some(&certificate), ..nothing };
+    let refused = Knock { refused: Some(&Refusal::NoScope), ..nothing };
+    let nobody = OnRecord::default();
+    let here = OnRecord { host: Some(&waits), ..nobody };
+    // Whoever is not here, and has nothing to show where something is asked for.
+    assert!(nobody.may_have_made_room(&asked, &nothing) && here.may_have_made_room(&asked, &other));
+    assert!(!nobody.may_have_made_room(&settings(Granularity::Never), &nothing));
+    assert!(!here.may_have_made_room(&asked, &nothing));
+    assert!(!nobody.may_have_made_room(&asked, &shown) && !nobody.may_have_made_room(&asked, &refused));
+    // What is shown, or what it came with; nothing of whom an operator knows.
+    let serial = Some(certificate.serial());
+    assert_eq!((nobody.serial(&asked, &shown), nobody.serial(&asked, &nothing)), (serial, None));
+    assert_eq!((here.serial(&asked, &nothing), here.serial(&asked, &other)), (serial, None));
+    let away = OnRecord { displaced: Some(&waits), ..nobody };
+    assert_eq!((away.serial(&asked, &nothing), away.serial(&asked, &other)), (serial, None));
+    assert_eq!(away.serial(&settings(Granularity::Never), &nothing), None);
+    let known = waits.clone().claim("oslo".parse().unwrap()).unwrap();
+    for record in [known, waits.clone().remove()] {
+        let here = OnRecord { host: Some(&record), ..nobody };
+        assert_eq!((here.serial(&asked, &nothing), here.serial(&asked, &shown)), (None, None));
+    }
 }
 
 #[test]
@@ -323,7 +385,7 @@ fn who_made_room_comes_back_by_what_it_came_with() {
     let authority = authority();
     for (scope, verify) in [(one("h1"), Granularity::HostId), (any(), Granularity::CertificateOnly)] {
         let (certificate, entry) = verified(&authority, scope);
-        let mut tower = Tower::with(verify, [entry]);
+        let mut tower = Tower::with(verify, [entry]).of(&authority);
         assert_eq!(tower.knock("h1", "k1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
         tower.displace();
         // Nobody else does, not even with the same host-id.
@@ -347,7 +409,7 @@ fn who_made_room_comes_back_as_long_as_its_certificate_would_let_it_in() {
     let authority = authority();
     let waited = |scope: Scope| {
         let (certificate, entry) = verified(&authority, scope);
-        let mut tower = Tower::with(Granularity::CertificateOnly, [entry]);
+        let mut tower = Tower::with(Granularity::CertificateOnly, [entry]).of(&authority);
         tower.knock("h1", "k1", Some(&certificate), NOW).unwrap();
         tower.displace();
         (tower, certificate)

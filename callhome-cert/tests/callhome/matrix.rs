@@ -52,7 +52,10 @@ fn verify(
     now: OffsetDateTime,
 ) -> Result<(), Refusal> {
     let bundle = X509Bundle::new(TRUST_DOMAIN.parse().unwrap(), [root.clone()]).unwrap();
-    CallHomeVerifier::new(&bundle).verify(chain, now).map(drop)
+    let verifier = CallHomeVerifier::new(bundle);
+    let found = verifier.verify(chain, now);
+    assert_eq!(verifier.verify(chain, now), found, "what is remembered is the same");
+    found.map(drop)
 }
 
 fn webpki(
@@ -234,7 +237,7 @@ fn another_towers_clock_may_be_ahead_by_a_minute() {
     let authority = support::authority();
     let bundle = support::bundle(&authority);
     let (chain, _) = issue(&authority, &Order::new(any()));
-    let verify = |now| CallHomeVerifier::new(&bundle).verify(&chain, now).map(drop);
+    let verify = |now| CallHomeVerifier::new(bundle.clone()).verify(&chain, now).map(drop);
     // The authority is as old as the certificate.
     let not_before = NOW - Duration::seconds(10);
     assert_eq!(verify(not_before - Duration::MINUTE), Ok(()));
@@ -242,6 +245,28 @@ fn another_towers_clock_may_be_ahead_by_a_minute() {
     assert_eq!(verify(NOW + Duration::DAY), Ok(()));
     let not_after = NOW + Duration::DAY;
     assert_eq!(verify(not_after + Duration::SECOND), Err(Refusal::Expired { not_after }));
+}
+
+#[test]
+fn what_was_good_once_is_not_good_for_ever() {
+    let authority = support::authority();
+    let (chain, _) = issue(&authority, &Order::new(any()));
+    let verifier = CallHomeVerifier::new(support::bundle(&authority));
+    let verify = |now| verifier.verify(&chain, now).map(drop);
+    let (not_before, not_after) = (NOW - Duration::seconds(10), NOW + Duration::DAY);
+    let first = verifier.verify(&chain, NOW).unwrap();
+    // Until its end, for the same chain, by the same authorities; and it says nothing of the time before.
+    assert_eq!(verifier.verify(&chain, not_after), Ok(first));
+    assert_eq!(verify(not_after + Duration::SECOND), Err(Refusal::Expired { not_after }));
+    assert_eq!(verify(not_before - Duration::seconds(61)), Err(Refusal::NotYetValid { not_before }));
+    let mut altered = chain.clone();
+    let mut bytes = altered[0].to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    altered[0] = bytes.into();
+    assert_eq!(verifier.verify(&altered, NOW), Err(Refusal::UnknownAuthority));
+    assert!(verifier.verify(&[], NOW).is_err());
+    let other = CallHomeVerifier::new(support::bundle(&support::authority()));
+    assert_eq!(other.verify(&chain, NOW), Err(Refusal::UnknownAuthority));
 }
 
 #[test]

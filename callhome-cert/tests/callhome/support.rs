@@ -55,5 +55,5 @@ pub(crate) fn issue(authority: &Authority<KeySigner>, order: &Order) -> (Vec<Cer
 
 pub(crate) fn verified(authority: &Authority<KeySigner>, scope: Scope) -> (CallHomeCertificate, Entry) {
     let (chain, entry) = issue(authority, &Order::new(scope));
-    (CallHomeVerifier::new(&bundle(authority)).verify(&chain, NOW).unwrap(), entry)
+    (CallHomeVerifier::new(bundle(authority)).verify(&chain, NOW).unwrap(), entry)
 }

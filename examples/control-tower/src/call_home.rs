@@ -19,11 +19,12 @@ use keyward_callhome_cert::CallHomeSettings;
 use keyward_svid::{HttpsUrl, pki_types::CertificateDer};
 
 pub use self::{
-    admission::{Admission, admit},
+    admission::{Admission, Admitted, admit},
     authority::{NAME as AUTHORITY, authority, is_reserved, published},
     certificates::{Issued, Revocation, issue, removal, revocation_lists, revoke},
-    hosts::{Shown, any_at, claim, duplicates, host, page, release, remove, unclaimed},
-    identity::{NoHost, Registered, identify, issue as issue_identity, standing, stands_since},
+    displaced::forget_site,
+    hosts::{Shown, any_at, claim, duplicates, host, made_room, page, release, remove, unclaimed},
+    identity::{NoHost, Registered, identify, renew, standing, stands_since},
     ring::Ring,
     serving::Serving,
     sites::{hashed, hashed_value, listing},
@@ -50,7 +51,7 @@ pub struct CallHome {
     pub unclaimed: Ring,
     /// Who has the host-id of another one.
     pub duplicates: Ring,
-    bundle: authority::Kept,
+    published: authority::Kept,
     lists: certificates::Lists,
 }
 

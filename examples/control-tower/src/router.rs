@@ -144,7 +144,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/call-home", Public, "Always 421: hosts call home at a listener of their own, which the answer names.", post(call_home::elsewhere)),
         route("GET", "/v1/call-home/ca", Public, "The certificates that verify call-home certificates, in PEM.", get(call_home::ca)),
         route("GET", "/v1/call-home/crl", Public, "Which call-home certificates were revoked, in PEM.", get(call_home::crl)),
-        route("GET", "/v1/state/system/unclaimed-hosts", Operators, "The hosts that wait to be claimed, and those that have the host-id of another one.", get(hosts::unclaimed)),
+        route("GET", "/v1/state/system/unclaimed-hosts", Operators, "The hosts that wait to be claimed, those that have the host-id of another one, and some that had to make room.", get(hosts::unclaimed)),
         route("POST", "/v1/state/system/unclaimed-hosts/{id}/claim", Operators, "Claims a host for a site: it gets its identity when it asks next.", post(hosts::claim)),
         route("GET", "/v1/state/system/hosts", Operators, "The hosts that called home, page by page.", get(hosts::all)),
         route("GET", "/v1/state/system/hosts/{id}", Operators, "A host that called home.", get(hosts::one)),

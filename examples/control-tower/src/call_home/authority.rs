@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use keyward_callhome_cert::CallHomeVerifier;
 use keyward_config_values::Name;
 use keyward_keys::PublicKey;
 use keyward_svid::{
@@ -49,30 +50,35 @@ pub(super) async fn stored(app: &App) -> Answer<Option<Stored<Arc<AuthorityRing>
     }
 }
 
+/// The authorities whose certificates count: the published ones of the authority.
+pub struct Published {
+    /// What verifies with them.
+    pub verifier: CallHomeVerifier,
+    /// Their keys.
+    pub keys: Vec<PublicKey>,
+}
+
+/// The published certificates as they were last read, with what they verified.
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Option<Arc<Published>>>);
+
 /// The published certificates of the authority; `None` before it issued any.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn published(app: &App, now: OffsetDateTime) -> Answer<Option<X509Bundle>> {
+pub async fn published(app: &App, now: OffsetDateTime) -> Answer<Option<Arc<Published>>> {
     let Some(stored) = stored(app).await? else { return Ok(None) };
     let certificates = stored.value.published(now);
-    let mut kept = app.call_home.bundle.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(bundle) = kept.as_ref().filter(|bundle| bundle.authorities() == certificates) {
-        return Ok(Some(bundle.clone()));
+    let mut kept = app.call_home.published.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(published) = kept.as_ref().filter(|kept| kept.verifier.bundle().authorities() == certificates) {
+        return Ok(Some(Arc::clone(published)));
     }
+    let keys = certificates.iter().map(|certificate| peek_key(certificate).map_err(ApiError::internal));
+    let keys = keys.collect::<Answer<_>>()?;
     let bundle = X509Bundle::new(stored.value.trust_domain().to_owned(), certificates).map_err(ApiError::internal)?;
-    Ok(Some(kept.insert(bundle).clone()))
+    let published = Arc::new(Published { verifier: CallHomeVerifier::new(bundle), keys });
+    Ok(Some(Arc::clone(kept.insert(published))))
 }
-
-/// The keys of those certificates.
-pub(super) async fn keys(app: &App, now: OffsetDateTime) -> Answer<Vec<PublicKey>> {
-    let Some(bundle) = published(app, now).await? else { return Ok(Vec::new()) };
-    bundle.authorities().iter().map(|certificate| peek_key(certificate).map_err(ApiError::internal)).collect()
-}
-
-/// The published certificates as they were last read.
-#[derive(Default)]
-pub(super) struct Kept(Mutex<Option<X509Bundle>>);
 
 /// The authority, which is made the first time.
 ///

@@ -17,7 +17,7 @@ use crate::{
         caller::Caller,
         error::{Answer, ApiError},
     },
-    layout, random,
+    layout, moment, random,
     store::{Guard, Revision, Scan, Write},
 };
 
@@ -76,7 +76,7 @@ pub async fn issue(
         .with("serial", entry.serial())
         .with("batch", entry.batch().as_str())
         .with("scope", entry.scope().to_string())
-        .with("expires", crate::http::call_home::text(entry.expires())?);
+        .with("expires", moment::text(entry.expires()));
     let guards = Vec::from_iter([Guard::Absent(key)].into_iter().chain(site));
     match app.commit(guards, writes, audit).await? {
         Commit::Done(_) => {
@@ -111,7 +111,12 @@ fn sign(
 /// What stores an entry until nobody needs it.
 pub(super) fn put(app: &App, key: String, entry: &Entry) -> Answer<[Write; 2]> {
     let bytes = entry.to_record()?;
-    Ok(app.put_until(key, &bytes, entry.expires().saturating_add(KEPT))?)
+    Ok(app.put_until(key, &bytes, kept_until(entry))?)
+}
+
+/// Until when it is on record.
+pub(super) fn kept_until(entry: &Entry) -> OffsetDateTime {
+    entry.expires().saturating_add(KEPT)
 }
 
 /// A certificate on record.
@@ -174,7 +179,7 @@ pub async fn revoke(app: &App, caller: &Caller, what: &Revocation) -> Answer<Vec
 /// The record is none.
 pub fn removal(app: &App, record: &[u8], now: OffsetDateTime) -> Result<Vec<Write>, keyward_callhome_cert::Error> {
     let entry = Entry::from_record(record)?;
-    if entry.expires().saturating_add(KEPT) > now {
+    if kept_until(&entry) > now {
         return Ok(Vec::new());
     }
     let (tenant, serial) = (&app.operators, entry.serial());

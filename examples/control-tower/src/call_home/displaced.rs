@@ -2,12 +2,14 @@
 //! key: so it is remembered whom it had let in, by host-id and key, and such a host comes back by itself for as long as the
 //! certificate would let it in.
 //!
-//! What is remembered ends with the certificate, and when an operator releases or removes the host. It is bounded whoever calls:
-//! there are [`TOGETHER`] for each start of a hash at most, and the earliest one is forgotten for the next.
+//! What is remembered ends with the record of the certificate, so that such a host is told that it expired; when an operator releases or
+//! removes the host; and with the site that the certificate is for. It is bounded whoever calls: there are [`TOGETHER`] for each start of a
+//! hash at most, and the earliest one is forgotten for the next.
 
 use std::sync::Arc;
 
 use keyward_callhome_cert::{HostHash, HostRecord};
+use keyward_config_values::Name;
 
 use super::certificates;
 use crate::{
@@ -51,7 +53,7 @@ pub(super) async fn remember(app: &App, record: &HostRecord) -> Answer<Vec<Write
     for other in others.into_iter().take(surplus) {
         writes.extend(removal(app, other.key).await?);
     }
-    writes.extend(app.put_until(key, &record.to_record()?, entry.value.expires())?);
+    writes.extend(app.put_until(key, &record.to_record()?, certificates::kept_until(&entry.value))?);
     Ok(writes)
 }
 
@@ -59,7 +61,7 @@ pub(super) async fn remember(app: &App, record: &HostRecord) -> Answer<Vec<Write
 pub(super) async fn removal(app: &App, key: String) -> Answer<Vec<Write>> {
     let serial = key.rsplit('/').next().unwrap_or_default();
     let entry = certificates::entry(app, serial).await?;
-    let expiry = entry.map(|entry| Write::Delete(layout::expiry(entry.value.expires(), &key)));
+    let expiry = entry.map(|entry| Write::Delete(layout::expiry(certificates::kept_until(&entry.value), &key)));
     Ok(expiry.into_iter().chain([Write::Delete(key)]).collect())
 }
 
@@ -71,6 +73,44 @@ pub(super) async fn forget(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
         writes.extend(removal(app, format!("{prefix}{name}")).await?);
     }
     Ok(writes)
+}
+
+/// What forgets whoever could be claimed for a site alone, which is deleted.
+///
+/// # Errors
+/// Those of the store.
+pub async fn forget_site(app: &App, site: &Name) -> Answer<Vec<Write>> {
+    let prefix = layout::displaced_hosts(&app.operators, "");
+    let mut scan = Scan::new(&**app.db.store(), &prefix);
+    let mut writes = Vec::new();
+    while let Some(entries) = scan.next().await? {
+        for entry in entries {
+            let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
+            if stored.is_some_and(|stored| stored.value.bound_site() == Some(site)) {
+                writes.extend(removal(app, entry.key).await?);
+            }
+        }
+    }
+    Ok(writes)
+}
+
+/// Some of those whose certificates would let them come back, at most so many, the one that was seen last first.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn some(app: &App, most: usize) -> Answer<Vec<Arc<HostRecord>>> {
+    let now = app.clock.now();
+    let mut found = Vec::new();
+    for entry in app.db.store().range(&layout::displaced_hosts(&app.operators, ""), None, most, None).await? {
+        let Some(stored) = app.db.load(&entry.key, HostRecord::from_record).await? else { continue };
+        let certificate = match stored.value.certificate() {
+            Some(serial) => certificates::entry(app, serial).await?,
+            None => None,
+        };
+        found.extend(certificate.filter(|entry| entry.value.expires() >= now).map(|_| stored.value));
+    }
+    found.sort_by_key(|host| std::cmp::Reverse(host.last_seen()));
+    Ok(found)
 }
 
 fn prefix(app: &App, host: &HostHash) -> String {

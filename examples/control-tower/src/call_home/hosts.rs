@@ -20,12 +20,15 @@ use crate::{
         caller::Caller,
         error::{Answer, ApiError},
     },
-    layout,
-    store::{Entry, Guard, Revision, Scan, Write, snapshot},
+    layout, moment,
+    store::{Entry, Guard, Scan, Write, snapshot},
 };
 
 /// How often a change is decided again because the host called meanwhile.
 const TRIES: usize = 64;
+
+/// How many hosts are shown that had to make room.
+const DISPLACED: usize = 100;
 
 /// A host as it is shown.
 #[derive(Debug, Serialize)]
@@ -33,7 +36,7 @@ const TRIES: usize = 64;
 pub struct Shown {
     /// The hash of its host-id, by which it is named.
     pub id: HostHash,
-    /// `unclaimed`, `claimed` or `removed`.
+    /// `unclaimed`, `claimed` or `removed`; `duplicate` or `displaced` of those that are not on record.
     pub state: &'static str,
     /// Its site.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,13 +61,13 @@ pub struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spiffe_id: Option<SpiffeId>,
     /// The end of the SVID that it was given last.
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "moment::serialize_some", skip_serializing_if = "Option::is_none")]
     pub expires: Option<OffsetDateTime>,
     /// When it called first.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub first_seen: OffsetDateTime,
     /// When it called last.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     pub last_seen: OffsetDateTime,
 }
 
@@ -154,15 +157,19 @@ pub(super) async fn duplicate_places(app: &App) -> Answer<Places> {
 }
 
 /// What takes a host out of the ring of those that wait.
-pub(super) async fn leave(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
-    let mut writes = Vec::new();
-    for (_, entry) in entries(app, &layout::unclaimed(&app.operators)).await? {
-        let key = entry.key.clone();
-        if hash_in(app, entry).await? == *host {
-            writes.push(Write::Delete(key));
-        }
+pub(super) async fn leave(app: &App, host: &HostHash, guards: &mut Vec<Guard>, writes: &mut Vec<Write>) -> Answer<()> {
+    let prefix = layout::unclaimed(&app.operators);
+    let places = app.call_home.unclaimed.places_of(host, || unclaimed_places(app)).await?;
+    empty(&prefix, &places, guards, writes);
+    Ok(())
+}
+
+/// What empties places that are as they were seen.
+fn empty(prefix: &str, places: &[(u32, Occupant)], guards: &mut Vec<Guard>, writes: &mut Vec<Write>) {
+    for (number, occupant) in places {
+        guards.push(Guard::At(place(prefix, *number), occupant.rest.revision));
+        writes.push(Write::Delete(place(prefix, *number)));
     }
-    Ok(writes)
 }
 
 /// Those that wait, the one that was seen last first.
@@ -191,6 +198,15 @@ pub async fn duplicates(app: &App) -> Answer<Vec<Shown>> {
     }
     shown.sort_by_key(|host| std::cmp::Reverse(host.last_seen));
     Ok(shown)
+}
+
+/// Some of those that had to make room and come back by themselves.
+///
+/// # Errors
+/// Those of the store.
+pub async fn made_room(app: &App) -> Answer<Vec<Shown>> {
+    let records = displaced::some(app, DISPLACED).await?;
+    Ok(records.iter().map(|record| Shown { state: "displaced", ..Shown::new(record) }).collect())
 }
 
 /// Of all hosts, at most so many behind one; and whether there are more.
@@ -275,10 +291,8 @@ pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Optio
         if record.state() == stored.value.state() {
             return Ok(record);
         }
-        let guards = vec![stored.guard(), there];
-        let writes = leave(app, record.host()).await?;
-        if change(app, caller, "claim-host", guards, writes, &stored.key, Some(&record)).await?.is_some() {
-            app.call_home.unclaimed.forget();
+        let change = Change::of(app, record.host(), vec![stored.guard(), there]).await?;
+        if change.commit(app, caller, "claim-host", &record, &stored.key).await? {
             return Ok(record);
         }
     }
@@ -292,20 +306,18 @@ pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Optio
 pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
     for _ in 0..TRIES {
         let Found { key, record, guards } = here_or_displaced(app, id).await?;
-        let mut writes = leave(app, record.host()).await?;
-        writes.extend(displaced::forget(app, record.host()).await?);
+        let mut change = Change::of(app, record.host(), guards).await?;
+        change.writes.extend(displaced::forget(app, record.host()).await?);
         // What was shown beside it has its chance now.
-        for (_, entry) in entries(app, &layout::duplicates(&app.operators)).await? {
-            let duplicate = app.db.load(&entry.key, HostRecord::from_record).await?;
-            if duplicate.is_some_and(|duplicate| duplicate.value.host() == record.host()) {
-                writes.push(Write::Delete(entry.key));
-            }
-        }
-        if change(app, caller, "release-host", guards, writes, &key, None).await?.is_some() {
-            app.call_home.unclaimed.forget();
-            app.call_home.duplicates.forget();
+        let prefix = layout::duplicates(&app.operators);
+        let places = app.call_home.duplicates.places_of(record.host(), || duplicate_places(app)).await?;
+        empty(&prefix, &places, &mut change.guards, &mut change.writes);
+        change.forgets = true;
+        if change.commit(app, caller, "release-host", &record, &key).await? {
+            app.call_home.duplicates.left(record.host());
             return Ok(());
         }
+        app.call_home.duplicates.forget();
     }
     Err(busy())
 }
@@ -321,41 +333,57 @@ pub async fn remove(app: &App, caller: &Caller, id: &str) -> Answer<HostRecord> 
         if record.state() == before.state() {
             return Ok(record);
         }
-        let mut writes = leave(app, record.host()).await?;
-        writes.extend(displaced::forget(app, record.host()).await?);
-        if change(app, caller, "remove-host", guards, writes, &key, Some(&record)).await?.is_some() {
-            app.call_home.unclaimed.forget();
+        let mut change = Change::of(app, record.host(), guards).await?;
+        change.writes.extend(displaced::forget(app, record.host()).await?);
+        if change.commit(app, caller, "remove-host", &record, &key).await? {
             return Ok(record);
         }
     }
     Err(busy())
 }
 
-/// Stores a host as it is to be, or no more; `None` when it called meanwhile.
-async fn change(
-    app: &App,
-    caller: &Caller,
-    event: &'static str,
+/// What becomes of a host that is taken out of the ring.
+struct Change {
     guards: Vec<Guard>,
-    mut writes: Vec<Write>,
-    key: &str,
-    record: Option<&HostRecord>,
-) -> Answer<Option<Revision>> {
-    let now = app.clock.now();
-    let hash = key.rsplit('/').next().unwrap_or_default();
-    let mut audit = caller.actor().did(event, now).with("host", hash);
-    match record {
-        Some(record) => {
+    writes: Vec<Write>,
+    /// Whether nothing is left of it.
+    forgets: bool,
+}
+
+impl Change {
+    async fn of(app: &App, host: &HostHash, mut guards: Vec<Guard>) -> Answer<Self> {
+        let mut writes = Vec::new();
+        leave(app, host, &mut guards, &mut writes).await?;
+        Ok(Self { guards, writes, forgets: false })
+    }
+
+    /// Stores a host at its place as it is to be, or no more; answers whether it is done, and not to be decided again.
+    async fn commit(
+        mut self,
+        app: &App,
+        caller: &Caller,
+        event: &'static str,
+        record: &HostRecord,
+        key: &str,
+    ) -> Answer<bool> {
+        let mut audit = caller.actor().did(event, app.clock.now()).with("host", record.host().as_str());
+        self.writes.push(if self.forgets {
+            Write::Delete(key.to_owned())
+        } else {
             if let HostState::Claimed { site } = record.state() {
                 audit = audit.with("site", site.as_str());
             }
-            writes.push(app.db.put(key.to_owned(), &record.to_record()?)?);
+            app.db.put(key.to_owned(), &record.to_record()?)?
+        });
+        let ring = &app.call_home.unclaimed;
+        match app.commit(self.guards, self.writes, audit).await? {
+            Commit::Done(_) => ring.left(record.host()),
+            Commit::Conflict => {
+                ring.forget();
+                return Ok(false);
+            }
         }
-        None => writes.push(Write::Delete(key.to_owned())),
-    }
-    match app.commit(guards, writes, audit).await? {
-        Commit::Done(revision) => Ok(Some(revision)),
-        Commit::Conflict => Ok(None),
+        Ok(true)
     }
 }
 

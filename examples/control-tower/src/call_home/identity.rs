@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use keyward_callhome_cert::{HOST_TTL, HostIdentity, HostPath, HostRecord, HostState, Refusal};
+use keyward_callhome_cert::{HOST_TTL, HostIdentity, HostPath, HostRecord, Refusal};
+use keyward_config_values::Name;
 use keyward_keys::PublicKey;
 use keyward_spiffe_id::SpiffeId;
 use keyward_svid::{
@@ -14,12 +15,13 @@ use time::OffsetDateTime;
 
 use crate::{
     app::{Actor, App, Commit},
-    authorities, bundle,
-    db::Stored,
-    federation,
+    audit::AuditRecord,
+    authorities::{self, IssuedForKey},
+    bundle, federation,
     http::error::{Answer, ApiError},
     identity::Identity,
     layout,
+    store::{Guard, Write},
     tenant::Tenant,
 };
 
@@ -32,8 +34,6 @@ pub struct Registered {
     pub id: SpiffeId,
     /// Which host it is.
     pub path: HostPath,
-    /// What is on record of it.
-    pub record: Stored<Arc<HostRecord>>,
 }
 
 /// Why somebody is no host.
@@ -68,8 +68,7 @@ pub async fn identify(app: &App, chain: &[CertificateDer<'static>]) -> Answer<Re
     if let Err(refusal) = path.check(known, &svid.public_key().thumbprint()) {
         return Ok(Err(NoHost::Host(refusal)));
     }
-    let record = record.ok_or_else(|| ApiError::internal("a host that counts is not on record"))?;
-    Ok(Ok(Registered { id: svid.id().clone(), path, record }))
+    Ok(Ok(Registered { id: svid.id().clone(), path }))
 }
 
 /// Whether an ID still counts, as far as this tower's hosts are concerned: those of others always do. `leaf` is the certificate
@@ -106,54 +105,87 @@ pub async fn stands_since(app: &App, id: &SpiffeId, since: OffsetDateTime) -> An
     Ok(record.is_none_or(|record| record.value.first_seen().unix_timestamp() <= since.unix_timestamp()))
 }
 
-/// Gives a host that is claimed its identity, for the key that it is registered with.
+/// An identity that was made for the key of a host, and is the host's once what it comes with is committed.
+pub(super) struct Made {
+    tenant: Arc<Tenant>,
+    site: Name,
+    issued: IssuedForKey,
+    /// What its commit is guarded by.
+    pub guards: Vec<Guard>,
+    /// What its commit writes.
+    pub writes: Vec<Write>,
+}
+
+/// Makes an identity for a host at a site.
 ///
 /// # Errors
-/// Those of issuing and of the store. That the host is not claimed any more, or another key asks, is none.
-pub async fn issue(
-    app: &App,
-    record: &HostRecord,
-    key: &PublicKey,
-    event: &'static str,
-    actor: &Actor,
-) -> Answer<Result<HostIdentity, Refusal>> {
+/// Those of issuing and of the store.
+pub(super) async fn make(app: &App, path: &HostPath, key: &PublicKey) -> Answer<Made> {
     let tenant = operators(app).await?;
-    let place = layout::host(&app.operators, record.host());
-    let HostState::Claimed { site } = record.state() else { return Ok(Err(Refusal::NotRegistered)) };
-    let path = HostPath::new(site.clone(), record.host().clone());
-    for _ in 0..TRIES {
-        let stored = app.db.load(&place, HostRecord::from_record).await?;
-        if let Err(refusal) = path.check(stored.as_ref().map(|stored| &*stored.value), &key.thumbprint()) {
-            return Ok(Err(refusal));
-        }
-        let identity = Identity::load(&app.db, &tenant.id).await?;
-        let trust_domain = identity.trust_domain(app, &tenant.name)?;
-        let id = path.to_id(trust_domain.borrowed())?;
-        let until = app.clock.now().saturating_add(HOST_TTL);
-        let issued = authorities::issue_for_key(app, &identity, &id, &trust_domain, until, key).await?;
+    let identity = Identity::load(&app.db, &tenant.id).await?;
+    let trust_domain = identity.trust_domain(app, &tenant.name)?;
+    let id = path.to_id(trust_domain.borrowed())?;
+    let until = app.clock.now().saturating_add(HOST_TTL);
+    let issued = authorities::issue_for_key(app, &identity, &id, &trust_domain, until, key).await?;
+    let (mut guards, mut writes) = (Vec::new(), Vec::new());
+    identity.claim_trust_domain(app, &trust_domain, &mut guards, &mut writes).await?;
+    Ok(Made { tenant, site: path.site().clone(), issued, guards, writes })
+}
+
+impl Made {
+    /// The host's record with it.
+    pub(super) fn given(&self, record: HostRecord, now: OffsetDateTime) -> HostRecord {
+        record.given(self.issued.svid.id().clone(), self.issued.svid.not_after(), now)
+    }
+
+    /// What is recorded of it.
+    pub(super) fn noted(&self, record: AuditRecord) -> AuditRecord {
+        let (id, serial) = (self.issued.svid.id(), self.issued.svid.serial());
+        record.with("site", self.site.as_str()).with("spiffe-id", id.as_str()).with("serial", serial)
+    }
+
+    /// It is committed: what the host is answered.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn give(self, app: &App) -> Answer<HostIdentity> {
         let now = app.clock.now();
-        let (mut guards, mut writes) = (Vec::from_iter(stored.as_ref().map(Stored::guard)), Vec::new());
-        if let Some(stored) = &stored {
-            let record = HostRecord::clone(&stored.value).given(id.clone(), issued.svid.not_after(), now);
-            writes.push(app.db.put(place.clone(), &record.to_record()?)?);
-        }
-        identity.claim_trust_domain(app, &trust_domain, &mut guards, &mut writes).await?;
-        let audit = actor
-            .did(event, now)
-            .with("host", record.host().as_str())
-            .with("site", site.as_str())
-            .with("spiffe-id", id.as_str())
-            .with("serial", issued.svid.serial());
-        // A host that is released at this very moment gets nothing.
-        if let Commit::Conflict = app.commit(guards, writes, audit).await? {
-            continue;
-        }
-        app.call_home.serving.issues(app, &issued.issuer).await;
-        let published = bundle::published(app, &tenant, now).await?;
+        app.call_home.serving.issues(app, &self.issued.issuer).await;
+        let published = bundle::published(app, &self.tenant, now).await?;
         let bundle = published.map(|published| published.bundle.to_pem()).unwrap_or_default();
         let url = app.external_url.as_str().parse().map_err(ApiError::internal)?;
         let ca = app.gate.get().and_then(std::sync::Weak::upgrade).and_then(|gate| gate.ca_pem());
-        return Ok(Ok(HostIdentity::new(site.clone(), &issued.svid, bundle, url, ca, now)));
+        Ok(HostIdentity::new(self.site, &self.issued.svid, bundle, url, ca, now))
+    }
+}
+
+/// Gives a host a fresh identity, for the key that it is registered with.
+///
+/// # Errors
+/// Those of issuing and of the store. That the host is not claimed any more, or another key asks, is none.
+pub async fn renew(
+    app: &App,
+    path: &HostPath,
+    key: &PublicKey,
+    actor: &Actor,
+) -> Answer<Result<HostIdentity, Refusal>> {
+    for _ in 0..TRIES {
+        let stored = app.db.load(&layout::host(&app.operators, path.host()), HostRecord::from_record).await?;
+        if let Err(refusal) = path.check(stored.as_ref().map(|stored| &*stored.value), &key.thumbprint()) {
+            return Ok(Err(refusal));
+        }
+        let stored = stored.ok_or_else(|| ApiError::internal("a host that counts is not on record"))?;
+        let mut made = make(app, path, key).await?;
+        let now = app.clock.now();
+        let record = made.given(HostRecord::clone(&stored.value), now);
+        made.guards.push(stored.guard());
+        made.writes.push(app.db.put(stored.key, &record.to_record()?)?);
+        let audit = made.noted(actor.did("host-renew", now).with("host", path.host().as_str()));
+        let (guards, writes) = (std::mem::take(&mut made.guards), std::mem::take(&mut made.writes));
+        // A host that is released at this very moment gets nothing.
+        if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
+            return made.give(app).await.map(Ok);
+        }
     }
     Err(ApiError::unavailable("the host is being changed all the time; try again"))
 }

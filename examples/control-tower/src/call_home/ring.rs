@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use keyward_callhome_cert::{HostRecord, Taking};
+use keyward_callhome_cert::{HostHash, HostRecord, Taking};
 use tokio::sync::Notify;
 
 use crate::{
@@ -157,6 +157,39 @@ impl Ring {
         }
     }
 
+    /// The places that hosts with this host-id have.
+    ///
+    /// # Errors
+    /// Those of `look`, which reads the places.
+    pub(super) async fn places_of<L: Future<Output = Answer<Places>>>(
+        &self,
+        host: &HostHash,
+        look: impl Fn() -> L,
+    ) -> Answer<Vec<(u32, Occupant)>> {
+        loop {
+            let returned = self.returned.notified();
+            let is_coming = {
+                let state = self.state();
+                let is_coming = state.coming.contains(host.as_str());
+                if let Some(places) = state.places.as_ref().filter(|_| !is_coming) {
+                    return Ok(places.places_of(host).map(|(number, occupant)| (number, occupant.clone())).collect());
+                }
+                is_coming
+            };
+            match is_coming {
+                true => returned.await,
+                false => self.look(&look).await?,
+            }
+        }
+    }
+
+    /// Takes down that whoever had this host-id is gone.
+    pub(super) fn left(&self, host: &HostHash) {
+        if let Some(places) = &mut self.state().places {
+            places.leave(host);
+        }
+    }
+
     /// Takes down that a host was seen again.
     pub(super) fn seen(&self, record: &HostRecord, change: impl FnOnce(&mut Kept)) {
         if let Some(places) = &mut self.state().places {
@@ -246,7 +279,7 @@ impl Drop for Place<'_> {
 mod tests {
     use std::{pin::pin, sync::atomic::AtomicUsize, task::Poll};
 
-    use keyward_callhome_cert::{CallHomeSettings, Decision, Granularity, HostHash, Knock, OnRecord, decide};
+    use keyward_callhome_cert::{CallHomeSettings, Decision, Granularity, Knock, OnRecord, decide};
     use time::macros::datetime;
 
     use super::*;

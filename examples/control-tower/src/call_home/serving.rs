@@ -69,8 +69,9 @@ impl Serving {
     /// Those of the store; what was known stays.
     pub async fn refresh(&self, app: &App) -> Answer<()> {
         let settings = settings(app).await?;
-        let bundle = authority::published(app, app.clock.now()).await?;
-        let issuers = subjects(bundle.iter().flat_map(|bundle| bundle.authorities().iter().cloned())).into();
+        let published = authority::published(app, app.clock.now()).await?;
+        let authorities = published.iter().flat_map(|published| published.verifier.bundle().authorities());
+        let issuers = subjects(authorities.cloned()).into();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { settings, issuers };
         Ok(())
     }

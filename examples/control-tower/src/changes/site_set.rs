@@ -27,6 +27,9 @@ impl Changes<'_> {
                     .with_remedy("release or remove them first");
                 return Err(self.refuse(StatusCode::CONFLICT, change.path(), error));
             }
+            if change.after().is_none() {
+                self.writes.extend(call_home::forget_site(self.app, name).await?);
+            }
             let (before, after) = (hosts(change.before())?, hosts(change.after())?);
             listed.extend(before.difference(&after).map(|host| (host.clone(), None)));
         }

@@ -14,7 +14,7 @@ use keyward_callhome_cert::{
 use keyward_svid::{HttpsUrl, pki_types::CertificateDer, x509::chain_to_pem};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{
     body::JsonBody,
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     app::App,
     call_home::{self, Issued, Revocation},
+    moment,
 };
 
 mod knock;
@@ -44,14 +45,6 @@ impl From<Error> for ApiError {
             error => Self::new(Status::from(error.kind()).0, error.to_string()),
         }
     }
-}
-
-/// A time as the API writes it.
-///
-/// # Errors
-/// None of a time that is stored.
-pub fn text(at: OffsetDateTime) -> Answer<String> {
-    at.format(&Rfc3339).map_err(ApiError::internal)
 }
 
 /// A certificate that was issued, and what it goes out with.
@@ -141,7 +134,7 @@ fn as_script(script: &InstallScript, entry: Option<&Entry>) -> Answer {
     if let Some(entry) = entry {
         headers.insert(HeaderName::from_static("x-certificate-serial"), value(entry.serial())?);
         headers.insert(HeaderName::from_static("x-certificate-batch"), value(entry.batch().as_str())?);
-        headers.insert(HeaderName::from_static("x-certificate-expires"), value(&text(entry.expires())?)?);
+        headers.insert(HeaderName::from_static("x-certificate-expires"), value(&moment::text(entry.expires()))?);
     }
     Ok(response)
 }
@@ -184,9 +177,9 @@ struct DescribedCertificate<'a> {
     serial: &'a str,
     batch: &'a str,
     granularity: &'static str,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     created: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     expires: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_uses: Option<u32>,
@@ -227,9 +220,12 @@ pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, JsonBody(body):
 /// # Errors
 /// 404 before there is one.
 pub async fn ca(State(app): State<Arc<App>>) -> Answer {
-    let bundle = call_home::published(&app, app.clock.now()).await?;
-    let bundle = bundle.filter(|bundle| !bundle.is_empty()).ok_or_else(nothing_yet)?;
-    Ok(pem(chain_to_pem(bundle.authorities())))
+    let published = call_home::published(&app, app.clock.now()).await?.ok_or_else(nothing_yet)?;
+    let authorities = published.verifier.bundle().authorities();
+    if authorities.is_empty() {
+        return Err(nothing_yet());
+    }
+    Ok(pem(chain_to_pem(authorities)))
 }
 
 /// `GET /v1/call-home/crl`: which of them were revoked, one list for each certificate of the authority.

@@ -87,8 +87,7 @@ pub async fn renew(State(app): State<Arc<App>>, host: Host, JsonBody(body): Json
         ApiError::from(refusal)
     };
     let csr = body.certificate_request().map_err(refuse)?;
-    let record = &host.registered.record.value;
-    let identity = call_home::issue_identity(&app, record, csr.public_key(), "host-renew", &actor).await?;
+    let identity = call_home::renew(&app, &host.registered.path, csr.public_key(), &actor).await?;
     let identity = identity.map_err(refuse)?;
     let answer = CallHomeAnswer::Claimed(Box::new(identity));
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())

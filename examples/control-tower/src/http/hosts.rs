@@ -22,14 +22,16 @@ use crate::{
 /// The most hosts of one answer, and how many there are when nothing is said.
 const MOST: usize = 1000;
 
-/// `GET /v1/state/system/unclaimed-hosts`: those that wait, and those that have the host-id of another one.
+/// `GET /v1/state/system/unclaimed-hosts`: those that wait, those that have the host-id of another one, and some of those that had to
+/// make room.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn unclaimed(State(app): State<Arc<App>>) -> Answer {
     let hosts = call_home::unclaimed(&app).await?;
     let duplicates = call_home::duplicates(&app).await?;
-    Ok(Json(json!({"unclaimed-hosts": hosts, "duplicates": duplicates})).into_response())
+    let displaced = call_home::made_room(&app).await?;
+    Ok(Json(json!({"unclaimed-hosts": hosts, "duplicates": duplicates, "displaced": displaced})).into_response())
 }
 
 /// For which site, and which machine.

@@ -44,6 +44,8 @@ pub struct Hosts {
     pub unclaimed: Vec<Host>,
     /// Those that have the host-id of another one.
     pub duplicates: Vec<Host>,
+    /// Some of those that had to make room, and come back by themselves.
+    pub displaced: Vec<Host>,
     /// All that are on record, a page of them; `None` where the reader may not see them.
     pub all: Option<Vec<Host>>,
     /// Behind which one this page begins, empty at the first.
@@ -80,6 +82,7 @@ impl Hosts {
             div class="stack-l" {
                 div class="stack-l" data-live=[self.updates.live(&self.after)] data-seconds=(SOON) data-news=(self.news()) {
                     (section("unclaimed", "Waiting to be claimed", &self.unclaimed(viewer)))
+                    @if !self.displaced.is_empty() { (section("displaced", "Made room for others", &self.away(viewer))) }
                     @if let Some(all) = &self.all { (self.registered(all, viewer, now)) }
                     @if let Some(refused) = &self.refused { (section("refused", "Refused lately", &refused::show(refused))) }
                 }
@@ -114,6 +117,22 @@ impl Hosts {
             ul class="items" {
                 @for host in &self.unclaimed { li { (self.item(host, viewer, None).show()) } }
                 @for host in self.strays() { li { (host::stray(host)) } }
+            }
+        }
+    }
+
+    fn away(&self, viewer: &Viewer) -> Markup {
+        // What is done is done to all machines with its host-id, and offered once.
+        let all = || self.unclaimed.iter().chain(self.all.iter().flatten()).chain(&self.displaced);
+        let is_first = |host: &Host| all().find(|one| one.id == host.id).is_some_and(|first| std::ptr::eq(first, host));
+        html! {
+            div class="stack" {
+                p class="muted" { "There were more hosts than places to wait. These wait again as soon as they call next, while their certificates last." }
+                ul class="items" {
+                    @for host in &self.displaced {
+                        li { @if is_first(host) { (self.item(host, viewer, None).show()) } @else { (host::machine(host)) } }
+                    }
+                }
             }
         }
     }

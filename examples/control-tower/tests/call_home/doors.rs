@@ -84,6 +84,9 @@ async fn nothing_but_the_call_home_listener_takes_a_call_home_certificate() {
     let expected =
         format!("hosts call home at https://localhost:{}, and this is the tower's API", rig.call_home.port());
     assert!(answer.text().contains(&expected), "{}", answer.text());
+    let audit = rig.audit().await;
+    let record = audit.iter().rfind(|record| record["detail"]["reason"] == "wrong-listener").unwrap();
+    assert_eq!((&record["event"], record["detail"]["why"].as_str()), (&json!("call-home"), Some(expected.as_str())));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -123,8 +123,40 @@ async fn who_has_to_make_room_comes_back_by_itself() {
     let ends = control_tower::store::snapshot(&*rig.store, control_tower::layout::EXPIRY).await.unwrap().1;
     let ends = ends.iter().filter(|end| end.key.contains("/displaced-host/")).count();
     assert_eq!(ends, remembered(&rig).await, "nothing is left of whom nobody remembers");
+    // It is told as long as the certificates are on record; then nothing is known of them any more.
+    let waits = rig.waiting().await;
+    let last = hosts.iter().rfind(|host| !waits.contains(&host.hash())).unwrap();
+    assert!(rig.get(UNCLAIMED).await["displaced"].as_array().unwrap().iter().any(|one| one["id"] == last.hash()));
     rig.pass(time::Duration::hours(2)).await;
-    assert_eq!(remembered(&rig).await, 0);
+    let refusal = async |rig: &Rig| rig.knock(last, &Way::default()).await.unwrap().refused().1;
+    assert_eq!((refusal(&rig).await, &rig.get(UNCLAIMED).await["displaced"]), ("expired".into(), &json!([])));
+    rig.pass(time::Duration::days(1)).await;
+    assert_eq!((refusal(&rig).await, remembered(&rig).await), ("missing".into(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_made_room_goes_with_the_site_of_its_certificate() {
+    let rig = Rig::start().await;
+    rig.site("oslo", &[]).await;
+    rig.site("bergen", &[]).await;
+    rig.settings(json!({"client-certificate": {"verify": "site"}, "max-unclaimed": 1})).await;
+    for (id, site) in [("h1", "oslo"), ("h2", "bergen"), ("h3", "bergen")] {
+        let (pair, _) = rig.issue(json!({"site": site})).await;
+        assert_eq!(rig.knock(&Host::new(id), &Way::with(&pair)).await.unwrap().status, 202);
+    }
+    let away = async || {
+        let listed = rig.get(UNCLAIMED).await["displaced"].take();
+        let mut ids: Vec<String> =
+            listed.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let mut both = vec![Host::new("h1").hash(), Host::new("h2").hash()];
+    both.sort_unstable();
+    assert_eq!(away().await, both);
+    assert_eq!(rig.get(UNCLAIMED).await["displaced"][0]["state"], "displaced");
+    rig.call("DELETE", "/v1/config/system/sites/oslo", None).await.ok();
+    assert_eq!(away().await, [Host::new("h2").hash()]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -100,6 +100,32 @@ async fn a_site_that_lists_a_host_has_it_at_once_and_tells_nobody_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_listed_is_let_in_with_its_identity_by_one_commit() {
+    let rig = Rig::start().await;
+    rig.verify("never").await;
+    rig.site("oslo", &["h1", "h2"]).await;
+    // For the first identity an authority is made.
+    rig.knock(&Host::new("h1"), &Way::default()).await.unwrap().ok();
+    let (host, revision) = (Host::new("h2"), rig.store.revision());
+    let claimed = rig.knock(&host, &Way::default()).await.unwrap().ok();
+    assert_eq!(rig.store.revision(), revision + 1);
+    let shown = rig.get(&format!("{HOSTS}/{}", host.hash())).await;
+    assert_eq!((&shown["spiffe-id"], &shown["expires"]), (&claimed["spiffe-id"], &claimed["expires"]));
+    // It asks again, and is given another one.
+    rig.knock(&host, &Way::default()).await.unwrap().ok();
+    let audit = rig.audit().await;
+    for event in ["call-home", "host-identity"] {
+        let record = audit.iter().rfind(|record| record["event"] == event).unwrap();
+        let expected =
+            [("host", json!(host.hash())), ("site", json!("oslo")), ("spiffe-id", claimed["spiffe-id"].clone())];
+        for (name, value) in expected {
+            assert_eq!(record["detail"][name], value, "{record}");
+        }
+        assert!(record["detail"]["serial"].is_string(), "{record}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_comes_with_its_digest_and_where_no_certificate_is_asked_for_has_none() {
     let rig = Rig::start().await;
     let script = rig.post(crate::rig::SCRIPT, json!({"ttl": "1d"})).await;

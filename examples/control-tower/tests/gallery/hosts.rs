@@ -60,6 +60,7 @@ fn nothing_yet() -> Hosts {
         updates: Updates::On(0),
         unclaimed: vec![],
         duplicates: vec![],
+        displaced: vec![],
         all: Some(vec![]),
         after: String::new(),
         next: None,
@@ -89,6 +90,11 @@ fn lists() {
             host(1, "duplicate", Some("another-machine")),
             host(1, "duplicate", None),
             host(9, "duplicate", Some(LONG_NAME)),
+        ],
+        displaced: vec![
+            host(10, "displaced", Some(LONG_NAME)),
+            host(11, "displaced", Some("till-8")),
+            host(11, "displaced", None),
         ],
         all: Some(vec![
             claimed(4, "oslo", Some("till-1"), Duration::hours(13)),
@@ -216,6 +222,8 @@ fn each_state_says_what_can_be_done_and_duplicates_are_beside_the_first() {
     let page = Hosts {
         unclaimed: vec![host(1, "unclaimed", hostile)],
         duplicates: vec![host(2, "duplicate", hostile), host(4, "duplicate", hostile)],
+        // One whose host-id another machine has by now, and one that had two certificates.
+        displaced: vec![host(1, "displaced", hostile), host(5, "displaced", hostile), host(5, "displaced", hostile)],
         all: Some(vec![
             host(1, "unclaimed", hostile),
             claimed(2, "oslo", hostile, -Duration::MINUTE),
@@ -226,8 +234,8 @@ fn each_state_says_what_can_be_done_and_duplicates_are_beside_the_first() {
     let text = text(&page);
     assert!(!text.contains("<script>alert"), "{text}");
     assert_eq!(text.matches("<form").count(), text.matches(r#"value="token-of-the-form""#).count());
-    // Claimed and removed ones are released; unclaimed and claimed ones removed.
-    for (action, count) in [("/hosts/claim", 1), ("/hosts/release", 2), ("/hosts/remove", 2)] {
+    // Claimed and removed ones are released; unclaimed and claimed ones removed; and either is done with one that made room.
+    for (action, count) in [("/hosts/claim", 1), ("/hosts/release", 3), ("/hosts/remove", 3)] {
         assert_eq!(text.matches(&format!("action=\"{action}\"")).count(), count, "{action}");
     }
     assert_eq!(text.matches("calls with the same host-id").count(), 1);

@@ -11,15 +11,15 @@ use axum::{
     routing::{get, post},
 };
 use keyward_callhome_cert::{
-    CALL_HOME_PATH, CallHomeAnswer, CallHomeRequest, HEADER, HostHash, HostState, Presentation, Refusal, Waiting,
-    presented, verify_presented,
+    CALL_HOME_PATH, CallHomeAnswer, CallHomeRequest, HEADER, HostHash, Presentation, Refusal, Waiting,
 };
-use keyward_keys::{ErrorKind, PublicKey};
+use keyward_keys::ErrorKind;
+use keyward_svid::pki_types::CertificateDer;
 use serde_json::json;
 
 use crate::{
     app::{Actor, App},
-    call_home::{self, Admission},
+    call_home::{self, Admission, Admitted},
     http::{
         body,
         error::{Answer, ApiError},
@@ -69,9 +69,15 @@ impl From<Refusal> for ApiError {
 ///
 /// # Errors
 /// Always: 421 (RFC 9110 §15.5.20), or 422 where there is no such place.
-pub async fn elsewhere(State(app): State<Arc<App>>) -> Answer {
+pub async fn elsewhere(State(app): State<Arc<App>>, Peer(source): Peer) -> Answer {
     let (call_home, _) = call_home::place(&app, &*call_home::settings(&app).await?)?;
-    Err(Refusal::WrongListener { call_home }.into())
+    let refusal = Refusal::WrongListener { call_home };
+    // It is not looked at who calls; and whoever does not hear it once does not hear it the next time.
+    if app.limiter.is_reported(source, refusal.code(), app.clock.uptime()) {
+        let record = Actor::stranger(&app, source).refused("call-home", refusal.code(), app.clock.now());
+        app.refuse(record.with("why", refusal.to_string()));
+    }
+    Err(refusal.into())
 }
 
 /// `POST /v1/call-home {host-id, csr, host-name?, agent-version?}`.
@@ -94,7 +100,8 @@ async fn call_home(
         return Err(ApiError::too_many("too many refused calls home; try again later", wait));
     }
     let socket = peer.unwrap_or(source);
-    let answer = try_call_home(&app, &request, host.clone(), (source, socket), &chain, &headers, &actor).await?;
+    let chain = chain.as_deref().unwrap_or_default();
+    let answer = try_call_home(&app, &request, &host, (source, socket), chain, &headers, &actor).await?;
     app.limiter.note_login(&login, answer.is_ok(), app.clock.uptime());
     app.metrics.login("call-home", answer.is_ok());
     answer.map_err(|refusal| {
@@ -111,9 +118,9 @@ async fn call_home(
 async fn try_call_home(
     app: &App,
     request: &CallHomeRequest,
-    host: HostHash,
+    host: &HostHash,
     (source, socket): (IpAddr, IpAddr),
-    chain: &Option<Arc<[keyward_svid::pki_types::CertificateDer<'static>]>>,
+    chain: &[CertificateDer<'static>],
     headers: &HeaderMap,
     actor: &Actor,
 ) -> Answer<Result<Response, Refusal>> {
@@ -121,41 +128,21 @@ async fn try_call_home(
         Ok(csr) => csr,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let settings = call_home::settings(app).await?;
-    let values: Vec<&[u8]> = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes).collect();
-    let presentation = Presentation { peer: socket, tls: chain.as_deref().unwrap_or_default(), headers: &values };
-    let presented = match presented(&settings.client_certificate, &presentation) {
-        Ok(presented) => presented,
-        Err(refusal) => return Ok(Err(refusal)),
+    let headers: Vec<&[u8]> = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes).collect();
+    let admission = Admission {
+        host,
+        key: csr.public_key(),
+        address: source,
+        presentation: Presentation { peer: socket, tls: chain, headers: &headers },
+        host_name: request.host_name.as_ref(),
+        agent_version: request.agent_version.as_ref(),
     };
-    let now = app.clock.now();
-    let bundle = match &presented {
-        Some(_) => call_home::published(app, now).await?,
-        None => None,
-    };
-    let certificate = verify_presented(&settings.client_certificate, bundle.as_ref(), presented.as_deref(), now);
-    let (host_name, agent_version) = (request.host_name.clone(), request.agent_version.clone());
-    let key = csr.public_key().thumbprint();
-    let admission = Admission { host, key, address: source, certificate, host_name, agent_version };
-    let record = match call_home::admit(app, &admission, actor).await? {
-        Ok(record) => record,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    match record.state() {
-        HostState::Claimed { .. } => claimed(app, &record, csr.public_key(), actor).await,
-        _ => Ok(Ok(waiting())),
-    }
-}
-
-async fn claimed(
-    app: &App,
-    record: &keyward_callhome_cert::HostRecord,
-    key: &PublicKey,
-    actor: &Actor,
-) -> Answer<Result<Response, Refusal>> {
-    let identity = call_home::issue_identity(app, record, key, "host-identity", actor).await?;
-    Ok(identity.map(|identity| {
-        ([(header::CACHE_CONTROL, "no-store")], Json(CallHomeAnswer::Claimed(Box::new(identity)))).into_response()
+    let admitted = call_home::admit(app, &admission, actor).await?;
+    Ok(admitted.map(|admitted| match admitted {
+        Admitted::Waits => waiting(),
+        Admitted::Claimed(identity) => {
+            ([(header::CACHE_CONTROL, "no-store")], Json(CallHomeAnswer::Claimed(identity))).into_response()
+        }
     }))
 }
 

@@ -89,6 +89,7 @@ pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader, Query(as
 struct Waiting {
     unclaimed_hosts: Vec<Host>,
     duplicates: Vec<Host>,
+    displaced: Vec<Host>,
 }
 
 #[derive(Default, Deserialize)]
@@ -116,6 +117,7 @@ async fn page(app: &Arc<App>, session: &Session, asked: &Asked, came: Came) -> A
         next: next.map(|next| format!("{PATH}?after={next}")),
         unclaimed: waiting.unclaimed_hosts,
         duplicates: waiting.duplicates,
+        displaced: waiting.displaced,
         all: listed.map(|listed| listed.hosts),
         // It is a host's, or there would be no answer.
         after: asked.after.clone(),

@@ -13,7 +13,7 @@ use crate::pages::component::{Act, Field, Select, Tone, badge, form, unspaced, w
 pub struct Host {
     /// The hash of its host-id.
     pub id: String,
-    /// `unclaimed`, `claimed`, `removed` or `duplicate`.
+    /// `unclaimed`, `claimed`, `removed`, `duplicate` or `displaced`.
     pub state: String,
     /// Its site.
     pub site: Option<String>,
@@ -70,6 +70,7 @@ impl Item<'_> {
                         ("claimed", Some(site)) => (badge(Tone::Good, &format!("Site {site}"))),
                         ("claimed", None) => (badge(Tone::Good, "Claimed")),
                         ("removed", _) => (badge(Tone::Danger, "Removed")),
+                        ("displaced", _) => (badge(Tone::Warn, "Made room")),
                         _ => (badge(Tone::Info, "Unclaimed")),
                     }
                     @if !duplicates.is_empty() { (badge(Tone::Warn, "Duplicate")) }
@@ -144,7 +145,7 @@ impl Item<'_> {
                 button class="button slim danger" { "Remove it" (whose) }
             },
         );
-        let is_known = matches!(host.state.as_str(), "claimed" | "removed") || has_duplicates;
+        let is_known = matches!(host.state.as_str(), "claimed" | "removed" | "displaced") || has_duplicates;
         html! {
             @if self.rights.release && is_known { (Act { summary: "Release", danger: false, content: release }.named(&format!("release-{}", host.id), &whose)) }
             @if self.rights.remove && host.state != "removed" { (Act { summary: "Remove", danger: true, content: remove }.named(&format!("remove-{}", host.id), &whose)) }
@@ -220,7 +221,7 @@ fn beside(duplicates: &[&Host]) -> Markup {
     }
 }
 
-fn machine(duplicate: &Host) -> Markup {
+pub(super) fn machine(duplicate: &Host) -> Markup {
     html! {
         p { strong { (unspaced(&name(duplicate))) } }
         (seen(duplicate))
