@@ -96,6 +96,9 @@ enum Action {
     /// Undoes a change in time
     #[command(hide = true)]
     Guard(Guard),
+    /// Tells what changes, for as long as who asks for it is there
+    #[command(hide = true)]
+    Monitor(Monitor),
 }
 
 #[derive(Args)]
@@ -138,6 +141,12 @@ struct Guard {
     pending: String,
     #[arg(long)]
     after_ms: u64,
+}
+
+#[derive(Args)]
+struct Monitor {
+    #[arg(long)]
+    of: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -201,6 +210,7 @@ impl<'a> Session<'a> {
             }
             Action::Remove => self.remove(),
             Action::Guard(guard) => roll_back::guard(self, &guard.pending, guard.after_ms).map(|()| SAME),
+            Action::Monitor(monitor) => Ok(self.nft.become_monitor(monitor.of).map(|()| SAME)?),
         }
     }
 
@@ -310,6 +320,7 @@ impl<'a> Session<'a> {
         let place = self.place()?;
         let _turn = place.turn()?;
         place.settle()?;
+        place.forget()?;
         if matches!(self.nft.listing(), Ok(None)) {
             note_out("there is no table `inet keyward`");
             return Ok(SAME);

@@ -348,6 +348,8 @@ fn what_nobody_confirms_is_undone_also_when_the_agent_is_killed() {
     assert_eq!(host.run(&apply).status.code(), Some(0));
     assert_ne!(namespace.listing(), before);
     assert_eq!(host.run(&["confirm"]).status.code(), Some(0));
+    let again = shown(&host.run(&["confirm"]));
+    assert!(again.contains("there is nothing to confirm") && !again.contains("undone"), "{again}");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(host.with(&second, &["verify"]).0, 0, "confirmed");
     host.apply(&first);
@@ -402,8 +404,7 @@ fn what_nobody_confirms_is_undone_also_when_the_agent_is_killed() {
 fn kill_the_guard(host: &Host<'_>) {
     let mut killed = false;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let line = arguments(&entry.file_name().to_string_lossy());
         if line.contains("firewall guard") && line.contains(host.directory.path().to_str().unwrap()) {
             killed |= Command::new("kill").arg("-9").arg(entry.file_name()).status().unwrap().success();
         }
@@ -452,6 +453,39 @@ fn drift_is_repaired_also_while_what_should_be_is_not_said() {
     // And it ends when it is told to.
     Command::new("kill").arg(watching.0.id().to_string()).status().unwrap();
     eventually("ended", || watching.0.try_wait().unwrap().is_some());
+}
+
+/// The arguments of a process, and nothing of one that ended.
+fn arguments(process: &str) -> String {
+    let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+/// The `nft monitor` that a process started.
+fn listener(of: u32) -> Option<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    let mut processes = processes.map(|name| name.to_string_lossy().into_owned());
+    processes.find(|process| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.contains(&format!("\nPPid:\t{of}\n")) && arguments(process).ends_with("nft monitor ")
+    })
+}
+
+#[test]
+#[ignore = "needs root, and nft"]
+fn whatever_ends_an_agent_that_watches_ends_what_listens_for_it() {
+    for nft in nfts() {
+        let namespace = Namespace::new();
+        let host = Host::new(&namespace, &nft);
+        let file = host.file(&documents("pass", &[]));
+        let mut command = host.command(&["apply", "--watch", "--interval", "1h", "--file", file.to_str().unwrap()]);
+        let mut watching = Watching(command.stderr(Stdio::null()).spawn().unwrap());
+        eventually("listens", || listener(watching.0.id()).is_some());
+        let listener = listener(watching.0.id()).unwrap();
+        watching.0.kill().unwrap();
+        watching.0.wait().unwrap();
+        eventually("ended", || arguments(&listener).is_empty());
+    }
 }
 
 #[test]

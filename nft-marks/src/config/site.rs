@@ -114,12 +114,20 @@ pub enum SiteError {
         /// Who has it, which is not for the tenant to know.
         by: Option<Name>,
     },
+    /// The tenant has enough already.
+    #[error("{}: with it the tenant has more than the {max} ranges of its profile; make it smaller", Quoted(.document))]
+    TenantFull {
+        /// The document.
+        document: String,
+        /// The most that the tenant may have.
+        max: usize,
+    },
     /// The site has enough already.
-    #[error("{}: with it there are more than {max} ranges in all; make it smaller", Quoted(.document))]
+    #[error("{}: with it ingress has more than {max} ranges, which is what `max-ranges` of the firewall leaves for it; make it smaller", Quoted(.document))]
     Full {
         /// The document.
         document: String,
-        /// The most.
+        /// The most: what those of the platform itself leave.
         max: usize,
     },
 }
@@ -129,7 +137,9 @@ impl SiteError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Ranges(error) | Self::Profile { error, .. } => error.kind(),
-            Self::NoProfile { .. } | Self::Taken { .. } | Self::Full { .. } => ErrorKind::Refused,
+            Self::NoProfile { .. } | Self::Taken { .. } | Self::TenantFull { .. } | Self::Full { .. } => {
+                ErrorKind::Refused
+            }
         }
     }
 
@@ -188,10 +198,12 @@ impl SiteIngress {
             let mut own = tenant.max(max);
             let most = own;
             for ingress in tenant.ingress {
-                let full = |max| SiteError::Full { document: ingress.path(), max };
+                let document = ingress.path();
                 let result = match tenant.place(ingress, &allowed, most) {
-                    Ok(expansion) if expansion.ranges().len() > own => Err(full(most)),
-                    Ok(expansion) if expansion.ranges().len() > room => Err(full(max)),
+                    Ok(expansion) if expansion.ranges().len() > room => Err(SiteError::Full { document, max }),
+                    Ok(expansion) if expansion.ranges().len() > own => {
+                        Err(SiteError::TenantFull { document, max: most })
+                    }
                     result => result,
                 };
                 let owner = tenant.tenant.cloned();
@@ -364,14 +376,14 @@ mod tests {
             left(100),
             [
                 "c: 10.7.0.9 . tcp . 80",
-                "- b: `ingress/b`: with it there are more than 3 ranges in all; make it smaller"
+                "- b: `ingress/b`: with it the tenant has more than the 3 ranges of its profile; make it smaller"
             ]
         );
         assert_eq!(
             left(2),
             [
-                "- b: `ingress/b`: with it there are more than 2 ranges in all; make it smaller",
-                "- c: `ingress/c`: with it there are more than 2 ranges in all; make it smaller"
+                "- b: `ingress/b`: with it ingress has more than 2 ranges, which is what `max-ranges` of the firewall leaves for it; make it smaller",
+                "- c: `ingress/c`: with it ingress has more than 2 ranges, which is what `max-ranges` of the firewall leaves for it; make it smaller"
             ]
         );
     }

@@ -2,12 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use keyward_nft_marks::{ListingError, ProtocolNames, Table};
+use rustix::process::Signal;
 
 /// The oldest version whose tables load and list as they are written.
 const OLDEST: Version = Version(1, 0, 6);
@@ -198,11 +199,27 @@ impl Nft {
         self.run("load our table", &["-f", "-"], text).map(drop)
     }
 
-    /// Says what changes, of whatever table, until it is killed.
+    /// Says what changes, of whatever table, until it is killed or the thread that starts it ends, however that ends.
     pub(crate) fn monitor(&self) -> Result<Child, NftError> {
-        let started =
-            self.command(&["monitor"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        // By way of this program: only a process itself can say with whom it ends.
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["firewall", "monitor", "--of", &std::process::id().to_string()]).arg("--nft").arg(&self.program);
+        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         started.map_err(|source| self.not_started(source))
+    }
+
+    /// Becomes `nft monitor`, which ends when the process that started this one does.
+    ///
+    /// # Errors
+    /// It did not become that.
+    pub(crate) fn become_monitor(&self, parent: u32) -> Result<(), NftError> {
+        let ends = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+        ends.map_err(|error| self.not_started(error.into()))?;
+        // It may have ended before that was said.
+        match rustix::process::getppid().is_some_and(|now| u32::try_from(now.as_raw_pid()) == Ok(parent)) {
+            true => Err(self.not_started(self.command(&["monitor"]).exec())),
+            false => Ok(()),
+        }
     }
 
     /// The program, as a command line has it.

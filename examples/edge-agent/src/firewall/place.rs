@@ -120,7 +120,7 @@ impl Place {
         self.read("pending.json")
     }
 
-    /// What was rolled back last.
+    /// What was rolled back, if no other change came after it.
     pub(crate) fn rolled_back(&self) -> Result<Option<RolledBack>, Error> {
         self.read("rolled-back.json")
     }
@@ -132,11 +132,12 @@ impl Place {
 
     /// Says that it does not wait any more.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        let path = self.0.join("pending.json");
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(&path, &error)),
-            _ => Ok(()),
-        }
+        self.remove("pending.json")
+    }
+
+    /// Says that the last change is another one than what was rolled back.
+    pub(crate) fn forget(&self) -> Result<(), Error> {
+        self.remove("rolled-back.json")
     }
 
     /// Says that a change was rolled back.
@@ -156,6 +157,14 @@ impl Place {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(error.to_string())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unreadable(error.to_string())),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.0.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(&path, &error)),
+            _ => Ok(()),
         }
     }
 
