@@ -3,17 +3,15 @@
 usage: firewall.py RANGES_EXAMPLE [COUNT ...]
 
 RANGES_EXAMPLE is the release build of keyward-nft-marks' example `ranges`. Needs root, nft and ip; everything happens in a network
-namespace of its own. For each count of ranges (1,000, 10,000 and 100,000), all of them networks or none: the processor time of `nft -f`,
-the kernel memory that it leaves behind (charged to a memory cgroup of version 1, where there is one), the time of one range more and of
-one in the place of another, which in a set of intervals depends on its place, that of half of the ranges being others, the time of making
-the text, and what the first packet of a connection and a later one cost, sending and receiving included, beside chains that hold no rule, and
-beside a table in which a single rule looks the same ranges up in one set of intervals and does nothing else.
+namespace of its own. For each count of ranges (1,000, 10,000 and 100,000), all of them networks, or spans that are none, with one port
+or ten each, and of IPv6: the processor time of `nft -f`, the kernel memory that it leaves behind (charged to a memory cgroup of version 1,
+where there is one), the time of one range more and of one in the place of another, which in a set of intervals depends on its place, that
+of half of the ranges being others, the time of making the text, and what the first packet of a connection and a later one cost, sending and
+receiving included, beside chains that hold no rule.
 """
 
-import ipaddress
 import itertools
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -75,19 +73,21 @@ import random, socket, sys, time
 places = [line.split() for line in open(sys.argv[1])]
 count = int(sys.argv[2])
 random.seed(7)
+family = socket.AF_INET6 if ":" in places[0][0] else socket.AF_INET
+any_address, own = ("::", "::1") if family == socket.AF_INET6 else ("0.0.0.0", "127.0.0.1")
 receivers = []
-for port in range(9000, 9007):
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in {int(port) for address, port in places}:
+    receiver = socket.socket(family, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    receiver.bind(("0.0.0.0", port))
+    receiver.bind((any_address, port))
     receivers.append(receiver)
 sender = None
 targets = [(address, int(port)) for address, port in random.choices(places, k=count)]
 first = later = 1e9
 for attempt in range(5):
     # A port that none had before: other connections, each packet the first of its own; and then a later one of each.
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sender.bind(("127.0.0.1", int(sys.argv[3]) + attempt))
+    sender = socket.socket(family, socket.SOCK_DGRAM)
+    sender.bind((own, int(sys.argv[3]) + attempt))
     begin = time.process_time()
     for target in targets:
         sender.sendto(b"x", target)
@@ -111,30 +111,6 @@ def packet(addresses: Path, count: int) -> tuple[float, float]:
     return first, later
 
 
-# The least that finds a packet among the ranges.
-BARE = """add table inet keyward
-delete table inet keyward
-table inet keyward {
-\tset ingress4 {
-\t\ttype ipv4_addr . inet_proto . inet_service
-\t\tflags interval
-\t\telements = { %s }
-\t}
-\tchain prerouting {
-\t\ttype filter hook prerouting priority mangle + 5; policy accept;
-\t\tct state new ip daddr . meta l4proto . th dport @ingress4 accept
-\t}
-}
-"""
-
-
-def change(folder: Path, name: str, old: str, new: str) -> float:
-    """Processor seconds of one element in the place of another one, and no more than that."""
-    commands = "".join(f"{verb} element inet keyward {name} {{ {one} }}\n" for verb, one in [("delete", old), ("add", new)])
-    (folder / "one.nft").write_text(commands)
-    return load(folder / "one.nft")
-
-
 def best(times: int, measure) -> float:
     return min(measure() for _ in range(times))
 
@@ -156,39 +132,21 @@ def one(example: str, count: int, kind: str, folder: Path) -> None:
     listed = inside("nft", "-s", "list", "table", "inet", "keyward", capture_output=True, text=True).stdout
     assert (folder / "listing.nft").read_text() == listed, "listed as it was written"
     set_packet = packet(addresses, packets)
-    # One range more, and less again. Then one in the place of the first, of that in the middle, and of the last.
+    # One range more, and less again. Then one in the place of the first, of that in the middle, and of the last; and of half of them.
     more = 1e9
-    less = (folder / "back.nft").read_text().splitlines(keepends=True)[0]
-    (folder / "less.nft").write_text(less)
-    (folder / "more.nft").write_text((folder / "change.nft").read_text().splitlines(keepends=True)[1])
     for _ in range(5):
         more = min(more, load(folder / "more.nft"))
         load(folder / "less.nft")
-    holds, elements = re.search(r"add element inet keyward (\S+) \{(.*?)\}", (folder / "set.nft").read_text(), re.DOTALL).groups()
-    elements = [element.strip() for element in elements.split(",")]
-    new = less.split("{")[1].split("}")[0].strip()
-    changed = {}
-    for name, place in [("first", 0), ("middle", count // 2), ("last", count - 1)]:
-        took = 1e9
-        for _ in range(3):
-            load_fresh(folder / "set.nft")  # The place in the set is the order in which they came.
-            took = min(took, change(folder, holds, elements[place], new))
-        changed[name] = took
-    half = 1e9
-    for _ in range(3):
+
+    def change(name: str) -> float:
         load_fresh(folder / "set.nft")
-        half = min(half, load(folder / "half.nft"))
-    load_fresh(folder / "set.nft")
-    ours = best(3, lambda: min(load(folder / "change.nft"), load(folder / "back.nft")))
+        return load(folder / f"{name}.nft")
+
+    changed = {name: best(3, lambda: change(name)) for name in ["first", "middle", "last", "half"]}
     # What running a program in the namespace costs by itself.
     (folder / "nothing.nft").write_text("")
     nothing = best(5, lambda: load(folder / "nothing.nft"))
     set_memory = kernel_memory(folder / "set.nft")
-    intervals = [line.rsplit(" ", 1) for line in addresses.read_text().splitlines()]
-    intervals = [f"{first}-{ipaddress.ip_address(first) + 1} . udp . {port}" for first, port in intervals]
-    (folder / "bare.nft").write_text(BARE % ",\n".join(intervals))
-    load(folder / "bare.nft")
-    bare_packet = packet(addresses, packets)
     load(folder / "empty.nft")
     empty = tuple(min(pair) for pair in zip(empty, packet(addresses, packets)))
 
@@ -198,10 +156,9 @@ def one(example: str, count: int, kind: str, folder: Path) -> None:
         ratio = set_memory / linear_memory
         print(f"  kernel memory           set {set_memory:.1f} MB, linear {linear_memory:.1f} MB: {ratio:.2f} x")
     for place, name in enumerate(["first packet ", "later packets"]):
-        took, none, rules, bare = set_packet[place], empty[place], linear_packet[place], bare_packet[place]
-        ratios = f"{took / none:.2f} x, of one bare lookup {took / bare:.2f} x (linear {rules / none:.0f} x)"
-        print(f"  {name}           set {took:.2f} us, one bare lookup {bare:.2f} us, no rules {none:.2f} us: {ratios}")
-    for name, took in [("one range more   ", more), ("what we send     ", ours), ("half are others  ", half)] + [(f"instead of {name:6}", took) for name, took in changed.items()]:
+        took, none, rules = set_packet[place], empty[place], linear_packet[place]
+        print(f"  {name}           set {took:.2f} us, no rules {none:.2f} us: {took / none:.2f} x (linear {rules / none:.0f} x)")
+    for name, took in [("one range more   ", more)] + [(f"instead of {name:6}", took) for name, took in changed.items()]:
         print(f"  {name}       {took * 1e3:.1f} ms, of which running nft {nothing * 1e3:.1f} ms: {took / whole:.3f} x of a load")
     print(f"  making the text         {text * 1e3:.2f} ms: {text / whole:.4f} x of loading it")
 
@@ -212,9 +169,10 @@ def main() -> None:
     try:
         inside("ip", "link", "set", "lo", "up")
         inside("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
+        inside("ip", "-6", "route", "add", "local", "fd00::/8", "dev", "lo")
         inside("nft", "-f", "-", input=TRACKED.encode())
         for count in map(int, counts or ["1000", "10000", "100000"]):
-            for kind in ["networks", "spans"]:
+            for kind in ["networks", "spans", "ports", "spans6"]:
                 with tempfile.TemporaryDirectory() as folder:
                     one(example, count, kind, Path(folder))
     finally:

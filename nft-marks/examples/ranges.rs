@@ -1,30 +1,51 @@
 //! Writes a firewall of many ranges for `benches/firewall`, and what writing it took.
 //!
 //! ```sh
-//! cargo run --release --example ranges -- RANGES FOLDER networks|spans
+//! cargo run --release --example ranges -- RANGES FOLDER networks|spans|ports|spans6
 //! ```
 //!
-//! Ranges that are whole networks, or others. In the folder: `set.nft`, what loads the table; `listing.nft`, what nft then lists;
-//! `linear.nft`, the same ranges as rules, one each; `change.nft`, the transaction when one range is another one, and `half.nft` when half of
-//! them are; `address.txt`, an address of each range. Printed: the seconds of processor time that the text took.
+//! Ranges that are whole networks, spans that are none, such spans with ten ports each, or spans of IPv6. In the folder: `set.nft`, what
+//! loads the table; `listing.nft`, what nft then lists; `linear.nft`, the same ranges as rules, one each; `more.nft` and `less.nft`, the
+//! transactions when there is one range more, and not any more; `first.nft`, `middle.nft` and `last.nft`, when that range is another one,
+//! and `half.nft` when half of them are; `address.txt`, an address of each range. Printed: the seconds of processor time that the text
+//! took.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
-use keyward_nft_marks::{Firewall, PortRange, Protocol, Range, RangeSet, Transaction};
+use keyward_nft_marks::{Firewall, PortRange, Protocol, Range, RangeSet, Table, Transaction};
 
-/// Two addresses in each block of four, so that no two ranges are neighbours, at one of seven ports: the first two, which are a
-/// network, or those in the middle, which are none.
-fn range(place: u32, spans: bool) -> Result<Range, Box<dyn Error>> {
-    let first = Ipv4Addr::from(0x0a00_0000 + place * 4 + u32::from(spans));
-    let last = Ipv4Addr::from(u32::from(first) + 1);
-    let port = PortRange::from(u16::try_from(9000 + place % 7)?);
-    Ok(Range::new(IpAddr::V4(first), IpAddr::V4(last), Protocol::Udp, port)?)
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Networks,
+    Spans,
+    Ports,
+    Spans6,
+}
+
+/// Two addresses of each four, which are a network; or from two to a hundred of each 128, which are none. At one of seven ports, or at
+/// one of seven times ten. No two ranges are neighbours, and there is `other` one at each place.
+fn range(place: u32, kind: Kind, other: bool) -> Result<Range, Box<dyn Error>> {
+    let number = place % 7;
+    let (first, count) = match kind {
+        Kind::Networks => (place * 4 + 2 * u32::from(other), 2),
+        _ => (place * 128 + 1, [2, 3, 5, 10, 20, 50].get(number as usize).unwrap_or(&100) + 2 * u32::from(other)),
+    };
+    let address = |offset: u32| match kind {
+        Kind::Spans6 => IpAddr::V6(Ipv6Addr::from((0xfd << 120) + u128::from(offset))),
+        _ => IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + offset)),
+    };
+    let number = u16::try_from(number)?;
+    let ports = match kind {
+        Kind::Ports => PortRange::new(9000 + 20 * number, 9009 + 20 * number)?,
+        _ => PortRange::from(9000 + number),
+    };
+    Ok(Range::new(address(first), address(first + count - 1), Protocol::Udp, ports)?)
 }
 
 /// Seconds of processor time of this program so far (proc(5), `schedstat`).
@@ -39,12 +60,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count: u32 = arguments.next().ok_or("how many ranges?")?.parse()?;
     let folder = arguments.next().ok_or("into which folder?")?;
     let folder = Path::new(&folder);
-    let spans = match arguments.next().as_deref() {
-        None | Some("networks") => false,
-        Some("spans") => true,
-        Some(_) => return Err("`networks` or `spans`?".into()),
+    let kind = match arguments.next().as_deref() {
+        None | Some("networks") => Kind::Networks,
+        Some("spans") => Kind::Spans,
+        Some("ports") => Kind::Ports,
+        Some("spans6") => Kind::Spans6,
+        Some(_) => return Err("`networks`, `spans`, `ports` or `spans6`?".into()),
     };
-    let ranges = (0..count).map(|place| range(place, spans)).collect::<Result<Vec<_>, _>>()?;
+    let ranges = (0..count).map(|place| range(place, kind, false)).collect::<Result<Vec<_>, _>>()?;
 
     let mut firewall = Firewall::default();
     firewall.ingress = RangeSet::new(ranges.clone())?;
@@ -63,28 +86,36 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The same table, with rules in the place of the lookup.
     let empty = Firewall::default().table().to_string();
-    let lookup = "\t\tip daddr . meta l4proto . th dport @ingress4 goto mark_ingress\n";
+    let (ip, family) = if kind == Kind::Spans6 { ("ip6", 6) } else { ("ip", 4) };
+    let lookup = format!("\t\t{ip} daddr . meta l4proto . th dport @ingress{family} goto mark_ingress\n");
     let mut rules = String::new();
     for range in &ranges {
         let (first, last, port) = (range.first(), range.last(), range.ports());
-        writeln!(rules, "\t\tip daddr {first}-{last} udp dport {port} goto mark_ingress")?;
+        writeln!(rules, "\t\t{ip} daddr {first}-{last} udp dport {port} goto mark_ingress")?;
     }
-    let linear = format!("add table inet keyward\ndelete table inet keyward\n{}", empty.replace(lookup, &rules));
+    let linear = format!("add table inet keyward\ndelete table inet keyward\n{}", empty.replace(&lookup, &rules));
     fs::write(folder.join("linear.nft"), linear)?;
 
-    let mut changed = ranges.clone();
-    if let Some(last) = changed.last_mut() {
-        *last = range(count + 5, spans)?;
+    let mut write = |name: &str, from: &[Range], to: &[Range]| -> Result<(), Box<dyn Error>> {
+        let mut table = |ranges: &[Range]| -> Result<Table, Box<dyn Error>> {
+            firewall.ingress = RangeSet::new(ranges.to_vec())?;
+            Ok(firewall.table())
+        };
+        let transaction = Transaction::between(Some(&table(from)?), &table(to)?);
+        Ok(fs::write(folder.join(name), transaction.to_string())?)
+    };
+    let more = [ranges.as_slice(), &[range(count + 5, kind, false)?]].concat();
+    write("more.nft", &ranges, &more)?;
+    write("less.nft", &more, &ranges)?;
+    for (name, place) in [("first.nft", 0), ("middle.nft", count / 2), ("last.nft", count - 1)] {
+        let with = |at| range(at, kind, at == place);
+        write(name, &ranges, &(0..count).map(with).collect::<Result<Vec<_>, _>>()?)?;
     }
-    firewall.ingress = RangeSet::new(changed)?;
-    fs::write(folder.join("change.nft"), Transaction::between(Some(&table), &firewall.table()).to_string())?;
-    let back = Transaction::between(Some(&firewall.table()), &table);
-    fs::write(folder.join("back.nft"), back.to_string())?;
-    let half = |place: u32| range(place + count / 2 + 5, spans);
-    firewall.ingress = RangeSet::new((0..count).map(half).collect::<Result<Vec<_>, _>>()?)?;
-    fs::write(folder.join("half.nft"), Transaction::between(Some(&table), &firewall.table()).to_string())?;
+    let half = |place: u32| range(place + count / 2 + 5, kind, false);
+    write("half.nft", &ranges, &(0..count).map(half).collect::<Result<Vec<_>, _>>()?)?;
 
-    let addresses: String = ranges.iter().map(|range| format!("{} {}\n", range.first(), range.ports())).collect();
+    let addresses: String =
+        ranges.iter().map(|range| format!("{} {}\n", range.first(), range.ports().first())).collect();
     fs::write(folder.join("address.txt"), addresses)?;
     Ok(())
 }

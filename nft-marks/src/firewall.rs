@@ -7,6 +7,7 @@ use keyward_config_values::{Cidr, ErrorKind};
 use crate::address::{address, highest, number};
 use crate::interface::without_covered;
 use crate::mark::Hex;
+use crate::table::block::BlockName;
 use crate::table::{
     Action, Base, Chain, ChainName, Hook, MarkWrite, Match, Policy, Priority, Rule, Set, SetKind, SetName,
 };
@@ -146,15 +147,33 @@ impl Firewall {
 
     /// The table that does it. It shares the ranges: making it takes no memory for them.
     pub fn table(&self) -> Table {
-        let mut sets = Vec::new();
-        sets.extend(Set::all(SetKind::Ingress, &self.ingress));
-        if let Egress::Only(ranges) = &self.egress {
-            sets.extend(Set::all(SetKind::Egress, ranges));
-        }
-        sets.extend(Set::all(SetKind::ControlIn, &self.control_inbound));
-        sets.extend(Set::all(SetKind::ControlOut, &self.control_outbound));
+        self.made(None)
+    }
 
+    /// A table that does it, as close to the one that is there as is good: networks that have a set of their own keep it until they
+    /// are half as many as those that get one, so that a network more or less does not move a thousand.
+    pub fn table_beside(&self, there: &Table) -> Table {
+        self.made(Some(there))
+    }
+
+    fn made(&self, there: Option<&Table>) -> Table {
+        let egress = match &self.egress {
+            Egress::All => None,
+            Egress::Only(ranges) => Some((SetKind::Egress, ranges)),
+        };
+        let kinds = [(SetKind::Ingress, &self.ingress)].into_iter().chain(egress);
+        let kinds =
+            kinds.chain([(SetKind::ControlIn, &self.control_inbound), (SetKind::ControlOut, &self.control_outbound)]);
         let mut chains: Vec<Chain> = Class::ALL.into_iter().map(|class| self.mark(class)).collect();
+        let mut sets = Sets::default();
+        for (kind, ranges) in kinds {
+            for v6 in [false, true] {
+                let (of_kind, blocks) = Set::all(SetName { kind, v6, networks: None }, ranges, there);
+                chains.extend(blocks.chains(ChainName::Mark(class(kind))));
+                sets.sets.extend(of_kind);
+                sets.blocks.extend(blocks.names());
+            }
+        }
         chains.push(self.restore());
         let interfaces = without_covered(self.interfaces.clone());
         if !interfaces.is_empty() {
@@ -163,7 +182,7 @@ impl Firewall {
         chains.push(self.prerouting(&interfaces, &sets));
         chains.extend([Hook::Input, Hook::Forward].map(|hook| self.filter(hook, &interfaces)));
         chains.push(output(&sets));
-        Table { sets, chains, foreign: Vec::new() }
+        Table { sets: sets.sets, chains, foreign: Vec::new() }
     }
 
     /// Writes the mark of a class on packet and connection, and ends the evaluation of the base chain.
@@ -183,11 +202,11 @@ impl Firewall {
         Chain { name: ChainName::Restore, base: None, rules: rules.collect() }
     }
 
-    fn workloads(&self, sets: &[Set]) -> Chain {
+    fn workloads(&self, sets: &Sets) -> Chain {
         let class = Action::Goto(ChainName::Mark(Class::Workload));
         let mut rules = Vec::new();
         if self.networks.is_empty() && self.egress == Egress::All {
-            rules.push(own([], class));
+            rules.push(own([], class.clone()));
         }
         for v6 in [false, true] {
             let mut matches = Vec::new();
@@ -202,22 +221,22 @@ impl Firewall {
                 }
             }
             if only {
-                let egress = named(sets, SetKind::Egress).filter(|set| set.v6 == v6);
-                rules.extend(egress.map(|set| Rule::Own([&matches[..], &[Match::Lookup(set)]].concat(), class)));
+                rules.extend(sets.lookups(SetKind::Egress, v6, &matches));
             } else if !matches.is_empty() {
-                rules.push(Rule::Own(matches, class));
+                rules.push(Rule::Own(matches, class.clone()));
             }
         }
         Chain { name: ChainName::FromWorkload, base: None, rules }
     }
 
     /// Classes for what comes in, before addresses are translated.
-    fn prerouting(&self, interfaces: &[Interface], sets: &[Set]) -> Chain {
+    fn prerouting(&self, interfaces: &[Interface], sets: &Sets) -> Chain {
         let mut rules = vec![own([], Action::Jump(ChainName::Restore)), own([Match::Reply], Action::Accept)];
-        rules.extend(lookups(sets, SetKind::ControlIn, Class::Control));
-        rules.extend(lookups(sets, SetKind::Ingress, Class::Ingress));
+        for kind in [SetKind::ControlIn, SetKind::Ingress] {
+            rules.extend([false, true].into_iter().flat_map(|v6| sets.lookups(kind, v6, &[])));
+        }
         let from_workload = Action::Goto(ChainName::FromWorkload);
-        rules.extend(interfaces.iter().map(|interface| own([Match::From(interface.clone())], from_workload)));
+        rules.extend(interfaces.iter().map(|interface| own([Match::From(interface.clone())], from_workload.clone())));
         base(Hook::Prerouting, Priority::AFTER_MANGLE, rules)
     }
 
@@ -252,9 +271,9 @@ impl Firewall {
 }
 
 /// Classes for what this host sends. It drops nothing.
-fn output(sets: &[Set]) -> Chain {
+fn output(sets: &Sets) -> Chain {
     let mut rules = vec![own([], Action::Jump(ChainName::Restore)), own([Match::Reply], Action::Accept)];
-    rules.extend(lookups(sets, SetKind::ControlOut, Class::Control));
+    rules.extend([false, true].into_iter().flat_map(|v6| sets.lookups(SetKind::ControlOut, v6, &[])));
     base(Hook::Output, Priority::BEFORE_FILTER, rules)
 }
 
@@ -267,12 +286,33 @@ fn base(hook: Hook, priority: Priority, rules: Vec<Rule>) -> Chain {
     Chain { name: ChainName::Hook(hook), base: Some(base), rules }
 }
 
-fn named(sets: &[Set], kind: SetKind) -> impl Iterator<Item = SetName> {
-    sets.iter().map(|set| set.name).filter(move |name| name.kind == kind)
+/// Where ranges are looked up.
+#[derive(Default)]
+struct Sets {
+    sets: Vec<Set>,
+    blocks: Vec<BlockName>,
 }
 
-fn lookups(sets: &[Set], kind: SetKind, class: Class) -> impl Iterator<Item = Rule> {
-    named(sets, kind).map(move |set| own([Match::Lookup(set)], Action::Goto(ChainName::Mark(class))))
+impl Sets {
+    /// The rules that find the ranges of a kind, for packets that match.
+    fn lookups(&self, kind: SetKind, v6: bool, matches: &[Match]) -> Vec<Rule> {
+        let whole = SetName { kind, v6, networks: None };
+        let blocks: Vec<BlockName> = self.blocks.iter().copied().filter(|block| block.set() == whole).collect();
+        let branch = (!blocks.is_empty()).then(|| Rule::Own(matches.to_vec(), Action::Branch(blocks)));
+        let names = self.sets.iter().map(|set| set.name).filter(|name| name.kind == kind && name.v6 == v6);
+        let goto = Action::Goto(ChainName::Mark(class(kind)));
+        let lookups = names.map(|set| Rule::Own([matches, &[Match::Lookup(set)]].concat(), goto.clone()));
+        branch.into_iter().chain(lookups).collect()
+    }
+}
+
+/// What the ranges of a kind are marked as.
+fn class(kind: SetKind) -> Class {
+    match kind {
+        SetKind::Ingress => Class::Ingress,
+        SetKind::Egress => Class::Workload,
+        SetKind::ControlIn | SetKind::ControlOut => Class::Control,
+    }
 }
 
 /// The addresses of a family's networks, joined where they overlap or touch; `None` where the family has none.

@@ -1,5 +1,6 @@
 //! The one table that is ours.
 
+pub(crate) mod block;
 mod chain;
 mod elements;
 pub(crate) mod json;
@@ -51,9 +52,17 @@ impl Table {
         Listing { table: self, names, elements: true }
     }
 
-    /// How many elements its sets have.
+    /// How many elements its sets and rules have.
     pub fn elements(&self) -> usize {
-        self.sets.iter().map(|set| set.elements.len()).sum()
+        let matches = self.chains.iter().flat_map(|chain| &chain.rules).flat_map(|rule| match rule {
+            Rule::Own(matches, _) => matches.as_slice(),
+            Rule::Foreign(_) => &[],
+        });
+        let in_blocks = matches.map(|found| match found {
+            Match::Among(ranges) => ranges.len(),
+            _ => 0,
+        });
+        self.sets.iter().map(|set| set.elements.len()).chain(in_blocks).sum()
     }
 
     /// What of it is not ours: objects and rules that somebody else put there, as nft writes them.

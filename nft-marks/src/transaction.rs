@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::table::{Chain, ChainName, Element, FAMILY, Listing, NAME, Set, SetName, json, shown};
+use crate::table::{Chain, ChainName, Element, FAMILY, Listing, Match, NAME, Rule, Set, SetName, json, shown};
 use crate::{ProtocolNames, Range, Table};
 
 /// What makes the table of a host what it should be, in one step that nobody sees half done: the input of one `nft -f`.
@@ -58,9 +58,9 @@ impl Transaction {
     ///
     /// Sets are changed by the elements that differ, chains as a whole, and everything stays in its place: not even the first
     /// packet of a connection finds a chain missing. Where the kernel would take longer to find the elements that go than to load
-    /// a set of intervals, the set is anew, and empty for some milliseconds to the first packets of connections. Only where
-    /// somebody else put something into the table, or changed the priority of a chain, is the table
-    /// [replaced](Self::replacing).
+    /// a set of intervals, the set is anew, and empty for some milliseconds to the first packets of connections; so is, for some
+    /// microseconds, a block of which a range comes or goes, where there are very many ranges. Only where somebody else put
+    /// something into the table, or changed the priority of a chain, is the table [replaced](Self::replacing).
     pub fn between(from: Option<&Table>, to: &Table) -> Self {
         match from.and_then(|from| incremental(from, to)) {
             Some(commands) => Self(commands),
@@ -219,8 +219,8 @@ impl Command {
             Self::Remove => write!(f, "add table {FAMILY} {NAME}\ndelete table {FAMILY} {NAME}\n"),
             Self::DeleteElements(set, ranges) => elements(f, "delete", *set, &mut ranges.iter()),
             Self::AddElements(set, ranges) => elements(f, "add", *set, &mut ranges.iter()),
-            Self::FlushChain(name) => writeln!(f, "flush chain {FAMILY} {NAME} {}", name.as_str()),
-            Self::DeleteChain(name) => writeln!(f, "delete chain {FAMILY} {NAME} {}", name.as_str()),
+            Self::FlushChain(name) => writeln!(f, "flush chain {FAMILY} {NAME} {name}"),
+            Self::DeleteChain(name) => writeln!(f, "delete chain {FAMILY} {NAME} {name}"),
             Self::DeleteSet(name) => writeln!(f, "delete set {FAMILY} {NAME} {name}"),
             Self::AddSet(set) => {
                 let (name, addresses) = (set.name, set.name.addresses());
@@ -230,21 +230,21 @@ impl Command {
                 if set.elements.is_empty() { Ok(()) } else { elements(f, "add", name, &mut set.elements.iter()) }
             }
             Self::AddChain(chain) => {
-                write!(f, "add chain {FAMILY} {NAME} {}", chain.name.as_str())?;
+                write!(f, "add chain {FAMILY} {NAME} {}", chain.name)?;
                 match &chain.base {
                     Some(base) => writeln!(f, " {{ {base} }}"),
                     None => writeln!(f),
                 }
             }
             Self::AddRules(chain) => {
-                let name = chain.name.as_str();
+                let name = chain.name;
                 chain.rules.iter().try_for_each(|rule| writeln!(f, "add rule {FAMILY} {NAME} {name} {rule}"))
             }
         }
     }
 
     fn json(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |f: &mut fmt::Formatter<'_>, verb, kind, name| {
+        let named = |f: &mut fmt::Formatter<'_>, verb, kind, name: &dyn fmt::Display| {
             write!(f, r#",{{"{verb}":{{"{kind}":{{{},"name":"{name}"}}}}}}"#, json::PLACE)
         };
         let elements = |f: &mut fmt::Formatter<'_>, verb, set: SetName, ranges: &[Range]| {
@@ -262,9 +262,9 @@ impl Command {
             Self::Remove => write!(f, r#",{{"add":{}}},{{"delete":{}}}"#, json::table(), json::table()),
             Self::DeleteElements(set, ranges) => elements(f, "delete", *set, ranges),
             Self::AddElements(set, ranges) => elements(f, "add", *set, ranges),
-            Self::FlushChain(name) => named(f, "flush", "chain", name.as_str()),
-            Self::DeleteChain(name) => named(f, "delete", "chain", name.as_str()),
-            Self::DeleteSet(name) => named(f, "delete", "set", &name.to_string()),
+            Self::FlushChain(name) => named(f, "flush", "chain", name),
+            Self::DeleteChain(name) => named(f, "delete", "chain", name),
+            Self::DeleteSet(name) => named(f, "delete", "set", name),
             Self::AddSet(set) => write!(f, r#",{{"add":{}}}"#, json::set(set)),
             Self::AddChain(chain) => write!(f, r#",{{"add":{}}}"#, json::chain(chain)),
             Self::AddRules(chain) => json::rules(chain).try_for_each(|rule| write!(f, r#",{{"add":{rule}}}"#)),
@@ -308,8 +308,13 @@ fn lines(table: &Table) -> Vec<(String, Arc<[String]>)> {
     }
     for chain in &table.chains {
         let base = chain.base.iter().map(ToString::to_string);
-        let lines = base.chain(chain.rules.iter().map(ToString::to_string)).collect();
-        all.push((format!("chain {}: ", chain.name.as_str()), lines));
+        let rules = chain.rules.iter().flat_map(|rule| match rule {
+            Rule::Own(matches, action) if let [Match::Among(ranges)] = matches.as_slice() => {
+                ranges.iter().map(|range| format!("{range} {action}")).collect()
+            }
+            rule => vec![rule.to_string()],
+        });
+        all.push((format!("chain {}: ", chain.name), base.chain(rules).collect()));
     }
     all.push((String::new(), table.foreign.iter().cloned().collect()));
     all

@@ -4,7 +4,7 @@
 mod support;
 
 use keyward_nft_marks::{Class, Egress, Firewall, RangeSet, Rest, Table, Transaction};
-use support::models::{among_many, to};
+use support::models::{among_many, among_spans, to};
 use support::world::{CLIENT, HOST, WORKLOAD, World};
 
 /// Services everywhere: the workload's at 80 and 81, the host's at 4647 and 22, outside at 443 and 25.
@@ -37,20 +37,25 @@ fn the_rest_passes_or_is_dropped_as_configured() {
     }
 }
 
-/// The same where each set of ranges is two or four sets of the kernel's.
+/// The same where each set of ranges is two or four sets of the kernel's, or many.
 #[test]
 #[ignore = "needs root, nft, ip and python3; .ci/run runs it"]
 fn among_many_ranges_the_same_pass() {
     let world = world();
-    for bits in [0, 1] {
+    type Among = fn(&RangeSet) -> RangeSet;
+    let ways: [(Among, &str); 3] = [
+        (|ranges| among_many(ranges, 0), "ip6 daddr . meta l4proto . th dport @egress6_128 "),
+        (|ranges| among_many(ranges, 1), "@control_in4_31 "),
+        (among_spans, "ip6 daddr . th dport vmap { fd"),
+    ];
+    for (among, lookup) in ways {
         let mut firewall = firewall();
         firewall.rest = Rest::DropAll;
-        firewall.ingress = among_many(&firewall.ingress, bits);
-        firewall.egress = Egress::Only(among_many(&to(CLIENT, 443), bits));
-        firewall.control_inbound = among_many(&firewall.control_inbound, bits);
-        firewall.control_outbound = among_many(&firewall.control_outbound, bits);
+        firewall.ingress = among(&firewall.ingress);
+        firewall.egress = Egress::Only(among(&to(CLIENT, 443)));
+        firewall.control_inbound = among(&firewall.control_inbound);
+        firewall.control_outbound = among(&firewall.control_outbound);
         let table = firewall.table().to_string();
-        let lookup = if bits == 0 { "ip6 daddr . meta l4proto . th dport @egress6_128 " } else { "@control_in4_31 " };
         assert!(table.contains(lookup), "{table}");
         passes_or_is_dropped(&world, &firewall);
     }

@@ -93,6 +93,20 @@ fn many_networks_of_a_length_have_a_set_of_their_own() {
     assert!(text.contains("delete set inet keyward ingress4_32\n"), "{text}");
     assert!(text.contains("add element inet keyward ingress4 { 10.0.0.9 . tcp . 80,\n"), "{text}");
     assert!(!text.contains("delete element") && !text.contains("@ingress4_32"), "{text}");
+    // Unless they have a set of their own already, which they keep until they are half as many.
+    let (had, keeps) = (with(&single).table(), |from: usize| {
+        let firewall = with(&single[from..]);
+        let table = firewall.table_beside(&with(&single).table());
+        // What keeps it once keeps it again.
+        assert_eq!(firewall.table_beside(&table), table);
+        table
+    });
+    assert_eq!(
+        Transaction::between(Some(&had), &keeps(2)).to_string(),
+        "delete element inet keyward ingress4_32 { 10.0.0.1 . tcp . 80,\n10.0.0.5 . tcp . 80 }\n"
+    );
+    assert!(keeps(501).to_string().contains("@ingress4_32"));
+    assert_eq!(keeps(502), with(&single[502..]).table());
     // What is no network stays where it is.
     let both = |from: usize| {
         let moved = single.iter().map(|one| range(&one.first().to_string().replacen("10.0", "10.1", 1), 80));
@@ -115,6 +129,45 @@ fn many_networks_of_a_length_have_a_set_of_their_own() {
     // What we would not put there is somebody else's.
     let drifted: Table = text.replace("10.0.2.0 . tcp", "10.0.3.1 . tcp").parse().unwrap();
     assert!(Transaction::between(Some(&drifted), &with(&networks).table()).is_replacement());
+}
+
+#[test]
+fn very_many_ranges_are_in_blocks_and_one_of_them_changes_one_block() {
+    let pairs = many(5_000, true);
+    let table = with(&pairs).table();
+    let text = table.to_string();
+    assert!(
+        text.contains("\t\tip daddr . th dport vmap { 10.0.0.0/21 . 0-65535 : jump ingress4_0a000000_21, "),
+        "{text}"
+    );
+    assert!(text.contains("\tchain ingress4_0a000800_21 {\n\t\ttcp dport 80 ip daddr { 10.0.8.1-10.0.8.2, "), "{text}");
+    assert_eq!((table.elements(), text.parse().as_ref()), (5_000, Ok(&table)));
+    assert_eq!(table.foreign().count(), 0);
+    // One less: its block, and nothing else.
+    let less = between(&with(&pairs), &with(&pairs[1..]));
+    let lines: Vec<&str> = less.lines().map(|line| &line[..line.len().min(60)]).collect();
+    assert_eq!(
+        lines,
+        [
+            "flush chain inet keyward ingress4_0a000000_21",
+            "add chain inet keyward ingress4_0a000000_21",
+            "add rule inet keyward ingress4_0a000000_21 tcp dport 80 ip d",
+        ]
+    );
+    // What is shown is the range alone, and so it is where somebody else changed it.
+    let shown = |from: &Table, to: &Table| from.changes(to).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let first = "chain ingress4_0a000000_21: 10.0.0.1-10.0.0.2 . tcp . 80 goto mark_ingress";
+    assert_eq!(shown(&table, &with(&pairs[1..]).table()), [format!("- {first}")]);
+    let drifted: Table = text.replace("10.0.0.1-10.0.0.2, ", "").parse().unwrap();
+    assert_eq!(shown(&drifted, &table), [format!("+ {first}")]);
+    assert!(!Transaction::between(Some(&drifted), &table).is_replacement());
+    // A block that leads elsewhere is somebody else's.
+    let drifted: Table = text.replace(": jump ingress4_0a000000_21,", ": jump ingress4_0a000800_21,").parse().unwrap();
+    assert_eq!(drifted.foreign().count(), 1);
+    // What is there stays until it is half of what comes.
+    let keeps = |count: usize| with(&pairs[..count]).table_beside(&table).to_string().contains("vmap");
+    assert_eq!([keeps(2_000), keeps(1_999)], [true, false]);
+    assert!(!with(&pairs[..3_999]).table().to_string().contains("vmap"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::block::BlockName;
 use super::{Match, Rule, SetName};
 use crate::Class;
 
@@ -9,6 +10,7 @@ use crate::Class;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ChainName {
     Mark(Class),
+    Block(BlockName),
     Restore,
     FromWorkload,
     Hook(Hook),
@@ -51,7 +53,7 @@ pub(crate) struct Chain {
 }
 
 impl ChainName {
-    const ALL: [Self; 9] = [
+    const FIXED: [Self; 9] = [
         Self::Mark(Class::Ingress),
         Self::Mark(Class::Workload),
         Self::Mark(Class::Control),
@@ -63,19 +65,23 @@ impl ChainName {
         Self::Hook(Hook::Output),
     ];
 
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let fixed = Self::FIXED.into_iter().find(|name| name.to_string() == text);
+        fixed.or_else(|| BlockName::read(text).map(Self::Block))
+    }
+}
+
+impl fmt::Display for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Mark(Class::Ingress) => "mark_ingress",
             Self::Mark(Class::Workload) => "mark_workload",
             Self::Mark(Class::Control) => "mark_control",
+            Self::Block(name) => return name.fmt(f),
             Self::Restore => "restore",
             Self::FromWorkload => "from_workload",
             Self::Hook(hook) => hook.as_str(),
-        }
-    }
-
-    pub(super) fn read(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|name| name.as_str() == text)
+        })
     }
 }
 

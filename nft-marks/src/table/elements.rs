@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::block::{Alike, Blocks};
 use crate::Range;
 use crate::address::prefix;
 
@@ -21,13 +22,15 @@ pub(crate) struct Elements {
     which: Which,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Which {
     All,
     /// Networks of this length, with one port.
     Networks(u8),
-    /// What is no such network of one of these lengths.
-    Except(Lengths),
+    /// What is no such network of one of these lengths, and in no block.
+    Except(Lengths, Blocks),
+    /// Of a block, and no such network.
+    Alike(Lengths, Alike),
 }
 
 /// The length of the prefix, where a range is a network with one port. That of every address is not one to look for.
@@ -40,13 +43,22 @@ pub(super) fn network(range: &Range) -> Option<u8> {
     u8::try_from(length).ok()
 }
 
-/// The lengths of which there are many networks in a list of one family, those of the most first.
-pub(crate) fn frequent(list: &[Range]) -> Lengths {
+/// Whether a range is a network of one of these lengths, with one port.
+pub(super) fn is_one_of(range: &Range, lengths: Lengths) -> bool {
+    lengths != [None; SETS] && network(range).is_some_and(|length| lengths.contains(&Some(length)))
+}
+
+/// The lengths of which there are many networks in a list of one family, those of the most first. One that has a set already counts
+/// twice: a network more or less does not move a thousand.
+pub(crate) fn frequent(list: &[Range], has_set: impl Fn(u8) -> bool) -> Lengths {
     let mut counts = [0usize; 129];
     for length in list.iter().filter_map(network) {
         if let Some(count) = counts.get_mut(usize::from(length)) {
             *count += 1;
         }
+    }
+    for (_, count) in (0..=128u8).zip(&mut counts).filter(|(length, _)| has_set(*length)) {
+        *count *= 2;
     }
     let mut lengths = [None; SETS];
     for place in &mut lengths {
@@ -64,17 +76,28 @@ impl Elements {
         Self { list: Arc::clone(list), which: Which::Networks(length) }
     }
 
-    /// Those that are no such network.
-    pub(crate) fn except(list: &Arc<[Range]>, lengths: Lengths) -> Self {
-        Self { list: Arc::clone(list), which: Which::Except(lengths) }
+    /// Those that are no such network, and in no block.
+    pub(crate) fn except(list: &Arc<[Range]>, lengths: Lengths, blocks: Blocks) -> Self {
+        Self { list: Arc::clone(list), which: Which::Except(lengths, blocks) }
+    }
+
+    /// Those of a block with the same ports that are no such network.
+    pub(super) fn alike(list: &Arc<[Range]>, lengths: Lengths, alike: Alike) -> Self {
+        Self { list: Arc::clone(list), which: Which::Alike(lengths, alike) }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Range> + Clone {
-        self.list.iter().filter(|range| match self.which {
+        let list = match &self.which {
+            Which::Alike(_, Alike { places: (first, end), .. }) => self.list.get(*first..*end).unwrap_or_default(),
+            _ => &self.list,
+        };
+        list.iter().filter(|range| match &self.which {
             Which::All => true,
-            Which::Networks(length) => network(range) == Some(length),
-            Which::Except([None, ..]) => true,
-            Which::Except(lengths) => network(range).is_none_or(|length| !lengths.contains(&Some(length))),
+            Which::Networks(length) => network(range) == Some(*length),
+            Which::Except(lengths, blocks) => !is_one_of(range, *lengths) && !blocks.hold(range),
+            Which::Alike(lengths, Alike { last, service, .. }) => {
+                (range.protocol(), range.ports()) == *service && range.last() <= *last && !is_one_of(range, *lengths)
+            }
         })
     }
 
@@ -129,12 +152,17 @@ mod tests {
         let list = |counts: &[(u32, u32)]| counts.iter().flat_map(|(count, length)| ranges(*count, *length)).collect();
         let frequent = |counts: &[(u32, u32)]| {
             let list: Vec<Range> = list(counts);
-            frequent(&list)
+            let (found, again) = (frequent(&list, |_| false), frequent(&list, |length| length == 24));
+            // What has a set keeps it while it is half of what others need.
+            assert!(again == found || again.contains(&Some(24)), "{again:?}");
+            found
         };
         assert_eq!(frequent(&[(999, 24), (10, 32)]), [None; 4]);
         assert_eq!(frequent(&[(1_000, 24), (999, 32)]), [Some(24), None, None, None]);
         let five = [(1_000, 20), (1_001, 24), (1_002, 28), (1_003, 31), (1_004, 32)];
         assert_eq!(frequent(&five), [Some(32), Some(31), Some(28), Some(24)]);
+        let kept = |count| super::frequent(&ranges(count, 24), |length| length == 24);
+        assert_eq!((kept(500)[0], kept(499)[0]), (Some(24), None));
     }
 
     #[test]
@@ -158,9 +186,9 @@ mod tests {
         all.extend(ranges(1_100, 29).into_iter().skip(700));
         all.sort_unstable();
         let list: Arc<[Range]> = all.into();
-        let lengths = frequent(&list);
+        let lengths = frequent(&list, |_| false);
         assert_eq!(lengths, [Some(30), None, None, None]);
-        let (networks, rest) = (Elements::networks(&list, 30), Elements::except(&list, lengths));
+        let (networks, rest) = (Elements::networks(&list, 30), Elements::except(&list, lengths, Blocks::default()));
         assert_eq!((networks.len(), rest.len()), (1_200, 400));
         let together: Vec<Range> = networks.iter().chain(rest.iter()).copied().collect();
         assert_eq!(Elements::from(together), Elements { list, which: Which::All });

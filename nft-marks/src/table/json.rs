@@ -63,6 +63,10 @@ pub(crate) fn elements<'a>(set: SetName, ranges: impl Iterator<Item = &'a Range>
     })
 }
 
+fn payload(protocol: &str, field: &str) -> String {
+    format!(r#"{{"payload":{{"protocol":"{protocol}","field":"{field}"}}}}"#)
+}
+
 fn list<T>(
     items: impl Iterator<Item = T> + Clone,
     show: impl Fn(T, &mut fmt::Formatter<'_>) -> fmt::Result,
@@ -90,7 +94,7 @@ fn addresses(first: IpAddr, last: IpAddr) -> impl fmt::Display {
 /// A chain without its rules.
 pub(crate) fn chain(chain: &Chain) -> impl fmt::Display + '_ {
     shown(|f| {
-        write!(f, r#"{{"chain":{{{PLACE},"name":"{}""#, chain.name.as_str())?;
+        write!(f, r#"{{"chain":{{{PLACE},"name":"{}""#, chain.name)?;
         if let Some(Base { hook, priority, policy }) = &chain.base {
             let (hook, policy) = (hook.as_str(), policy.as_str());
             write!(f, r#","type":"filter","hook":"{hook}","prio":{},"policy":"{policy}""#, priority.0)?;
@@ -103,7 +107,7 @@ pub(crate) fn chain(chain: &Chain) -> impl fmt::Display + '_ {
 pub(crate) fn rules(chain: &Chain) -> impl Iterator<Item = impl fmt::Display + '_> {
     chain.rules.iter().filter_map(move |rule| match rule {
         Rule::Own(matches, action) => Some(shown(move |f: &mut fmt::Formatter<'_>| {
-            write!(f, r#"{{"rule":{{{PLACE},"chain":"{}","expr":["#, chain.name.as_str())?;
+            write!(f, r#"{{"rule":{{{PLACE},"chain":"{}","expr":["#, chain.name)?;
             for found in matches {
                 write!(f, "{},", expression(found))?;
             }
@@ -124,7 +128,6 @@ fn expression(found: &Match) -> impl fmt::Display + '_ {
             mask => equal(f, &format!(r#"{{"&":[{key},{mask}]}}"#), &mark.value()),
         }
     };
-    let payload = |protocol, field| format!(r#"{{"payload":{{"protocol":"{protocol}","field":"{field}"}}}}"#);
     let quoted = |text: &str| format!(r#""{text}""#);
     let ip = |v6: bool| if v6 { "ip6" } else { "ip" };
     shown(move |f| match found {
@@ -150,6 +153,25 @@ fn expression(found: &Match) -> impl fmt::Display + '_ {
                 equal(f, &payload(ip(*v6), "saddr"), &format!(r#"{{"set":{all}}}"#))
             }
         },
+        Match::Among(ranges) => {
+            let Some(any) = ranges.iter().next() else { return Ok(()) };
+            let ports = any.ports();
+            let port = payload(any.protocol().as_str(), "dport");
+            match ports.first() == ports.last() {
+                true => equal(f, &port, &ports.first())?,
+                false => equal(f, &port, &format!(r#"{{"range":[{},{}]}}"#, ports.first(), ports.last()))?,
+            }
+            f.write_str(",")?;
+            let destination = payload(ip(any.is_ipv6()), "daddr");
+            let mut all = ranges.iter().map(|range| addresses(range.first(), range.last()));
+            match (all.next(), all.next()) {
+                (Some(only), None) => equal(f, &destination, &only),
+                _ => {
+                    let all = list(ranges.iter(), |range, f| write!(f, "{}", addresses(range.first(), range.last())));
+                    equal(f, &destination, &format!(r#"{{"set":{all}}}"#))
+                }
+            }
+        }
         Match::Lookup(set) => {
             let (destination, port) = (payload(ip(set.v6), "daddr"), payload("th", "dport"));
             let destination = match set.mask() {
@@ -176,7 +198,16 @@ fn statement(action: &Action) -> impl fmt::Display + '_ {
         Action::MarkConnection(mark) => write(f, "ct", mark),
         Action::Accept => f.write_str(r#"{"accept":null}"#),
         Action::Drop => f.write_str(r#"{"drop":null}"#),
-        Action::Jump(chain) => write!(f, r#"{{"jump":{{"target":"{}"}}}}"#, chain.as_str()),
-        Action::Goto(chain) => write!(f, r#"{{"goto":{{"target":"{}"}}}}"#, chain.as_str()),
+        Action::Jump(chain) => write!(f, r#"{{"jump":{{"target":"{}"}}}}"#, chain),
+        Action::Branch(blocks) => {
+            let family = if blocks.iter().any(|block| block.first.is_ipv6()) { "ip6" } else { "ip" };
+            let all = list(blocks.iter(), |block, f| {
+                let addresses = addresses(block.first, block.last());
+                write!(f, r#"[{{"concat":[{addresses},{{"range":[0,65535]}}]}},{{"jump":{{"target":"{block}"}}}}]"#)
+            });
+            let (destination, port) = (payload(family, "daddr"), payload("th", "dport"));
+            write!(f, r#"{{"vmap":{{"key":{{"concat":[{destination},{port}]}},"data":{{"set":{all}}}}}}}"#)
+        }
+        Action::Goto(chain) => write!(f, r#"{{"goto":{{"target":"{}"}}}}"#, chain),
     })
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::block::BlockName;
+use super::elements::Elements;
 use super::{ChainName, SetName, shown};
 use crate::address::{Addresses, Shown, prefix};
 use crate::mark::{Hex, number};
-use crate::{Class, Interface, MarkMatch, Marks};
+use crate::{Class, Interface, MarkMatch, Marks, Protocol, Range};
 
 /// A rule: of ours, or of somebody else's, which is known by its text alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,10 +40,12 @@ pub(crate) enum Match {
     Source { v6: bool, addresses: Vec<(IpAddr, IpAddr)> },
     /// `ip daddr . meta l4proto . th dport @…`, and of networks `ip daddr & … . meta l4proto . th dport @…`
     Lookup(SetName),
+    /// `udp dport … ip daddr { … }`: one range or more with the same protocol and ports.
+    Among(Elements),
 }
 
 /// What becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
     /// Writes our bits of the packet's mark.
     MarkPacket(MarkWrite),
@@ -51,6 +55,9 @@ pub(crate) enum Action {
     Drop,
     Jump(ChainName),
     Goto(ChainName),
+    /// `ip daddr . th dport vmap { … }`: jumps to the chain of the block in which the address is. Of two fields, as old versions crash
+    /// on a map of one that new ones loaded.
+    Branch(Vec<BlockName>),
 }
 
 /// Bits that are written, and the value that they get.
@@ -141,6 +148,20 @@ impl Match {
         if let Some(rest) = text.strip_prefix("oifname \"") {
             return interface(rest).map(|(interface, rest)| (Self::To(interface), rest));
         }
+        for protocol in Protocol::ALL.into_iter().filter(|protocol| protocol.has_ports()) {
+            let Some(rest) = text.strip_prefix(protocol.as_str()).and_then(|rest| rest.strip_prefix(" dport ")) else {
+                continue;
+            };
+            let (ports, rest) = rest.split_once(' ')?;
+            let (v6, rest) = match rest.strip_prefix("ip daddr ") {
+                Some(rest) => (false, rest),
+                None => (true, rest.strip_prefix("ip6 daddr ")?),
+            };
+            let (addresses, rest) = addresses(rest, v6)?;
+            let ports = ports.parse().ok()?;
+            let ranges = addresses.into_iter().map(|(first, last)| Range::new(first, last, protocol, ports).ok());
+            return Some((Self::Among(ranges.collect::<Option<Vec<_>>>()?.into()), rest));
+        }
         for v6 in [false, true] {
             let family = if v6 { "ip6 " } else { "ip " };
             let Some(rest) = text.strip_prefix(family) else { continue };
@@ -181,6 +202,18 @@ fn mark(text: &str) -> Option<(MarkMatch, &str)> {
 fn interface(text: &str) -> Option<(Interface, &str)> {
     let (name, rest) = text.split_once('"')?;
     Some((name.parse().ok()?, rest))
+}
+
+/// The one, or several in braces.
+fn list(f: &mut fmt::Formatter<'_>, addresses: impl Iterator<Item = (IpAddr, IpAddr)>) -> fmt::Result {
+    let mut addresses = addresses.map(|(first, last)| Addresses(first, last)).peekable();
+    let Some(one) = addresses.next() else { return Ok(()) };
+    if addresses.peek().is_none() {
+        return write!(f, "{one}");
+    }
+    write!(f, "{{ {one}")?;
+    addresses.try_for_each(|next| write!(f, ", {next}"))?;
+    f.write_str(" }")
 }
 
 fn addresses(text: &str, v6: bool) -> Option<(Vec<(IpAddr, IpAddr)>, &str)> {
@@ -224,16 +257,15 @@ impl fmt::Display for Match {
             Self::From(interface) => write!(f, "iifname \"{interface}\""),
             Self::To(interface) => write!(f, "oifname \"{interface}\""),
             Self::Family { v6 } => write!(f, "meta nfproto {}", if *v6 { "ipv6" } else { "ipv4" }),
-            Self::Source { v6, addresses } => match addresses.as_slice() {
-                [(first, last)] => write!(f, "{} saddr {}", ip(*v6), Addresses(*first, *last)),
-                several => {
-                    write!(f, "{} saddr {{", ip(*v6))?;
-                    for (place, (first, last)) in several.iter().enumerate() {
-                        write!(f, "{}{}", if place == 0 { " " } else { ", " }, Addresses(*first, *last))?;
-                    }
-                    f.write_str(" }")
-                }
-            },
+            Self::Source { v6, addresses } => {
+                write!(f, "{} saddr ", ip(*v6))?;
+                list(f, addresses.iter().copied())
+            }
+            Self::Among(ranges) => {
+                let Some(any) = ranges.iter().next() else { return Ok(()) };
+                write!(f, "{} dport {} {} daddr ", any.protocol(), any.ports(), ip(any.is_ipv6()))?;
+                list(f, ranges.iter().map(|range| (range.first(), range.last())))
+            }
             Self::Lookup(set) => {
                 write!(f, "{} daddr {}. meta l4proto . th dport @{set}", ip(set.v6), masked(*set))
             }
@@ -254,6 +286,11 @@ impl Action {
         }
         if let Some(name) = text.strip_prefix("goto ") {
             return ChainName::read(name).map(Self::Goto);
+        }
+        for (v6, begin) in [(false, "ip daddr . th dport vmap { "), (true, "ip6 daddr . th dport vmap { ")] {
+            if let Some(list) = text.strip_prefix(begin).and_then(|rest| rest.strip_suffix(" }")) {
+                return list.split(", ").map(|one| branch(one, v6)).collect::<Option<_>>().map(Self::Branch);
+            }
         }
         let write = |what: &str| {
             let rest =
@@ -282,8 +319,24 @@ impl fmt::Display for Action {
             Self::MarkConnection(mark) => write(f, "ct", mark),
             Self::Accept => f.write_str("accept"),
             Self::Drop => f.write_str("drop"),
-            Self::Jump(chain) => write!(f, "jump {}", chain.as_str()),
-            Self::Goto(chain) => write!(f, "goto {}", chain.as_str()),
+            Self::Jump(chain) => write!(f, "jump {chain}"),
+            Self::Goto(chain) => write!(f, "goto {chain}"),
+            Self::Branch(blocks) => {
+                let family = if blocks.iter().any(|block| block.first.is_ipv6()) { "ip6" } else { "ip" };
+                write!(f, "{family} daddr . th dport vmap {{")?;
+                for (place, block) in blocks.iter().enumerate() {
+                    let addresses = Addresses(block.first, block.last());
+                    write!(f, "{} {addresses} . 0-65535 : jump {block}", if place == 0 { "" } else { "," })?;
+                }
+                f.write_str(" }")
+            }
         }
     }
+}
+
+/// `10.0.0.0/21 . 0-65535 : jump ingress4_0a000000_21`
+fn branch(text: &str, v6: bool) -> Option<BlockName> {
+    let (addresses, name) = text.split_once(" . 0-65535 : jump ")?;
+    let name = BlockName::read(name).filter(|name| name.first.is_ipv6() == v6)?;
+    (read_addresses(addresses) == Some((name.first, name.last()))).then_some(name)
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::block::Blocks;
 use super::elements::{Elements, frequent, network};
+use super::{Chain, ChainName, Table};
 use crate::address::{address, highest};
 use crate::{Range, RangeSet};
 
@@ -72,21 +74,20 @@ impl SetName {
 }
 
 impl Set {
-    /// The sets of a kind: one of each family, and those of networks of which there are many.
-    pub(crate) fn all(kind: SetKind, ranges: &RangeSet) -> Vec<Self> {
-        let mut sets = Vec::new();
-        for v6 in [false, true] {
-            let list = ranges.family(v6);
-            let mut lengths = frequent(list);
-            let name = SetName { kind, v6, networks: None };
-            sets.push(Self { name, elements: Elements::except(list, lengths) });
-            lengths.sort_unstable();
-            sets.extend(lengths.into_iter().flatten().map(|length| Self {
-                name: SetName { networks: Some(length), ..name },
-                elements: Elements::networks(list, length),
-            }));
-        }
-        sets
+    /// The sets of a kind and family: one, and those of networks of which there are many; and the blocks of what is neither. What is
+    /// there stays until there are few.
+    pub(crate) fn all(name: SetName, ranges: &RangeSet, there: Option<&Table>) -> (Vec<Self>, Blocks) {
+        let list = ranges.family(name.v6);
+        let of = |length| SetName { networks: Some(length), ..name };
+        let has_set = |length| there.is_some_and(|table| table.sets.iter().any(|set| set.name == of(length)));
+        let is_block = |chain: &Chain| matches!(chain.name, ChainName::Block(block) if block.set() == name);
+        let mut lengths = frequent(list, has_set);
+        let blocks = Blocks::of(name.kind, list, lengths, there.is_some_and(|table| table.chains.iter().any(is_block)));
+        let mut sets = vec![Self { name, elements: Elements::except(list, lengths, blocks.clone()) }];
+        lengths.sort_unstable();
+        let networks = lengths.into_iter().flatten();
+        sets.extend(networks.map(|length| Self { name: of(length), elements: Elements::networks(list, length) }));
+        (sets, blocks)
     }
 
     /// The set with what nft lists as its elements, unless it is one that we do not make.

@@ -67,7 +67,7 @@ impl fmt::Display for Listing<'_> {
         for chain in chains {
             f.write_str(separator)?;
             separator = "\n";
-            writeln!(f, "\tchain {} {{", chain.name.as_str())?;
+            writeln!(f, "\tchain {} {{", chain.name)?;
             if let Some(base) = &chain.base {
                 writeln!(f, "\t\t{base}")?;
             }

@@ -48,9 +48,10 @@ fn ports() -> impl Strategy<Value = PortRange> {
     ]
 }
 
-/// Some of these that do not overlap; now and then so many networks of one length that they have a set of their own.
+/// Some of these that do not overlap; now and then so many networks of one length that they have a set of their own, or so many
+/// others that they are in blocks.
 pub fn set(most: usize) -> impl Strategy<Value = RangeSet> {
-    let many = prop_oneof![7 => Just(Vec::new()), 1 => many()];
+    let many = prop_oneof![28 => Just(Vec::new()), 4 => many(), 1 => very_many()];
     (prop::collection::vec(range(), 0..=most), many).prop_map(|(ranges, mut kept)| {
         for range in ranges {
             kept.push(range);
@@ -77,6 +78,31 @@ fn many() -> impl Strategy<Value = Vec<Range>> {
                 Range::new(address(network, v6), address(network | low, v6), protocol, PortRange::from(port)).ok()
             };
             (0..count).filter_map(at).collect()
+        },
+    )
+}
+
+/// About as many ranges as are in blocks: from anywhere on, of any lengths and at any distances, with the same ports or others.
+fn very_many() -> impl Strategy<Value = Vec<Range>> {
+    let kinds = prop::sample::select(vec![1u128, 3, 40, 4_000]);
+    (any::<bool>(), bits(), 0..12u32, 1..12u32, kinds, 3_980..4_600usize, any::<u64>()).prop_map(
+        |(v6, base, gaps, lengths, kinds, count, seed)| {
+            let (mut at, mut seed, highest) = (base, seed, if v6 { u128::MAX } else { u128::from(u32::MAX) });
+            let mut random = |most: u128| {
+                // Knuth's linear congruential generator (MMIX).
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                u128::from(seed >> 33) % most
+            };
+            at = at.min(highest >> 1);
+            let next = move || {
+                let first = at + 1 + random(1 << gaps);
+                at = first + random(1 << lengths);
+                let low = u16::try_from(random(kinds)).unwrap() * 10;
+                let ports = PortRange::new(low, low + low % 3).unwrap();
+                let protocol = if random(8) == 0 { Protocol::Tcp } else { Protocol::Udp };
+                Range::new(address(first, v6), address(at, v6), protocol, ports).ok()
+            };
+            std::iter::repeat_with(next).take(count).flatten().collect()
         },
     )
 }
@@ -143,15 +169,29 @@ pub fn to((v4, v6): (&str, &str), port: u16) -> RangeSet {
     RangeSet::new(ranges).unwrap()
 }
 
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    }
+}
+
+/// These single addresses with the one before and the one behind, among thousands of others.
+pub fn among_spans(ranges: &RangeSet) -> RangeSet {
+    let around = |range: &Range, place: u128| {
+        let at = number(range.first()) + place * 8;
+        let (first, last) = (address(at - 1, range.is_ipv6()), address(at + 1, range.is_ipv6()));
+        Range::new(first, last, range.protocol(), range.ports()).unwrap()
+    };
+    let all = ranges.iter().flat_map(|range| (0..2_100).map(move |place| around(range, place)));
+    RangeSet::new(all.collect()).unwrap()
+}
+
 /// Networks in which these single addresses are, with so many bits for the host, among a thousand others.
 pub fn among_many(ranges: &RangeSet, bits: u32) -> RangeSet {
     let mut all: Vec<Range> = Vec::new();
     for range in ranges.iter() {
-        let (v6, low) = (range.is_ipv6(), (1u128 << bits) - 1);
-        let number = match range.first() {
-            IpAddr::V4(address) => u128::from(u32::from(address)),
-            IpAddr::V6(address) => u128::from(address),
-        };
+        let (v6, low, number) = (range.is_ipv6(), (1u128 << bits) - 1, number(range.first()));
         let at = |place: u128| {
             let network = (number & !low) + (place << (bits + 9));
             Range::new(address(network, v6), address(network | low, v6), range.protocol(), range.ports()).unwrap()

@@ -55,12 +55,14 @@ pub(crate) fn apply(
             first.clone_from(&before);
         }
         let table = before.as_deref().map(str::parse::<Table>).transpose().map_err(NftError::from)?;
-        let transaction = Transaction::between(table.as_ref(), &wanted.table);
+        let wanted_table = wanted.table(table.as_ref());
+        let transaction = Transaction::between(table.as_ref(), &wanted_table);
         if transaction.is_empty() {
             return Ok(Applied::Nothing);
         }
-        let changes = differences(table.as_ref(), &wanted.table).len();
+        let changes = differences(table.as_ref(), &wanted_table).len();
         let replaced = transaction.is_replacement();
+        place.forget()?;
         if let Some(within) = confirm_within.filter(|_| tries == 0) {
             let first = if passes_first(table.as_ref(), wanted) { GRACE } else { Pause::ZERO };
             roll_back::arm(session, place, Pause::from_secs(within.as_secs()).saturating_add(first), before.clone())?;
@@ -69,7 +71,7 @@ pub(crate) fn apply(
         tries += 1;
         let loaded = load(session, table.as_ref(), wanted, &transaction).and_then(|()| Ok(session.nft.table()?));
         match loaded {
-            Ok(Some(table)) if Transaction::between(Some(&table), &wanted.table).is_empty() => {
+            Ok(Some(table)) if Transaction::between(Some(&table), &wanted.table(Some(&table))).is_empty() => {
                 return Ok(Applied::Changed { changes, replaced });
             }
             // Somebody else changed it between the look and the change, or right after. What hangs or dies would do so again.
@@ -107,6 +109,6 @@ fn load(session: &Session<'_>, table: Option<&Table>, wanted: &Wanted, transacti
     session.nft.load(&Transaction::replacing(&passing).text(session.nft.names).to_string())?;
     note_out(&format!("getting to know the connections that there are, for {} seconds", GRACE.as_secs()));
     pause(GRACE);
-    let drops = Transaction::between(Some(&passing), &wanted.table);
+    let drops = Transaction::between(Some(&passing), &wanted.firewall.table());
     Ok(session.nft.load(&drops.text(session.nft.names).to_string())?)
 }

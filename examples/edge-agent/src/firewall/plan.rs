@@ -31,8 +31,9 @@ impl Found {
     /// Looks at the host.
     pub(crate) fn look(nft: &Nft, wanted: &Wanted) -> Result<Self, NftError> {
         let table = nft.table()?;
-        let transaction = Transaction::between(table.as_ref(), &wanted.table);
-        let changes = differences(table.as_ref(), &wanted.table);
+        let wanted_table = wanted.table(table.as_ref());
+        let transaction = Transaction::between(table.as_ref(), &wanted_table);
+        let changes = differences(table.as_ref(), &wanted_table);
         // A table of another program that cannot be listed is no reason not to tell of ours.
         let findings = match findings(nft, wanted) {
             Ok(findings) => findings.iter().map(ToString::to_string).collect(),

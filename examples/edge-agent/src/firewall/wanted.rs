@@ -19,8 +19,6 @@ const COLLECTIONS: [&str; 5] = ["firewall", "ingress", "variables", "system/site
 pub(crate) struct Wanted {
     /// What it is.
     pub(crate) firewall: Firewall,
-    /// The table that does it.
-    pub(crate) table: Table,
     /// What is passed over, and why.
     pub(crate) notes: Vec<String>,
 }
@@ -35,8 +33,9 @@ pub(crate) struct Reading {
 }
 
 impl Wanted {
-    fn new(firewall: Firewall, notes: Vec<String>) -> Self {
-        Self { table: firewall.table(), firewall, notes }
+    /// The table that does it, on a host that has this one.
+    pub(crate) fn table(&self, there: Option<&Table>) -> Table {
+        there.map_or_else(|| self.firewall.table(), |there| self.firewall.table_beside(there))
     }
 
     /// Of what the tower says to this host.
@@ -48,7 +47,7 @@ impl Wanted {
         let firewall = document.firewall().map_err(|error| Error::usage(error.to_string(), remedy))?;
         let of = |tenant: &Option<Name>| tenant.as_ref().map(|name| format!("tenant `{name}`, ")).unwrap_or_default();
         let left = document.left_out.iter().map(|left| format!("{}left out: {}", of(&left.tenant), left.problem));
-        Ok(Self::new(firewall, left.collect()))
+        Ok(Self { firewall, notes: left.collect() })
     }
 
     /// Of documents as the tower has them, in YAML with `x-path` and `x-operation`.
@@ -116,7 +115,7 @@ impl Wanted {
         if documents.profiles > 0 {
             notes.push("`resource-profiles` bind tenants, of which a file has none".to_owned());
         }
-        Ok(Self::new(firewall, notes))
+        Ok(Self { firewall, notes })
     }
 }
 
@@ -231,13 +230,13 @@ anything: goes
 
     fn read(text: &str, site: Option<&str>) -> Result<String, String> {
         let wanted = Wanted::from_yaml(&one(text), &reading(site)).map_err(|error| error.to_string())?;
-        Ok(wanted.table.to_string())
+        Ok(wanted.firewall.table().to_string())
     }
 
     #[test]
     fn a_file_has_the_documents_of_the_tower() {
         let wanted = Wanted::from_yaml(&one(FILE), &reading(None)).unwrap();
-        let text = wanted.table.to_string();
+        let text = wanted.firewall.table().to_string();
         assert!(text.contains("10.7.0.0/24 . tcp . 443") && text.contains("10.0.0.1 . tcp . 4647"), "{text}");
         assert_eq!(wanted.notes, ["`strongbox/policies/p` says nothing about a host's firewall"]);
         let site = |name: &str, number: u32| {

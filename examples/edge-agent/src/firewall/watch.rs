@@ -121,13 +121,14 @@ fn until_next(session: &Session<'_>, place: &Place, interval: Duration) -> Durat
 /// Whether something was to be repaired. While a change waits to be confirmed nothing is.
 fn repair(session: &Session<'_>, place: &Place, wanted: &Wanted) -> Result<bool, Error> {
     let table = session.nft.table()?;
-    if table.as_ref().is_some_and(|table| Transaction::between(Some(table), &wanted.table).is_empty()) {
+    let wanted_table = wanted.table(table.as_ref());
+    if table.as_ref().is_some_and(|table| Transaction::between(Some(table), &wanted_table).is_empty()) {
         return Ok(false);
     }
     if place.pending()?.is_some_and(|pending| pending.deadline > session.clock.now()) {
         return Ok(false);
     }
-    let changes = differences(table.as_ref(), &wanted.table);
+    let changes = differences(table.as_ref(), &wanted_table);
     match apply(session, place, wanted, None)? {
         Applied::Nothing => Ok(false),
         Applied::Changed { .. } => {
@@ -283,6 +284,7 @@ impl Monitor {
     fn start(nft: Nft, events: Sender<Event>) -> Self {
         let child = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&child);
+        // The monitor ends with this thread, and so with the agent, whatever ends that.
         std::thread::spawn(move || {
             loop {
                 if let Ok(mut monitor) = nft.monitor() {
