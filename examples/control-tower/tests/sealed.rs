@@ -36,6 +36,28 @@ async fn vault(tower: &Tower, method: &str, path: &str, body: Option<Value>) -> 
     (reply.status.as_u16(), if reply.bytes.is_empty() { Value::Null } else { reply.json() })
 }
 
+/// Of many attempts at once few wait, and the others hear when to come again.
+async fn flooded(tower: &Tower) {
+    let attempt = |path: &'static str| {
+        let api = (**tower).clone();
+        tokio::spawn(async move { api.call("POST", path, None, Some(json!({"key": "wrong horse battery"}))).await })
+    };
+    let attempts: Vec<_> =
+        (0..8).flat_map(|_| ["/v1/state/system/seal/unseal", "/v1/sys/unseal"].map(attempt)).collect();
+    let mut turned_away = 0;
+    for attempt in attempts {
+        let answer = attempt.await.unwrap();
+        if answer.status == 429 {
+            let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+            assert!((1..=2).contains(&wait), "{wait}");
+            turned_away += 1;
+        } else {
+            assert!([400, 401].contains(&answer.status.as_u16()), "{}", answer.text());
+        }
+    }
+    assert!((1..16).contains(&turned_away), "{turned_away}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_passphrase_is_sent_after_each_start() {
     let root = tempfile::tempdir().unwrap();
@@ -109,6 +131,7 @@ async fn a_passphrase_is_sent_after_each_start() {
     assert_eq!((status, refused), (400, json!({"errors": ["the tower does not open with this passphrase or key"]})));
     let (status, _) = vault(&tower, "PUT", "/v1/sys/unseal", Some(json!({}))).await;
     assert_eq!(status, 400);
+    flooded(&tower).await;
     let (status, seal) = vault(&tower, "PUT", "/v1/sys/unseal", Some(json!({"key": PHRASE}))).await;
     assert_eq!((status, &seal["sealed"]), (200, &json!(false)), "{seal}");
     tower.assert_alive().await;
