@@ -444,6 +444,11 @@ pub fn call_home_batch(tenant: &Name, batch: &Batch) -> String {
     format!("t/{tenant}/call-home-batch/{batch}/")
 }
 
+/// Changed by every revocation of a certificate to call home with.
+pub fn call_home_revoked_head(tenant: &Name) -> String {
+    format!("t/{tenant}/call-home-revoked-head")
+}
+
 /// The serial numbers of the certificates that were revoked.
 pub fn call_home_revoked(tenant: &Name) -> String {
     format!("t/{tenant}/call-home-revoked/")

@@ -165,6 +165,9 @@ pub async fn revoke(app: &App, caller: &Caller, what: &Revocation) -> Answer<Vec
                 Revocation::Batch(batch) => ApiError::not_found(format_args!("the batch `{batch}`")),
             });
         }
+        if !revoked.is_empty() {
+            writes.push(Write::Put(layout::call_home_revoked_head(&app.operators), Vec::new()));
+        }
         let audit = caller.actor().did("revoke-call-home-cert", now).with("serials", revoked.clone());
         if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
             return Ok(revoked);
@@ -198,30 +201,32 @@ type List = CertificateRevocationListDer<'static>;
 
 #[derive(Clone)]
 struct Signed {
-    of: Option<Revision>,
-    serials: Vec<String>,
+    /// Of the authority, and of the last revocation.
+    of: (Revision, Option<Revision>),
     at: OffsetDateTime,
     lists: Arc<[List]>,
 }
 
-/// The revocation lists, one of each version of the authority; none before there is one.
+/// The revocation lists, one of each version of the authority; none before there is one. What was revoked is read for a new one alone;
+/// what expired leaves it with the next.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn revocation_lists(app: &App) -> Answer<Arc<[List]>> {
     let Some(ring) = authority::stored(app).await? else { return Ok(Arc::default()) };
     let now = app.clock.now();
-    let prefix = layout::call_home_revoked(&app.operators);
-    let serials = Scan::new(&**app.db.store(), &prefix).names().await?;
+    // Read first: what is revoked meanwhile makes another one the next time.
+    let head = app.db.store().get(&layout::call_home_revoked_head(&app.operators)).await?;
+    let of = (ring.revision, head.map(|head| head.revision));
     let kept = app.call_home.lists.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(kept) = kept.filter(|kept| kept.of == Some(ring.revision) && kept.serials == serials)
+    if let Some(kept) = kept.filter(|kept| kept.of == of)
         && (kept.at..kept.at.saturating_add(LIST_LIFE / 4)).contains(&now)
     {
         return Ok(kept.lists);
     }
     let mut entries = Vec::new();
-    for serial in &serials {
-        entries.extend(entry(app, serial).await?.map(|stored| stored.value));
+    for serial in Scan::new(&**app.db.store(), &layout::call_home_revoked(&app.operators)).names().await? {
+        entries.extend(entry(app, &serial).await?.map(|stored| stored.value));
     }
     // Microseconds since 1970: it grows from list to list.
     let number = u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or(0);
@@ -233,7 +238,7 @@ pub async fn revocation_lists(app: &App) -> Answer<Arc<[List]>> {
         Ok(RevocationList::new(number, revoked, now.saturating_add(LIST_LIFE)))
     };
     let lists: Arc<[List]> = ring.value.revocation_lists(list, now)?.into();
-    let signed = Signed { of: Some(ring.revision), serials, at: now, lists: Arc::clone(&lists) };
+    let signed = Signed { of, at: now, lists: Arc::clone(&lists) };
     *app.call_home.lists.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(signed);
     Ok(lists)
 }

@@ -182,6 +182,17 @@ async fn the_authority_rotates_and_says_what_was_revoked() {
     };
     assert_eq!(verified(&first), Err(webpki::Error::CertRevoked));
     assert_eq!(verified(&kept), Ok(()));
+    // It is signed once, until something is revoked again.
+    let again = async || pem("/v1/call-home/crl").await.unwrap().body;
+    assert_eq!(again().await, crl.body);
+    let (_, other) = rig.issue(json!({"ttl": "30d"})).await;
+    assert_eq!(again().await, crl.body);
+    rig.post(crate::rig::REVOKE, json!({"serial": other["serial"]})).await.ok();
+    let longer = again().await;
+    assert!(longer.len() > crl.body.len());
+    // Once more is no news.
+    rig.post(crate::rig::REVOKE, json!({"serial": other["serial"]})).await.ok();
+    assert_eq!(again().await, longer);
 
     // What was issued before a rotation is good until it is over.
     rig.post("/v1/state/system/ca/call-home/rotate", json!({})).await.ok();
