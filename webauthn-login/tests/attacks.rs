@@ -139,6 +139,7 @@ fn a_registration_for_another_origin_party_or_purpose() {
         let options = world.set_up(Method::Passkey).page()["options"].clone();
         world.register(&Soft::new(1).create_wrong(&options, &wrong), "x");
         assert_eq!(world.refused, Some(reason));
+        assert_eq!(world.flow().told(reason), "the passkey was not made; try again, or with another device");
         assert!(!world.store.user(&identity("ann@example.com", "b2")).has().passkey);
     }
 }

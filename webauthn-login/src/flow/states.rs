@@ -271,6 +271,18 @@ impl AnyFlow {
         self.common().step_up.as_ref().map(|step_up| step_up.session)
     }
 
+    /// What the person is told of a failure after which the login stands here. Whoever makes a passkey has entered nothing and is to choose
+    /// nothing else.
+    #[must_use]
+    pub fn told(&self, reason: Reason) -> &'static str {
+        match self {
+            Self::EnrollingPasskey(_) if !reason.is_told() => {
+                "the passkey was not made; try again, or with another device"
+            }
+            _ => reason.told(),
+        }
+    }
+
     /// The user whom something was proved of, to be looked up for the next step.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {

@@ -91,7 +91,7 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
         (None, None) => Actor::task(&app.operators, "login"),
     };
     let mut reached = Reached::over(refused.unwrap_or(Reason::Expired));
-    reached.told = refused.map(|reason| reason.told().to_owned());
+    reached.told = None;
     reached.signal = signal;
     let codes = recovery_codes.iter().flat_map(|codes| codes.iter());
     reached.recovery_codes = codes.map(|code| Zeroizing::new(code.to_owned())).collect();
@@ -100,6 +100,7 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
     match next {
         Next::Continue(flow) => {
             let former = commit.ended.pop();
+            reached.told = refused.map(|reason| flow.told(reason).to_owned());
             begun = Some(show(app, browser, flow, former, &mut commit.writes, &mut reached).await?);
         }
         Next::Over(reason) => reached.told = Some(reason.told().to_owned()),

@@ -26,11 +26,36 @@ pub fn copied(id: &str, what: &str, text: &str) -> Markup {
 
 /// The same for a command, or for text of several lines, which stay as they are.
 pub fn copied_block(id: &str, what: &str, text: &str) -> Markup {
-    let class = if text.trim_end().contains('\n') { "code block lines" } else { "code block" };
+    let is_command = !text.trim_end().contains('\n');
     html! {
         div class="stack-s" {
-            pre class=(class) id=(id) tabindex="0" aria-label=(what) { (text) }
+            pre class=(if is_command { "code block" } else { "code block lines" }) id=(id) tabindex="0" aria-label=(what) {
+                @if is_command { (words(text)) } @else { (text) }
+            }
             div class="row" { (button(id, what)) }
         }
+    }
+}
+
+/// A command, whose lines break between its words: not within `--ca`.
+fn words(command: &str) -> Markup {
+    html! {
+        @for (place, word) in command.split(' ').enumerate() {
+            @if place > 0 { " " }
+            @if !word.is_empty() { span class="piece" { (word) } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_the_same_text_with_every_space() {
+        let pieces = words("echo 'ab  x.sh' --ca <f>").into_string();
+        let text = pieces.replace("<span class=\"piece\">", "").replace("</span>", "");
+        assert_eq!(text, "echo 'ab  x.sh' --ca &lt;f&gt;");
+        assert_eq!(pieces.matches("<span").count(), 5);
     }
 }

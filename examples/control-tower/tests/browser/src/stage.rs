@@ -98,6 +98,12 @@ impl Stage {
         self.chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();
     }
 
+    /// Types into the field that has the focus by itself: a page gives it a moment after it is there.
+    pub async fn write(&self, text: &str) {
+        self.chrome.until("a field has the focus", "return document.activeElement.matches('input')").await;
+        self.keys(text).await;
+    }
+
     /// Goes on by Tab until what has these words, or a label of them, has the focus, which is seen.
     pub async fn tab(&self, words: &str) {
         const FOCUSED: &str = "const one = document.activeElement; if (one === document.body) return '';

@@ -135,7 +135,12 @@ async fn the_first_administrator_sets_a_password_makes_a_passkey_and_logs_in_wit
     let said = chrome.text().await;
     let url = &stage.tower.url;
     assert!(said.contains(&format!("supctl --tower {url} --ca tower-data/ca.pem login --username admin")), "{said}");
-    stage.tower.call(Method::POST, "/v1/config/strongbox/transit-keys", json!({"name": "a"})).await;
+    let login = json!({"tenant": stage.tower.tenant(), "username": "admin", "password": PASSWORD});
+    let (_, answer) = stage.tower.call_as("", Method::POST, "/v1/login", login).await;
+    let token = answer["token"].as_str().unwrap();
+    let made =
+        stage.tower.call_as(token, Method::POST, "/v1/config/strongbox/transit-keys", json!({"name": "a"})).await;
+    assert_eq!(made.0, 201, "{}", made.1);
     stage.open("/").await;
     chrome.reach("Overview").await;
     assert!(!chrome.text().await.contains("First steps"));
@@ -476,7 +481,7 @@ async fn everything_by_keyboard() {
     stage.tab("Begin").await;
     stage.keys(Key::Enter).await;
     chrome.reach("Set a password").await;
-    stage.keys(PASSWORD).await;
+    stage.write(PASSWORD).await;
     // What was typed can be looked at.
     stage.tab("Show").await;
     stage.keys(" ").await;
@@ -495,7 +500,7 @@ async fn everything_by_keyboard() {
     stage.keys(Key::Enter).await;
     chrome.find("main input[name=password]").await;
     stage.tab("Password password").await;
-    stage.keys(PASSWORD).await;
+    stage.write(PASSWORD).await;
     stage.keys(Key::Enter).await;
     chrome.reach("You are in. Make the next login easier?").await;
     stage.tab("Create a passkey").await;
@@ -545,7 +550,7 @@ async fn everything_by_keyboard() {
     chrome.until("removed", "return document.body.innerText.includes('You have no passkey yet.')").await;
     // Another password.
     stage.tab("Present password").await;
-    stage.keys(PASSWORD).await;
+    stage.write(PASSWORD).await;
     stage.tab("New password").await;
     stage.keys(OTHER_PASSWORD).await;
     stage.tab("The same again").await;
@@ -587,7 +592,7 @@ async fn choices_and_users_by_keyboard() {
     stage.open("/login?as=other").await;
     chrome.reach("Log in").await;
     // The field has the focus.
-    stage.keys("admin").await;
+    stage.write("admin").await;
     stage.keys(Key::Enter).await;
     chrome.reach("How do you log in?").await;
     // What cannot be chosen is no stop.
@@ -598,10 +603,10 @@ async fn choices_and_users_by_keyboard() {
     stage.tab("Strongbox").await;
     stage.keys(Key::Enter).await;
     chrome.reach("Log in").await;
-    stage.keys(stage.tower.password()).await;
+    stage.write(stage.tower.password()).await;
     stage.keys(Key::Enter).await;
     chrome.reach("Set a password").await;
-    stage.keys(PASSWORD).await;
+    stage.write(PASSWORD).await;
     stage.tab("The same again").await;
     stage.keys(PASSWORD).await;
     stage.keys(Key::Enter).await;
