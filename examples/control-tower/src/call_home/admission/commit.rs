@@ -97,8 +97,10 @@ impl<'a> Draft<'a> {
             _ => self.noted(self.actor.did("call-home", now)).with("state", "claimed"),
         };
         if self.commit(Some(made.noted(audit))).await?.is_err() {
-            // Perhaps it has another place by now.
-            app.call_home.unclaimed.forget();
+            if waited {
+                // Perhaps it has another place by now.
+                app.call_home.unclaimed.forget();
+            }
             return Ok(None);
         }
         app.call_home.unclaimed.left(path.host());
