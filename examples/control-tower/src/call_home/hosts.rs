@@ -156,11 +156,21 @@ pub(super) async fn duplicate_places(app: &App) -> Answer<Places> {
     Ok(Places::new(places))
 }
 
-/// What takes a host out of the ring of those that wait.
-pub(super) async fn leave(app: &App, host: &HostHash, guards: &mut Vec<Guard>, writes: &mut Vec<Write>) -> Answer<()> {
-    let prefix = layout::unclaimed(&app.operators);
-    let places = app.call_home.unclaimed.places_of(host, || unclaimed_places(app)).await?;
-    empty(&prefix, &places, guards, writes);
+/// What takes a host out of the ring of those that wait. Who waits has a place there: one that is not known of another tower gave it.
+pub(super) async fn leave(
+    app: &App,
+    host: &HostHash,
+    waits: bool,
+    guards: &mut Vec<Guard>,
+    writes: &mut Vec<Write>,
+) -> Answer<()> {
+    let (ring, look) = (&app.call_home.unclaimed, || unclaimed_places(app));
+    let mut places = ring.places_of(host, look).await?;
+    if waits && places.is_empty() {
+        ring.forget();
+        places = ring.places_of(host, look).await?;
+    }
+    empty(&layout::unclaimed(&app.operators), &places, guards, writes);
     Ok(())
 }
 
@@ -291,7 +301,7 @@ pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Optio
         if record.state() == stored.value.state() {
             return Ok(record);
         }
-        let change = Change::of(app, record.host(), vec![stored.guard(), there]).await?;
+        let change = Change::of(app, &stored.value, vec![stored.guard(), there]).await?;
         if change.commit(app, caller, "claim-host", &record, &stored.key).await? {
             return Ok(record);
         }
@@ -306,12 +316,12 @@ pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Optio
 pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
     for _ in 0..TRIES {
         let Found { key, record, guards } = here_or_displaced(app, id).await?;
-        let mut change = Change::of(app, record.host(), guards).await?;
+        let mut change = Change::of(app, &record, guards).await?;
         change.writes.extend(displaced::forget(app, record.host()).await?);
-        // What was shown beside it has its chance now.
-        let prefix = layout::duplicates(&app.operators);
-        let places = app.call_home.duplicates.places_of(record.host(), || duplicate_places(app)).await?;
-        empty(&prefix, &places, &mut change.guards, &mut change.writes);
+        // What was shown beside it has its chance now, whichever tower it called.
+        let places = duplicate_places(app).await?;
+        let places: Vec<_> = places.places_of(record.host()).map(|(number, one)| (number, one.clone())).collect();
+        empty(&layout::duplicates(&app.operators), &places, &mut change.guards, &mut change.writes);
         change.forgets = true;
         if change.commit(app, caller, "release-host", &record, &key).await? {
             app.call_home.duplicates.left(record.host());
@@ -333,7 +343,7 @@ pub async fn remove(app: &App, caller: &Caller, id: &str) -> Answer<HostRecord> 
         if record.state() == before.state() {
             return Ok(record);
         }
-        let mut change = Change::of(app, record.host(), guards).await?;
+        let mut change = Change::of(app, &before, guards).await?;
         change.writes.extend(displaced::forget(app, record.host()).await?);
         if change.commit(app, caller, "remove-host", &record, &key).await? {
             return Ok(record);
@@ -351,9 +361,9 @@ struct Change {
 }
 
 impl Change {
-    async fn of(app: &App, host: &HostHash, mut guards: Vec<Guard>) -> Answer<Self> {
-        let mut writes = Vec::new();
-        leave(app, host, &mut guards, &mut writes).await?;
+    async fn of(app: &App, before: &HostRecord, mut guards: Vec<Guard>) -> Answer<Self> {
+        let (mut writes, waits) = (Vec::new(), *before.state() == HostState::Unclaimed);
+        leave(app, before.host(), waits, &mut guards, &mut writes).await?;
         Ok(Self { guards, writes, forgets: false })
     }
 

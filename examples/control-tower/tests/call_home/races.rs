@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use control_tower::{clock::Clock, rate_limit::RateLimit};
 use serde_json::json;
 
-use crate::rig::{HOSTS, Host, Rig, UNCLAIMED, Way};
+use crate::{
+    rig::{HOSTS, Host, Rig, UNCLAIMED, Way},
+    support::START,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_64_that_use_one_certificate_one_is_let_in_and_the_others_are_seen() {
@@ -230,4 +234,36 @@ async fn who_made_room_can_be_kept_out() {
     for host in &hosts[2..] {
         assert_eq!(code(host).await, "revoked");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_tower_lets_in_another_one_takes_away() {
+    let rig = Rig::start().await;
+    rig.settings(json!({"client-certificate": {"verify": "never"}, "max-unclaimed": 2})).await;
+    let clock = Clock::fixed(START);
+    let mut other =
+        Rig::over(Arc::clone(&rig.store), Arc::new(tempfile::tempdir().unwrap()), RateLimit::OFF, clock).await;
+    other.admin.clone_from(&rig.admin);
+    let status = async |rig: &Rig, id: &str| rig.knock(&Host::new(id), &Way::default()).await.unwrap().status;
+    // Each has seen its places when hosts call the other one.
+    assert_eq!((status(&other, "h0").await, status(&other, "h0").await), (202, 409));
+    for (id, expected) in [("h1", 202), ("h1", 409)] {
+        assert_eq!(status(&rig, id).await, expected);
+    }
+    let at = |id: &str, what: &str| format!("{HOSTS}/{}/{what}", Host::new(id).hash());
+    other.post(&at("h1", "release"), json!({})).await.ok();
+    let left = async || {
+        let listed = rig.get(UNCLAIMED).await;
+        let ids = ["unclaimed-hosts", "duplicates"].map(|field| {
+            let all = listed[field].as_array().unwrap().iter();
+            all.map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        });
+        let prefix = control_tower::layout::unclaimed(&rig.app.operators);
+        let (_, places) = control_tower::store::snapshot(&*rig.store, &prefix).await.unwrap();
+        (ids, places.len())
+    };
+    let h0 = Host::new("h0").hash();
+    assert_eq!(left().await, ([vec![h0.clone()], vec![h0]], 1));
+    rig.post(&at("h0", "release"), json!({})).await.ok();
+    assert_eq!(left().await, ([vec![], vec![]], 0));
 }

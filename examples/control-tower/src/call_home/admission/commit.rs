@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
         let before = self.before().map(|before| (before.state().clone(), record.news(before)));
         let waited = matches!(before, Some((HostState::Unclaimed, _)));
         if waited {
-            hosts::leave(app, record.host(), &mut self.guards, &mut self.writes).await?;
+            hosts::leave(app, record.host(), waited, &mut self.guards, &mut self.writes).await?;
         }
         let mut made = identity::make(app, path, key).await?;
         self.guards.append(&mut made.guards);
