@@ -39,6 +39,7 @@ must_be_own() {
     [ "$owner" = "$(id -u)" ] || of_another "$1"
     case $mode in
     ????????w*) fail "everybody may write in $1: name a directory of your own with --state-dir, such as $1/keyward" ;;
+    ?????w*) [ "$group" = "$(id -g)" ] || fail "another group may write in $1: name a directory of your own with --state-dir, such as $1/keyward" ;;
     esac
 }
 
@@ -53,7 +54,7 @@ of_another() {
 }
 
 owner_and_mode() {
-    read -r mode _ owner _ << KEYWARD_END
+    read -r mode _ owner group _ << KEYWARD_END
 $(ls -ldn "$1")
 KEYWARD_END
 }

@@ -201,7 +201,17 @@ fn check_owners(shell: &[&str]) {
     refused("state/call-home is a symbolic link: ");
     assert!(mode(&state) == 0o755 && is_empty(&elsewhere));
     std::fs::remove_file(state.join("call-home")).unwrap();
-    // Of somebody else, which root alone can try.
+    // Of others, which root alone can try.
+    let set_mode = |mode| std::fs::set_permissions(&state, std::fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o2775);
+    if std::os::unix::fs::chown(&state, None, Some(65534)).is_ok() {
+        refused(&format!(
+            "another group may write in {0}: name a directory of your own with --state-dir, such as {0}/keyward\n",
+            state.display()
+        ));
+        assert!(is_empty(&state));
+    }
+    set_mode(0o755);
     if std::os::unix::fs::chown(&state, Some(65534), None).is_ok() {
         refused(
             "state belongs to another user than root: run this as that user, or name a directory of your own with --state-dir\n",

@@ -141,10 +141,12 @@ pub fn make(path: &Path) -> Result<(), DataDirError> {
 /// Whether nobody else can put something in the place of what is written to a directory; where there is none, in that of the directory.
 ///
 /// # Errors
-/// [`DataDirError::NotOwn`]: it is a link, somebody else's, or everybody's.
+/// [`DataDirError::NotOwn`]: it is a link, somebody else's, or one that everybody or another group writes to.
 pub fn must_be_own(path: &Path) -> Result<(), DataDirError> {
+    // With a slash at its end a link is the directory that it leads to.
+    let path: PathBuf = path.components().collect();
     let not_own = |path: &Path, problem| Err(DataDirError::NotOwn { path: path.to_owned(), problem });
-    let user = rustix::process::geteuid().as_raw();
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     for (number, place) in path.ancestors().enumerate() {
         let metadata = match fs::symlink_metadata(place) {
             Ok(metadata) => metadata,
@@ -161,6 +163,10 @@ pub fn must_be_own(path: &Path) -> Result<(), DataDirError> {
             }
             () if is_it && metadata.is_dir() && metadata.mode() & 0o002 != 0 => {
                 not_own(place, "may be written to by everybody: name a directory of your own")
+            }
+            // Many have a group of their own, which is theirs.
+            () if is_it && metadata.is_dir() && metadata.mode() & 0o020 != 0 && metadata.gid() != group => {
+                not_own(place, "may be written to by another group: name a directory of your own")
             }
             () => Ok(()),
         };
@@ -334,7 +340,16 @@ mod tests {
         assert_eq!(problem(&link), Err(expected));
         fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
         assert!(problem(&path).unwrap_err().ends_with("may be written to by everybody: name a directory of your own"));
+        // With a slash at its end it is the same link.
+        assert!(problem(&link.join("")).unwrap_err().contains("is a symbolic link"));
         // As root alone can try it.
+        fs::set_permissions(&path, Permissions::from_mode(0o770)).unwrap();
+        assert_eq!(problem(&path), Ok(()));
+        if std::os::unix::fs::chown(&path, None, Some(65534)).is_ok() {
+            assert!(problem(&path).unwrap_err().contains("may be written to by another group"));
+            fs::set_permissions(&path, Permissions::from_mode(0o750)).unwrap();
+            assert_eq!(problem(&path), Ok(()));
+        }
         if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
             for place in [path.clone(), path.join("made")] {
                 assert!(problem(&place).unwrap_err().contains("belongs to another user"), "{}", place.display());

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use keyward_base::data_dir;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use time::OffsetDateTime;
 
@@ -58,7 +59,7 @@ impl Place {
     /// Makes the directory.
     ///
     /// # Errors
-    /// It cannot be made, mostly by somebody who is not root.
+    /// It cannot be made, mostly by somebody who is not root; or it is somebody else's.
     pub(crate) fn open(run_dir: &Path) -> Result<Self, Error> {
         let unusable = |error: io::Error, path: &Path| {
             let what = format!("cannot use `{}`: {error}", path.display());
@@ -70,9 +71,12 @@ impl Place {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(run_dir);
         made.map_err(|error| unusable(error, run_dir))?;
         match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unusable(error, &path)),
-            _ => Ok(Self(path)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(unusable(error, &path)),
+            _ => {}
         }
+        // What is kept there is loaded as it is, and others may have made it where everybody may.
+        data_dir::must_be_own(&path)?;
+        Ok(Self(path))
     }
 
     /// The change that waits to be confirmed, for whoever only looks: where nothing can be read there is none.
@@ -208,6 +212,15 @@ impl RolledBack {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_else_put_there_is_not_used() {
+        let root = tempfile::tempdir().unwrap();
+        let path = Place::open(root.path()).unwrap().0;
+        std::fs::rename(&path, root.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(root.path().join("elsewhere"), &path).unwrap();
+        assert!(Place::open(root.path()).unwrap_err().to_string().contains("is a symbolic link"));
+    }
 
     #[test]
     fn there_is_one_turn_and_what_waits_is_found() {
