@@ -90,6 +90,10 @@ impl CallHomeVerifier {
         };
         let scope = Scope::from_id(svid.id()).ok_or(Refusal::NoScope)?;
         let certificate = CallHomeCertificate { scope, svid };
+        // Whoever has one may show anything beside it: what is not needed is not remembered.
+        if certificate.svid.chain() != chain {
+            return Ok(certificate);
+        }
         let mut verified = self.verified();
         if verified.len() >= REMEMBERED {
             verified.clear();
@@ -129,4 +133,37 @@ pub fn verify_presented(
         return Err(Refusal::Unwanted);
     }
     verifier.ok_or(Refusal::UnknownAuthority)?.verify(chain, now).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_keys::{Algorithm, KeySigner, KeyType, PrivateKey};
+    use keyward_svid::x509::authority::{Authority, AuthorityRequest, Subject};
+    use rand_core::UnwrapErr;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::Order;
+
+    #[test]
+    #[allow(clippy::disallowed_types, reason = "nothing depends on what is drawn")]
+    fn what_is_shown_beside_a_path_is_not_remembered() {
+        let (now, mut rng) = (datetime!(2026-03-01 00:00 UTC), UnwrapErr(getrandom::SysRng));
+        let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
+        let signer = KeySigner::new(key, Algorithm::Es256, None).unwrap();
+        let public = signer.public_key().clone();
+        let mut request =
+            AuthorityRequest::new("td.example".parse().unwrap(), Subject::default(), now + Duration::days(90));
+        (request.purpose, request.path_len) = (Purpose::Client, Some(0));
+        let authority = Authority::self_signed(signer, &public, &request, &mut rng, now).unwrap();
+        let (issued, _) = Order::new(Scope::Any).issue_with_key(&authority, &mut rng, now).unwrap();
+        let bundle = X509Bundle::new("td.example".parse().unwrap(), [authority.certificate().clone()]).unwrap();
+        let verifier = CallHomeVerifier::new(bundle);
+        let mut chain = issued.svid().chain().to_vec();
+        chain.push(authority.certificate().clone());
+        let found = verifier.verify(&chain, now);
+        assert!(found.is_ok() && verifier.verified().is_empty());
+        assert_eq!(verifier.verify(&chain[..1], now), found);
+        assert_eq!(verifier.verified().len(), 1);
+    }
 }
