@@ -93,6 +93,7 @@ async fn signatures_verify_with_the_options_that_they_were_made_with() {
         let mut body = options.clone();
         body["input"] = if options["prehashed"] == true { digest.clone() } else { b64("message") }.into();
         let made = call(&tower, &admin, key, "sign", body.clone()).await.ok();
+        assert_eq!(made.as_object().unwrap().len(), 1, "{made}");
         if options["marshaling-algorithm"] == "jws" {
             assert_eq!(made["signature"].as_str().unwrap().len(), "vault:v1:".len() + 86, "r and s of fixed width");
         }

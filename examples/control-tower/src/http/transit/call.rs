@@ -147,7 +147,7 @@ pub enum Output {
     Signature {
         /// The signature.
         text: String,
-        /// What verifies it elsewhere, where it is a key of the context alone, which is shown nowhere else.
+        /// For clients of Vault: what verifies it elsewhere, where it is a key of the context alone.
         public_key: Option<PublicKey>,
     },
     /// Of verify.
@@ -278,7 +278,9 @@ impl Call {
                 let sign = version.map_or(sign, |version| sign.with_version(version));
                 let text = ring.perform(&sign, rng, now)?;
                 let public_key = match version_of(&text) {
-                    Some(version) if ring.config().derived => Some(ring.derived_public_key(version, &context)?),
+                    Some(version) if ring.config().derived && speech == Speech::Vault => {
+                        Some(ring.derived_public_key(version, &context)?)
+                    }
                     _ => None,
                 };
                 Output::Signature { text, public_key }

@@ -26,7 +26,7 @@ pub struct Shown {
     /// Vault's alone; ours reads it in the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_version: Option<u32>,
-    /// The bytes of an Ed25519 key of one context.
+    /// Vault's alone: the bytes of an Ed25519 key of one context.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
     /// What the same is called there in a batch.
