@@ -380,7 +380,7 @@ fn overviews() {
     let new = Overview {
         todos: vec![todo(Tone::Info, "Nobody gets an identity here yet: take the first steps below.")],
         roles: Part::Shown(vec![], false),
-        first: Some(First { url: "https://localhost:4646".to_owned() }),
+        first: Some(First { url: "https://localhost:4646".to_owned(), tenant: None }),
         ..nothing
     };
     put("overview-new", &new.page(&viewer(), NOW));

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 pub use self::{
     act::{Act, form},
     choose::{Area, Radios, Select},
-    copy::{copied, copied_block},
+    copy::{copied, copied_block, word},
     field::{Check, Field, Kind},
     notice::{Tone, badge, notice},
     table::{Column, table},

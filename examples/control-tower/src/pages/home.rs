@@ -4,7 +4,9 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{
-    component::{Column, Tone, badge, copied_block, empty, listed, notice, prose, section, table, unspaced, when},
+    component::{
+        Column, Tone, badge, copied_block, empty, listed, notice, prose, section, table, unspaced, when, word,
+    },
     layout::{HostPage, Page, Place, Viewer},
     timeline::{Life, legend, timeline},
 };
@@ -75,6 +77,8 @@ pub enum Part<T> {
 pub struct First {
     /// Where the tower is, for a command line.
     pub url: String,
+    /// The tenant, where it has to be named.
+    pub tenant: Option<String>,
 }
 
 /// The page.
@@ -151,7 +155,9 @@ YAML";
 
 impl First {
     fn show(&self, viewer: &Viewer) -> Markup {
-        let log_in = format!("supctl --tower {} --ca tower-data/ca.pem login --username {}", self.url, viewer.email);
+        let tenant = self.tenant.iter().map(|tenant| format!(" --tenant {}", word(tenant))).collect::<String>();
+        let (url, email) = (word(&self.url), word(&viewer.email));
+        let log_in = format!("supctl --tower {url} --ca tower-data/ca.pem login{tenant} --username {email}");
         html! {
             ol class="steps" {
                 li class="stack-s" {
@@ -321,10 +327,18 @@ mod tests {
             "{unseen}"
         );
         assert!(!unseen.contains("First steps"));
-        let first = Some(First { url: "https://<tower>".into() });
+        let first = Some(First { url: "https://tower.example:4646".into(), tenant: None });
         let new = Overview { first, ..overview.clone() }.page(&viewer(), now).text().to_owned();
-        for word in ["supctl", "https://&lt;tower&gt;", "--ca", "ann@example.com"] {
+        for word in ["supctl", "https://tower.example:4646", "--ca", "ann@example.com"] {
             assert!(new.contains(&format!(">{word}</span>")), "{word}: {new}");
+        }
+        assert!(!new.contains("--tenant"));
+        // What a shell would take for something else is quoted, and no markup.
+        let hostile = Viewer { email: "o'brien|`id`@example.com".into(), ..viewer() };
+        let first = Some(First { url: "https://<tower>".into(), tenant: Some("acme".into()) });
+        let other = Overview { first, ..overview.clone() }.page(&hostile, now).text().to_owned();
+        for word in ["'https://&lt;tower&gt;'", "--tenant", "acme", r"'o'\''brien|`id`@example.com'"] {
+            assert!(other.contains(&format!(">{word}</span>")), "{word}: {other}");
         }
         assert!(!new.contains(HostPage::Install.path()), "it is not for this reader");
         let fine = Overview { todos: vec![], roles: Part::Shown(vec![], false), ..overview };

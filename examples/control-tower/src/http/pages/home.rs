@@ -27,6 +27,7 @@ use crate::{
     pages::{
         component::{Tone, listed},
         home::{First, Key, Overview, Part, Refusal, Role, Todo},
+        layout::Viewer,
         problem::sentence,
         timeline::Life,
     },
@@ -61,7 +62,7 @@ pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader) -> Shown
     let trust_domain = issuer.as_ref().map(|(trust_domain, _)| trust_domain.as_str());
     let roles = roles(&app, &session.tenant, &standing, trust_domain).await?;
     let viewer = viewer(&app, &session).await?;
-    let first = first(&app, &standing, &keys, &roles)?;
+    let first = first(&app, &viewer, &session, &standing, (&keys, &roles))?;
     for todo in todos.iter_mut().filter(|todo| first.is_some() && todo.text == NOTHING_ISSUED) {
         "Nobody gets an identity here yet: take the first steps below.".clone_into(&mut todo.text);
     }
@@ -77,14 +78,22 @@ pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader) -> Shown
 }
 
 /// Where the first steps lead, for whoever may take them and has not.
-fn first(app: &App, standing: &Standing<'_>, keys: &Part<Key>, roles: &Part<Role>) -> Answer<Option<First>> {
+fn first(
+    app: &App,
+    viewer: &Viewer,
+    session: &Session,
+    standing: &Standing<'_>,
+    (keys, roles): (&Part<Key>, &Part<Role>),
+) -> Answer<Option<First>> {
     let is_new =
         matches!((keys, roles), (Part::Shown(keys, _), Part::Shown(roles, _)) if keys.is_empty() && roles.is_empty());
     let mut may_all = true;
     for path in FIRST {
         may_all &= may(standing, Operation::Create, &format!("/v1/config/{path}"))?;
     }
-    Ok((is_new && may_all).then(|| First { url: app.external_url.to_string() }))
+    // Who names none logs in to that of the operators.
+    let tenant = Some(&viewer.tenant).filter(|_| !app.is_operators(&session.tenant)).cloned();
+    Ok((is_new && may_all).then(|| First { url: app.external_url.to_string(), tenant }))
 }
 
 async fn keys(

@@ -1,5 +1,7 @@
 //! Text that is there to be copied.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 
 use super::unspaced;
@@ -37,6 +39,15 @@ pub fn copied_block(id: &str, what: &str, text: &str) -> Markup {
     }
 }
 
+/// Text as one word of a command, whatever is in it: between single quotes where a shell could take it for something else.
+pub fn word(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(&byte);
+    match !text.is_empty() && text.bytes().all(is_plain) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', r"'\''")).into(),
+    }
+}
+
 /// A command, whose lines break between its words: not within `--ca`.
 fn words(command: &str) -> Markup {
     html! {
@@ -50,6 +61,13 @@ fn words(command: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_one_for_every_shell() {
+        assert_eq!(word("https://tower.example:4646/a_b"), "https://tower.example:4646/a_b");
+        assert_eq!([word(""), word("a b"), word("$(id)")], ["''", "'a b'", "'$(id)'"]);
+        assert_eq!(word("o'brien@x"), r"'o'\''brien@x'");
+    }
 
     #[test]
     fn a_command_is_the_same_text_with_every_space() {
