@@ -30,6 +30,8 @@ mod hmac;
 mod random;
 mod sign;
 
+use base64::Engine as _;
+use base64::engine::GeneralPurpose;
 use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
@@ -167,6 +169,15 @@ fn split(text: &str) -> Option<(u32, &str)> {
         return None;
     }
     Some((number.parse().ok()?, body))
+}
+
+/// What is wrong with a body that [`bytes`] cannot read.
+const NOT_BASE64: &str = "behind the version it is not base64";
+
+/// The bytes of a body. Line breaks are read over, as Vault does: a file ends in one, and long texts are folded.
+fn bytes(body: &str, form: &GeneralPurpose) -> Option<Vec<u8>> {
+    let breaks = ['\n', '\r'];
+    if body.contains(breaks) { form.decode(body.replace(breaks, "")) } else { form.decode(body) }.ok()
 }
 
 #[cfg(test)]

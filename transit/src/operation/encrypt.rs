@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::sealed::Sealed;
-use super::{Operation, derived, prefixed, split};
+use super::{Operation, bytes, derived, prefixed, split};
 use crate::ring::{Key, Version};
 use crate::{Error, Ring};
 
@@ -222,7 +222,7 @@ impl Ring {
     fn try_decrypt(&self, what: &Decrypt<'_>) -> Option<Zeroizing<Vec<u8>>> {
         let (number, body) = split(what.ciphertext)?;
         let version = self.named(number).filter(|version| self.may_have_encrypted(version))?;
-        let body = STANDARD.decode(body).ok()?;
+        let body = bytes(body, &STANDARD)?;
         match version.key.as_ref()? {
             Key::Signing(key) => key.private.decrypt_oaep(OAEP, &body).ok(),
             Key::Aead(key) => {

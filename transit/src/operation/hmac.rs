@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
 use super::sealed::Sealed;
-use super::{Operation, prefixed, split, without_secret};
+use super::{NOT_BASE64, Operation, bytes, prefixed, split, without_secret};
 use crate::{Error, Phase, Ring};
 
 /// Makes the HMAC (RFC 2104) of an input with the active version's key for that, or that of an older one that is asked
@@ -77,17 +77,14 @@ impl<'a> VerifyHmac<'a> {
     /// [`Error::SignatureForm`].
     pub fn check_form(&self, ring: &Ring) -> Result<(), Error> {
         let body = ring.legible(self.hmac)?;
-        STANDARD
-            .decode(body)
-            .map(drop)
-            .map_err(|_| Error::SignatureForm { problem: "behind the version it is not base64" })
+        bytes(body, &STANDARD).map(drop).ok_or(Error::SignatureForm { problem: NOT_BASE64 })
     }
 
     fn verify(&self, ring: &Ring, now: OffsetDateTime) -> Option<()> {
         let (number, body) = split(self.hmac)?;
         let version = ring.named(number)?;
         let key = version.hmac.as_ref().filter(|_| version.times.phase(ring.effective(now)) != Phase::Invalid)?;
-        key.verify(self.hash, self.input, &STANDARD.decode(body).ok()?).ok()
+        key.verify(self.hash, self.input, &bytes(body, &STANDARD)?).ok()
     }
 }
 

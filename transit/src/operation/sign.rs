@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::derived::ed25519;
 use super::sealed::Sealed;
-use super::{Operation, prefixed, split, without_secret};
+use super::{NOT_BASE64, Operation, bytes, prefixed, split, without_secret};
 use crate::{Cipher, Error, Phase, Ring};
 
 /// The form of a signature behind `vault:vN:`.
@@ -23,6 +23,16 @@ pub enum Marshaling {
     Asn1,
     /// As JWS has it, in base64url without padding: an ECDSA signature is r‖s of fixed width (RFC 7518 §3.4).
     Jws,
+}
+
+impl Marshaling {
+    /// The bytes of a signature.
+    fn bytes(self, body: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Asn1 => bytes(body, &STANDARD),
+            Self::Jws => bytes(body, &URL_SAFE_NO_PAD),
+        }
+    }
 }
 
 impl FromStr for Marshaling {
@@ -286,11 +296,7 @@ impl<'a> Verify<'a> {
     /// [`Error::SignatureForm`].
     pub fn check_form(&self, ring: &Ring) -> Result<(), Error> {
         let body = ring.legible(self.signature)?;
-        let decoded = match self.options.marshaling {
-            Marshaling::Asn1 => STANDARD.decode(body),
-            Marshaling::Jws => URL_SAFE_NO_PAD.decode(body),
-        };
-        let signature = decoded.map_err(|_| Error::SignatureForm { problem: "behind the version it is not base64" })?;
+        let signature = self.options.marshaling.bytes(body).ok_or(Error::SignatureForm { problem: NOT_BASE64 })?;
         // The others have no form but their length, and one of another length is just not valid.
         let form = match (self.options.marshaling, ring.cipher()) {
             (Marshaling::Asn1, Cipher::EcdsaP256) => Algorithm::Es256,
@@ -318,10 +324,7 @@ impl<'a> Verify<'a> {
         }
         let public = version.public.as_ref()?;
         let algorithm = self.options.algorithm.unwrap_or(public.algorithm);
-        let signature = match self.options.marshaling {
-            Marshaling::Asn1 => STANDARD.decode(body).ok()?,
-            Marshaling::Jws => URL_SAFE_NO_PAD.decode(body).ok()?,
-        };
+        let signature = self.options.marshaling.bytes(body)?;
         if ring.config().derived {
             let key = ed25519(&version.signing()?.private, self.context).ok()?;
             return self.raw(key.public_key(), algorithm, &signature).ok();

@@ -219,3 +219,37 @@ proptest! {
         prop_assert_eq!(open(&format!("vault:v1:{}", STANDARD.encode(bytes))), Err(Error::DecryptionFailed));
     }
 }
+
+#[test]
+fn texts_are_read_as_files_and_folding_leave_them() {
+    let (aes, ec) = (ring(Cipher::Aes256Gcm96), ring(Cipher::EcdsaP256));
+    let message = Input::Message(b"message");
+    let jws = SignOptions::with_hash(Cipher::EcdsaP256, SHA, RsaPadding::Pss, Marshaling::Jws).unwrap();
+    let ciphertext = aes.encrypt(b"secret", b"", &mut rng(), START).unwrap();
+    let signatures = [SignOptions::default(), jws]
+        .map(|options| (options, ec.perform(&Sign::new(message, options), &mut rng(), START).unwrap()));
+    let mac = ec.perform(&Hmac::new(b"message", SHA), &mut rng(), START).unwrap();
+    let reads = |changed: fn(&str) -> String| -> Vec<bool> {
+        let mut all = vec![aes.decrypt(&changed(&ciphertext), b"").is_ok()];
+        for (options, text) in &signatures {
+            let text = changed(text);
+            let verify = Verify::new(message, &text, *options);
+            all.push(verify.check_form(&ec).is_ok());
+            all.push(ec.perform(&verify, &mut rng(), START).is_ok());
+        }
+        let text = changed(&mac);
+        let verify = VerifyHmac::new(b"message", &text, SHA);
+        all.extend([verify.check_form(&ec).is_ok(), ec.perform(&verify, &mut rng(), START).is_ok()]);
+        all
+    };
+    let read: [fn(&str) -> String; 2] =
+        [|text| format!("{text}\n"), |text| format!("{}\r\n{}\n", &text[..20], &text[20..])];
+    for changed in read {
+        assert_eq!(reads(changed), [true; 7]);
+    }
+    let refused: [fn(&str) -> String; 3] =
+        [|text| format!("{text} "), |text| format!("\n{text}"), |text| text.replacen(':', "\n:", 1)];
+    for changed in refused {
+        assert_eq!(reads(changed), [false; 7]);
+    }
+}

@@ -38,6 +38,13 @@ def script(run):
     s("verify with both", lambda t, y: post(f"transit/verify/{ec}", input=hello, signature=signature, hmac=mac))
     s("verify with neither", lambda t, y: post(f"transit/verify/{ec}", input=hello))
 
+    # What was in a file ends in a line feed, and may be folded.
+    sealed = post(f"transit/encrypt/{aes}", plaintext=hello)["data"]["ciphertext"]
+    for name, kept in {"a line feed behind it": lambda text: text + "\n", "folded": lambda text: text[:20] + "\r\n" + text[20:], "a space behind it": lambda text: text + " "}.items():
+        s(f"decrypt what has {name}", lambda t, y: post(f"transit/decrypt/{aes}", ciphertext=kept(sealed)))
+        s(f"verify a signature that has {name}", lambda t, y: post(f"transit/verify/{ec}", input=hello, signature=kept(signature)))
+        s(f"verify an hmac that has {name}", lambda t, y: post(f"transit/verify/{aes}", input=hello, hmac=kept(mac)))
+
     # No input is the empty one, alone.
     s("sign without input", lambda t, y: post(f"transit/sign/{ec}"))
     s("verify without input", lambda t, y: post(f"transit/verify/{ec}", signature=run.data("sign without input", "signature")))
