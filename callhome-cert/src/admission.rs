@@ -76,7 +76,7 @@ pub enum Decision {
 /// What is on record of a host at the door.
 ///
 /// A caller reads `host` and `listed` first, and asks what else there is to read: [`may_have_made_room`](Self::may_have_made_room), then
-/// [`serial`](Self::serial).
+/// [`serial`](Self::serial) and [`site`](Self::site).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OnRecord<'a> {
     /// The record that is stored for its host-id.
@@ -87,6 +87,8 @@ pub struct OnRecord<'a> {
     pub entry: Option<&'a Entry>,
     /// The site whose document lists the host-id.
     pub listed: Option<&'a Name>,
+    /// Whether there is no such [`site`](Self::site).
+    pub is_site_gone: bool,
     /// The keys of the authorities whose certificates count, where a host relies on one that it came with before. What none of them
     /// issued counts no more: the authority that did was given up.
     pub authorities: &'a [PublicKey],
@@ -108,6 +110,16 @@ impl<'a> OnRecord<'a> {
             own => own.or(self.remembered(settings, knock)).and_then(HostRecord::certificate),
         };
         knock.certificate.map(CallHomeCertificate::serial).or(came_with)
+    }
+
+    /// The site for which alone an operator could claim a host that comes to wait, where there is one: without it the host would wait for
+    /// ever.
+    pub fn site(&self, settings: &CallHomeSettings, knock: &Knock<'a>) -> Option<&'a Name> {
+        if self.listed.is_some() || self.own(knock).is_some() {
+            return None;
+        }
+        let remembered = self.remembered(settings, knock).and_then(HostRecord::bound_site);
+        knock.certificate.and_then(|certificate| certificate.scope().site()).or(remembered)
     }
 
     /// The record of this very machine.
@@ -249,6 +261,9 @@ fn first(
             }
             Err(refusal) => return Err(refusal),
         }
+    }
+    if on_record.is_site_gone {
+        return Err(Refusal::NoSite);
     }
     if is_known {
         return Ok(Decision::Duplicate { record: record.unclaimed() });

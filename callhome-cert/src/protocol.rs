@@ -160,9 +160,13 @@ impl HostIdentity {
             tower_url,
             tower_ca,
             expires,
-            renew_at: now.saturating_add((expires - now).max(time::Duration::ZERO) / 2),
+            renew_at: to_the_second(now.saturating_add((expires - now).max(time::Duration::ZERO) / 2)),
         }
     }
+}
+
+fn to_the_second(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at)
 }
 
 /// An X.509-SVID without its key, which the host has.

@@ -69,6 +69,11 @@ pub enum Refusal {
     /// It is for another site than the one that the host belongs to.
     #[error("the call-home certificate is for another site")]
     WrongSite,
+    /// The site that it is for was deleted: nobody could claim the host for it.
+    #[error(
+        "the site of the call-home certificate does not exist any more: create it again, or issue a new certificate"
+    )]
+    NoSite,
     /// A load balancer's header came from somebody else.
     #[error("a header with a client certificate is accepted from the configured load balancers alone")]
     HeaderFromStranger,
@@ -136,6 +141,7 @@ impl Refusal {
             Self::TooBroad { .. } => "too-broad",
             Self::WrongHost => "wrong-host",
             Self::WrongSite => "wrong-site",
+            Self::NoSite => "no-site",
             Self::HeaderFromStranger => "header-from-stranger",
             Self::HeaderUnexpected => "header-unexpected",
             Self::HeaderRepeated => "header-repeated",

@@ -3,7 +3,7 @@
 use keyward_config_values::config::ListedHost;
 use keyward_config_values::{Duration, Name};
 use keyward_svid::x509::authority::CertificateRequest;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::{Batch, Error, Granularity, HostHash, Order, Scope};
 
@@ -88,8 +88,29 @@ impl IssueRequest {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RevokeRequest {
-    /// The certificate with this serial number.
+    /// The certificate with this serial number: as it is answered, or as other programs print it, with capitals or colons.
+    #[serde(deserialize_with = "serial")]
     pub serial: Option<String>,
     /// The batch.
     pub batch: Option<Batch>,
+}
+
+/// A serial number as it is kept: hexadecimal, in lower case.
+fn serial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| text.replace(':', "").to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_numbers_are_read_as_others_print_them() {
+        for text in ["60d4e8b2", "60D4E8B2", "60:D4:E8:B2"] {
+            let request: RevokeRequest = serde_json::from_str(&format!(r#"{{"serial": "{text}"}}"#)).unwrap();
+            assert_eq!(request.serial.as_deref(), Some("60d4e8b2"));
+        }
+        assert_eq!(serde_json::from_str::<RevokeRequest>("{}").unwrap(), RevokeRequest::default());
+    }
 }

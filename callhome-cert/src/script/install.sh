@@ -103,13 +103,20 @@ main() {
     [ -n "$agent" ] || agent=$(command -v edge-agent) ||
         fail "edge-agent is not installed: install it, or name it with --agent"
     [ -x "$agent" ] || fail "$agent cannot be run"
-    # With a slash at its end a link is the directory that it leads to.
-    while [ "$state" != "${state%/}" ]; do state=${state%/}; done
+    # With a slash at its end, or a slash and a dot, a link is the directory that it leads to.
+    while :; do
+        case $state in
+        */) state=${state%/} ;;
+        */.) state=${state%.} ;;
+        *) break ;;
+        esac
+    done
     case $state in
     /*) ;;
     *) fail "--state-dir must be an absolute path" ;;
     esac
     package=$state/call-home
+    can_write "$state" || [ -d "$place" ] || fail "$place is not a directory: name another one with --state-dir"
     can_write "$state" ||
         fail "the user $(id -un) may not write in $place: run this as root, as with sudo, or name another directory with --state-dir"
     may_be_made_in "$place"
@@ -118,7 +125,7 @@ main() {
     done
     set -- call-home --until registered --state-dir "$state"
     if [ -n "$host_id_file" ]; then
-        [ -r "$host_id_file" ] || fail "$host_id_file cannot be read"
+        { [ -r "$host_id_file" ] && [ ! -d "$host_id_file" ]; } || fail "$host_id_file cannot be read"
         set -- "$@" --host-id-file "$host_id_file"
     fi
 

@@ -26,6 +26,7 @@ struct Tower {
     displaced: Vec<HostRecord>,
     entries: Vec<Entry>,
     listed: Vec<(&'static str, &'static str)>,
+    sites_gone: Vec<&'static str>,
     authorities: Vec<PublicKey>,
 }
 
@@ -58,6 +59,8 @@ impl Tower {
         on_record.displaced = displaced.as_ref().filter(|_| on_record.may_have_made_room(&self.settings, &knock));
         let serial = on_record.serial(&self.settings, &knock);
         on_record.entry = self.entries.iter().find(|entry| Some(entry.serial()) == serial);
+        on_record.is_site_gone =
+            on_record.site(&self.settings, &knock).is_some_and(|site| self.sites_gone.contains(&site.as_str()));
         // What else is known makes no difference.
         let all = OnRecord { displaced: displaced.as_ref(), ..on_record };
         assert_eq!(decide(&self.settings, &knock, all, now), decide(&self.settings, &knock, on_record, now));
@@ -440,6 +443,33 @@ fn who_made_room_comes_back_as_long_as_its_certificate_would_let_it_in() {
     assert_eq!(knock(&mut tower, NOW), Err("duplicate"));
     tower.hosts[0] = tower.hosts[0].clone().remove();
     assert_eq!(knock(&mut tower, NOW), Err("removed"));
+}
+
+#[test]
+fn nobody_comes_to_wait_for_a_site_that_is_gone() {
+    let authority = authority();
+    let (certificate, entry) = verified(&authority, site("oslo"));
+    let mut tower = Tower::with(Granularity::Site, [entry]).of(&authority);
+    for id in ["h1", "h2"] {
+        assert_eq!(tower.knock(id, id, Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    }
+    tower.claim("h2", "oslo").unwrap();
+    tower.sites_gone = vec!["oslo"];
+    // Who waits already may see it come back.
+    let gone = Err(Refusal::NoSite);
+    assert_eq!(tower.knock("h2", "h2", None, NOW), Ok(claimed("oslo")));
+    assert_eq!(tower.knock("h1", "h1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    assert_eq!(tower.knock("h3", "h3", Some(&certificate), NOW), gone);
+    assert!(tower.knock("h1", "other", Some(&certificate), NOW) == gone && tower.duplicates.is_empty());
+    tower.hosts.retain(|host| *host.state() == HostState::Unclaimed);
+    tower.displace();
+    assert_eq!(tower.knock("h1", "h1", None, NOW), gone);
+    // It may be there again; and what was revoked stays so.
+    tower.sites_gone.clear();
+    assert_eq!(tower.knock("h1", "h1", None, NOW), Ok(HostState::Unclaimed));
+    tower.sites_gone = vec!["oslo"];
+    tower.entries[0].revoke(NOW);
+    assert_eq!(tower.knock("h3", "h3", Some(&certificate), NOW), Err(Refusal::Revoked));
 }
 
 proptest! {

@@ -138,11 +138,20 @@ fn check_rights(shell: &[&str]) {
     };
     let mut command = Command::new(shell[0]);
     command.args(&shell[1..]).arg(host.save(script.text().as_bytes())).arg("--agent").arg(host.path("edge-agent"));
+    let mut fine = copy(&command);
+    fine.arg("--state-dir").arg(host.path("state"));
     for more in [&[][..], &["--dry-run"]] {
         let mut command = copy(&command);
         let output = command.arg("--state-dir").arg(host.path("file/a/b")).args(more).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{shell:?}");
-        assert!(text(&output.stderr).ends_with(&expected(&host.path("file"))), "{output:?}");
+        let expected =
+            format!("keyward: {} is not a directory: name another one with --state-dir\n", host.path("file").display());
+        assert_eq!(text(&output.stderr), expected, "{shell:?}");
+        // Nor is a directory a file with a host-id.
+        let mut command = copy(&fine);
+        let output = command.arg("--host-id-file").arg(host.directory.path()).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{shell:?}");
+        assert!(text(&output.stderr).ends_with(" cannot be read\n") && !host.path("state").exists(), "{output:?}");
     }
     // As somebody else than root.
     let closed = host.path("closed");
@@ -183,6 +192,12 @@ fn check_owners(shell: &[&str]) {
     std::fs::create_dir(&elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &state).unwrap();
     refused("state is a symbolic link: name the directory that it leads to with --state-dir\n");
+    for end in ["/", "/.", "/.//./"] {
+        let mut same = Command::new(shell[0]);
+        same.args(&shell[1..]).arg(host.path("install.sh")).arg("--agent").arg(host.path("edge-agent"));
+        let output = same.arg("--state-dir").arg(format!("{}{end}", state.display())).output().unwrap();
+        assert!(output.status.code() == Some(1) && text(&output.stderr).contains("is a symbolic link"), "{output:?}");
+    }
     std::fs::remove_file(&state).unwrap();
     std::os::unix::fs::symlink(host.path("nowhere"), &state).unwrap();
     refused("state is a symbolic link: ");

@@ -19,6 +19,7 @@ use crate::{
     federation::Endpoint,
     gate::{self, Gate, GateParts},
     keyring::{Fenced, Keyring},
+    moment,
     rate_limit::RateLimit,
     seal::{self, Presented, Unsealing},
     server::{self, Drain, Limits, TlsSource},
@@ -414,5 +415,6 @@ pub fn restore(
     let report = backup::restore(config, file, passphrase.as_ref())?;
     let directory = config.data_dir.display();
     let key = if report.has_key { String::new() } else { format!(" --seal {}", config.seal) };
-    Ok(format!("{directory}: as of {}; start it with: control-tower --data-dir {directory}{key}", report.created))
+    let created = moment::text(report.created);
+    Ok(format!("{directory}: as of {created}; start it with: control-tower --data-dir {directory}{key}"))
 }

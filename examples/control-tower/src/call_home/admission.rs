@@ -121,6 +121,7 @@ struct Known {
     listed: sites::Listing,
     displaced: Option<Stored<Arc<HostRecord>>>,
     entry: Option<Stored<Arc<Entry>>>,
+    site: Option<sites::Standing>,
     /// Those of this moment, where a certificate from before counts.
     authorities: Option<Arc<Published>>,
 }
@@ -131,7 +132,7 @@ impl Known {
         let host_key = layout::host(&app.operators, knock.host);
         let host = app.db.load(&host_key, HostRecord::from_record).await?;
         let listed = sites::listing(app, knock.host).await?;
-        let mut known = Self { host, host_key, listed, displaced: None, entry: None, authorities: None };
+        let mut known = Self { host, host_key, listed, displaced: None, entry: None, site: None, authorities: None };
         if known.on_record().may_have_made_room(settings, knock) {
             known.displaced = displaced::of(app, knock.host, Some(knock.key)).await?;
         }
@@ -140,6 +141,9 @@ impl Known {
             if known.entry.is_some() && knock.certificate.is_none() {
                 known.authorities = authority::published(app, app.clock.now()).await?;
             }
+        }
+        if let Some(site) = known.on_record().site(settings, knock) {
+            known.site = Some(sites::standing(app, site).await?);
         }
         Ok(known)
     }
@@ -150,6 +154,7 @@ impl Known {
             displaced: self.displaced.as_ref().map(|stored| &*stored.value),
             entry: self.entry.as_ref().map(|stored| &*stored.value),
             listed: self.listed.site.as_ref(),
+            is_site_gone: self.site.as_ref().is_some_and(|site| !site.is_there),
             authorities: self.authorities.as_ref().map_or(&[], |published| &published.keys),
         }
     }

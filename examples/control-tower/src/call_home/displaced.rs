@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use keyward_callhome_cert::{HostHash, HostRecord};
+use keyward_callhome_cert::{Entry, HostHash, HostRecord};
 use keyward_config_values::Name;
 
 use super::certificates;
@@ -107,7 +107,8 @@ pub(super) async fn some(app: &App, most: usize) -> Answer<Vec<Arc<HostRecord>>>
             Some(serial) => certificates::entry(app, serial).await?,
             None => None,
         };
-        found.extend(certificate.filter(|entry| entry.value.expires() >= now).map(|_| stored.value));
+        let counts = |entry: &Stored<Arc<Entry>>| entry.value.expires() >= now && entry.value.revoked().is_none();
+        found.extend(certificate.filter(counts).map(|_| stored.value));
     }
     found.sort_by_key(|host| std::cmp::Reverse(host.last_seen()));
     Ok(found)

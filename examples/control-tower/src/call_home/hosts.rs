@@ -287,10 +287,16 @@ async fn here_or_displaced(app: &App, id: &str) -> Answer<Found> {
 /// Claims a host for a site, which there has to be; where a key is named, the machine with that key alone.
 ///
 /// # Errors
-/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it, or is another machine.
+/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it, is another machine, or had to make room.
 pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Option<&str>) -> Answer<HostRecord> {
     for _ in 0..TRIES {
-        let stored = host(app, id).await?;
+        let stored = host(app, id).await;
+        if stored.is_err() && here_or_displaced(app, id).await.is_ok() {
+            return Err(ApiError::conflict(
+                "the host had to make room for others: claim it when it waits again, as it calls next",
+            ));
+        }
+        let stored = stored?;
         // Who waits makes room for others, and somebody else may have the host-id by then.
         if key.is_some_and(|key| key != stored.value.key()) {
             return Err(ApiError::conflict("another machine has this host-id by now: look at it again"));

@@ -53,11 +53,28 @@ pub fn hashed_value(path: &Path, document: &mut Value) -> bool {
 /// # Errors
 /// 422 when there is none.
 pub(super) async fn there(app: &App, site: &Name) -> Answer<Guard> {
-    let document = layout::document(&app.operators, &format!("{SITES}/{site}"));
-    match app.db.store().get(&document).await? {
-        Some(found) => Ok(Guard::seen(&document, Some(&found))),
-        None => Err(ApiError::inapplicable(format!("the site `{site}` does not exist: create `{SITES}/{site}` first"))),
+    match standing(app, site).await? {
+        Standing { is_there: true, guard } => Ok(guard),
+        _ => Err(ApiError::inapplicable(format!("the site `{site}` does not exist: create `{SITES}/{site}` first"))),
     }
+}
+
+/// Whether there is a site.
+pub(super) struct Standing {
+    /// Whether there is.
+    pub is_there: bool,
+    /// That it is still so.
+    pub guard: Guard,
+}
+
+/// Whether there is a site.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn standing(app: &App, site: &Name) -> Answer<Standing> {
+    let document = layout::document(&app.operators, &format!("{SITES}/{site}"));
+    let found = app.db.store().get(&document).await?;
+    Ok(Standing { is_there: found.is_some(), guard: Guard::seen(&document, found.as_ref()) })
 }
 
 /// Who lists a host.

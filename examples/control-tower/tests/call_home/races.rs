@@ -6,7 +6,7 @@ use control_tower::{clock::Clock, rate_limit::RateLimit};
 use serde_json::json;
 
 use crate::{
-    rig::{HOSTS, Host, Rig, UNCLAIMED, Way},
+    rig::{HOSTS, Host, REVOKE, Rig, UNCLAIMED, Way},
     support::START,
 };
 
@@ -144,8 +144,10 @@ async fn who_made_room_goes_with_the_site_of_its_certificate() {
     rig.site("oslo", &[]).await;
     rig.site("bergen", &[]).await;
     rig.settings(json!({"client-certificate": {"verify": "site"}, "max-unclaimed": 1})).await;
+    let mut serials = Vec::new();
     for (id, site) in [("h1", "oslo"), ("h2", "bergen"), ("h3", "bergen")] {
-        let (pair, _) = rig.issue(json!({"site": site})).await;
+        let (pair, issued) = rig.issue(json!({"site": site})).await;
+        serials.push(issued["serial"].as_str().unwrap().to_uppercase());
         assert_eq!(rig.knock(&Host::new(id), &Way::with(&pair)).await.unwrap().status, 202);
     }
     let away = async || {
@@ -161,6 +163,16 @@ async fn who_made_room_goes_with_the_site_of_its_certificate() {
     assert_eq!(rig.get(UNCLAIMED).await["displaced"][0]["state"], "displaced");
     rig.call("DELETE", "/v1/config/system/sites/oslo", None).await.ok();
     assert_eq!(away().await, [Host::new("h2").hash()]);
+    // Whose certificate is revoked does not wait again.
+    rig.post(REVOKE, json!({"serial": serials[1]})).await.ok();
+    assert_eq!(away().await, Vec::<String>::new());
+    // Nobody comes to wait for a site that is gone.
+    let (pair, _) = rig.issue(json!({"site": "bergen"})).await;
+    rig.call("DELETE", "/v1/config/system/sites/bergen", None).await.ok();
+    let comes = async || rig.knock(&Host::new("h4"), &Way::with(&pair)).await.unwrap();
+    assert_eq!(comes().await.refused(), (403, "no-site".to_owned()));
+    rig.site("bergen", &[]).await;
+    assert_eq!(comes().await.status, 202);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,8 +225,12 @@ async fn who_made_room_can_be_kept_out() {
         answer if answer.status < 400 => answer.status.to_string(),
         answer => answer.refused().1,
     };
-    // By an operator who saw it a moment ago.
+    // By an operator who saw it a moment ago; to be claimed it has to be there.
     assert_eq!(rig.waiting().await, [hosts[4].hash()]);
+    rig.site("oslo", &[]).await;
+    let claim = format!("{UNCLAIMED}/{}/claim", hosts[0].hash());
+    let answer = rig.post(&claim, json!({"site": "oslo"})).await;
+    assert!(answer.status == 409 && answer.text().contains("had to make room"), "{}", answer.text());
     let at = |host: &Host| format!("{HOSTS}/{}", host.hash());
     rig.post(&format!("{}/remove", at(&hosts[0])), json!({})).await.ok();
     assert_eq!(

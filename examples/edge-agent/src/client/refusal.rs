@@ -64,6 +64,7 @@ impl Refusal {
                 "have an operator see to it that connections of hosts reach the tower's API as they are: whatever ends TLS in between takes the SVID off"
             }
             "bad-csr" => "look at key.pem in the state directory, and whether agent and tower are of versions that fit",
+            "no-site" => "have an operator create the site again, or issue a new install script for another one",
             "unclaimed-disabled" => "have an operator list the host-id at a site, and call home again",
             "header-from-stranger" | "header-unexpected" | "header-repeated" | "header-malformed" | "disagree" => {
                 "have an operator compare the load balancer with the tower's call-home settings (lb-mode, lb-addresses)"
@@ -107,7 +108,9 @@ mod tests {
         for code in ["expired", "revoked", "already-used", "unknown", "too-broad", "wrong-host", "wrong-site"] {
             assert!(of(code).ends_certificate() && of(code).remedy().unwrap().contains("new install script"), "{code}");
         }
-        for code in ["missing", "unwanted", "not-yet-valid", "unknown-authority", "disagree", "duplicate", "removed"] {
+        for code in
+            ["missing", "unwanted", "not-yet-valid", "unknown-authority", "disagree", "duplicate", "removed", "no-site"]
+        {
             assert!(!of(code).ends_certificate() && of(code).remedy().is_some(), "{code}");
         }
     }

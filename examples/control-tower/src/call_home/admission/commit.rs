@@ -50,6 +50,7 @@ impl<'a> Draft<'a> {
         };
         let mut guards = vec![settings, host, known.listed.guard.clone()];
         guards.extend(known.entry.as_ref().map(crate::db::Stored::guard));
+        guards.extend(known.site.as_ref().map(|site| site.guard.clone()));
         Self { app, actor, knock, known, guards, writes: Vec::new(), now }
     }
 
