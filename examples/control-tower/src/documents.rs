@@ -165,7 +165,11 @@ fn valid_call_home(settings: &CallHomeSettings) -> Result<(), FieldError> {
             Some((message, remedy)) => FieldError::new(at, message).with_remedy(remedy),
             None => FieldError::new(at, problem),
         }
-    })
+    })?;
+    match &settings.external_ca_pem {
+        Some(pem) => outbound::authorities(pem).map(drop).map_err(|error| FieldError::new("external-ca-pem", error)),
+        None => Ok(()),
+    }
 }
 
 /// The authorities of call-home certificates and of the API issue no SVIDs, and of the latter nothing but the subject can be said.
@@ -344,6 +348,14 @@ mod tests {
         let plan = plan(&BTreeMap::<Path, Document>::new(), &Bulk::parse(WALK).unwrap(), &schema).unwrap();
         assert_eq!(plan.changes().len(), 3);
         assert!(plan.warnings().is_empty(), "distribute may name what does not exist yet");
+    }
+
+    #[test]
+    fn certificates_for_hosts_are_ones_that_can_be_read() {
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let settings = serde_json::from_value(serde_json::json!({"external-ca-pem": pem})).unwrap();
+        let text = format!("{:?}", valid_call_home(&settings).unwrap_err());
+        assert!(text.contains("external-ca-pem") && text.contains("certificate 1 cannot be read"), "{text}");
     }
 
     #[test]

@@ -109,7 +109,10 @@ fn logins() {
     let longest = longest_viewer().email;
     put("login-method-longest", &Method { who: Who { email: &longest, tenant: Some(LONG_TENANT) }, ..method }.page());
     put("login-tenants", &Tenants { step: STEP, email: "ann@example.com", tenants: &["b2", LONG_TENANT] }.page());
-    put("login-provider", &Provider { title: "Azure Entra ID", url: "/" }.page());
+    let provider = Provider { problem: None, title: "Azure Entra ID", url: "/" };
+    put("login-provider", &provider.page());
+    let unconfirmed = Problem("the provider did not confirm the login; try again, or log in another way".to_owned());
+    put("login-provider-refused", &Provider { problem: Some(&unconfirmed), ..provider }.page());
     let expired = Problem("the login was not finished in time; start again".to_owned());
     put("login-over", &Over { problem: &expired }.page());
 }
@@ -249,13 +252,13 @@ fn administrators() {
     };
     let longest = longest_viewer().email;
     let link = Link {
-        email: "bob@example.com".to_owned(),
+        email: LONG_EMAIL.to_owned(),
         url: "https://tower.example/enrol?link=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFy".to_owned(),
         expires: NOW + Duration::DAY,
     };
     let users = Users {
         problem: None,
-        done: Some("The user was created.".to_owned()),
+        done: Some(format!("The user {LONG_EMAIL} was created.")),
         warnings: vec!["the policy `readers` does not exist yet".to_owned()],
         link: Some(link),
         users: vec![

@@ -292,6 +292,27 @@ async fn a_user_logs_in_at_a_provider() {
     assert!(tower.get("/v1/state/strongbox/authentication/oidc/entra", &admin).await.ok()["error"].is_string());
 }
 
+/// A browser that went there again by itself would be sent back at once by a provider that still knows its user, and so on without end.
+#[tokio::test]
+async fn a_browser_stays_here_after_a_login_that_the_provider_did_not_confirm() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let (fake, server) = provider(tower.app.clock.now()).await;
+    let url = fake.lock().unwrap().url.clone();
+    let document = json!({"name": "entra", "title": "Azure Entra ID", "issuer": url, "client-id": "tower", "client-secret": "hush"});
+    tower.post(PROVIDERS, &admin, document).await.ok();
+    let (mut browser, state) = sent(&tower, &fake, "ann@example.com").await;
+    assert!(browser.get(&tower, "/login").await.headers.contains_key("refresh"), "it goes there by itself");
+    let refused = format!("/login/oidc/default/entra/callback?state={state}&code=bad&iss={url}");
+    let reply = browser.get(&tower, &refused).await;
+    let text = String::from_utf8_lossy(&reply.bytes);
+    assert_eq!(reply.status, 401, "{text}");
+    assert!(!reply.headers.contains_key("refresh"), "{:?}", reply.headers);
+    assert!(text.contains("The provider did not confirm the login; try again, or log in another way."), "{text}");
+    assert!(text.contains("Try again at Azure Entra ID"), "{text}");
+    server.abort();
+}
+
 /// The list of step 2 tells no tenant that has no providers from one that is not there.
 #[tokio::test]
 async fn a_tenant_that_is_not_there_offers_what_one_without_providers_does() {

@@ -82,7 +82,7 @@ impl Hosts {
             div class="stack-l" {
                 div class="stack-l" data-live=[self.updates.live(&self.after)] data-seconds=(SOON) data-news=(self.news()) {
                     (section("unclaimed", "Waiting to be claimed", &self.unclaimed(viewer)))
-                    @if !self.displaced.is_empty() { (section("displaced", "Made room for others", &self.away(viewer))) }
+                    @if !self.away().is_empty() { (section("displaced", "Made room for others", &self.made_room(viewer))) }
                     @if let Some(all) = &self.all { (self.registered(all, viewer, now)) }
                     @if let Some(refused) = &self.refused { (section("refused", "Refused lately", &refused::show(refused))) }
                 }
@@ -121,16 +121,29 @@ impl Hosts {
         }
     }
 
-    fn away(&self, viewer: &Viewer) -> Markup {
+    /// The machines that made room, each once; without those that are duplicates by now, and shown as such.
+    fn away(&self) -> Vec<&Host> {
+        let mut away: Vec<&Host> = Vec::new();
+        for host in &self.displaced {
+            let is_it = |one: &Host| (&one.id, &one.key) == (&host.id, &host.key);
+            if !self.duplicates.iter().any(is_it) && !away.iter().any(|one| is_it(one)) {
+                away.push(host);
+            }
+        }
+        away
+    }
+
+    fn made_room(&self, viewer: &Viewer) -> Markup {
         // What is done is done to all machines with its host-id, and offered once.
-        let all = || self.unclaimed.iter().chain(self.all.iter().flatten()).chain(&self.displaced);
+        let away = self.away();
+        let all = || self.unclaimed.iter().chain(self.all.iter().flatten()).chain(away.iter().copied());
         let is_first = |host: &Host| all().find(|one| one.id == host.id).is_some_and(|first| std::ptr::eq(first, host));
         html! {
             div class="stack" {
                 p class="muted" { "There were more hosts than places to wait. These wait again as soon as they call next, while their certificates last." }
                 ul class="items" {
-                    @for host in &self.displaced {
-                        li { @if is_first(host) { (self.item(host, viewer, None).show()) } @else { (host::machine(host)) } }
+                    @for host in away.iter().copied() {
+                        li { @if is_first(host) { (self.item(host, viewer, None).show()) } @else { (host::beyond(host)) } }
                     }
                 }
             }
@@ -154,7 +167,7 @@ impl Hosts {
     /// Duplicates of hosts that are not on this page.
     fn strays(&self) -> impl Iterator<Item = &Host> {
         let all = self.all.as_deref().unwrap_or_default();
-        let is_shown = move |id: &str| self.unclaimed.iter().chain(all).any(|host| host.id == id);
+        let is_shown = move |id: &str| self.unclaimed.iter().chain(all).chain(self.away()).any(|host| host.id == id);
         self.duplicates.iter().filter(move |duplicate| !is_shown(&duplicate.id))
     }
 

@@ -297,8 +297,11 @@ impl Tenants<'_> {
     }
 }
 
-/// On the way to a provider. The browser goes there by itself; the link is for when it does not.
+/// On the way to a provider. The browser goes there by itself; the link is for when it does not. After a login that did not work it stays here:
+/// a provider that still knows its user would send it back at once, and so on without end.
 pub struct Provider<'a> {
+    /// What did not work there.
+    pub problem: Option<&'a Problem>,
     /// What people call it.
     pub title: &'a str,
     /// Where it is.
@@ -308,15 +311,20 @@ pub struct Provider<'a> {
 impl Provider<'_> {
     /// As a page.
     pub fn page(&self) -> Page {
+        let has_failed = self.problem.is_some();
         let main = html! {
             div class="card stack" {
-                h1 { "You are taken to " (self.title) }
-                p { "Log in there. You come back here by yourself." }
-                p { a class="button full" href=(self.url) { "Continue to " (self.title) } }
+                h1 { @if has_failed { "Log in at " (self.title) } @else { "You are taken to " (self.title) } }
+                (Problem::shown(self.problem))
+                @if !has_failed { p { "Log in there. You come back here by yourself." } }
+                p { a class="button full" href=(self.url) { @if has_failed { "Try again at " } @else { "Continue to " } (self.title) } }
                 p { a href="/login?as=other" { "Log in another way" } }
             }
         };
-        Page::leading_to(self.url, "On the way", &main)
+        match has_failed {
+            true => Page::single("Log in", &main),
+            false => Page::leading_to(self.url, "On the way", &main),
+        }
     }
 }
 
@@ -371,7 +379,8 @@ mod tests {
             Authenticators { step, who, offered: &[authenticator], has_others: true, again: false }.page(),
             Method { step, who, passkey: HOSTILE, has_others: true, again: true }.page(),
             Tenants { step, email: HOSTILE, tenants: &[HOSTILE] }.page(),
-            Provider { title: HOSTILE, url: HOSTILE }.page(),
+            Provider { problem: None, title: HOSTILE, url: HOSTILE }.page(),
+            Provider { problem: Some(&problem), title: HOSTILE, url: HOSTILE }.page(),
             Over { problem: &problem }.page(),
         ];
         for page in pages {

@@ -248,6 +248,36 @@ fn each_state_says_what_can_be_done_and_duplicates_are_beside_the_first() {
 }
 
 #[test]
+fn each_machine_that_made_room_is_shown_once_and_says_why_it_is_there() {
+    let of = |number, state, key: &str| Host { key: Some(key.to_owned()), ..host(number, state, None) };
+    let page = Hosts {
+        // Another machine has the host-id of two that made room, of which one called again.
+        unclaimed: vec![of(1, "unclaimed", "new")],
+        duplicates: vec![of(1, "duplicate", "back"), of(2, "duplicate", "other"), of(2, "duplicate", "third")],
+        displaced: vec![
+            of(1, "displaced", "back"),
+            of(1, "displaced", "gone"),
+            of(2, "displaced", "first"),
+            of(2, "displaced", "first"),
+        ],
+        ..with_sites()
+    };
+    let text = text(&page);
+    for (words, count) in [
+        ("not on this page", 0),
+        ("Another machine calls with the same host-id, and is not let in:", 1),
+        ("Other machines call with the same host-id, and are not let in:", 1),
+        (">Made room<", 2),
+        ("Another machine on this page has its host-id", 1),
+    ] {
+        assert_eq!(text.matches(words).count(), count, "{words}: {text}");
+    }
+    for key in ["new", "back", "gone", "first", "other", "third"] {
+        assert_eq!(text.matches(&format!("<code>{key}</code>")).count(), 1, "{key}: {text}");
+    }
+}
+
+#[test]
 fn whoever_may_only_look_is_offered_nothing() {
     let all = Some(vec![claimed(2, "oslo", None, Duration::HOUR)]);
     let page = Hosts { unclaimed: vec![host(1, "unclaimed", None)], all, rights: Rights::default(), ..with_sites() };

@@ -379,7 +379,7 @@ fn page_of(
             enrol::SetUpTotp { step, who, uri, secret, optional: *optional }.page()
         }
         Prompt::SetPassword { min_length } => enrol::SetPassword { step, who, min_length: *min_length }.page(),
-        Prompt::Provider { title, url } => view::Provider { title, url }.page(),
+        Prompt::Provider { title, url } => view::Provider { problem: step.problem, title, url }.page(),
         Prompt::Offer { offers } => {
             let has = |method| offers.contains(&method);
             enrol::Offer { step, who, passkey: has(Method::Passkey), totp: has(Method::Totp) }.page()

@@ -215,13 +215,16 @@ fn details(host: &Host) -> Markup {
 fn beside(duplicates: &[&Host]) -> Markup {
     html! {
         div class="aside stack-s" {
-            p { "Another machine calls with the same host-id, and is not let in:" }
+            p {
+                @if duplicates.len() == 1 { "Another machine calls with the same host-id, and is not let in:" }
+                @else { "Other machines call with the same host-id, and are not let in:" }
+            }
             ul class="stack-s" { @for duplicate in duplicates { li { (machine(duplicate)) } } }
         }
     }
 }
 
-pub(super) fn machine(duplicate: &Host) -> Markup {
+fn machine(duplicate: &Host) -> Markup {
     html! {
         p { strong { (unspaced(&name(duplicate))) } }
         (seen(duplicate))
@@ -231,10 +234,19 @@ pub(super) fn machine(duplicate: &Host) -> Markup {
 
 /// A duplicate of a host that is not shown.
 pub(super) fn stray(host: &Host) -> Markup {
+    alone(host, "Duplicate", "It calls with the host-id of a host that is not on this page, and is not let in.")
+}
+
+/// One that made room, and whose host-id another machine on the page has.
+pub(super) fn beyond(host: &Host) -> Markup {
+    alone(host, "Made room", "Another machine on this page has its host-id, and what is done there is done to both.")
+}
+
+fn alone(host: &Host, badged: &str, why: &str) -> Markup {
     html! {
         div class="grow stack-s" {
-            p class="row" { strong { (unspaced(&name(host))) } (badge(Tone::Warn, "Duplicate")) }
-            p class="small" { "It calls with the host-id of a host that is not on this page, and is not let in." }
+            p class="row" { strong { (unspaced(&name(host))) } (badge(Tone::Warn, badged)) }
+            p class="small" { (why) }
             (seen(host))
             @if let Some(key) = &host.key { p class="muted small" { "Key " code { (key) } } }
         }
