@@ -175,7 +175,7 @@ pub(super) async fn leave(
 }
 
 /// What empties places that are as they were seen.
-fn empty(prefix: &str, places: &[(u32, Occupant)], guards: &mut Vec<Guard>, writes: &mut Vec<Write>) {
+pub(super) fn empty(prefix: &str, places: &[(u32, Occupant)], guards: &mut Vec<Guard>, writes: &mut Vec<Write>) {
     for (number, occupant) in places {
         guards.push(Guard::At(place(prefix, *number), occupant.rest.revision));
         writes.push(Write::Delete(place(prefix, *number)));

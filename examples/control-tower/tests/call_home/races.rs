@@ -283,3 +283,27 @@ async fn what_one_tower_lets_in_another_one_takes_away() {
     rig.post(&at("h0", "release"), json!({})).await.ok();
     assert_eq!(left().await, ([vec![], vec![]], 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_let_in_is_no_duplicate_any_more() {
+    let rig = Rig::start().await;
+    rig.settings(json!({"client-certificate": {"verify": "never"}, "max-unclaimed": 1})).await;
+    let (first, second, third) = (Host::new("h1"), Host::new("h1"), Host::new("h1"));
+    let status = async |host: &Host| rig.knock(host, &Way::default()).await.unwrap().status;
+    let duplicates = async || {
+        let listed = rig.get(UNCLAIMED).await["duplicates"].take();
+        listed.as_array().unwrap().iter().map(|one| one["key"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!([status(&first).await, status(&third).await, status(&second).await], [202, 409, 409]);
+    let keys = duplicates().await;
+    assert_eq!(keys.len(), 2);
+    // The one that had the host-id makes room for another host, and the next one has it from then on, for as long as it waits.
+    assert_eq!([status(&Host::new("h2")).await, status(&second).await], [202, 202]);
+    let waits = rig.get(UNCLAIMED).await["unclaimed-hosts"][0]["key"].take();
+    let left: Vec<_> = keys.into_iter().filter(|key| *key != waits).collect();
+    assert_eq!((left.len(), duplicates().await), (1, left));
+    // By a list, the same.
+    assert_eq!(status(&Host::new("h3")).await, 202);
+    rig.site("oslo", &["h1"]).await;
+    assert_eq!((status(&third).await, duplicates().await), (200, vec![]));
+}

@@ -69,15 +69,28 @@ impl<'a> Draft<'a> {
             self.guards.push(displaced.guard());
             self.writes.extend(displaced::removal(self.app, displaced.key.clone()).await?);
         }
-        if let HostState::Claimed { site } = record.state() {
-            let path = HostPath::new(site.clone(), record.host().clone());
-            return self.claimed(&path, key, record).await;
-        }
-        let is_done = match self.known.host.is_some() {
-            true => self.waits(&record).await?,
-            false => self.comes(&record, most).await?,
+        let (app, was_shown) = (self.app, self.known.host.is_none() && self.is_no_duplicate(&record).await?);
+        let admitted = match record.state() {
+            HostState::Claimed { site } => {
+                let path = HostPath::new(site.clone(), record.host().clone());
+                self.claimed(&path, key, record).await
+            }
+            _ if self.known.host.is_some() => Ok(self.waits(&record).await?.then_some(Admitted::Waits)),
+            _ => self.comes(&record, most).await.map(|is_done| is_done.then_some(Admitted::Waits)),
         };
-        Ok(is_done.then_some(Admitted::Waits))
+        if was_shown {
+            app.call_home.duplicates.forget();
+        }
+        admitted
+    }
+
+    /// Whoever is let in is shown as a duplicate no more, where it was one of a host that is not here any more; answers whether it was.
+    async fn is_no_duplicate(&mut self, record: &HostRecord) -> Answer<bool> {
+        let (app, host) = (self.app, record.host());
+        let mut places = app.call_home.duplicates.places_of(host, || hosts::duplicate_places(app)).await?;
+        places.retain(|(_, occupant)| occupant.key == record.key());
+        hosts::empty(&layout::duplicates(&app.operators), &places, &mut self.guards, &mut self.writes);
+        Ok(!places.is_empty())
     }
 
     /// It belongs to a site: with its record goes its identity.
