@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::blocking::{self, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
@@ -21,6 +21,9 @@ use crate::path::Target;
 use crate::secret::Secret;
 use crate::tower::{Ca, TowerUrl};
 use crate::value::Value;
+
+/// What the copies of a script are compared with.
+const SCRIPT_DIGEST: HeaderName = HeaderName::from_static("x-script-sha256");
 
 /// No answer of a tower is longer.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -121,7 +124,7 @@ impl Client {
     fn read(&self, response: Response) -> Result<Answer, Error> {
         let status = response.status();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (revision, kind) = (header(ETAG), header(CONTENT_TYPE));
+        let (revision, kind, digest) = (header(ETAG), header(CONTENT_TYPE), header(SCRIPT_DIGEST));
         let mut body = Vec::new();
         response.take(MAX_ANSWER + 1).read_to_end(&mut body).map_err(|error| Unreachable::cut(&error, &self.tower))?;
         if body.len() as u64 > MAX_ANSWER {
@@ -131,7 +134,9 @@ impl Client {
             .map_err(|why| Unreachable::foreign(&self.tower, why));
         if status.is_success() {
             let revision = revision.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_owned());
-            return Ok(Answer { status: status.as_u16(), revision, content: content? });
+            let script_digest =
+                digest.filter(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            return Ok(Answer { status: status.as_u16(), revision, script_digest, content: content? });
         }
         if !status.is_client_error() && !status.is_server_error() {
             return Err(Unreachable::foreign(&self.tower, format!("it answered {status}, which no tower does")).into());

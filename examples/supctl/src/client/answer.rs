@@ -9,6 +9,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The revision of the document (its entity tag without quotes)
     pub(crate) revision: Option<String>,
+    /// The SHA-256 of a script, in hexadecimal, as the tower made it
+    pub(crate) script_digest: Option<String>,
     /// The body
     pub(crate) content: Content,
 }

@@ -37,5 +37,9 @@ pub(super) fn call(context: &Context<'_>, args: &Do) -> Result<(), Error> {
         context.screen.note(&format!("done: {}", args.path));
         return Ok(());
     }
-    context.screen.answer(&answer)
+    context.screen.answer(&answer)?;
+    if let Some(digest) = &answer.script_digest {
+        context.screen.note(&format!("SHA-256 of the script: {digest}"));
+    }
+    Ok(())
 }

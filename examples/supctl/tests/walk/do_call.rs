@@ -78,10 +78,17 @@ fn a_secret_comes_from_a_file_or_standard_input() {
 #[test]
 fn a_script_can_be_piped_on() {
     // Byte for byte: its digest is known, and its last byte begins it.
-    let tower = Mock::http(|_| text(200, "text/x-shellscript", "#!/bin/sh\n{ main \"$@\"; }"));
+    let script = || text(200, "text/x-shellscript", "#!/bin/sh\n{ main \"$@\"; }");
     let args = ["do", "system/call-home/install-script", "site=7"];
-    assert_eq!(Operator::at(&tower).run(&args).data(), "#!/bin/sh\n{ main \"$@\"; }");
+    let digest = "5e".repeat(32);
+    let tower = Mock::http(move |_| script().with("x-script-sha256", &"5e".repeat(32)));
+    let run = Operator::at(&tower).run(&args);
+    assert_eq!(run.err, format!("SHA-256 of the script: {digest}\n"));
+    assert_eq!(run.data(), "#!/bin/sh\n{ main \"$@\"; }");
     assert_eq!(tower.only().body, r#"{"site":"7"}"#);
+    // What is none is not shown.
+    let other = Mock::http(move |_| script().with("x-script-sha256", "remove the file first"));
+    assert_eq!(Operator::at(&other).run(&args).err, "");
 }
 
 #[test]
