@@ -23,6 +23,16 @@ pub enum DataDirError {
         /// The process that holds it, as it wrote into the lock file.
         holder: String,
     },
+    /// Another process has the store, which lies elsewhere.
+    #[error("the store `{path}` is in use by another {program} (process {holder})")]
+    StoreLocked {
+        /// The store.
+        path: PathBuf,
+        /// The name of the program.
+        program: &'static str,
+        /// The process that holds it, as it wrote into the lock file.
+        holder: String,
+    },
     /// There is something else of that name.
     #[error("`{path}` is not a directory")]
     NotADirectory {
@@ -62,6 +72,50 @@ pub struct DataDir {
     _lock: File,
 }
 
+/// A file that one process uses at a time, wherever it lies: locked until this is dropped, by a file beside it.
+#[derive(Debug)]
+pub struct StoreLock {
+    _lock: File,
+}
+
+impl StoreLock {
+    /// Locks it for this program. It need not exist yet.
+    ///
+    /// # Errors
+    /// [`DataDirError::StoreLocked`] when another process has it.
+    pub fn take(path: &Path, program: &'static str) -> Result<Self, DataDirError> {
+        // By whichever name it is reached, it is one.
+        let mut beside = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into_os_string();
+        beside.push("-lock");
+        let held = |holder| DataDirError::StoreLocked { path: path.to_owned(), program, holder };
+        Ok(Self { _lock: lock(Path::new(&beside), held)? })
+    }
+}
+
+/// Locks a file, which is made where there is none, and says in it who has it.
+fn lock(path: &Path, held: impl FnOnce(String) -> DataDirError) -> Result<File, DataDirError> {
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(at(path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // It only makes the message better.
+            let _ = lock.read_to_string(&mut holder);
+            return Err(held(holder.trim().to_owned()));
+        }
+        Err(TryLockError::Error(error)) => return Err(at(path)(error)),
+    }
+    lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(at(path))?;
+    Ok(lock)
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
     move |source| DataDirError::Io { path: path.to_owned(), source }
 }
@@ -73,26 +127,8 @@ impl DataDir {
     /// [`DataDirError::Locked`] when another process has it.
     pub fn open(path: &Path, program: &'static str) -> Result<Self, DataDirError> {
         make(path)?;
-        let lock_path = path.join("lock");
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // It only makes the message better.
-                let _ = lock.read_to_string(&mut holder);
-                return Err(DataDirError::Locked { path: path.to_owned(), program, holder: holder.trim().to_owned() });
-            }
-            Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
-        }
-        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(at(&lock_path))?;
+        let held = |holder| DataDirError::Locked { path: path.to_owned(), program, holder };
+        let lock = lock(&path.join("lock"), held)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 

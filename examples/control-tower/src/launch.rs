@@ -14,7 +14,7 @@ use crate::{
     backup,
     clock::Clock,
     config::{Config, ExternalUrl, SealChoice, StoreChoice, TlsFiles},
-    data_dir::DataDir,
+    data_dir::{DataDir, StoreLock},
     db::Db,
     federation::Endpoint,
     gate::{self, Gate, GateParts},
@@ -38,6 +38,7 @@ pub struct Opened {
     keyring: Arc<Keyring>,
     audit: Audit,
     directory: DataDir,
+    store_lock: Option<StoreLock>,
 }
 
 /// A tower that serves as soon as [`serve`](Self::serve) is called. Its port is open already.
@@ -59,8 +60,9 @@ pub struct Tower {
     listener: TcpListener,
     federation: Option<TcpListener>,
     call_home: Option<TcpListener>,
-    /// Dropped last: the lock goes when everything is written.
+    /// Dropped last: the locks go when everything is written.
     _directory: DataDir,
+    _store_lock: Option<StoreLock>,
 }
 
 /// What is made without serving.
@@ -92,9 +94,13 @@ async fn open_checked(config: &Config, missing: Missing) -> anyhow::Result<Opene
     };
     let presented = if is_new { Some(Presented::read_to_begin(&config.seal)?) } else { None };
     let directory = DataDir::open(&config.data_dir, "control-tower")?;
-    let store: SharedStore = match &config.store {
-        StoreChoice::Sqlite(path) => Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?),
-        StoreChoice::Memory => Arc::new(Memory::new()),
+    // One process writes an SQLite store, and knows from memory what is in it; it may lie elsewhere than in its own directory.
+    let (store, store_lock): (SharedStore, _) = match &config.store {
+        StoreChoice::Sqlite(path) => {
+            let lock = StoreLock::take(path, "control-tower")?;
+            (Arc::new(Sqlite::open(path).with_context(|| path.display().to_string())?), Some(lock))
+        }
+        StoreChoice::Memory => (Arc::new(Memory::new()), None),
     };
     if missing == Missing::Refuse && store.revision() == 0 {
         anyhow::bail!("there is nothing in the store of `{}`: start the tower once", config.data_dir.display());
@@ -113,7 +119,7 @@ async fn open_checked(config: &Config, missing: Missing) -> anyhow::Result<Opene
         );
     }
     let audit = Audit::open(&config.data_dir.join(audit::DIRECTORY), AuditOptions::default())?;
-    Ok(Opened { clock, store, keyring, audit, directory })
+    Ok(Opened { clock, store, keyring, audit, directory, store_lock })
 }
 
 /// Opens what a tower has made already; where there is nothing, nothing is made.
@@ -175,7 +181,7 @@ impl Opened {
     /// # Errors
     /// The port is taken, or the store does not open with this key.
     pub async fn start(self, config: &Config) -> anyhow::Result<Tower> {
-        let Self { clock, keyring, audit, directory, .. } = self;
+        let Self { clock, keyring, audit, directory, store_lock, .. } = self;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let url = config.url(listener.local_addr()?);
@@ -234,6 +240,7 @@ impl Opened {
             federation,
             call_home,
             _directory: directory,
+            _store_lock: store_lock,
         })
     }
 

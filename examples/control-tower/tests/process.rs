@@ -120,6 +120,21 @@ async fn a_tower_lives() {
     let expected = format!("control-tower: the data directory `{one}` is in use by another control-tower (process ");
     assert!(text(&second.stderr).starts_with(&expected), "{}", text(&second.stderr));
     assert_eq!(run(&["reset-admin", "--data-dir", one]).status.code(), Some(1));
+    // Nor does one with a directory of its own have the same store, by whichever name.
+    let other = root.path().join("other");
+    let link = root.path().join("link.db");
+    std::os::unix::fs::symlink(Path::new(one).join("tower.db"), &link).unwrap();
+    for store in [Path::new(one).join("tower.db"), link] {
+        let (store, seal) = (format!("sqlite:{}", store.display()), format!("key-file:{one}/kek.key"));
+        let second = run(&["--data-dir", other.to_str().unwrap(), "--store", &store, "--seal", &seal]);
+        assert_eq!(second.status.code(), Some(1));
+        let told = text(&second.stderr);
+        assert!(
+            told.contains("tower.db` is in use by another control-tower (process ")
+                || told.contains("link.db` is in use"),
+            "{told}"
+        );
+    }
     let backup = root.path().join("tower.backup");
     let backup = backup.to_str().unwrap();
     let phrase = root.path().join("phrase");
