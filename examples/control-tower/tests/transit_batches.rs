@@ -119,6 +119,11 @@ impl Both {
         }
         let answer = self.ask(vault, call, key, &batch).await;
         let about = format!("{call} with {key}: {batch}");
+        if vault && call == "sign" && key != "ec" {
+            // What no item of it could ever be is said of the whole.
+            assert!(answer.refused(400).ends_with("cannot sign"), "{about}");
+            return;
+        }
         let failed = singles.iter().filter(|single| !single.status.is_success()).count();
         // Clients of Vault are told of failed items by the status where there is something to encrypt or to decrypt.
         let tells = vault && ["encrypt", "decrypt"].contains(&call);
@@ -187,4 +192,22 @@ fn a_batch_says_of_each_item_what_a_call_alone_says() {
         Ok(())
     };
     runner.run(&cases, law).unwrap();
+}
+
+#[tokio::test]
+async fn for_clients_of_vault_a_mistake_beside_the_items_is_one_of_the_whole() {
+    let both = Both::start().await;
+    let (signature, mac) = (&both.made["ec"]["signature"], &both.made["aes"]["hmac"]);
+    let item = json!({"input": "aGVsbG8=", "signature": signature});
+    for (call, key, item) in [
+        ("sign", "ec/md5", json!({"input": "aGVsbG8="})),
+        ("verify", "ec/md5", item.clone()),
+        ("hmac", "aes/md5", json!({"input": "aGVsbG8="})),
+        ("verify", "aes/md5", json!({"input": "aGVsbG8=", "hmac": mac})),
+        ("verify", "aes", item),
+    ] {
+        let answer = both.ask(true, call, key, &json!({"batch_input": [item]})).await;
+        let told = answer.refused(400);
+        assert!(told == "unknown hash function `md5`" || told.ends_with("cannot verify"), "{call} {key}: {told}");
+    }
 }

@@ -148,3 +148,36 @@ async fn the_policies_decide_on_the_name_that_is_meant() {
     let guarded = call(&tower, &admin, "GET", "/v1/sys/policies/acl/guarded", Value::Null).await.ok();
     assert_eq!(guarded["data"]["policy"], text);
 }
+
+#[tokio::test]
+async fn a_policy_with_conditions_that_nothing_would_keep_is_refused() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    let text = "path \"a\" { capabilities = [\"read\"] }";
+    for path in ["/v1/sys/policies/acl/short", "/v1/sys/policy/short"] {
+        for (field, value) in [
+            ("ttl", json!("1h")),
+            ("ttl", json!(3600)),
+            ("expiration", json!("2030-01-01T00:00:00Z")),
+            ("cas", json!(0)),
+            ("cas", json!("7")),
+            ("cas_required", json!(true)),
+        ] {
+            let before = tower.app.db.store().revision();
+            let answer = call(&tower, &admin, "PUT", path, json!({"policy": text, field: value})).await;
+            assert!(answer.refused(400).contains(&format!("`{field}`")), "{field}");
+            assert_eq!(tower.app.db.store().revision(), before);
+        }
+    }
+    // What says nothing is read over.
+    let body = json!({"policy": text, "ttl": "", "expiration": null, "cas": null, "cas_required": false});
+    assert_eq!(call(&tower, &admin, "PUT", "/v1/sys/policies/acl/short", body).await.status, 204);
+    let body = json!({"policy": text, "cas": -1});
+    assert_eq!(call(&tower, &admin, "PUT", "/v1/sys/policies/acl/new", body.clone()).await.status, 204);
+    let answer = call(&tower, &admin, "PUT", "/v1/sys/policies/acl/new", body).await;
+    assert_eq!(answer.refused(400), "check-and-set parameter set to -1 on existing entry");
+    for none in [json!(0), json!("0s")] {
+        let body = json!({"policy": text, "ttl": none});
+        assert_eq!(call(&tower, &admin, "PUT", "/v1/sys/policies/acl/short", body).await.status, 204);
+    }
+}

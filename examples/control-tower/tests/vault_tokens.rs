@@ -205,6 +205,14 @@ async fn tokens_are_created_renewed_and_revoked_by_every_name_they_have() {
 }
 
 #[tokio::test]
+async fn nothing_is_revoked_by_the_name_of_nothing() {
+    let (tower, admin) = tower().await;
+    let answer = call(&tower, &admin, "POST", "/v1/auth/token/revoke", json!({"token": ""})).await;
+    assert_eq!(answer.refused(400), "missing token ID");
+    assert_eq!(call(&tower, &admin, "POST", "/v1/auth/token/revoke", json!({"token": "x"})).await.status, 204);
+}
+
+#[tokio::test]
 async fn a_workload_reaches_its_own_token_and_no_other() {
     let (tower, admin) = tower().await;
     let (role_id, secret_id) = tower.secret(&admin, "payments", json!({})).await;

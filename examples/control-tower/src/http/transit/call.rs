@@ -229,6 +229,9 @@ impl Call {
         if self == Self::Verify && speech == Speech::Vault && !items.iter().all(signature) && !items.iter().all(hmac) {
             return Err(ApiError::invalid("every item of `batch_input` needs a `signature`, or every one an `hmac`"));
         }
+        if speech == Speech::Vault {
+            self.check_whole(ring, &body, items.iter().all(signature))?;
+        }
         let one = |item: Item| {
             let result = match item.batch_input {
                 Some(_) => Err(ApiError::invalid("an item of a batch is no batch")),
@@ -238,6 +241,21 @@ impl Call {
         };
         let results = items.into_iter().map(one).collect();
         Ok(Outcome::Batch { results })
+    }
+
+    /// What is wrong with all items alike is said of the whole there, and not of each of them in an answer of 200.
+    fn check_whole(self, ring: &Ring, whole: &Item, signatures: bool) -> Answer<()> {
+        match self {
+            Self::Sign => {}
+            Self::Verify if signatures => {}
+            Self::Verify | Self::Hmac => return whole.hash(whole).map(drop),
+            _ => return Ok(()),
+        }
+        if !ring.cipher().signs() {
+            let error = Error::Unsupported { operation: self.name(), cipher: ring.cipher() };
+            return Err(error.into());
+        }
+        whole.sign_options(whole, ring, Speech::Vault).map(drop)
     }
 
     fn one(self, ring: &Ring, item: &Item, whole: &Item, speech: Speech, now: OffsetDateTime) -> Answer<Output> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse as _};
 use keyward_approle::{ADMINISTRATOR_POLICY, DEFAULT_POLICY, PolicyConfig};
 use keyward_config_tree::{Bulk, Item, Operation, Path as DocumentPath, Revision};
-use keyward_config_values::Name;
+use keyward_config_values::{Duration, Name};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,7 @@ use super::{
     },
     List, answer,
     body::VaultBody,
+    fields,
 };
 use crate::{
     app::App,
@@ -258,12 +259,40 @@ fn is_built_in(name: &str) -> bool {
 pub struct PolicyBody {
     #[serde(alias = "rules")]
     policy: String,
+    #[serde(deserialize_with = "fields::ttl")]
+    ttl: Option<Duration>,
+    #[serde(deserialize_with = "fields::text")]
+    expiration: String,
+    cas: Option<i64>,
+    cas_required: Option<bool>,
+}
+
+/// The `cas` of a policy that is to be made, and not to be replaced.
+const NOT_THERE: i64 = -1;
+
+impl PolicyBody {
+    /// What cannot be kept and would allow more if it was left out: that the policy ends, or that it is written only over what the
+    /// client has seen.
+    fn refuse_conditions(&self) -> Answer<()> {
+        let ends = [("ttl", self.ttl.is_some()), ("expiration", !self.expiration.is_empty())];
+        if let Some((field, _)) = ends.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(ApiError::invalid(format!(
+                "`{field}` is not taken: a policy does not end by itself, and leaving that out would allow more; delete it in time"
+            )));
+        }
+        if self.cas.is_some_and(|cas| cas != NOT_THERE) || self.cas_required == Some(true) {
+            return Err(ApiError::invalid(
+                "`cas` (but -1) and `cas_required` are not taken: policies have no version here; write the document with `If-Match`",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// `POST /v1/sys/policies/acl/<name>`: puts the policy in place that the text comes to.
 ///
 /// # Errors
-/// 400 for a text that cannot be said in rules, with the reason.
+/// 400 for a text that cannot be said in rules, and for conditions that policies here cannot have, with the reason.
 pub async fn write_policy(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -284,6 +313,10 @@ pub async fn write_policy(
     }
     if body.policy.is_empty() {
         return Err(ApiError::invalid("'policy' parameter not supplied or empty"));
+    }
+    body.refuse_conditions()?;
+    if body.cas.is_some() && !matches!(condition, Condition::Absent) {
+        return Err(ApiError::invalid("check-and-set parameter set to -1 on existing entry"));
     }
     let policy = PolicyConfig::from_vault(name, body.policy)
         .map_err(|error| ApiError::invalid(format!("failed to parse policy: {error}")))?;

@@ -438,6 +438,9 @@ pub async fn revoke_self(State(app): State<Arc<App>>, caller: Caller) -> Answer 
 /// # Errors
 /// 400 for a batch token.
 pub async fn revoke(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<TokenBody>) -> Answer {
+    if body.token.is_empty() {
+        return Err(ApiError::invalid("missing token ID"));
+    }
     let now = app.clock.now();
     match presented(&app, &caller, &body.token, now).await {
         Ok(found) => {

@@ -45,6 +45,13 @@ def script(run):
         s(f"verify a signature that has {name}", lambda t, y: post(f"transit/verify/{ec}", input=hello, signature=kept(signature)))
         s(f"verify an hmac that has {name}", lambda t, y: post(f"transit/verify/{aes}", input=hello, hmac=kept(mac)))
 
+    # What is wrong with every item is wrong with the whole.
+    for path, item in {f"sign/{ec}/md5": {}, f"verify/{ec}/md5": {"signature": signature}, f"verify/{aes}/md5": {"hmac": mac}, f"sign/{aes}": {}, f"verify/{aes}": {"signature": signature}}.items():
+        s(f"a batch of {path}", lambda t, y: post(f"transit/{path}", batch_input=[{"input": hello, **item}]))
+    s("a batch by no marshaling", lambda t, y: post(f"transit/sign/{ec}", batch_input=[{"input": hello}], marshaling_algorithm="none"))
+    for name in ("", "nothing"):
+        s(f"revoke the token {name!r}", lambda t, y: post("auth/token/revoke", token=name))
+
     # No input is the empty one, alone.
     s("sign without input", lambda t, y: post(f"transit/sign/{ec}"))
     s("verify without input", lambda t, y: post(f"transit/verify/{ec}", signature=run.data("sign without input", "signature")))

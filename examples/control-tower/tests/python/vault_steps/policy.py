@@ -41,6 +41,18 @@ def script(run):
     s("write a parameter", lambda t, y: y.create_or_update_acl_policy("part", 'path "a" { capabilities = ["update"] allowed_parameters = { "ttl" = ["1h"] } }'))
     s("write an identity", lambda t, y: y.create_or_update_acl_policy("part", 'path "a/{{identity.entity.name}}" { capabilities = ["read"] }'))
 
+    rule = 'path "transit/random" { capabilities = ["update"] }'
+    def write(name, **fields):
+        return client._adapter.post(f"/v1/sys/policies/acl/{name}", json={"policy": rule, **fields})
+
+    s("write a policy that ends", lambda t, y: write("ends", ttl="1h"))
+    s("write a policy that ends at a time", lambda t, y: write("ends-at", expiration="2100-01-01T00:00:00Z"))
+    s("write a policy that wants versions", lambda t, y: write("versioned", cas_required=True))
+    s("write a policy that is new", lambda t, y: write("new", cas=-1))
+    s("write it as new again", lambda t, y: write("new", cas=-1))
+    s("write it over another version", lambda t, y: write("new", cas=7))
+    s("write it over its version", lambda t, y: write("new", cas=1))
+
     for key in ("orders", "hidden", "other"):
         client.secrets.transit.create_key(key)
     administrator = client.token
