@@ -44,11 +44,15 @@ async fn a_host_waits_is_claimed_and_renews_until_it_is_removed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_that_lists_a_host_has_it_at_once_and_tells_nobody_its_id() {
-    let rig = Rig::start().await;
+    let mut rig = Rig::start().await;
+    rig.pass(time::Duration::milliseconds(500)).await;
     rig.verify("never").await;
     rig.site("oslo", &["s3cret-1", "s3cret-2"]).await;
     let host = Host::new("s3cret-1");
     let claimed = rig.knock(&host, &Way::default()).await.unwrap().ok();
+    for time in ["expires", "renew-at"] {
+        assert_eq!(claimed[time].as_str().unwrap().len(), "2026-03-01T12:00:00Z".len(), "{claimed}");
+    }
     assert_eq!((&claimed["state"], &claimed["site"]), (&json!("claimed"), &json!("oslo")));
     // What is read back is what is kept, and may be written back.
     let document = rig.get("/v1/config/system/sites/oslo").await;
