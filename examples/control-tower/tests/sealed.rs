@@ -112,6 +112,11 @@ async fn a_passphrase_is_sent_after_each_start() {
     assert_eq!(tower.call("GET", SEAL, None, None).await.ok(), json!({"sealed": true, "kind": "passphrase"}));
     let (status, health) = vault(&tower, "GET", "/v1/sys/health", None).await;
     assert_eq!((status, &health["sealed"], &health["initialized"]), (503, &json!(true), &json!(true)));
+    for (query, expected) in
+        [("sealedcode=200", 200), ("activecode=299", 503), ("sealedcode=x", 400), ("sealedcode=101", 400)]
+    {
+        assert_eq!(vault(&tower, "GET", &format!("/v1/sys/health?{query}"), None).await.0, expected, "{query}");
+    }
     let (status, seal) = vault(&tower, "GET", "/v1/sys/seal-status", None).await;
     assert_eq!((status, &seal["sealed"], &seal["t"]), (200, &json!(true), &json!(1)));
     let (status, leader) = vault(&tower, "GET", "/v1/sys/leader", None).await;
@@ -136,6 +141,10 @@ async fn a_passphrase_is_sent_after_each_start() {
     assert_eq!((status, &seal["sealed"]), (200, &json!(false)), "{seal}");
     tower.assert_alive().await;
     assert_eq!(vault(&tower, "GET", "/v1/sys/health", None).await.0, 200);
+    for (query, expected) in [("activecode=299", 299), ("sealedcode=299&standbyok=true", 200), ("activecode=600", 400)]
+    {
+        assert_eq!(vault(&tower, "GET", &format!("/v1/sys/health?{query}"), None).await.0, expected, "{query}");
+    }
     assert_eq!(unseal(json!({"passphrase": "whatever it is"})).await.ok(), json!({"sealed": false}));
 
     let admin = tower.log_in_as_admin(first["password"].as_str().unwrap()).await;

@@ -19,8 +19,13 @@ use super::{
     body::{self, JsonBody},
     error::{Answer, ApiError, SEALED},
     operations,
+    params::Query,
     peer::Peer,
-    vault::{self, body::VaultBody, sys},
+    vault::{
+        self,
+        body::VaultBody,
+        sys::{self, HealthQuery},
+    },
 };
 use crate::{app::App, gate::Gate, pages::assets};
 
@@ -148,11 +153,11 @@ fn seal_status(sealed: bool) -> Answer {
     Ok(Json(sys::seal_status_fields(sealed)).into_response())
 }
 
-async fn health(State(gate): State<Arc<Gate>>) -> Response {
+async fn health(State(gate): State<Arc<Gate>>, Query(query): Query<HealthQuery>) -> Answer {
     let mut fields: Value = sys::health_fields(gate.now().unix_timestamp());
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("sealed".to_owned(), true.into());
         fields.insert("standby".to_owned(), true.into());
     }
-    (StatusCode::SERVICE_UNAVAILABLE, Json(fields)).into_response()
+    query.answer(true, &fields)
 }

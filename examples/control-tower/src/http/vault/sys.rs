@@ -39,15 +39,46 @@ const LOGINS: [(&str, &str, &str); 2] =
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `GET /v1/sys/health`.
+/// The statuses that a client wants of the health, as load balancers have need of. Of others than these two there is never anything to say.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct HealthQuery {
+    activecode: Option<String>,
+    sealedcode: Option<String>,
+}
+
+impl HealthQuery {
+    /// The answer of a tower that is sealed, or is not.
+    ///
+    /// # Errors
+    /// 400 for what is no status of an answer.
+    pub fn answer(&self, is_sealed: bool, fields: &Value) -> Answer {
+        let (field, wanted, otherwise) = match is_sealed {
+            true => ("sealedcode", &self.sealedcode, StatusCode::SERVICE_UNAVAILABLE),
+            false => ("activecode", &self.activecode, StatusCode::OK),
+        };
+        let refuse = || ApiError::invalid(format!("`{field}` is no status from 200 to 599"));
+        let status = match wanted.as_deref() {
+            None => otherwise,
+            Some(text) => {
+                let status = text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
+                status.filter(|status| (200..600).contains(&status.as_u16())).ok_or_else(refuse)?
+            }
+        };
+        let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+        Ok(if bodiless.contains(&status) { status.into_response() } else { (status, Json(fields)).into_response() })
+    }
+}
+
+/// `GET /v1/sys/health?activecode=`.
 ///
 /// # Errors
-/// 503 when the tower takes no changes.
-pub async fn health(State(app): State<Arc<App>>) -> Answer {
+/// 503 when the tower takes no changes, 400 for what is no status.
+pub async fn health(State(app): State<Arc<App>>, Query(query): Query<HealthQuery>) -> Answer {
     app.db.store().health()?;
     let mut fields = health_fields(app.clock.now().unix_timestamp());
     add_cluster(&mut fields, &app);
-    Ok(Json(fields).into_response())
+    query.answer(false, &fields)
 }
 
 /// What can be said of the tower's health without knowing whose it is.

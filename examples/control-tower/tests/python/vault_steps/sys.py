@@ -4,6 +4,7 @@
 def script(run):
     s = run.step
     s("health", lambda t, y: y.read_health_status(method="GET"))
+    s("health with a status of its own", lambda t, y: y.read_health_status(method="GET", active_code=210, sealed_code=211))
     s("health by HEAD", lambda t, y: y.read_health_status(method="HEAD"))
     s("sealed", lambda t, y: y.is_sealed())
     s("initialized", lambda t, y: y.is_initialized())
