@@ -258,7 +258,7 @@ fn enrolment(link: &Link) -> Markup {
     notice(
         Tone::Warn,
         &html! {
-            p { "Give this link to " strong { (unspaced(&link.email)) } ". It works once, until " (when(link.expires)) ", and is not shown again." }
+            p { strong { (unspaced(&link.email)) } " needs this link. It works once, until " (when(link.expires)) ", and is not shown again." }
             (component::copied("enrolment-link", "the enrolment link", &link.url))
         },
     )
