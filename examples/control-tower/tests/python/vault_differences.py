@@ -114,3 +114,17 @@ DIFFERENCES |= dict.fromkeys(
     + [f"batch of verify/edge-aes256-gcm96 {what}" for what in ("with bad items", "with another status")],
     VERDICT,
 )
+
+KEPT = "that a key left the server once is not taken back by saying so, and whoever tries is told"
+NAMES = "names have small letters, digits and `-` between them, alone"
+
+DIFFERENCES |= {f"take back {field}": KEPT for field in ("exportable", "allow_plaintext_backup")}
+DIFFERENCES |= {f"a {what} with an underscore": NAMES for what in ("role", "policy")}
+DIFFERENCES |= {
+    "sign by two names of a hash function": "an option is said once",
+    "hmac with null as input": NULL,
+    "a role for an address with the length of a network": "an address or a network: which of the two was meant is not guessed",
+    "a role with a period beyond its end": "lives that contradict each other are refused when they are said, and not at a login",
+    "destroy a secret-id that stands in the address": "no secret stands in an address, which others keep in their logs; the body of a POST has it",
+    "the settings of a mount": "mounts have no settings: roles and tokens say how long what lives",
+}

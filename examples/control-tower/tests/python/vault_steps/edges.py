@@ -102,6 +102,7 @@ def script(run):
     batches(run)
     forms(run, ask)
     ended(run, ask)
+    contradictory(run, ask)
 
 
 def verified_elsewhere(run):
@@ -233,3 +234,23 @@ def ended(run, ask):
             s(f"a {kind} {name}", lambda t, y: {"type": post(f"auth/token/{path}", policies=["default"], ttl="10m", type=kind, **body)["auth"]["token_type"]})
         token = post(f"auth/token/{path}", policies=["default"], ttl="10m", **body)["auth"]["client_token"]
         s(f"the path of the {name}", lambda t, y: {"exact": [client.auth.token.lookup(token)["data"][field] for field in ("path", "orphan")]})
+
+
+def contradictory(run, ask):
+    """What takes something back, contradicts itself, or is said in a place where it does not belong."""
+    s = run.step
+
+    def post(path, **body):
+        return ask("post", path, body)
+
+    post("transit/keys/edge-open", exportable=True, allow_plaintext_backup=True)
+    for field in ("exportable", "allow_plaintext_backup"):
+        s(f"take back {field}", lambda t, y: post("transit/keys/edge-open/config", **{field: False}))
+    s("sign by two names of a hash function", lambda t, y: post("transit/sign/edge-rsa-2048", input=b64("hello"), algorithm="sha2-384", hash_algorithm="sha2-256"))
+    s("hmac with null as input", lambda t, y: post("transit/hmac/edge-aes256-gcm96", input=None))
+    s("a role for an address with the length of a network", lambda t, y: post("auth/approle/role/edge-wide", token_bound_cidrs=["127.0.0.1/8"]))
+    s("a role with a period beyond its end", lambda t, y: post("auth/approle/role/edge-long", token_period="2h", token_max_ttl="1h"))
+    s("a role with an underscore", lambda t, y: post("auth/approle/role/edge_name"))
+    s("a policy with an underscore", lambda t, y: post("sys/policies/acl/edge_name", policy='path "transit/random" { capabilities = ["update"] }'))
+    s("destroy a secret-id that stands in the address", lambda t, y: ask("delete", "auth/approle/role/app/secret-id/destroy?secret_id=none"))
+    s("the settings of a mount", lambda t, y: sorted(ask("get", "sys/mounts/transit/tune")["data"]))
