@@ -201,33 +201,30 @@ async fn connection(
     }
     let rules = service.front.rules();
     let is_trusted = rules.trusted.iter().any(|network| network.contains(peer.ip().to_canonical()));
+    // Whoever is refused is taken down before they can notice: with this, their connection ends.
+    let refused = |ended| service.refused(peer, ended);
     let begin = async {
-        let client = front::source(&mut stream, peer, &rules).await?;
-        let place = match is_trusted && client == peer {
-            true => Place::uncounted(),
-            false => service.places.take(client.ip()).ok_or(Ended::TooMany(client))?,
+        let placed = async {
+            let client = front::source(&mut stream, peer, &rules).await?;
+            let place = match is_trusted && client == peer {
+                true => Place::uncounted(),
+                false => service.places.take(client.ip()).ok_or(Ended::TooMany(client))?,
+            };
+            Ok((client, place))
         };
-        let stream = acceptor.accept(stream).await.map_err(|error| Ended::of_handshake(client, error))?;
-        Ok((client, place, stream))
+        let (client, place) = placed.await.map_err(refused).ok()?;
+        match acceptor.accept(stream).into_fallible().await {
+            Ok(stream) => Some((client, place, stream)),
+            Err((error, _stream)) => {
+                refused(Ended::of_handshake(client, error));
+                None
+            }
+        }
     };
     let (client, _place, stream) = tokio::select! {
-        handshake = timeout(service.limits.handshake, begin) => match handshake {
-            Ok(Ok(begun)) => begun,
-            Ok(Err(Ended::Refused(error))) => {
-                tracing::debug!(%peer, %error, "no connection");
-                return service.front.refuse(peer, error.code(), error.to_string());
-            }
-            Ok(Err(Ended::Untrusted(client, code, why))) => {
-                tracing::debug!(%client, why, "no TLS handshake");
-                return service.front.refuse(client, code, why);
-            }
-            Ok(Err(Ended::TooMany(client))) => {
-                tracing::debug!(%client, "no connection: there are too many");
-                let most = service.limits.connections_of_one;
-                let why = format!("there are {most} connections of this address: raise `--connections-per-address` if it is many clients'");
-                return service.front.refuse(client, TOO_MANY, why);
-            }
-            Ok(Err(Ended::Broken(error))) => return tracing::debug!(%peer, %error, "no TLS handshake"),
+        begun = timeout(service.limits.handshake, begin) => match begun {
+            Ok(Some(begun)) => begun,
+            Ok(None) => return,
             Err(_) => return tracing::debug!(%peer, "no TLS handshake in time"),
         },
         _ = is_closing.changed() => return,
@@ -261,6 +258,29 @@ struct Seen {
 }
 
 impl Service {
+    /// Takes down why there is no connection.
+    fn refused(&self, peer: SocketAddr, ended: Ended) {
+        match ended {
+            Ended::Refused(error) => {
+                tracing::debug!(%peer, %error, "no connection");
+                self.front.refuse(peer, error.code(), error.to_string());
+            }
+            Ended::Untrusted(client, code, why) => {
+                tracing::debug!(%client, why, "no TLS handshake");
+                self.front.refuse(client, code, why);
+            }
+            Ended::TooMany(client) => {
+                tracing::debug!(%client, "no connection: there are too many");
+                let most = self.limits.connections_of_one;
+                let why = format!(
+                    "there are {most} connections of this address: raise `--connections-per-address` if it is many clients'"
+                );
+                self.front.refuse(client, TOO_MANY, why);
+            }
+            Ended::Broken(error) => tracing::debug!(%peer, %error, "no TLS handshake"),
+        }
+    }
+
     async fn respond(self, request: Request<Incoming>, seen: Seen) -> Result<Response<Body>, Infallible> {
         let client = forwarded::client(seen.client, request.headers(), &seen.rules.trusted);
         let waits = request.headers().contains_key(header::EXPECT);
