@@ -151,14 +151,21 @@ async fn back(tower: &Tower, browser: &mut Browser, fake: &Shared, state: &str) 
     browser.step(tower, "callback", body).await
 }
 
-#[tokio::test]
-async fn a_user_logs_in_at_a_provider() {
+/// A tower whose users may log in at a provider, its administrator's token, and that provider.
+async fn with_provider() -> (Tower, String, Shared, tokio::task::JoinHandle<()>) {
     let tower = Tower::fresh().await;
     let admin = tower.administrator().await;
     let (fake, server) = provider(tower.app.clock.now()).await;
     let url = fake.lock().unwrap().url.clone();
     let document = json!({"name": "entra", "title": "Azure Entra ID", "issuer": url, "client-id": "tower", "client-secret": "hush"});
     tower.post(PROVIDERS, &admin, document).await.ok();
+    (tower, admin, fake, server)
+}
+
+#[tokio::test]
+async fn a_user_logs_in_at_a_provider() {
+    let (tower, admin, fake, server) = with_provider().await;
+    let url = fake.lock().unwrap().url.clone();
     let stored = tower.get(&format!("{PROVIDERS}/entra"), &admin).await.ok();
     assert!(stored.get("client-secret").is_none(), "{stored}");
     let state = tower.get("/v1/state/strongbox/authentication/oidc/entra", &admin).await.ok();
@@ -295,12 +302,8 @@ async fn a_user_logs_in_at_a_provider() {
 /// A browser that went there again by itself would be sent back at once by a provider that still knows its user, and so on without end.
 #[tokio::test]
 async fn a_browser_stays_here_after_a_login_that_the_provider_did_not_confirm() {
-    let tower = Tower::fresh().await;
-    let admin = tower.administrator().await;
-    let (fake, server) = provider(tower.app.clock.now()).await;
+    let (tower, _, fake, server) = with_provider().await;
     let url = fake.lock().unwrap().url.clone();
-    let document = json!({"name": "entra", "title": "Azure Entra ID", "issuer": url, "client-id": "tower", "client-secret": "hush"});
-    tower.post(PROVIDERS, &admin, document).await.ok();
     let (mut browser, state) = sent(&tower, &fake, "ann@example.com").await;
     assert!(browser.get(&tower, "/login").await.headers.contains_key("refresh"), "it goes there by itself");
     let refused = format!("/login/oidc/default/entra/callback?state={state}&code=bad&iss={url}");
