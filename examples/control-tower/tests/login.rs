@@ -1010,6 +1010,41 @@ async fn however_many_sessions_there_are_they_end() {
 }
 
 #[tokio::test]
+async fn another_login_in_a_browser_takes_the_place_of_the_session_that_it_had() {
+    let tower = Tower::fresh().await;
+    let admin = tower.administrator().await;
+    for name in ["jyn@example.com", "lyra@example.com"] {
+        user(&tower, &admin, name, json!({"password": PASSWORD})).await;
+    }
+    let log_in = async |browser: &mut Browser, name: &str| {
+        browser.password(&tower, name, "default", PASSWORD).await;
+        browser.step(&tower, "finish", json!({})).await;
+        assert!(browser.has_session());
+    };
+    let (mut browser, mut elsewhere) = (Browser::new(), Browser::new());
+    log_in(&mut elsewhere, "jyn@example.com").await;
+    log_in(&mut browser, "jyn@example.com").await;
+    let sessions = async |of: &mut Browser| {
+        let sessions = of.get(&tower, "/v1/account/sessions").await.ok();
+        sessions["sessions"].as_array().unwrap().len()
+    };
+    assert_eq!(sessions(&mut elsewhere).await, 2);
+    // Whoever begins, and who is refused, ends nothing.
+    let mut former = browser.clone();
+    browser.password(&tower, "jyn@example.com", "default", "wrong of somebody").await;
+    former.get(&tower, "/v1/account").await.ok();
+    // The end of the login ends the former session of this browser, and no other one.
+    assert_eq!(browser.step(&tower, "password", json!({"password": PASSWORD})).await["state"], "logged-in");
+    former.get(&tower, "/v1/account").await.refused(401);
+    assert_eq!(sessions(&mut elsewhere).await, 2);
+    // So does a login of somebody else there.
+    let mut former = browser.clone();
+    log_in(&mut browser, "lyra@example.com").await;
+    former.get(&tower, "/v1/account").await.refused(401);
+    assert_eq!((sessions(&mut browser).await, sessions(&mut elsewhere).await), (1, 1));
+}
+
+#[tokio::test]
 async fn a_command_line_is_let_in_by_a_recent_login_alone() {
     let tower = Tower::fresh().await;
     let admin = tower.administrator().await;

@@ -25,6 +25,7 @@ use crate::{
     },
     layout, random,
     store::{Guard, Write},
+    tenant::Tenant,
 };
 
 /// Somebody who is logged in.
@@ -195,9 +196,21 @@ fn index(tenant: &Name, session: &SessionRecord) -> String {
 
 /// What ends a session of a user.
 pub fn end(tenant: &Name, user: &StoredUser, key: &Key) -> Vec<Write> {
-    let email = &user.value.record().identity().email;
-    let index = format!("{}{key}", layout::user_sessions(tenant, email));
+    let index = format!("{}{key}", layout::user_sessions(tenant, &user.value.record().identity().email));
     vec![Write::Delete(layout::session(key)), Write::Delete(index)]
+}
+
+/// What ends the session that a browser's cookie names, whoever's it is: the browser gets another one in its place, and nobody could end
+/// that one there any more. Nothing where the cookie names none.
+///
+/// # Errors
+/// Those of the store.
+pub async fn replaced(app: &App, cookie: &str) -> Result<Vec<Write>, DbError> {
+    let key = Key::of(cookie);
+    let Some(stored) = app.db.load(&layout::session(&key), SessionRecord::decode).await? else { return Ok(Vec::new()) };
+    let tenant = Tenant::by_name(&app.db, &stored.value.identity().tenant).await?;
+    let index = tenant.map(|tenant| Write::Delete(index(&tenant.value.id, &stored.value)));
+    Ok(index.into_iter().chain([Write::Delete(stored.key)]).collect())
 }
 
 /// Whether it is a session of that user, over or not.

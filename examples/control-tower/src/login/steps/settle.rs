@@ -123,6 +123,13 @@ pub(super) async fn settle(app: &App, browser: &Browser, guards: Vec<Guard>, tak
                 reached.cookies = Vec::new();
             } else {
                 reached.form_token = token_of(app, logged_in.token.expose());
+                if let Some(former) = &browser.session {
+                    let ended = session::replaced(app, former).await?;
+                    if !ended.is_empty() {
+                        record = record.with("former-session", "ended");
+                    }
+                    commit.writes.extend(ended);
+                }
             }
             let user = of.ok_or_else(|| ApiError::internal("a login of nobody"))?;
             let living = users::living(app, user).await?;
