@@ -31,7 +31,8 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::Provider`] when one of the three addresses is not `https`, or `http` on `localhost`.
+    /// [`Error::Provider`] when the client identifier is empty, one of the three addresses is not `https`, or `http` on `localhost`, or the issuer
+    /// has a query or a fragment.
     pub fn new(
         name: Name,
         issuer: String,
@@ -41,6 +42,15 @@ impl Provider {
         names_issuer: bool,
     ) -> Result<Self, Error> {
         let refuse = |problem| Error::Provider { provider: name.to_string(), problem };
+        if client_id.is_empty() {
+            return Err(refuse("its client identifier is empty"));
+        }
+        // OpenID Connect Discovery 1.0 §3; §4 puts a path behind it.
+        if issuer.contains(['?', '#']) {
+            return Err(refuse(
+                "its issuer has a query or a fragment, which no issuer has; write what stands before it",
+            ));
+        }
         for (address, problem) in [
             (&issuer, "its issuer is no address; use `https`"),
             (&authorization_endpoint, "its authorization endpoint is no address; use `https`"),
@@ -55,9 +65,6 @@ impl Provider {
             if url.fragment().is_some() {
                 return Err(refuse(problem));
             }
-        }
-        if client_id.is_empty() {
-            return Err(refuse("its client identifier is empty"));
         }
         Ok(Self { name, issuer, client_id, authorization_endpoint, redirect_uri, names_issuer })
     }
@@ -256,5 +263,22 @@ mod tests {
             provider("x").unwrap_err().to_string(),
             "provider `entra`: its authorization endpoint is no address; use `https`"
         );
+    }
+
+    #[test]
+    fn an_issuer_has_neither_query_nor_fragment() {
+        let provider = |issuer: &str, client_id: &str| {
+            let (at, back) = ("https://issuer.example/authorize".into(), "https://tower.example/back".into());
+            Provider::new(name("entra"), issuer.into(), client_id.into(), at, back, true)
+        };
+        assert!(provider("https://issuer.example/v2", "tower").is_ok());
+        for bad in ["v2?", "?tenant=1", "v2#", "#a?b"] {
+            assert_eq!(
+                provider(&format!("https://issuer.example/{bad}"), "tower").unwrap_err().to_string(),
+                "provider `entra`: its issuer has a query or a fragment, which no issuer has; write what stands before it"
+            );
+        }
+        // What is refused first is what is missing.
+        assert!(provider("x", "").unwrap_err().to_string().ends_with("its client identifier is empty"));
     }
 }

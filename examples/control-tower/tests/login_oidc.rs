@@ -177,6 +177,13 @@ async fn a_user_logs_in_at_a_provider() {
     let path = format!("{PROVIDERS}/entra");
     let refused = tower.call("PATCH", &path, Some(&admin), Some(elsewhere)).await.refused(400);
     assert!(refused.contains("another issuer"), "{refused}");
+    // OpenID Connect Discovery 1.0 §3.
+    for bad in ["https://id.example/?tenant=1", "https://id.example/#b2"] {
+        let document = json!({"name": "bad", "issuer": bad, "client-id": "tower"});
+        let refused = tower.post(PROVIDERS, &admin, document).await;
+        let error = &refused.json()["errors"][0];
+        assert_eq!((refused.status.as_u16(), &error["error-info"]["field"]), (400, &json!("issuer")), "{error}");
+    }
     // Somebody at a provider is one user.
     let second = json!({"name": "bob@example.com", "external": external});
     assert!(tower.post(USERS, &admin, second).await.refused(409).contains("another user"));

@@ -29,9 +29,10 @@ impl Offer<'_> {
     pub fn page(&self) -> Page {
         let main = html! {
             div class="card stack-l" {
-                h1 { "You are in. Make the next login easier?" }
+                h1 { "Make the next login easier?" }
                 (self.who.show())
                 (Problem::shown(self.step.problem))
+                p { "You have proved who you are. Set one of these up now, or go on without: then you are logged in." }
                 (component::form("/login/set-up", self.step.token, &html! {
                     ul class="choices" {
                         @if self.passkey {

@@ -80,7 +80,7 @@ impl Stage {
     pub async fn not_now(&self) {
         let arrived = "const heading = document.querySelector('h1')?.innerText ?? '';
             return document.readyState === 'complete' && ['Overview', 'Account'].some((one) => heading === one)
-              || heading.startsWith('You are in.')";
+              || heading.startsWith('Make the next login')";
         self.chrome.until("proved", arrived).await;
         if self.chrome.has("form[action='/login/finish']").await {
             self.chrome.press("Not now").await;

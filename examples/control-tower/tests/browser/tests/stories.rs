@@ -121,7 +121,7 @@ async fn the_first_administrator_sets_a_password_makes_a_passkey_and_logs_in_wit
     stage.identify("admin", "").await;
     stage.password(stage.tower.password()).await;
     stage.set_password(PASSWORD).await;
-    chrome.reach("You are in. Make the next login easier?").await;
+    chrome.reach("Make the next login easier?").await;
     chrome.press("Create a passkey").await;
     chrome.reach("Create a passkey").await;
     chrome.fill("name", "Laptop").await;
@@ -502,7 +502,7 @@ async fn everything_by_keyboard() {
     stage.tab("Password password").await;
     stage.write(PASSWORD).await;
     stage.keys(Key::Enter).await;
-    chrome.reach("You are in. Make the next login easier?").await;
+    chrome.reach("Make the next login easier?").await;
     stage.tab("Create a passkey").await;
     stage.keys(Key::Enter).await;
     chrome.reach("Create a passkey").await;
@@ -610,7 +610,7 @@ async fn choices_and_users_by_keyboard() {
     stage.tab("The same again").await;
     stage.keys(PASSWORD).await;
     stage.keys(Key::Enter).await;
-    chrome.reach("You are in. Make the next login easier?").await;
+    chrome.reach("Make the next login easier?").await;
     stage.tab("Set up a one-time password").await;
     stage.keys(Key::Enter).await;
     chrome.reach("Set up a one-time password").await;
@@ -945,7 +945,7 @@ async fn every_page_is_for_everybody() {
     chrome.reach("Set a password").await;
     look("3-set-password").await;
     stage.set_password(PASSWORD).await;
-    chrome.reach("You are in. Make the next login easier?").await;
+    chrome.reach("Make the next login easier?").await;
     look("4-offer").await;
     chrome.press("Set up a one-time password").await;
     chrome.reach("Set up a one-time password").await;
