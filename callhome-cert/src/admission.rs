@@ -112,11 +112,14 @@ impl<'a> OnRecord<'a> {
         knock.certificate.map(CallHomeCertificate::serial).or(came_with)
     }
 
-    /// The site for which alone an operator could claim a host that comes to wait, where there is one: without it the host would wait for
-    /// ever.
+    /// The site for which alone an operator could claim a host that waits or comes to, where there is one: without it the host would wait
+    /// for ever.
     pub fn site(&self, settings: &CallHomeSettings, knock: &Knock<'a>) -> Option<&'a Name> {
-        if self.listed.is_some() || self.own(knock).is_some() {
+        if self.listed.is_some() {
             return None;
+        }
+        if let Some(record) = self.own(knock) {
+            return record.bound_site().filter(|_| *record.state() == HostState::Unclaimed);
         }
         let remembered = self.remembered(settings, knock).and_then(HostRecord::bound_site);
         knock.certificate.and_then(|certificate| certificate.scope().site()).or(remembered)
@@ -159,7 +162,7 @@ pub fn decide(
     let entry = on_record.certificate(settings, knock, now);
     match on_record.host {
         Some(record) if *record.state() == HostState::Removed => Err(Refusal::Removed),
-        Some(record) if record.key() == knock.key => again(settings, record, knock, entry, on_record.listed, now),
+        Some(record) if record.key() == knock.key => again(settings, record, knock, on_record, entry, now),
         _ => first(settings, knock, on_record, entry, now),
     }
 }
@@ -169,8 +172,8 @@ fn again(
     settings: &CallHomeSettings,
     record: &HostRecord,
     knock: &Knock<'_>,
+    on_record: OnRecord<'_>,
     entry: Option<Entry>,
-    listed: Option<&Name>,
     now: OffsetDateTime,
 ) -> Result<Decision, Refusal> {
     match knock.refused {
@@ -184,7 +187,10 @@ fn again(
         if entry.as_ref().is_some_and(|entry| entry.revoked().is_some()) {
             return Err(Refusal::Revoked);
         }
-        if let Some(site) = listed {
+        if on_record.is_site_gone {
+            return Err(Refusal::NoSite);
+        }
+        if let Some(site) = on_record.listed {
             used = listed_since(settings, knock, entry, site, now)?;
             record = record.claim(site.clone()).map_err(|_| Refusal::WrongSite)?;
         }

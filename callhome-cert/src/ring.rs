@@ -82,6 +82,11 @@ impl<T> Ring<T> {
         numbers.filter_map(|(.., number)| Some((*number, self.places.get(number)?)))
     }
 
+    /// Of those with this host-id, the one that was seen last.
+    pub fn latest_of(&self, host: &HostHash) -> Option<(u32, &Occupant<T>)> {
+        self.places_of(host).last()
+    }
+
     /// Whoever has this host-id is gone, and its places are free.
     pub fn leave(&mut self, host: &HostHash) {
         let numbers: Vec<u32> = self.places_of(host).map(|(number, _)| number).collect();
@@ -247,6 +252,10 @@ mod tests {
         let mut ring = Ring::new([(0, occupant(0, 0, 0)), (1, occupant(1, 0, 1)), (2, occupant(1, 1, 2))]);
         let places = |ring: &Ring<()>, id| ring.places_of(&hash(id)).map(|(number, _)| number).collect::<Vec<_>>();
         assert_eq!((places(&ring, 1), places(&ring, 9)), (vec![1, 2], vec![]));
+        let latest = |ring: &Ring<()>, id| ring.latest_of(&hash(id)).map(|(number, _)| number);
+        assert_eq!((latest(&ring, 1), latest(&ring, 9)), (Some(2), None));
+        ring.seen(&hash(1), "0", NOW + Duration::MINUTE, |()| ());
+        assert_eq!(latest(&ring, 1), Some(1));
         ring.leave(&hash(1));
         ring.leave(&hash(9));
         assert_eq!((places(&ring, 0), places(&ring, 1)), (vec![0], vec![]));

@@ -446,7 +446,7 @@ fn who_made_room_comes_back_as_long_as_its_certificate_would_let_it_in() {
 }
 
 #[test]
-fn nobody_comes_to_wait_for_a_site_that_is_gone() {
+fn nobody_waits_for_a_site_that_is_gone() {
     let authority = authority();
     let (certificate, entry) = verified(&authority, site("oslo"));
     let mut tower = Tower::with(Granularity::Site, [entry]).of(&authority);
@@ -455,10 +455,11 @@ fn nobody_comes_to_wait_for_a_site_that_is_gone() {
     }
     tower.claim("h2", "oslo").unwrap();
     tower.sites_gone = vec!["oslo"];
-    // Who waits already may see it come back.
+    // Who waits already is told, with the certificate and, when that is over, without; an operator has vouched for the other one.
     let gone = Err(Refusal::NoSite);
     assert_eq!(tower.knock("h2", "h2", None, NOW), Ok(claimed("oslo")));
-    assert_eq!(tower.knock("h1", "h1", Some(&certificate), NOW), Ok(HostState::Unclaimed));
+    assert_eq!(tower.knock("h1", "h1", Some(&certificate), NOW), gone);
+    assert_eq!(tower.knock("h1", "h1", None, NOW + Duration::days(2)), gone);
     assert_eq!(tower.knock("h3", "h3", Some(&certificate), NOW), gone);
     assert!(tower.knock("h1", "other", Some(&certificate), NOW) == gone && tower.duplicates.is_empty());
     tower.hosts.retain(|host| *host.state() == HostState::Unclaimed);

@@ -287,6 +287,14 @@ async fn after_change(app: &App, plan: &Plan, removed: &[Name]) {
     {
         tracing::warn!(error = error.message(), "whose certificates are asked for is found out later");
     }
+    // Whoever waited for one that was deleted has left its place.
+    let gone = |collection: &str| {
+        let mut outcomes = plan.outcomes().iter().filter(|outcome| outcome.effect() == Effect::Deleted);
+        outcomes.any(|outcome| outcome.path().as_str().starts_with(collection))
+    };
+    if gone(SITES) {
+        app.call_home.unclaimed.forget();
+    }
     if [call_home::SETTINGS, "system/ca"].into_iter().any(touches)
         && let Err(error) = app.call_home.serving.refresh(app).await
     {

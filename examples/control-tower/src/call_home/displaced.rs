@@ -2,16 +2,17 @@
 //! key: so it is remembered whom it had let in, by host-id and key, and such a host comes back by itself for as long as the
 //! certificate would let it in.
 //!
-//! What is remembered ends with the record of the certificate, so that such a host is told that it expired; when an operator releases or
-//! removes the host; and with the site that the certificate is for. It is bounded whoever calls: there are [`TOGETHER`] for each start of a
-//! hash at most, and the earliest one is forgotten for the next.
+//! So are hosts that waited for a site alone when that was deleted: they are told so, and come back when there is one of that name again.
+//!
+//! What is remembered ends with the record of the certificate, so that such a host is told that it expired, and when an operator releases or
+//! removes the host. It is bounded whoever calls: there are [`TOGETHER`] for each start of a hash at most, and the earliest one is forgotten
+//! for the next.
 
 use std::sync::Arc;
 
 use keyward_callhome_cert::{Entry, HostHash, HostRecord};
-use keyward_config_values::Name;
 
-use super::certificates;
+use super::{certificates, sites};
 use crate::{
     app::App,
     db::Stored,
@@ -75,25 +76,6 @@ pub(super) async fn forget(app: &App, host: &HostHash) -> Answer<Vec<Write>> {
     Ok(writes)
 }
 
-/// What forgets whoever could be claimed for a site alone, which is deleted.
-///
-/// # Errors
-/// Those of the store.
-pub async fn forget_site(app: &App, site: &Name) -> Answer<Vec<Write>> {
-    let prefix = layout::displaced_hosts(&app.operators, "");
-    let mut scan = Scan::new(&**app.db.store(), &prefix);
-    let mut writes = Vec::new();
-    while let Some(entries) = scan.next().await? {
-        for entry in entries {
-            let stored = app.db.load(&entry.key, HostRecord::from_record).await?;
-            if stored.is_some_and(|stored| stored.value.bound_site() == Some(site)) {
-                writes.extend(removal(app, entry.key).await?);
-            }
-        }
-    }
-    Ok(writes)
-}
-
 /// Some of those whose certificates would let them come back, at most so many, the one that was seen last first.
 ///
 /// # Errors
@@ -108,7 +90,11 @@ pub(super) async fn some(app: &App, most: usize) -> Answer<Vec<Arc<HostRecord>>>
             None => None,
         };
         let counts = |entry: &Stored<Arc<Entry>>| entry.value.expires() >= now && entry.value.revoked().is_none();
-        found.extend(certificate.filter(counts).map(|_| stored.value));
+        let is_site_there = match stored.value.bound_site() {
+            Some(site) => sites::standing(app, site).await?.is_there,
+            None => true,
+        };
+        found.extend(certificate.filter(counts).filter(|_| is_site_there).map(|_| stored.value));
     }
     found.sort_by_key(|host| std::cmp::Reverse(host.last_seen()));
     Ok(found)

@@ -138,6 +138,25 @@ pub(super) async fn unclaimed_places(app: &App) -> Answer<Places> {
     Ok(Places::new(places))
 }
 
+/// What takes those out of the ring who wait for a site alone that is deleted: as if they had made room, so that they are told what
+/// became of it when they call, and wait again if it is made again.
+///
+/// # Errors
+/// Those of the store.
+pub async fn site_goes(app: &App, site: &Name, guards: &mut Vec<Guard>, writes: &mut Vec<Write>) -> Answer<()> {
+    let prefix = layout::unclaimed(&app.operators);
+    for (number, entry) in entries(app, &prefix).await? {
+        let at = Guard::At(place(&prefix, number), entry.revision);
+        let Some(stored) = waiting(app, &hash_in(app, entry).await?).await? else { continue };
+        if stored.value.bound_site() == Some(site) {
+            guards.extend([at, stored.guard()]);
+            writes.extend([Write::Delete(place(&prefix, number)), Write::Delete(stored.key.clone())]);
+            writes.extend(displaced::remember(app, &stored.value).await?);
+        }
+    }
+    Ok(())
+}
+
 /// The record of a host that waits.
 async fn waiting(app: &App, hash: &HostHash) -> Answer<Option<Stored<Arc<HostRecord>>>> {
     let record = app.db.load(&layout::host(&app.operators, hash), HostRecord::from_record).await?;
@@ -260,41 +279,55 @@ pub async fn any_at(app: &App, site: &Name) -> Answer<bool> {
 /// # Errors
 /// 404.
 pub async fn host(app: &App, id: &str) -> Answer<Stored<Arc<HostRecord>>> {
-    let missing = || ApiError::not_found(format_args!("the host `{}`", id.chars().take(80).collect::<String>()));
-    let hash: HostHash = id.parse().map_err(|_| missing())?;
-    app.db.load(&layout::host(&app.operators, &hash), HostRecord::from_record).await?.ok_or_else(missing)
+    let hash: HostHash = id.parse().map_err(|_| missing(id))?;
+    app.db.load(&layout::host(&app.operators, &hash), HostRecord::from_record).await?.ok_or_else(|| missing(id))
 }
 
-/// The record of a host, and where it is to be kept.
+/// What is on record of a host-id, and where what becomes of it is to be kept.
 struct Found {
     key: String,
     record: Arc<HostRecord>,
     guards: Vec<Guard>,
+    /// The duplicates, by their places.
+    duplicates: Vec<(u32, Occupant)>,
 }
 
-/// The host with this hash, or what is remembered of it while others have its place: it would come back.
-async fn here_or_displaced(app: &App, id: &str) -> Answer<Found> {
-    let missing = match host(app, id).await {
-        Ok(stored) => return Ok(Found { guards: vec![stored.guard()], key: stored.key, record: stored.value }),
-        Err(error) => error,
-    };
-    let Ok(hash) = id.parse::<HostHash>() else { return Err(missing) };
-    let Some(stored) = displaced::of(app, &hash, None).await? else { return Err(missing) };
-    let key = layout::host(&app.operators, &hash);
-    Ok(Found { guards: vec![Guard::Absent(key.clone()), stored.guard()], key, record: stored.value })
+impl Found {
+    /// The host with this hash; or what is remembered of it while others have its place, as it would come back; or, where it is gone
+    /// for good, the last one of those that are shown as its duplicates, whichever tower they called.
+    async fn look(app: &App, id: &str) -> Answer<Self> {
+        let hash: HostHash = id.parse().map_err(|_| missing(id))?;
+        let key = layout::host(&app.operators, &hash);
+        let places = duplicate_places(app).await?;
+        let duplicates = places.places_of(&hash).map(|(number, one)| (number, one.clone())).collect();
+        if let Some(stored) = app.db.load(&key, HostRecord::from_record).await? {
+            return Ok(Self { guards: vec![stored.guard()], key, record: stored.value, duplicates });
+        }
+        let stored = match (displaced::of(app, &hash, None).await?, places.latest_of(&hash)) {
+            (Some(stored), _) => Some(stored),
+            (None, Some((number, _))) => {
+                app.db.load(&place(&layout::duplicates(&app.operators), number), HostRecord::from_record).await?
+            }
+            (None, None) => None,
+        };
+        let stored = stored.filter(|stored| *stored.value.host() == hash).ok_or_else(|| missing(id))?;
+        Ok(Self { guards: vec![Guard::Absent(key.clone()), stored.guard()], key, record: stored.value, duplicates })
+    }
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::not_found(format_args!("the host `{}`", id.chars().take(80).collect::<String>()))
 }
 
 /// Claims a host for a site, which there has to be; where a key is named, the machine with that key alone.
 ///
 /// # Errors
-/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it, is another machine, or had to make room.
+/// 404 for the host; 422 for the site; 409 when the host cannot be claimed for it, is another machine, or does not wait.
 pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Option<&str>) -> Answer<HostRecord> {
     for _ in 0..TRIES {
         let stored = host(app, id).await;
-        if stored.is_err() && here_or_displaced(app, id).await.is_ok() {
-            return Err(ApiError::conflict(
-                "the host had to make room for others: claim it when it waits again, as it calls next",
-            ));
+        if stored.is_err() && Found::look(app, id).await.is_ok() {
+            return Err(ApiError::conflict("the host does not wait here now: claim it when it does, as it calls next"));
         }
         let stored = stored?;
         // Who waits makes room for others, and somebody else may have the host-id by then.
@@ -315,19 +348,16 @@ pub async fn claim(app: &App, caller: &Caller, id: &str, site: &Name, key: Optio
     Err(busy())
 }
 
-/// Forgets a host, so that it, or another one with its host-id, may call home again.
+/// Forgets a host and its duplicates, so that it, or one of them, may call home again.
 ///
 /// # Errors
 /// 404.
 pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
     for _ in 0..TRIES {
-        let Found { key, record, guards } = here_or_displaced(app, id).await?;
+        let Found { key, record, guards, duplicates } = Found::look(app, id).await?;
         let mut change = Change::of(app, &record, guards).await?;
         change.writes.extend(displaced::forget(app, record.host()).await?);
-        // What was shown beside it has its chance now, whichever tower it called.
-        let places = duplicate_places(app).await?;
-        let places: Vec<_> = places.places_of(record.host()).map(|(number, one)| (number, one.clone())).collect();
-        empty(&layout::duplicates(&app.operators), &places, &mut change.guards, &mut change.writes);
+        empty(&layout::duplicates(&app.operators), &duplicates, &mut change.guards, &mut change.writes);
         change.forgets = true;
         if change.commit(app, caller, "release-host", &record, &key).await? {
             app.call_home.duplicates.left(record.host());
@@ -344,14 +374,21 @@ pub async fn release(app: &App, caller: &Caller, id: &str) -> Answer<()> {
 /// 404.
 pub async fn remove(app: &App, caller: &Caller, id: &str) -> Answer<HostRecord> {
     for _ in 0..TRIES {
-        let Found { key, record: before, guards } = here_or_displaced(app, id).await?;
+        let Found { key, record: before, guards, mut duplicates } = Found::look(app, id).await?;
         let record = HostRecord::clone(&before).remove();
         if record.state() == before.state() {
             return Ok(record);
         }
         let mut change = Change::of(app, &before, guards).await?;
         change.writes.extend(displaced::forget(app, record.host()).await?);
-        if change.commit(app, caller, "remove-host", &record, &key).await? {
+        // Whoever has a record of its own is nobody's duplicate.
+        duplicates.retain(|(_, one)| one.key == record.key());
+        empty(&layout::duplicates(&app.operators), &duplicates, &mut change.guards, &mut change.writes);
+        let is_removed = change.commit(app, caller, "remove-host", &record, &key).await?;
+        if !is_removed || !duplicates.is_empty() {
+            app.call_home.duplicates.forget();
+        }
+        if is_removed {
             return Ok(record);
         }
     }

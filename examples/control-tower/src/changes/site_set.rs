@@ -28,7 +28,7 @@ impl Changes<'_> {
                 return Err(self.refuse(StatusCode::CONFLICT, change.path(), error));
             }
             if change.after().is_none() {
-                self.writes.extend(call_home::forget_site(self.app, name).await?);
+                call_home::site_goes(self.app, name, &mut self.guards, &mut self.writes).await?;
             }
             let (before, after) = (hosts(change.before())?, hosts(change.after())?);
             listed.extend(before.difference(&after).map(|host| (host.clone(), None)));

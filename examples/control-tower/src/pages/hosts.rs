@@ -116,7 +116,13 @@ impl Hosts {
         html! {
             ul class="items" {
                 @for host in &self.unclaimed { li { (self.item(host, viewer, None).show()) } }
-                @for host in self.strays() { li { (host::stray(host)) } }
+                @for host in self.strays() {
+                    @if !self.shows_all() { li { (host::stray(host)) } }
+                    // What is done is done to all machines with its host-id, and offered once.
+                    @else if self.strays().find(|one| one.id == host.id).is_some_and(|first| std::ptr::eq(first, host)) {
+                        li { (self.item(host, viewer, None).show()) }
+                    }
+                }
             }
         }
     }
@@ -162,6 +168,11 @@ impl Hosts {
                 p class="small" { "A host that runs the install script calls home, and waits here. Whoever may issue call-home certificates has the script." }
             }
         }
+    }
+
+    /// Whether whoever is not on this page is not on record.
+    fn shows_all(&self) -> bool {
+        self.all.is_some() && self.after.is_empty() && self.next.is_none()
     }
 
     /// Duplicates of hosts that are not on this page.
@@ -211,7 +222,8 @@ impl Hosts {
     }
 
     fn item<'a>(&'a self, host: &'a Host, viewer: &'a Viewer, now: Option<OffsetDateTime>) -> Item<'a> {
-        let duplicates = self.duplicates.iter().filter(|duplicate| duplicate.id == host.id).collect();
+        let is_another = |one: &&Host| one.id == host.id && !std::ptr::eq(*one, host);
+        let duplicates = self.duplicates.iter().filter(is_another).collect();
         Item { host, duplicates, rights: self.rights, sites: self.sites.as_deref(), token: &viewer.token, now }
     }
 

@@ -139,16 +139,16 @@ async fn who_has_to_make_room_comes_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_made_room_goes_with_the_site_of_its_certificate() {
+async fn who_waits_or_made_room_for_a_site_that_is_deleted_is_told_so() {
     let rig = Rig::start().await;
     rig.site("oslo", &[]).await;
     rig.site("bergen", &[]).await;
     rig.settings(json!({"client-certificate": {"verify": "site"}, "max-unclaimed": 1})).await;
-    let mut serials = Vec::new();
-    for (id, site) in [("h1", "oslo"), ("h2", "bergen"), ("h3", "bergen")] {
+    let (hosts, mut serials) = (["h1", "h2", "h3"].map(Host::new), Vec::new());
+    for (host, site) in hosts.iter().zip(["oslo", "bergen", "bergen"]) {
         let (pair, issued) = rig.issue(json!({"site": site})).await;
         serials.push(issued["serial"].as_str().unwrap().to_uppercase());
-        assert_eq!(rig.knock(&Host::new(id), &Way::with(&pair)).await.unwrap().status, 202);
+        assert_eq!(rig.knock(host, &Way::with(&pair)).await.unwrap().status, 202);
     }
     let away = async || {
         let listed = rig.get(UNCLAIMED).await["displaced"].take();
@@ -157,22 +157,35 @@ async fn who_made_room_goes_with_the_site_of_its_certificate() {
         ids.sort_unstable();
         ids
     };
-    let mut both = vec![Host::new("h1").hash(), Host::new("h2").hash()];
+    let mut both = vec![hosts[0].hash(), hosts[1].hash()];
     both.sort_unstable();
     assert_eq!(away().await, both);
     assert_eq!(rig.get(UNCLAIMED).await["displaced"][0]["state"], "displaced");
-    rig.call("DELETE", "/v1/config/system/sites/oslo", None).await.ok();
-    assert_eq!(away().await, [Host::new("h2").hash()]);
+    let delete = async |site: &str| rig.call("DELETE", &format!("/v1/config/system/sites/{site}"), None).await.ok();
+    let gone = (403, "no-site".to_owned());
+    delete("oslo").await;
+    assert_eq!(away().await, [hosts[1].hash()]);
+    assert_eq!(rig.knock(&hosts[0], &Way::default()).await.unwrap().refused(), gone);
     // Whose certificate is revoked does not wait again.
     rig.post(REVOKE, json!({"serial": serials[1]})).await.ok();
     assert_eq!(away().await, Vec::<String>::new());
-    // Nobody comes to wait for a site that is gone.
+    // Who waits goes, too, and nobody comes.
     let (pair, _) = rig.issue(json!({"site": "bergen"})).await;
-    rig.call("DELETE", "/v1/config/system/sites/bergen", None).await.ok();
-    let comes = async || rig.knock(&Host::new("h4"), &Way::with(&pair)).await.unwrap();
-    assert_eq!(comes().await.refused(), (403, "no-site".to_owned()));
+    let (new, shown, nothing) = (Host::new("h4"), Way::with(&pair), Way::default());
+    assert_eq!(rig.waiting().await, [hosts[2].hash()]);
+    delete("bergen").await;
+    let places = control_tower::layout::unclaimed(&rig.app.operators);
+    assert!(control_tower::store::snapshot(&*rig.store, &places).await.unwrap().1.is_empty());
+    assert_eq!((rig.waiting().await, &rig.get(HOSTS).await["hosts"]), (vec![], &json!([])));
+    for (host, way) in [(&hosts[2], &nothing), (&new, &shown)] {
+        assert_eq!(rig.knock(host, way).await.unwrap().refused(), gone);
+    }
+    // It is there again, and so are they.
     rig.site("bergen", &[]).await;
-    assert_eq!(comes().await.status, 202);
+    for (host, way) in [(&new, &shown), (&hosts[2], &nothing)] {
+        assert_eq!(rig.knock(host, way).await.unwrap().status, 202);
+        assert_eq!(rig.waiting().await, [host.hash()]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,7 +243,7 @@ async fn who_made_room_can_be_kept_out() {
     rig.site("oslo", &[]).await;
     let claim = format!("{UNCLAIMED}/{}/claim", hosts[0].hash());
     let answer = rig.post(&claim, json!({"site": "oslo"})).await;
-    assert!(answer.status == 409 && answer.text().contains("had to make room"), "{}", answer.text());
+    assert!(answer.status == 409 && answer.text().contains("does not wait here now"), "{}", answer.text());
     let at = |host: &Host| format!("{HOSTS}/{}", host.hash());
     rig.post(&format!("{}/remove", at(&hosts[0])), json!({})).await.ok();
     assert_eq!(
@@ -306,4 +319,41 @@ async fn who_is_let_in_is_no_duplicate_any_more() {
     assert_eq!(status(&Host::new("h3")).await, 202);
     rig.site("oslo", &["h1"]).await;
     assert_eq!((status(&third).await, duplicates().await), (200, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_duplicate_whose_host_is_gone_is_released_and_removed() {
+    let rig = Rig::start().await;
+    rig.settings(json!({"client-certificate": {"verify": "never"}, "max-unclaimed": 1})).await;
+    let status = async |host: &Host| rig.knock(host, &Way::default()).await.unwrap().status;
+    let duplicates = async || rig.get(UNCLAIMED).await["duplicates"].take();
+    let beside = [Host::new("h1"), Host::new("h1")];
+    let at = |what: &str| format!("{HOSTS}/{}/{what}", beside[0].hash());
+    // Nothing is remembered of who waited without a certificate and made room.
+    let alone = async || {
+        assert_eq!(
+            [status(&Host::new("h1")).await, status(&beside[0]).await, status(&beside[1]).await],
+            [202, 409, 409]
+        );
+        assert_eq!(status(&Host::new("h2")).await, 202);
+        rig.post(&format!("{HOSTS}/{}/release", Host::new("h2").hash()), json!({})).await.ok();
+        assert_eq!((rig.waiting().await, duplicates().await.as_array().unwrap().len()), (vec![], 2));
+    };
+    alone().await;
+    rig.site("oslo", &[]).await;
+    let claim = format!("{UNCLAIMED}/{}/claim", beside[0].hash());
+    assert_eq!(rig.post(&claim, json!({"site": "oslo"})).await.status, 409);
+    rig.post(&at("release"), json!({})).await.ok();
+    assert_eq!((duplicates().await, rig.post(&at("release"), json!({})).await.status), (json!([]), 404));
+    // One of them is the host that is removed, and the other one is shown as its duplicate.
+    alone().await;
+    let removed = rig.post(&at("remove"), json!({})).await.ok();
+    let left = duplicates().await;
+    assert_eq!((&removed["state"], left.as_array().unwrap().len()), (&json!("removed"), 1));
+    assert!(removed["key"] != left[0]["key"], "{removed} {left}");
+    for host in &beside {
+        assert_eq!(rig.knock(host, &Way::default()).await.unwrap().refused(), (403, "removed".to_owned()));
+    }
+    rig.post(&at("release"), json!({})).await.ok();
+    assert_eq!((duplicates().await, status(&beside[1]).await), (json!([]), 202));
 }

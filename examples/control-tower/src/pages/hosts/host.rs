@@ -71,14 +71,16 @@ impl Item<'_> {
                         ("claimed", None) => (badge(Tone::Good, "Claimed")),
                         ("removed", _) => (badge(Tone::Danger, "Removed")),
                         ("displaced", _) => (badge(Tone::Warn, "Made room")),
+                        ("duplicate", _) => (badge(Tone::Warn, "Duplicate")),
                         _ => (badge(Tone::Info, "Unclaimed")),
                     }
-                    @if !duplicates.is_empty() { (badge(Tone::Warn, "Duplicate")) }
+                    @if !duplicates.is_empty() && host.state != "duplicate" { (badge(Tone::Warn, "Duplicate")) }
                     @if let Some(site) = host.bound_site.as_ref().filter(|_| host.state == "unclaimed") {
                         (badge(Tone::Plain, &format!("For site {site}")))
                     }
                 }
                 @if host.state == "claimed" { (identity(host, self.now)) }
+                @if host.state == "duplicate" { p class="small" { "It called with the host-id of a host that is gone by now, and was not let in." } }
                 (seen(host))
                 (details(host))
                 @if !duplicates.is_empty() { (beside(duplicates)) }
@@ -145,7 +147,8 @@ impl Item<'_> {
                 button class="button slim danger" { "Remove it" (whose) }
             },
         );
-        let is_known = matches!(host.state.as_str(), "claimed" | "removed" | "displaced") || has_duplicates;
+        let is_known =
+            matches!(host.state.as_str(), "claimed" | "removed" | "displaced" | "duplicate") || has_duplicates;
         html! {
             @if self.rights.release && is_known { (Act { summary: "Release", danger: false, content: release }.named(&format!("release-{}", host.id), &whose)) }
             @if self.rights.remove && host.state != "removed" { (Act { summary: "Remove", danger: true, content: remove }.named(&format!("remove-{}", host.id), &whose)) }
