@@ -3,6 +3,8 @@
 use keyward_config_values::record::RecordError;
 use keyward_keys::ErrorKind;
 
+use crate::Batch;
+
 /// Why a certificate was not issued, or a value or record not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +47,12 @@ pub enum Error {
         /// The greatest number.
         most: u32,
     },
+    /// All that was issued in the batch is revoked.
+    #[error("`batch`: all certificates of `{batch}` are revoked: leave it out, and there is a new one")]
+    BatchRevoked {
+        /// The batch.
+        batch: Batch,
+    },
     /// The granularity asks for more than was said, or none.
     #[error("{problem}")]
     Order {
@@ -81,9 +89,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Granularity { .. } | Self::HostHash | Self::Batch | Self::About { .. } => ErrorKind::Malformed,
-            Self::Ttl { .. } | Self::MaxUses { .. } | Self::Order { .. } | Self::Id(_) | Self::Script { .. } => {
-                ErrorKind::Refused
-            }
+            Self::Ttl { .. }
+            | Self::MaxUses { .. }
+            | Self::BatchRevoked { .. }
+            | Self::Order { .. }
+            | Self::Id(_)
+            | Self::Script { .. } => ErrorKind::Refused,
             Self::WrongAuthority | Self::Record(_) => ErrorKind::Misconfigured,
             Self::Authority(error) => error.kind(),
             Self::Keys(error) => error.kind(),

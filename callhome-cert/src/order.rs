@@ -109,6 +109,25 @@ impl Order {
         self
     }
 
+    /// The batch that it was put into; otherwise it gets one of its own.
+    pub fn batch(&self) -> Option<&Batch> {
+        self.batch.as_ref()
+    }
+
+    /// Whether more may be issued in its batch: nothing in one that is revoked, which would be as good as ever. `other` is a certificate
+    /// that was issued in it before, one that is not revoked where there is any.
+    ///
+    /// # Errors
+    /// [`Error::BatchRevoked`].
+    pub fn check_batch(&self, other: Option<&Entry>) -> Result<(), Error> {
+        match (&self.batch, other) {
+            (Some(batch), Some(other)) if other.batch() == batch && other.revoked().is_some() => {
+                Err(Error::BatchRevoked { batch: batch.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whom it lets in.
     pub fn scope(&self) -> &Scope {
         &self.scope

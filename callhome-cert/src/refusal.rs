@@ -103,6 +103,12 @@ pub enum Refusal {
     /// The certificate request cannot be read, or does not prove that the host has the key.
     #[error("the certificate request is refused: {0}")]
     BadCsr(#[source] x509::authority::Error),
+    /// The SVID that the host shows was its own, and is over.
+    #[error("the SVID of this host expired at {}: it has to call home again", text(.not_after))]
+    SvidExpired {
+        /// Its last second.
+        not_after: OffsetDateTime,
+    },
     /// The host has an identity of which the tower knows nothing any more.
     #[error("the host is not registered: it was released, or never claimed; it has to call home")]
     NotRegistered,
@@ -151,6 +157,8 @@ impl Refusal {
             Self::Removed => "removed",
             Self::UnclaimedDisabled => "unclaimed-disabled",
             Self::BadCsr(_) => "bad-csr",
+            // As of all else that is no SVID that counts: it was given up by itself.
+            Self::SvidExpired { .. } => "bad-svid",
             Self::NotRegistered => "not-registered",
             Self::OtherSite => "other-site",
             Self::OtherKey => "other-key",

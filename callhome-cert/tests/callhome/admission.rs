@@ -276,6 +276,15 @@ fn orders_have_bounds() {
     let batch = Batch::generate(&mut rng());
     let (_, entry) = issue(&authority(), &order().with_batch(batch.clone()));
     assert_eq!(entry.batch(), &batch);
+    // Nothing more in a batch that is revoked.
+    let (mut revoked, in_it) = (entry.clone(), order().with_batch(batch.clone()));
+    revoked.revoke(NOW);
+    assert_eq!((in_it.check_batch(None), in_it.check_batch(Some(&entry))), (Ok(()), Ok(())));
+    assert_eq!((order().check_batch(Some(&revoked)), order().batch()), (Ok(()), None));
+    assert_eq!(
+        in_it.check_batch(Some(&revoked)).unwrap_err().to_string(),
+        format!("`batch`: all certificates of `{batch}` are revoked: leave it out, and there is a new one")
+    );
     assert_eq!((entry.created(), entry.expires()), (NOW, NOW + Duration::DAY));
 }
 

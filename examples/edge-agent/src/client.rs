@@ -17,7 +17,7 @@ use reqwest::{Response, StatusCode};
 use rustls::client::Resumption;
 use serde::Serialize;
 
-pub(crate) use self::refusal::Refusal;
+pub(crate) use self::refusal::{CALL_HOME_AGAIN, Refusal};
 use crate::error::Error;
 
 /// No answer about an identity is longer.

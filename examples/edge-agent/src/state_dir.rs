@@ -12,11 +12,12 @@ use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _
 use keyward_svid::x509::chain_from_pem;
 use zeroize::Zeroizing;
 
-use crate::client::Client;
+use crate::client::{CALL_HOME_AGAIN, Client};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::package::Package;
 use crate::state::State;
+use crate::voice::moment;
 
 /// The directory of this host, for one agent at a time.
 #[derive(Debug)]
@@ -162,7 +163,13 @@ impl Files {
     /// # Errors
     /// The host has no identity that is good now, or a file is of no use.
     pub(crate) fn way(&self, given: Option<&(HttpsUrl, String)>, clock: &Clock) -> Result<Client, Error> {
-        let identity = self.identity()?.filter(|identity| identity.is_valid(clock.now()));
+        let identity = self.identity()?;
+        if let Some(identity) = identity.as_ref().filter(|identity| !identity.is_valid(clock.now())) {
+            return Err(Error::usage(
+                format!("the identity of this host expired at {}", moment(identity.svid().not_after())),
+                CALL_HOME_AGAIN,
+            ));
+        }
         let package = Package::read(&self.path("call-home"))?;
         let (Some(identity), Some(key)) = (identity, data_dir::read_private(&self.path("key.pem"))?) else {
             return Err(Error::usage("this host has no identity", "call home first: `edge-agent call-home`"));

@@ -52,41 +52,64 @@ impl Issued {
 /// Issues what was ordered. It is on record before it is answered.
 ///
 /// # Errors
-/// 422 when the authority refuses, or there is no such site; those of the store.
+/// 422 when the authority refuses, there is no such site, or the batch is revoked; those of the store.
 pub async fn issue(
     app: &App,
     caller: &Caller,
     order: &Order,
     request: Option<&CertificateRequest>,
 ) -> Answer<(Issued, Entry)> {
-    let site = match order.scope().site() {
-        Some(site) => Some(sites::there(app, site).await?),
-        None => None,
-    };
-    let ring = authority::authority(app).await?;
-    let now = app.clock.now();
-    let (issued, entry) = sign(&ring, order, request, now)?;
-    let key = layout::call_home_certificate(&app.operators, entry.serial());
-    let mut writes = Vec::from(put(app, key.clone(), &entry)?);
-    let index = layout::call_home_batch(&app.operators, entry.batch());
-    writes.push(Write::Put(format!("{index}{}", entry.serial()), Vec::new()));
-    let audit = caller
-        .actor()
-        .did("issue-call-home-cert", now)
-        .with("serial", entry.serial())
-        .with("batch", entry.batch().as_str())
-        .with("scope", entry.scope().to_string())
-        .with("expires", moment::text(entry.expires()));
-    let guards = Vec::from_iter([Guard::Absent(key)].into_iter().chain(site));
-    match app.commit(guards, writes, audit).await? {
-        Commit::Done(_) => {
+    for _ in 0..TRIES {
+        let site = match order.scope().site() {
+            Some(site) => Some(sites::there(app, site).await?),
+            None => None,
+        };
+        let batch = match order.batch() {
+            Some(batch) => Some(open_batch(app, order, batch).await?),
+            None => None,
+        };
+        let ring = authority::authority(app).await?;
+        let now = app.clock.now();
+        let (issued, entry) = sign(&ring, order, request, now)?;
+        let key = layout::call_home_certificate(&app.operators, entry.serial());
+        let mut writes = Vec::from(put(app, key.clone(), &entry)?);
+        let index = layout::call_home_batch(&app.operators, entry.batch());
+        writes.push(Write::Put(format!("{index}{}", entry.serial()), Vec::new()));
+        let audit = caller
+            .actor()
+            .did("issue-call-home-cert", now)
+            .with("serial", entry.serial())
+            .with("batch", entry.batch().as_str())
+            .with("scope", entry.scope().to_string())
+            .with("expires", moment::text(entry.expires()));
+        let guards = Vec::from_iter([Guard::Absent(key)].into_iter().chain(site).chain(batch));
+        if let Commit::Done(_) = app.commit(guards, writes, audit).await? {
             // The listener asks for certificates of this authority, which may be new.
             app.call_home.serving.refresh(app).await?;
-            Ok((issued, entry))
+            return Ok((issued, entry));
         }
-        // But for a serial number that came twice, which does not happen.
-        Commit::Conflict => Err(ApiError::unavailable("the site was changed at this moment; try again")),
     }
+    Err(ApiError::unavailable("the site or the batch is being changed all the time; try again"))
+}
+
+/// Guards that a batch is not revoked: that something in it is not, which its revocation would change, or that there is nothing.
+///
+/// # Errors
+/// 422 when it is.
+async fn open_batch(app: &App, order: &Order, batch: &Batch) -> Answer<Guard> {
+    let (prefix, since) = (layout::call_home_batch(&app.operators, batch), app.db.store().revision());
+    let (mut scan, mut found) = (Scan::new(&**app.db.store(), &prefix), None::<Stored<Arc<Entry>>>);
+    let is_open = |found: &Option<Stored<Arc<Entry>>>| found.as_ref().is_some_and(|one| one.value.revoked().is_none());
+    'pages: while let Some(page) = scan.next().await? {
+        for serial in page.iter().filter_map(|at| at.key.strip_prefix(&prefix)) {
+            found = entry(app, serial).await?.or(found);
+            if is_open(&found) {
+                break 'pages;
+            }
+        }
+    }
+    order.check_batch(found.as_ref().map(|one| &*one.value))?;
+    Ok(found.map_or(Guard::Unchanged { prefix, since }, |one| one.guard()))
 }
 
 fn sign(
@@ -139,13 +162,17 @@ pub enum Revocation {
 pub async fn revoke(app: &App, caller: &Caller, what: &Revocation) -> Answer<Vec<String>> {
     for _ in 0..TRIES {
         let now = app.clock.now();
+        let (mut guards, mut writes, mut revoked, mut found) = (Vec::new(), Vec::new(), Vec::new(), false);
         let serials = match what {
             Revocation::Serial(serial) => vec![serial.clone()],
             Revocation::Batch(batch) => {
-                Scan::new(&**app.db.store(), &layout::call_home_batch(&app.operators, batch)).names().await?
+                // What is issued in it meanwhile is revoked, too.
+                let (prefix, since) = (layout::call_home_batch(&app.operators, batch), app.db.store().revision());
+                let names = Scan::new(&**app.db.store(), &prefix).names().await?;
+                guards.push(Guard::Unchanged { prefix, since });
+                names
             }
         };
-        let (mut guards, mut writes, mut revoked, mut found) = (Vec::new(), Vec::new(), Vec::new(), false);
         for serial in serials {
             let Some(stored) = entry(app, &serial).await? else { continue };
             found = true;

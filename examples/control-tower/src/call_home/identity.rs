@@ -9,7 +9,7 @@ use keyward_keys::PublicKey;
 use keyward_spiffe_id::SpiffeId;
 use keyward_svid::{
     pki_types::CertificateDer,
-    x509::{Purpose, X509Verifier, X509VerifyOptions},
+    x509::{self, Purpose, X509Verifier, X509VerifyOptions},
 };
 use time::OffsetDateTime;
 
@@ -40,7 +40,7 @@ pub struct Registered {
 pub enum NoHost {
     /// What was presented is no SVID of this trust domain, or not a host's.
     Svid(String),
-    /// The host is not registered, or not with this key.
+    /// The host is not registered, or not with this key, or its SVID is over.
     Host(Refusal),
 }
 
@@ -56,13 +56,22 @@ pub async fn identify(app: &App, chain: &[CertificateDer<'static>]) -> Answer<Re
     };
     let mut options = X509VerifyOptions::default();
     options.purpose = Purpose::Svid;
-    let svid = match X509Verifier::new(options).verify(chain, published.bundle.x509(), now) {
+    let (verifier, bundle) = (X509Verifier::new(options), published.bundle.x509());
+    let (verified, expired) = match verifier.verify(chain, bundle, now) {
+        // That it is over is told to whom it was given, not to whoever made one that looks like it.
+        Err(x509::Error::Expired { not_after, .. }) => (verifier.verify(chain, bundle, not_after), Some(not_after)),
+        verified => (verified, None),
+    };
+    let svid = match verified {
         Ok(svid) => svid,
         Err(error) => return Ok(Err(NoHost::Svid(error.to_string()))),
     };
     let Some(path) = HostPath::of(svid.id()) else {
         return Ok(Err(NoHost::Svid(format!("`{}` is no host's ID", svid.id()))));
     };
+    if let Some(not_after) = expired {
+        return Ok(Err(NoHost::Host(Refusal::SvidExpired { not_after })));
+    }
     let record = app.db.load(&layout::host(&app.operators, path.host()), HostRecord::from_record).await?;
     let known = record.as_ref().map(|stored| &*stored.value);
     if let Err(refusal) = path.check(known, &svid.public_key().thumbprint()) {

@@ -139,6 +139,30 @@ async fn a_hosts_identity_ends_with_its_registration() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_that_is_over_is_said_to_be_to_whom_it_was_given() {
+    let mut rig = Rig::start().await;
+    rig.site("oslo", &[]).await;
+    let (host, svid) = claimed(&rig, "h1").await;
+    let expires = rig.get(&format!("{HOSTS}/{}", host.hash())).await["expires"].as_str().unwrap().to_owned();
+    rig.pass(time::Duration::days(2)).await;
+    let refused = renew(&rig, &host, &svid).await;
+    assert_eq!(refused.refused(), (401, "bad-svid".to_owned()));
+    let text = format!("the SVID of this host expired at {expires}: it has to call home again");
+    assert!(refused.text().contains(&text), "{} {expires}", refused.text());
+    // Nor is it said of one that only looks like it.
+    let (mut chain, key) = svid.pair.unwrap();
+    let mut leaf = chain[0].to_vec();
+    *leaf.last_mut().unwrap() ^= 1;
+    chain[0] = leaf.into();
+    let refused = renew(&rig, &host, &Way::with(&(chain, key))).await;
+    assert!(
+        refused.status == 401 && refused.text().contains("is no SVID of a host of this tower"),
+        "{}",
+        refused.text()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_of_the_tower_alone_see_hosts() {
     let rig = Rig::start().await;
     rig.call("PUT", "/v1/config/tenants/acme", Some(json!({"name": "acme"}))).await.ok();

@@ -11,7 +11,7 @@ use time::Duration;
 
 use crate::{
     cases::{self, leaf_of},
-    rig::{HOSTS, Host, Pair, REVOKE, Rig, Way},
+    rig::{HOSTS, Host, ISSUE, Pair, REVOKE, Rig, Way},
 };
 
 /// The tower's own call-home key, out of the store of a test: it signs whatever one likes.
@@ -88,6 +88,14 @@ async fn each_is_refused_for_the_right_reason_and_leaves_nothing() {
     assert_eq!(revoked["revoked"].as_array().unwrap().len(), 2);
     wrong.push(("revoked batch".into(), Way::with(&first), 403, "revoked".into()));
     wrong.push(("revoked batch, the other".into(), Way::with(&second), 403, "revoked".into()));
+    let refused = rig.post(ISSUE, json!({"batch": issued["batch"]})).await;
+    assert!(refused.status == 422 && refused.text().contains("are revoked: leave it out"), "{}", refused.text());
+    // One alone is not the batch.
+    let (_, issued) = rig.issue(json!({})).await;
+    let (_, other) = rig.issue(json!({"batch": issued["batch"]})).await;
+    rig.post(REVOKE, json!({"serial": other["serial"]})).await.ok();
+    let (_, third) = rig.issue(json!({"batch": issued["batch"]})).await;
+    assert_eq!(third["batch"], issued["batch"]);
     // Of another host, and used up.
     let (other, _) = rig.issue(json!({"host-id": "h2"})).await;
     wrong.push(("another host-id".into(), Way::with(&other), 403, "wrong-host".into()));

@@ -6,7 +6,7 @@ use control_tower::{clock::Clock, rate_limit::RateLimit};
 use serde_json::json;
 
 use crate::{
-    rig::{HOSTS, Host, REVOKE, Rig, UNCLAIMED, Way},
+    rig::{HOSTS, Host, ISSUE, REVOKE, Rig, UNCLAIMED, Way},
     support::START,
 };
 
@@ -33,6 +33,34 @@ async fn of_64_that_use_one_certificate_one_is_let_in_and_the_others_are_seen() 
     let listed = rig.get(UNCLAIMED).await;
     let count = |field: &str| listed[field].as_array().unwrap().len();
     assert_eq!((count("unclaimed-hosts"), count("duplicates")), (1, 63));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_ordered_into_a_batch_while_that_is_revoked_is_revoked_or_refused() {
+    let rig = Arc::new(Rig::on_sqlite().await);
+    for _ in 0..4 {
+        let batch = rig.issue(json!({})).await.1["batch"].take();
+        let orders: Vec<_> = (0..12)
+            .map(|number| {
+                let (rig, batch) = (Arc::clone(&rig), batch.clone());
+                tokio::spawn(async move {
+                    match number {
+                        4 => rig.post(REVOKE, json!({"batch": batch})).await.status,
+                        _ => rig.post(ISSUE, json!({"batch": batch})).await.status,
+                    }
+                })
+            })
+            .collect();
+        let mut issued = 1;
+        for (number, order) in orders.into_iter().enumerate() {
+            match (number, order.await.unwrap()) {
+                (4, status) => assert_eq!(status, 200),
+                (_, 200) => issued += 1,
+                (_, status) => assert_eq!(status, 422),
+            }
+        }
+        assert_eq!(rig.post(REVOKE, json!({"batch": batch})).await.ok(), json!({"revoked": []}), "of {issued}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,10 @@ use std::fmt;
 
 use keyward_callhome_cert::RefusalAnswer;
 
+/// What to do about an identity that is over.
+pub(crate) const CALL_HOME_AGAIN: &str =
+    "call home again: `edge-agent run` does so by itself, else run `edge-agent call-home`";
+
 /// A refusal in the tower's own words, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal(RefusalAnswer);
@@ -56,9 +60,7 @@ impl Refusal {
                 "if this is the right host, have an operator release the other one; else give this one an id of its own with --host-id-file"
             }
             "removed" => "if that was a mistake, have an operator release the host, and run a new install script",
-            "not-registered" | "other-site" | "bad-svid" => {
-                "the host calls home again by itself while `edge-agent run` runs"
-            }
+            "not-registered" | "other-site" | "bad-svid" => CALL_HOME_AGAIN,
             "other-key" => "have an operator release the host, and run a new install script",
             "no-svid" => {
                 "have an operator see to it that connections of hosts reach the tower's API as they are: whatever ends TLS in between takes the SVID off"

@@ -84,3 +84,15 @@ fn the_firewall_comes_from_the_tower_and_is_kept_for_when_it_does_not_answer() {
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("the tower refuses this host: the host was removed"), "{shown}");
 }
+
+#[test]
+fn an_identity_that_is_over_is_said_to_be() {
+    let tower = Fake::answering(|asked, issuer| match asked.path.as_str() {
+        "/v1/call-home" => Some((200, "", issuer.claimed(asked, Duration::seconds(3)))),
+        _ => Some((403, "", json!("<html>forbidden</html>"))),
+    });
+    let host = Host::new(&tower);
+    assert!(host.agent(&["call-home"]).status.success());
+    let shown = std::iter::repeat_with(|| plan(&host).1).find(|shown| !shown.contains("403 Forbidden")).unwrap();
+    assert!(shown.contains("the identity of this host expired at 20") && shown.contains("call home"), "{shown}");
+}

@@ -57,6 +57,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = match (&refusal, refusal.kind()) {
             (Refusal::Duplicate, _) => StatusCode::CONFLICT,
+            (Refusal::SvidExpired { .. }, _) => StatusCode::UNAUTHORIZED,
             (Refusal::WrongListener { .. }, _) => StatusCode::MISDIRECTED_REQUEST,
             (_, ErrorKind::Malformed) => StatusCode::BAD_REQUEST,
             _ => StatusCode::FORBIDDEN,
