@@ -26,11 +26,20 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
 /// As [`file()`].
 pub fn all(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    into(&mut bytes, from, most)?;
+    Ok(bytes)
+}
+
+/// The same into a buffer of one's own, which is empty.
+///
+/// # Errors
+/// As [`file()`].
+pub fn into(bytes: &mut Vec<u8>, from: impl Read, most: u64) -> io::Result<()> {
+    from.take(most.saturating_add(1)).read_to_end(bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {}", size(most))));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn size(bytes: u64) -> String {

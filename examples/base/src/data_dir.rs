@@ -3,11 +3,20 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
+
+use crate::bounded;
+
+mod own;
+
+pub use own::{Writers, must_be_own};
+
+/// How long a private file is at most, in bytes, of which nobody makes a large one: some times what a tower or an operator may give.
+pub const LARGEST: u64 = 8 << 20;
 
 /// Why the directory, or a file in it, is not to be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +63,16 @@ pub enum DataDirError {
         path: PathBuf,
         /// What is wrong, and what to do.
         problem: &'static str,
+    },
+    /// What is put below it could be replaced.
+    #[error("{by} may replace `{below}` in `{path}`, which is on the way: run `chmod {} {path}`, or name a directory elsewhere", .by.mode())]
+    Swappable {
+        /// A directory above.
+        path: PathBuf,
+        /// Who may.
+        by: Writers,
+        /// What is next in it.
+        below: PathBuf,
     },
     /// The system refuses.
     #[error("`{path}`: {source}")]
@@ -107,7 +126,7 @@ fn lock(path: &Path, held: impl FnOnce(String) -> DataDirError) -> Result<File, 
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             // It only makes the message better.
-            let _ = lock.read_to_string(&mut holder);
+            let _ = (&lock).take(64).read_to_string(&mut holder);
             return Err(held(holder.trim().to_owned()));
         }
         Err(TryLockError::Error(error)) => return Err(at(path)(error)),
@@ -174,48 +193,12 @@ pub fn make(path: &Path) -> Result<(), DataDirError> {
     }
 }
 
-/// Whether nobody else can put something in the place of what is written to a directory; where there is none, in that of the directory.
+/// Reads a private file that is no longer than `most`; `None` where there is none.
 ///
 /// # Errors
-/// [`DataDirError::NotOwn`]: it is a link, somebody else's, or one that everybody or another group writes to.
-pub fn must_be_own(path: &Path) -> Result<(), DataDirError> {
-    // With a slash at its end a link is the directory that it leads to.
-    let path: PathBuf = path.components().collect();
-    let not_own = |path: &Path, problem| Err(DataDirError::NotOwn { path: path.to_owned(), problem });
-    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    for (number, place) in path.ancestors().enumerate() {
-        let metadata = match fs::symlink_metadata(place) {
-            Ok(metadata) => metadata,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
-            Err(error) => return Err(at(place)(error)),
-        };
-        let (is_it, owner) = (number == 0, metadata.uid());
-        return match () {
-            () if is_it && metadata.is_symlink() => {
-                not_own(place, "is a symbolic link: name the directory that it leads to")
-            }
-            () if owner != user && (is_it || owner != 0) => {
-                not_own(place, "belongs to another user: run this as that user, or name a directory of your own")
-            }
-            () if is_it && metadata.is_dir() && metadata.mode() & 0o002 != 0 => {
-                not_own(place, "may be written to by everybody: name a directory of your own")
-            }
-            // Many have a group of their own, which is theirs.
-            () if is_it && metadata.is_dir() && metadata.mode() & 0o020 != 0 && metadata.gid() != group => {
-                not_own(place, "may be written to by another group: name a directory of your own")
-            }
-            () => Ok(()),
-        };
-    }
-    Ok(())
-}
-
-/// Reads a private file; `None` where there is none.
-///
-/// # Errors
-/// [`DataDirError::Exposed`] when its mode is not 0600 (or 0400).
-pub fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
-    let mut file = match File::open(path) {
+/// [`DataDirError::Exposed`] when its mode is not 0600 (or 0400); it is longer, or the system refuses.
+pub fn read_private(path: &Path, most: u64) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(at(path)(error)),
@@ -225,28 +208,28 @@ pub fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirEr
     if mode & !0o600 != 0 {
         return Err(DataDirError::Exposed { path: path.to_owned(), mode });
     }
-    read_whole(&mut file, path).map(Some)
+    read_whole(&file, path, most).map(Some)
 }
 
-/// Reads a credential that systemd gave the service; `None` where there is none. Who may read it is systemd's affair: where it
-/// grants that by access control lists, the mode says something else.
+/// Reads a credential that systemd gave the service, no longer than [`LARGEST`]; `None` where there is none. Who may read it is
+/// systemd's affair: where it grants that by access control lists, the mode says something else.
 ///
 /// # Errors
-/// The system refuses.
+/// It is longer, or the system refuses.
 pub fn read_credential(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(at(path)(error)),
     };
-    read_whole(&mut file, path).map(Some)
+    read_whole(&file, path, LARGEST).map(Some)
 }
 
-fn read_whole(file: &mut File, path: &Path) -> Result<Zeroizing<Vec<u8>>, DataDirError> {
-    let length = file.metadata().map_err(at(path))?.len();
+fn read_whole(file: &File, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, DataDirError> {
+    let length = file.metadata().map_err(at(path))?.len().min(most);
     // As large as the file from the start: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1)));
-    file.read_to_end(&mut bytes).map_err(at(path))?;
+    bounded::into(&mut bytes, file, most).map_err(at(path))?;
     Ok(bytes)
 }
 
@@ -364,36 +347,6 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_users_own() {
-        let root = tempfile::tempdir().unwrap();
-        let (path, link) = (root.path().join("own"), root.path().join("link"));
-        let problem = |path: &Path| must_be_own(path).map_err(|error| error.to_string());
-        assert_eq!((problem(&path), problem(&path.join("deeper"))), (Ok(()), Ok(())));
-        fs::create_dir(&path).unwrap();
-        assert_eq!(problem(&path), Ok(()));
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        let expected = format!("`{}` is a symbolic link: name the directory that it leads to", link.display());
-        assert_eq!(problem(&link), Err(expected));
-        fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
-        assert!(problem(&path).unwrap_err().ends_with("may be written to by everybody: name a directory of your own"));
-        // With a slash at its end it is the same link.
-        assert!(problem(&link.join("")).unwrap_err().contains("is a symbolic link"));
-        // As root alone can try it.
-        fs::set_permissions(&path, Permissions::from_mode(0o770)).unwrap();
-        assert_eq!(problem(&path), Ok(()));
-        if std::os::unix::fs::chown(&path, None, Some(65534)).is_ok() {
-            assert!(problem(&path).unwrap_err().contains("may be written to by another group"));
-            fs::set_permissions(&path, Permissions::from_mode(0o750)).unwrap();
-            assert_eq!(problem(&path), Ok(()));
-        }
-        if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
-            for place in [path.clone(), path.join("made")] {
-                assert!(problem(&place).unwrap_err().contains("belongs to another user"), "{}", place.display());
-            }
-        }
-    }
-
-    #[test]
     fn a_file_is_no_directory() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("file");
@@ -408,22 +361,26 @@ mod tests {
     fn private_files_stay_private() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("key");
-        assert!(read_private(&path).unwrap().is_none());
+        let read = |path: &Path| read_private(path, 6);
+        assert!(read(&path).unwrap().is_none());
         create_private(&path, b"secret").unwrap();
-        assert_eq!((mode(&path), read_private(&path).unwrap().unwrap().as_slice()), (0o600, &b"secret"[..]));
+        assert_eq!((mode(&path), read(&path).unwrap().unwrap().as_slice()), (0o600, &b"secret"[..]));
+        // Nor is one read that does not end.
+        let too_long = format!("`{}`: it is longer than 5 bytes", path.display());
+        assert_eq!(read_private(&path, 5).unwrap_err().to_string(), too_long);
         // What a crash left of an earlier try is in nobody's way.
         fs::write(root.path().join("key.new"), "half a key, and longer than a whole one").unwrap();
         assert!(create_private(&path, b"other").unwrap_err().to_string().contains("File exists"));
         assert_eq!((fs::read(&path).unwrap(), fs::read_dir(root.path()).unwrap().count()), (b"secret".to_vec(), 1));
         for exposed in [0o640, 0o604, 0o644, 0o700] {
             fs::set_permissions(&path, Permissions::from_mode(exposed)).unwrap();
-            let error = read_private(&path).unwrap_err().to_string();
+            let error = read(&path).unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!("`{0}` has mode {exposed:04o}: make it private with `chmod 600 {0}`", path.display())
             );
         }
         fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
-        assert!(read_private(&path).is_ok());
+        assert!(read(&path).is_ok());
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use keyward_base::bounded;
 use keyward_base::data_dir::DataDirError;
 use keyward_callhome_cert::HostName;
 use keyward_config_values::config::HostId;
@@ -14,6 +15,9 @@ use crate::error::Error;
 const PRODUCT: &str = "/sys/class/dmi/id/product_uuid";
 /// The id of the installation (machine-id(5)).
 const MACHINE: &str = "/etc/machine-id";
+
+/// How long these are at most, in bytes.
+const LONGEST: u64 = 4096;
 
 /// What makers write who give none: all of their machines would be one.
 const PLACEHOLDERS: [&str; 4] = [
@@ -51,7 +55,7 @@ fn choose(product: &str, machine: &str) -> Result<HostId, Error> {
 
 /// The text of a file; empty where there is none.
 fn read(path: &str) -> Result<String, Error> {
-    match fs::read_to_string(path) {
+    match bounded::text(Path::new(path), LONGEST) {
         Ok(text) => Ok(text),
         // Another id would be found by another user.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Error::usage(

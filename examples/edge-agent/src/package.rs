@@ -1,9 +1,9 @@
 //! The call-home package: where the tower is, how to know it, and a certificate that is valid for a short time.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use keyward_base::bounded;
 use keyward_base::data_dir::{self, DataDirError};
 use keyward_svid::HttpsUrl;
 use keyward_svid::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -58,16 +58,17 @@ impl Package {
         })?;
         let ca = authorities(&ca, &directory.join("ca.pem").display().to_string())?;
         let key_path = directory.join("key.pem");
-        let certificate = match (text(&directory.join("certificate.pem"))?, data_dir::read_private(&key_path)?) {
-            (Some(chain), Some(key)) => {
-                let unusable =
-                    |what: &str| Error::usage(format!("`{}` holds no {what}", directory.display()), RUN_THE_SCRIPT);
-                let chain = chain_from_pem(&chain).map_err(|_| unusable("certificate that can be read"))?;
-                let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| unusable("key that can be read"))?;
-                Some(Certificate { chain, key })
-            }
-            _ => None,
-        };
+        let certificate =
+            match (text(&directory.join("certificate.pem"))?, data_dir::read_private(&key_path, data_dir::LARGEST)?) {
+                (Some(chain), Some(key)) => {
+                    let unusable =
+                        |what: &str| Error::usage(format!("`{}` holds no {what}", directory.display()), RUN_THE_SCRIPT);
+                    let chain = chain_from_pem(&chain).map_err(|_| unusable("certificate that can be read"))?;
+                    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| unusable("key that can be read"))?;
+                    Some(Certificate { chain, key })
+                }
+                _ => None,
+            };
         Ok(Some(Self { tower, ca, certificate, directory: directory.to_owned() }))
     }
 
@@ -97,7 +98,7 @@ fn authorities(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, Er
 }
 
 fn text(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
+    match bounded::text(path, data_dir::LARGEST) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(DataDirError::Io { path: path.to_owned(), source }.into()),

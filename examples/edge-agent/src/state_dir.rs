@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyward_base::bounded;
 use keyward_base::clock::Clock;
 use keyward_base::data_dir::{self, DataDir, DataDirError};
 use keyward_config_values::config::HostId;
@@ -18,6 +19,9 @@ use crate::identity::Identity;
 use crate::package::Package;
 use crate::state::State;
 use crate::voice::moment;
+
+/// How long what the tower last said about the firewall is at most, in bytes: twice what is taken from a tower.
+const LARGEST_FIREWALL: u64 = 128 << 20;
 
 /// The directory of this host, for one agent at a time.
 #[derive(Debug)]
@@ -141,7 +145,7 @@ impl Files {
     /// The id that this host called home with.
     pub(crate) fn host_id(&self) -> Result<Option<HostId>, Error> {
         let path = self.path("host-id");
-        let Some(text) = data_dir::read_private(&path)? else { return Ok(None) };
+        let Some(text) = read(&path)? else { return Ok(None) };
         let id = std::str::from_utf8(&text).unwrap_or_default().trim().parse();
         id.map(Some).map_err(|_| {
             Error::usage(format!("`{}` holds no host-id", path.display()), "remove it, or give one with --host-id-file")
@@ -151,7 +155,7 @@ impl Files {
     /// What the tower's API is known by, where that is not what the place to call home is known by.
     fn tower_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
         let path = self.path("tower-ca.pem");
-        let Some(pem) = data_dir::read_private(&path)? else { return Ok(None) };
+        let Some(pem) = read(&path)? else { return Ok(None) };
         let chain = chain_from_pem(&String::from_utf8_lossy(&pem));
         chain.map(Some).map_err(|error| {
             Error::usage(format!("`{}`: {error}", path.display()), "remove it: the tower says it again")
@@ -171,7 +175,7 @@ impl Files {
             ));
         }
         let package = Package::read(&self.path("call-home"))?;
-        let (Some(identity), Some(key)) = (identity, data_dir::read_private(&self.path("key.pem"))?) else {
+        let (Some(identity), Some(key)) = (identity, read(&self.path("key.pem"))?) else {
             return Err(Error::usage("this host has no identity", "call home first: `edge-agent call-home`"));
         };
         let unusable = |error: &dyn std::fmt::Display| Error::usage(format!("`key.pem`: {error}"), "look at key.pem");
@@ -189,7 +193,7 @@ impl Files {
 
     /// What the tower last said about the firewall.
     pub(crate) fn firewall(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        Ok(data_dir::read_private(&self.path("firewall.json"))?)
+        Ok(data_dir::read_private(&self.path("firewall.json"), LARGEST_FIREWALL)?)
     }
 
     /// Keeps what the tower says about the firewall.
@@ -199,7 +203,7 @@ impl Files {
 
     /// The process that has the directory now, as it wrote into the lock. Trying the lock would get into the way of one that starts.
     pub(crate) fn process(&self) -> Option<u32> {
-        let process = fs::read_to_string(self.path("lock")).ok()?.trim().parse().ok()?;
+        let process = bounded::text(&self.path("lock"), 64).ok()?.trim().parse().ok()?;
         let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
         (name.trim() == "edge-agent").then_some(process)
     }
@@ -211,7 +215,7 @@ impl Files {
     /// What `status` shows; that of a host that never called home where there is none.
     pub(crate) fn state(&self) -> Result<State, Error> {
         let path = self.path("state.json");
-        match data_dir::read_private(&path)? {
+        match read(&path)? {
             Some(text) => State::from_record(&text).map_err(|problem| {
                 Error::usage(format!("`{}` {problem}", path.display()), "remove it: what counts is in the other files")
             }),
@@ -222,7 +226,7 @@ impl Files {
     /// The identity, if there is one.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, Error> {
         let (path, bundle) = (self.path("identity.pem"), self.path("bundle.pem"));
-        let (Some(chain), Some(bundle)) = (data_dir::read_private(&path)?, data_dir::read_private(&bundle)?) else {
+        let (Some(chain), Some(bundle)) = (read(&path)?, read(&bundle)?) else {
             return Ok(None);
         };
         let text = |bytes: &Zeroizing<Vec<u8>>| String::from_utf8_lossy(bytes).into_owned();
@@ -235,9 +239,14 @@ impl Files {
     }
 }
 
+/// A private file; `None` where there is none.
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
+    data_dir::read_private(path, data_dir::LARGEST)
+}
+
 /// The key in a file, made where there is none.
 fn made_once(path: &Path, remedy: &str) -> Result<PrivateKey, Error> {
-    if let Some(pem) = data_dir::read_private(path)? {
+    if let Some(pem) = read(path)? {
         let unusable = || Error::usage(format!("`{}` is no private key", path.display()), remedy);
         let pem = std::str::from_utf8(&pem).map_err(|_| unusable())?;
         return PrivateKey::from_pkcs8_pem(pem).map_err(|_| unusable());

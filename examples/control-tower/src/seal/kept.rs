@@ -48,7 +48,7 @@ impl KeptKey {
                 if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
                     return Err(SealError::NotAFile { path: path.clone() });
                 }
-                data_dir::read_private(path)?.map(|text| Self::parse(path, text)).transpose()
+                data_dir::read_private(path, data_dir::LARGEST)?.map(|text| Self::parse(path, text)).transpose()
             }
             SealChoice::SystemdCredential { name, directory } => {
                 let missing = || SealError::NoCredential { name: name.clone() };

@@ -69,7 +69,7 @@ pub fn read_passphrase(path: &Path) -> Result<Passphrase, SealError> {
         std::io::BufRead::read_until(&mut std::io::stdin().lock(), b'\n', &mut line).map_err(io)?;
         line
     } else {
-        data_dir::read_private(path)?.ok_or_else(|| io(std::io::ErrorKind::NotFound.into()))?
+        data_dir::read_private(path, data_dir::LARGEST)?.ok_or_else(|| io(std::io::ErrorKind::NotFound.into()))?
     };
     first_line(bytes, || match path.to_str() {
         Some("-") => "standard input".to_owned(),

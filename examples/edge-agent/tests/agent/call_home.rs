@@ -251,6 +251,24 @@ fn the_key_of_a_package_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn a_file_of_the_host_is_read_to_a_limit() {
+    let tower = Fake::answering(|asked, issuer| Some((200, "", issuer.claimed(asked, Duration::DAY))));
+    let host = Host::new(&tower);
+    assert!(host.agent(&["call-home"]).status.success());
+    let files = ["state.json", "host-id", "key.pem", "identity.pem", "bundle.pem"];
+    for name in files.into_iter().chain(["call-home/tower-url", "call-home/ca.pem"]) {
+        let (path, kept) = (host.path(name), fs::read(host.path(name)).unwrap());
+        fs::File::options().write(true).open(&path).unwrap().set_len((8 << 20) + 1).unwrap();
+        let output = host.agent(&["call-home"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("`{}`: it is longer than 8 MiB", path.display())), "{said}");
+        fs::write(&path, kept).unwrap();
+    }
+    assert!(host.agent(&["call-home"]).status.success());
+}
+
+#[test]
 fn help_teaches() {
     let tower = Fake::answering(|_, _| None);
     let host = Host::new(&tower);
