@@ -97,7 +97,8 @@ impl de::Error for Failure {
     }
 
     fn duplicate_field(name: &'static str) -> Self {
-        Self::new(Reason::Duplicate { first_line: None }).inside(key(name))
+        // No name is in a value twice: these are two that mean one field.
+        Self::value("there by two of its names", Some("remove one".to_owned())).inside(key(name))
     }
 }
 

@@ -129,6 +129,12 @@ fn unknown_fields_are_refused_at_every_level() {
 }
 
 #[test]
+fn a_field_by_two_of_its_names_is_refused() {
+    let value = json!({"name": "n", "older-name": "a", "newer-name": "b"});
+    assert_eq!(read(value).unwrap_err().to_string(), "field `newer-name`: there by two of its names; remove one");
+}
+
+#[test]
 fn types_and_ranges_are_refused_in_plain_words() {
     for (field, value, text) in [
         ("name", json!(12), "a whole number where text belongs; write it in quotes"),

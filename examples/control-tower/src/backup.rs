@@ -66,6 +66,12 @@ pub enum BackupError {
     /// A file cannot be used.
     #[error(transparent)]
     File(#[from] DataDirError),
+    /// A backup is never written over another one.
+    #[error("`{path}` exists, and is not written over: name another file, or move that one away")]
+    Exists {
+        /// What was given.
+        path: PathBuf,
+    },
     /// The file is no backup.
     #[error("`{path}` is not a backup of a control tower")]
     NotABackup {
@@ -168,7 +174,7 @@ pub fn write(
     let mut copy = Temporary::new(config.data_dir.join(format!("backup-{unique}.db")));
     // Never over an older backup; checked again by nobody, but then two backups of one name run at once.
     if fs::exists(file).map_err(at(file))? {
-        return Err(at(file)(io::ErrorKind::AlreadyExists.into()));
+        return Err(BackupError::Exists { path: file.to_owned() });
     }
     let output =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial.path).map_err(at(&partial.path))?;

@@ -124,7 +124,9 @@ async fn a_running_tower_is_backed_up_whole() {
 
     let error = backup::restore(&two, &file, None).unwrap_err().to_string();
     assert_eq!(error, format!("`{}` is not empty: restore into a new directory", two.data_dir.display()));
-    assert!(backup::write(&two, &file, None, NOW).unwrap_err().to_string().contains("tower.backup"));
+    let error = backup::write(&two, &file, None, NOW).unwrap_err().to_string();
+    let exists = "exists, and is not written over: name another file, or move that one away";
+    assert_eq!(error, format!("`{}` {exists}", file.display()));
 }
 
 #[tokio::test]

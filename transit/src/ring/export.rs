@@ -119,7 +119,8 @@ impl Ring {
     /// Keys of the ring: those of one version, or of every one that decrypts and verifies.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the ring has no such keys; except for public ones, [`Error::NotAllowed`] unless it is
+    /// [`Error::Unsupported`] when the ring has no such keys, [`Error::Derived`] for the public key of one that has one per context
+    /// ([`derived_public_key`](Self::derived_public_key)); except for public ones, [`Error::NotAllowed`] unless it is
     /// `exportable` and [`Error::SignsJwts`] when it signs JWTs; [`Error::Version`] when the version asked for is not
     /// there.
     pub fn export(&self, export: Export, version: Option<u32>) -> Result<Vec<Exported>, Error> {
@@ -127,10 +128,13 @@ impl Ring {
             Export::EncryptionKey => (self.cipher().encrypts(), "export an encryption key"),
             Export::SigningKey => (self.cipher().signs(), "export a signing key"),
             Export::HmacKey => (true, "export an HMAC key"),
-            Export::PublicKey => (self.cipher().signs() && !self.config.derived, "export a public key"),
+            Export::PublicKey => (self.cipher().signs(), "export a public key"),
         };
         if !has {
             return Err(self.unsupported(operation));
+        }
+        if export == Export::PublicKey && self.config.derived {
+            return Err(Error::Derived { operation: "export one public key: each context has its own" });
         }
         if export != Export::PublicKey {
             self.refuse_unless_exportable("export keys")?;

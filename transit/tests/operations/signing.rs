@@ -55,7 +55,12 @@ fn a_derived_ring_signs_with_a_key_per_context_and_publishes_none() {
         "a ring with `derived: true` cannot sign without a context"
     );
     assert_eq!(ring.sign_jwts(START), Err(Error::Derived { operation: "sign tokens" }));
-    assert!(ring.export(Export::PublicKey, None).is_err());
+    for version in [None, Some(1), Some(9)] {
+        assert_eq!(
+            ring.export(Export::PublicKey, version).unwrap_err().to_string(),
+            "a ring with `derived: true` cannot export one public key: each context has its own"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_keys::HashFunction;
-use keyward_transit::{Export, Ring, operation};
+use keyward_transit::{Error, Export, Ring, operation};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -308,7 +308,12 @@ async fn exported(app: &App, caller: &Caller, kind: &str, name: &str, version: O
         Some("latest") => ring.active_version(now),
         Some(text) => Some(text.parse().map_err(|_| ApiError::invalid("`version` is no number"))?),
     };
-    let keys = ring.export(export, version)?;
+    let keys = ring.export(export, version).map_err(|error| match error {
+        Error::Derived { .. } => ApiError::invalid(format!(
+            "{error}; `GET /v1/transit/keys/{name}?context=` with base64 has that of a context"
+        )),
+        error => error.into(),
+    })?;
     let mut shown = BTreeMap::new();
     for exported in &keys {
         shown.insert(
