@@ -26,6 +26,7 @@ use crate::{
     store::{Guard, Outcome, Revision, Write},
     tasks::Tasks,
     tenant::{self, Tenant},
+    turns::Turns,
 };
 
 mod bootstrap;
@@ -81,6 +82,8 @@ pub struct App {
     pub inbound_keys: crate::inbound::KeyCache,
     /// Whose X.509-SVIDs can log in.
     pub client_issuers: crate::inbound::ClientIssuers,
+    /// Who changes which key, authority or configuration now.
+    pub turns: Turns,
     /// Held while a wrapping key is made.
     pub making_wrapping_key: tokio::sync::Mutex<()>,
     /// What of calling home is in this process alone.
@@ -206,6 +209,7 @@ impl App {
             operators_schema: documents::operators_schema(Limits::default())?,
             inbound_keys: crate::inbound::KeyCache::default(),
             client_issuers: crate::inbound::ClientIssuers::default(),
+            turns: Turns::default(),
             making_wrapping_key: tokio::sync::Mutex::default(),
             call_home: crate::call_home::CallHome::default(),
             federation: crate::federation::Federation::default(),

@@ -224,6 +224,7 @@ async fn try_apply(app: &App, caller: &Caller, asked: Asked<'_>) -> Answer<Appli
     if mode.is_forced() && !bulk.items().iter().any(removes) {
         return Err(ApiError::invalid("`force` is for the removal of a tenant, and there is none here"));
     }
+    let _turn = if dry_run { None } else { Some(app.turns.take(layout::config_head(caller.tenant())).await) };
     for _ in 0..TRIES {
         let masks = match permitted {
             Permitted::Here => Masks::of(app, caller, bulk).await?,

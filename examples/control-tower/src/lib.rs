@@ -56,6 +56,7 @@ pub mod store;
 pub mod tasks;
 pub mod tenant;
 pub mod tls;
+pub mod turns;
 pub mod user;
 pub mod wrapping_keys;
 

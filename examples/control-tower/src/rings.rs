@@ -184,8 +184,8 @@ impl Kept for Ring {
     }
 }
 
-/// How often a change is decided again because another tower was faster.
-const TRIES: usize = 8;
+/// How often a change is decided again because something else was faster: another tower, or a change of the key's document.
+const TRIES: usize = 32;
 
 /// Where one stands.
 pub fn place<K: Kept>(tenant: &Name, name: &Name) -> String {
@@ -241,19 +241,23 @@ pub struct Rotated<K> {
     pub replaced: Option<Replaced>,
 }
 
-/// Adds a version on request.
+/// Adds a version on request. What came first is waited for and built upon, but for the end of what became known: that is of what the
+/// caller saw.
 ///
 /// # Errors
-/// 409 while one is pending (unless the active one became known), or when another tower was faster.
+/// 409 while one is pending (unless the active one became known), when what became known was changed meanwhile, or when other towers
+/// were faster all the time.
 pub async fn rotate<K: Kept>(
     app: &App,
     tenant: &Name,
-    stored: Stored<Arc<K>>,
+    seen: Stored<Arc<K>>,
     rotation: Rotation,
     actor: &Actor,
 ) -> Answer<Rotated<K>> {
-    let name = stored.value.name();
+    let name = seen.value.name();
+    let _turn = app.turns.take(place::<K>(tenant, name)).await;
     for _ in 0..TRIES {
+        let Some(stored) = load::<K>(&app.db, tenant, name).await? else { break };
         let mut kept = K::clone(&stored.value);
         let replaced = match rotation {
             Rotation::Orderly => {
@@ -261,6 +265,7 @@ pub async fn rotate<K: Kept>(
                 perform(app, &mut kept, command).await?;
                 None
             }
+            Rotation::Compromised(_) if stored.revision != seen.revision => break,
             Rotation::Compromised(which) => Some(replace(app, &mut kept, which).await?),
         };
         let mut audit = actor.did(K::ROTATE, app.clock.now());
@@ -270,40 +275,36 @@ pub async fn rotate<K: Kept>(
         if let Commit::Done(_) = commit(app, tenant, &stored, &kept, audit).await? {
             return Ok(Rotated { kept, replaced });
         }
-        // It may only be that something else was published.
-        let now = load::<K>(&app.db, tenant, name).await?;
-        if now.is_none_or(|now| now.revision != stored.revision) {
-            break;
-        }
     }
-    Err(ApiError::conflict(format!("the {} `{name}` was changed meanwhile", K::KIND)))
+    Err(overtaken(K::KIND, name))
 }
 
-/// Changes a ring on request.
+/// Changes a ring on request, which is decided on what those who came first made of it, and answers how the audit log has it.
 ///
 /// # Errors
-/// The ring refuses; 409 when another tower was faster.
+/// Those of the change; 409 when other towers were faster all the time.
 pub async fn change(
     app: &App,
     tenant: &Name,
-    stored: Stored<Arc<Ring>>,
-    audit: AuditRecord,
-    change: impl Fn(&mut Ring, OffsetDateTime) -> Result<(), keyward_transit::Error>,
+    name: &Name,
+    change: impl Fn(&mut Ring, OffsetDateTime) -> Answer<AuditRecord>,
 ) -> Answer<()> {
-    let name = stored.value.name();
+    let _turn = app.turns.take(place::<Ring>(tenant, name)).await;
     for _ in 0..TRIES {
+        let Some(stored) = load::<Ring>(&app.db, tenant, name).await? else { break };
         let mut ring = Ring::clone(&stored.value);
-        change(&mut ring, app.clock.now())?;
-        if let Commit::Done(_) = commit(app, tenant, &stored, &ring, audit.clone()).await? {
+        let audit = change(&mut ring, app.clock.now())?;
+        if let Commit::Done(_) = commit(app, tenant, &stored, &ring, audit).await? {
             return Ok(());
         }
-        // It may only be that something else was published.
-        let now = load::<Ring>(&app.db, tenant, name).await?;
-        if now.is_none_or(|now| now.revision != stored.revision) {
-            break;
-        }
     }
-    Err(ApiError::conflict(format!("the key `{name}` was changed meanwhile")))
+    Err(overtaken(Ring::KIND, name))
+}
+
+fn overtaken(kind: &str, name: &Name) -> ApiError {
+    ApiError::conflict(format!(
+        "the {kind} `{name}` was changed meanwhile: look at what it is now before you repeat this"
+    ))
 }
 
 /// Replaces the key of the active version on a copy.
@@ -320,6 +321,7 @@ async fn replace<K: Kept>(app: &App, kept: &mut K, which: Compromised) -> Answer
 /// # Errors
 /// Those of the store; then nothing was changed, and the same call does it later.
 pub async fn advance<K: Kept>(app: &App, tenant: &Name, name: &Name) -> Answer<Option<OffsetDateTime>> {
+    let _turn = app.turns.take(place::<K>(tenant, name)).await;
     for _ in 0..TRIES {
         let Some(stored) = load::<K>(&app.db, tenant, name).await? else { return Ok(None) };
         let commands = stored.value.due(app.clock.now());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
+use keyward_config_values::Name;
 use keyward_keys::{HashFunction, PublicKey};
 use keyward_transit::{Cipher, Material, Ring};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
@@ -20,7 +21,7 @@ use super::{
     call::Speech,
     named, versions,
 };
-use crate::{app::App, db::Stored, rings, wrapping_keys};
+use crate::{app::App, rings, wrapping_keys};
 
 /// `GET /v1/state/strongbox/wrapping-key`: the public key for which keys are wrapped that are to be imported. The first one who
 /// asks waits some seconds until it is made.
@@ -106,7 +107,7 @@ pub async fn import(
 ) -> Answer {
     let stored = named(&app, &caller, &name).await?;
     let material = body.incoming()?.material(&app, &caller, stored.value.cipher()).await?;
-    commit_import(&app, &caller, stored, &material, None).await?;
+    commit_import(&app, &caller, stored.value.name(), &material, None).await?;
     versions::view(&app, &caller, &name).await
 }
 
@@ -117,14 +118,16 @@ pub async fn import(
 pub async fn commit_import(
     app: &App,
     caller: &Caller,
-    stored: Stored<Arc<Ring>>,
+    name: &Name,
     material: &Material,
     completes: Option<u32>,
 ) -> Answer<()> {
-    let audit = caller.actor().did("key-import", app.clock.now());
-    let change = |ring: &mut Ring, now| match completes {
-        Some(version) => ring.complete(version, material.share(), now).map(drop),
-        None => ring.import(material.share(), now).map(drop),
+    let change = |ring: &mut Ring, now| {
+        match completes {
+            Some(version) => ring.complete(version, material.share(), now).map(drop)?,
+            None => ring.import(material.share(), now).map(drop)?,
+        }
+        Ok(caller.actor().did("key-import", now))
     };
-    rings::change(app, caller.tenant(), stored, audit, change).await
+    rings::change(app, caller.tenant(), name, change).await
 }

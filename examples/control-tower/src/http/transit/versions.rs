@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse as _};
+use keyward_config_values::Name;
 use keyward_transit::{Export, Ring};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::{
     super::{body::JsonBody, caller::Caller, error::Answer, params::Path, token},
     named,
 };
-use crate::{app::App, db::Stored, rings};
+use crate::{app::App, rings};
 
 /// What is not given becomes what it is at first: the first version, and none.
 #[derive(Deserialize)]
@@ -32,8 +33,9 @@ pub async fn set_lowest(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<LowestBody>,
 ) -> Answer {
-    let stored = named(&app, &caller, &name).await?;
-    commit_lowest(&app, &caller, stored, body.min_decryption_version, body.min_encryption_version).await?;
+    let ring = named(&app, &caller, &name).await?;
+    let lowest = (body.min_decryption_version, body.min_encryption_version);
+    commit_lowest(&app, &caller, ring.value.name(), |_| lowest).await?;
     view(&app, &caller, &name).await
 }
 
@@ -44,14 +46,16 @@ pub async fn set_lowest(
 pub async fn commit_lowest(
     app: &App,
     caller: &Caller,
-    stored: Stored<Arc<Ring>>,
-    decryption: u32,
-    encryption: Option<u32>,
+    name: &Name,
+    lowest: impl Fn(&Ring) -> (u32, Option<u32>),
 ) -> Answer<()> {
-    let audit = caller.actor().did("key-lowest-versions", app.clock.now());
-    let audit = audit.with("min-decryption-version", decryption).with("min-encryption-version", encryption);
-    let change = move |ring: &mut Ring, now| ring.set_lowest_versions(decryption, encryption, now).map(drop);
-    rings::change(app, caller.tenant(), stored, audit, change).await
+    let change = |ring: &mut Ring, now| {
+        let (decryption, encryption) = lowest(ring);
+        ring.set_lowest_versions(decryption, encryption, now)?;
+        let audit = caller.actor().did("key-lowest-versions", now);
+        Ok(audit.with("min-decryption-version", decryption).with("min-encryption-version", encryption))
+    };
+    rings::change(app, caller.tenant(), name, change).await
 }
 
 /// Up to where versions go.
@@ -71,18 +75,28 @@ pub async fn trim(
     Path(name): Path<String>,
     JsonBody(body): JsonBody<TrimBody>,
 ) -> Answer {
-    let stored = named(&app, &caller, &name).await?;
-    commit_trim(&app, &caller, stored, body.min_available_version).await?;
+    let ring = named(&app, &caller, &name).await?;
+    commit_trim(&app, &caller, ring.value.name(), body.min_available_version, |_| Ok(())).await?;
     view(&app, &caller, &name).await
 }
 
-/// Destroys the versions of a key below one, on record.
+/// Destroys the versions of a key below one, on record, if it may be.
 ///
 /// # Errors
-/// Those of the ring and of the store.
-pub async fn commit_trim(app: &App, caller: &Caller, stored: Stored<Arc<Ring>>, version: u32) -> Answer<()> {
-    let audit = caller.actor().did("key-trim", app.clock.now()).with("min-available-version", version);
-    rings::change(app, caller.tenant(), stored, audit, move |ring, now| ring.trim(version, now)).await
+/// Those of `may`, of the ring and of the store.
+pub async fn commit_trim(
+    app: &App,
+    caller: &Caller,
+    name: &Name,
+    version: u32,
+    may: impl Fn(&Ring) -> Answer<()>,
+) -> Answer<()> {
+    let change = |ring: &mut Ring, now| {
+        may(ring)?;
+        ring.trim(version, now)?;
+        Ok(caller.actor().did("key-trim", now).with("min-available-version", version))
+    };
+    rings::change(app, caller.tenant(), name, change).await
 }
 
 /// What goes out.

@@ -136,6 +136,6 @@ pub async fn import_version(
     let material = incoming(body.ciphertext.as_deref(), body.hash_function.as_deref(), body.public_key.as_deref())?
         .material(&app, &caller, stored.value.cipher())
         .await?;
-    commit_import(&app, &caller, stored, &material, body.version).await?;
+    commit_import(&app, &caller, stored.value.name(), &material, body.version).await?;
     Ok(answer::nothing())
 }

@@ -152,6 +152,17 @@ pub struct ConfigBody {
     auto_rotate_period: Option<Value>,
 }
 
+impl ConfigBody {
+    /// The lowest versions that decrypt and encrypt: what is not named stays as it is, and zero is what these clients call none.
+    fn lowest(&self, ring: &Ring) -> (u32, Option<u32>) {
+        let decryption = self.min_decryption_version.map_or(ring.min_decryption_version(), |version| version.max(1));
+        let encryption = self
+            .min_encryption_version
+            .map_or(ring.min_encryption_version(), |version| (version > 0).then_some(version));
+        (decryption, encryption)
+    }
+}
+
 /// `POST /v1/transit/keys/<name>/config`.
 ///
 /// # Errors
@@ -166,16 +177,11 @@ pub async fn configure(
     // Before anything is said of it, and for what stands beside the document, too.
     sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
-    // Zero is what these clients call none.
-    let decryption =
-        body.min_decryption_version.map_or(stored.value.min_decryption_version(), |version| version.max(1));
-    let encryption = body
-        .min_encryption_version
-        .map_or(stored.value.min_encryption_version(), |version| (version > 0).then_some(version));
     let is_same =
-        (decryption, encryption) == (stored.value.min_decryption_version(), stored.value.min_encryption_version());
+        body.lowest(&stored.value) == (stored.value.min_decryption_version(), stored.value.min_encryption_version());
     if !is_same {
         // Before anything is stored.
+        let (decryption, encryption) = body.lowest(&stored.value);
         Ring::clone(&stored.value).set_lowest_versions(decryption, encryption, app.clock.now())?;
     }
     let flags = [
@@ -189,8 +195,7 @@ pub async fn configure(
         change(&app, &caller, &name, Operation::Merge, &flags.into()).await?;
     }
     if !is_same {
-        let stored = super::used(&app, &caller, &name).await?;
-        versions::commit_lowest(&app, &caller, stored, decryption, encryption).await?;
+        versions::commit_lowest(&app, &caller, stored.value.name(), |ring| body.lowest(ring)).await?;
     }
     shown(&app, &caller, &name).await
 }
@@ -214,19 +219,23 @@ pub async fn trim(
     sees_all(&app, &caller, &document_path(&name)?).await?;
     let stored = super::used(&app, &caller, &name).await?;
     let version = body.min_available_version;
-    if version < stored.value.first_available() {
+    versions::commit_trim(&app, &caller, stored.value.name(), version, |ring| may_trim(ring, version)).await?;
+    shown(&app, &caller, &name).await
+}
+
+fn may_trim(ring: &Ring, version: u32) -> Answer<()> {
+    if version < ring.first_available() {
         return Err(ApiError::invalid("minimum available version cannot be decremented"));
     }
-    let Some(encryption) = stored.value.min_encryption_version() else {
+    let Some(encryption) = ring.min_encryption_version() else {
         let message = "minimum available version cannot be set when minimum encryption version is not set";
         return Err(ApiError::invalid(message));
     };
-    if version == 0 || version > encryption.min(stored.value.min_decryption_version()) {
+    if version == 0 || version > encryption.min(ring.min_decryption_version()) {
         let message = "`min_available_version` must be from 1 to the lower of `min_encryption_version` and `min_decryption_version`";
         return Err(ApiError::invalid(message));
     }
-    versions::commit_trim(&app, &caller, stored, version).await?;
-    shown(&app, &caller, &name).await
+    Ok(())
 }
 
 /// What a key is made of.
