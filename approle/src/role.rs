@@ -40,7 +40,8 @@ pub const MAX_SVID_TTL: Duration = Duration::DAY;
 pub struct RoleConfig {
     /// Name of the role, unique in its tenant and the last segment of its SPIFFE ID.
     pub name: Name,
-    /// The role-id. Without it one is generated, and kept when the document is replaced.
+    /// The role-id, which nobody should guess: with `weak-secret-id` it is the whole login, and nobody's where another tenant has the
+    /// same. Without it one is generated, and kept when the document is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_role_id: Option<RoleId>,
     /// One value serves as both role-id and secret-id: a login with the role-id in both places is

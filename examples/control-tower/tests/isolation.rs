@@ -332,6 +332,7 @@ fn path(route: &Route, pick: usize) -> String {
     let path = path.replace("{tenant}", ["$QUIET-ID", "$QUIET"][pick % 2]);
     let path = path.replace("{hash}", "sha2-256").replace("{algorithm}", "sha2-256").replace("{bytes}", "64");
     let path = path.replace("{kind}", ["encryption-key", "plaintext"][pick % 2]).replace("{version}", "1");
+    let path = path.replace("mounts/{path}", "mounts/transit").replace("auth/{path}", "auth/approle");
     // Whatever else there comes to be.
     let words: Vec<&str> = path.split('/').map(|word| if word.starts_with('{') { "$NAME" } else { word }).collect();
     let path = words.join("/");
@@ -437,8 +438,8 @@ async fn no_route_tells_what_another_tenant_has() {
 const NOT_UNDERSTOOD: &[&str] = &[
     // Always 400.
     "/authorize",
-    "/v1/sys/mounts/{path}",
-    "/v1/sys/auth/{path}",
+    "POST /v1/sys/mounts/{path}",
+    "POST /v1/sys/auth/{path}",
     // Whoever has the token has the answer.
     "/v1/sys/wrapping/",
     // They end the caller's token.

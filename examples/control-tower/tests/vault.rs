@@ -4,6 +4,7 @@
 mod support;
 
 use axum::{body::Body, http::Request};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use control_tower::router::{Access, Route, routes};
 use serde_json::{Value, json};
 use support::{Reply, Tower};
@@ -105,8 +106,16 @@ async fn a_client_finds_what_it_looks_at_first() {
         (&logins["data"]["approle/"]["type"], &logins["data"]["token/"]["type"]),
         (&json!("approle"), &json!("token"))
     );
-    let again = call(&tower, &admin, "POST", "/v1/sys/mounts/transit", json!({"type": "transit"})).await;
-    assert_eq!(again.refused(400), "path is already in use at transit/");
+    for (path, one) in [("mounts/transit", &mounts["transit/"]), ("auth/approle/", &logins["approle/"])] {
+        let found = call(&tower, &admin, "GET", &format!("/v1/sys/{path}"), Value::Null).await.ok();
+        assert_eq!((&found["type"], &found["data"]), (&one["type"], one), "{path}");
+    }
+    let none = call(&tower, &admin, "GET", "/v1/sys/auth/transit", Value::Null).await.refused(400);
+    assert_eq!(none, "nothing is enabled at that path: there are `approle/`, `token/`");
+    for path in ["/v1/sys/mounts/transit", "/v1/sys/mounts/transit/"] {
+        let again = call(&tower, &admin, "POST", path, json!({"type": "transit"})).await;
+        assert_eq!(again.refused(400), "path is already in use at transit/");
+    }
     let again = call(&tower, &admin, "PUT", "/v1/sys/auth/approle", json!({"type": "approle"})).await;
     assert_eq!(again.refused(400), "path is already in use at approle/");
     let other = call(&tower, &admin, "POST", "/v1/sys/mounts/kv", json!({"type": "kv"})).await.refused(400);
@@ -122,6 +131,80 @@ async fn a_client_finds_what_it_looks_at_first() {
     let read = call(&tower, &admin, "GET", "/v1/sys/policies/acl/p", Value::Null).await.ok();
     assert_eq!(read["data"]["name"], "p");
     assert_eq!(serde_json::from_str::<Value>(read["data"]["policy"].as_str().unwrap()).unwrap()["name"], "p");
+
+    let rule = r#"path "transit/random" { capabilities = ["update"] }"#;
+    let write = async |text: &str| {
+        call(&tower, &admin, "POST", "/v1/sys/policies/acl/coded", json!({"policy": STANDARD.encode(text)})).await
+    };
+    assert_eq!(write(rule).await.status, 204);
+    let read = call(&tower, &admin, "GET", "/v1/sys/policies/acl/coded", Value::Null).await.ok();
+    assert_eq!(read["data"]["policy"], rule);
+    assert!(write("path {").await.refused(400).starts_with("failed to parse policy"));
+    // By itself this would be a comment, and so a policy of nothing.
+    let body = json!({"policy": "//79"});
+    let refused = call(&tower, &admin, "POST", "/v1/sys/policies/acl/coded", body).await.refused(400);
+    assert_eq!(refused, "`policy` is base64, but not of a text in UTF-8");
+}
+
+#[tokio::test]
+async fn what_a_token_is_can_be_asked_with_it_alone() {
+    let (tower, admin) = tower().await;
+    let own = call(&tower, &admin, "GET", "/v1/auth/token/lookup-self", Value::Null).await.ok()["data"].clone();
+    for (method, body) in [("GET", Value::Null), ("POST", Value::Null), ("POST", json!({"token": ""}))] {
+        let found = call(&tower, &admin, method, "/v1/auth/token/lookup", body).await.ok();
+        assert_eq!((&found["data"]["id"], &found["data"]), (&json!(admin), &own));
+    }
+    let headers = [("x-vault-token", admin.as_str()), ("x-vault-wrap-ttl", "60")];
+    let wrapped = send(&tower, "POST", "/v1/sys/wrapping/wrap", &headers, &json!({"a": "b"})).await.ok();
+    let token = wrapped["wrap_info"]["token"].as_str().unwrap();
+    let found = call(&tower, token, "GET", "/v1/sys/wrapping/lookup", Value::Null).await.ok();
+    assert_eq!(found["data"]["creation_path"], "sys/wrapping/wrap");
+    for bearer in [admin.as_str(), "none"] {
+        let none = call(&tower, bearer, "GET", "/v1/sys/wrapping/lookup", Value::Null).await;
+        assert_eq!(none.refused(400), "wrapping token is not valid or does not exist");
+    }
+    // Nobody is told of another token than the one that was meant.
+    for path in ["auth/token/lookup", "auth/token/lookup-self", "sys/wrapping/lookup"] {
+        for name in ["token", "to%6ben"] {
+            let refused = call(&tower, &admin, "GET", &format!("/v1/{path}?{name}={token}"), Value::Null).await;
+            let text = refused.refused(400);
+            assert_eq!(text, "no token stands in an address: name it in the body of a `POST`");
+        }
+    }
+    // It waits all the same.
+    assert_eq!(
+        call(&tower, token, "POST", "/v1/sys/wrapping/unwrap", Value::Null).await.ok()["data"],
+        json!({"a": "b"})
+    );
+}
+
+/// As `curl -d` sends them.
+#[tokio::test]
+async fn bodies_may_be_forms() {
+    let (tower, admin) = tower().await;
+    let send = async |path: &str, kind: &str, body: &str| {
+        let request = Request::post(path).header("x-vault-token", &admin).header("content-type", kind);
+        tower.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    };
+    let form = "application/x-www-form-urlencoded";
+    let made = send("/v1/transit/keys/orders", form, "type=ed25519&exportable=true").await.ok();
+    assert_eq!((&made["data"]["type"], &made["data"]["exportable"]), (&json!("ed25519"), &json!(true)));
+    let signed =
+        send("/v1/transit/sign/orders", "Application/X-WWW-Form-URLencoded; charset=utf-8", "input=aGk%3D").await;
+    assert!(signed.ok()["data"]["signature"].as_str().unwrap().starts_with("vault:v1:"));
+    send("/v1/transit/sign/orders", form, r#"{"input": "aGk="}"#).await.ok();
+    // What may be a secret is shown to nobody, and elsewhere a form is none.
+    for (path, kind, body) in [
+        ("/v1/transit/sign/orders", form, "hunter2"),
+        ("/v1/transit/sign/orders", "application/json", "input=aGk%3D"),
+        ("/v1/state/strongbox/transit-keys/orders/sign", form, "input=aGk%3D"),
+    ] {
+        let refused = send(path, kind, body).await.refused(400);
+        assert!(
+            refused.starts_with("the JSON body is refused: expected value") && !refused.contains("hunter2"),
+            "{refused}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -248,6 +331,27 @@ async fn a_key_lives_and_works_by_the_names_of_vault() {
         ask("POST", "encrypt/orders", json!({"plaintext": "aGk="})).await.refused(400),
         "encryption key not found"
     );
+}
+
+#[tokio::test]
+async fn what_a_key_is_not_is_said() {
+    let (tower, admin) = tower().await;
+    let ask = async |method: &str, path: &str, body: Value| {
+        call(&tower, &admin, method, &format!("/v1/transit/{path}"), body).await
+    };
+    let elsewhere = ask("POST", "keys/orders", json!({"external_key_ref": "hsm/one"})).await.refused(400);
+    assert_eq!(elsewhere, "`external_key_ref` is not taken: keys are kept here alone; bring one by `import`");
+    get_missing(&tower, &admin, "/v1/transit/keys/orders").await;
+    ask("POST", "keys/orders", json!({"external_key_ref": null, "type": "ed25519", "derived": true})).await.ok();
+    let public = ask("GET", "export/public-key/orders", Value::Null).await.refused(400);
+    assert_eq!(
+        public,
+        "a ring with `derived: true` cannot export one public key: each context has its own; \
+         `GET /v1/transit/keys/orders?context=` with base64 has that of a context"
+    );
+    let twice = json!({"input": "aGk=", "context": "YQ==", "algorithm": "sha2-256", "hash_algorithm": "sha2-512"});
+    let twice = ask("POST", "sign/orders", twice).await.refused(400);
+    assert_eq!(twice, "the JSON body is refused: field `hash-algorithm`: there by two of its names; remove one");
 }
 
 #[tokio::test]

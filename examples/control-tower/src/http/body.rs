@@ -25,6 +25,11 @@ pub trait Manner {
     /// # Errors
     /// Those of the JSON.
     fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error>;
+
+    /// The fields of a body whose content type is that of a form, if it is read as one.
+    fn form(_: &[u8]) -> Option<Value> {
+        None
+    }
 }
 
 /// As the type has it.
@@ -54,12 +59,14 @@ pub async fn extract<M: Manner, T: DeserializeOwned, S: Send + Sync>(request: Re
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return value::<M, T>(&Value::Null).map_err(|_| ApiError::invalid("a JSON body is required"));
     }
-    if let Some(kind) = kind
-        && !is_json(&kind)
-    {
-        return Err(unsupported(&kind, "application/json"));
+    match kind {
+        Some(kind) if !is_json(&kind) => Err(unsupported(&kind, "application/json")),
+        Some(kind) if is_form(&kind) => match M::form(&bytes) {
+            Some(fields) => value::<M, T>(&fields),
+            None => parse::<M, T>(&bytes),
+        },
+        _ => parse::<M, T>(&bytes),
     }
-    parse::<M, T>(&bytes)
 }
 
 /// What is read from a value that was a body already.
@@ -117,7 +124,11 @@ pub fn is_json(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
     kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
         // What a client sends that says nothing about a body that it nevertheless has.
-        || kind == "application/x-www-form-urlencoded"
+        || is_form(&kind)
+}
+
+fn is_form(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// `application/yaml` (RFC 9512) and what it was called before.

@@ -39,6 +39,9 @@ use crate::{
 /// Where the surface is.
 const PREFIXES: [&str; 3] = ["/v1/sys/", "/v1/transit/", "/v1/auth/"];
 
+/// Where a slash at the end of a name means nothing.
+const MOUNTED: [&str; 2] = ["/v1/sys/mounts/", "/v1/sys/auth/"];
+
 /// Where names stand that know no upper case.
 const FOLDED: [&str; 2] = ["/v1/sys/policy/", "/v1/sys/policies/acl/"];
 
@@ -61,6 +64,22 @@ impl<S: Send + Sync> FromRequestParts<S> for List {
         parts.extensions.get::<Self>().copied().ok_or_else(|| {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation: this path is for `LIST`")
         })
+    }
+}
+
+/// A request that looks up the token that it bears, and names no other in its address, which others keep in their logs.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTokenInAddress;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoTokenInAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        match form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "token") {
+            false => Ok(Self),
+            true => Err(ApiError::invalid("no token stands in an address: name it in the body of a `POST`")),
+        }
     }
 }
 
@@ -96,12 +115,16 @@ pub async fn surface(mut request: Request, next: Next) -> Response {
         }
         _ => {}
     }
-    if request.extensions().get::<List>().is_some()
+    if (request.extensions().get::<List>().is_some() || names_a_mount(request.uri().path()))
         && let Some(bare) = without_slash(request.uri())
     {
         *request.uri_mut() = bare;
     }
     answer::in_their_shape(next.run(request).await)
+}
+
+fn names_a_mount(path: &str) -> bool {
+    MOUNTED.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|name| !name.is_empty()))
 }
 
 /// The address of a list that is asked for as a directory, `…/keys/`, as some clients do.

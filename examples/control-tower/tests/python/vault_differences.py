@@ -128,3 +128,16 @@ DIFFERENCES |= {
     "destroy a secret-id that stands in the address": "no secret stands in an address, which others keep in their logs; the body of a POST has it",
     "the settings of a mount": "mounts have no settings: roles and tokens say how long what lives",
 }
+
+# Where something is shown, or stands.
+
+SHOWN = "when a key was backed up and restored, and by whom, the audit log says"
+ADDRESS = "no token stands in an address, which others keep in their logs; the header has it, or the body of a POST"
+
+DIFFERENCES |= {f"a key tells of its {what}": SHOWN for what in ("backup", "restore")}
+DIFFERENCES |= {"look up a token that stands in the address": ADDRESS, "look up by its address": ADDRESS}
+DIFFERENCES |= {
+    "the fields of a policy": "a policy has a name and a text; it has no version, nor what goes with one, and the audit log says when it was changed",
+    "export the public key of a derived key": "nothing that the key signs is verified by it: each context has a key of its own, which `sign` and `keys` show",
+    "encrypt a form without a value": "what has no `=` is no form: it may be a secret, which would be shown as the name of a field",
+}

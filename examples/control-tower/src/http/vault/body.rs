@@ -1,9 +1,12 @@
-//! Bodies as Vault's clients write them: its command line sends every value as text.
+//! Bodies as Vault's clients write them: its command line sends every value as text, and others send forms.
 
 mod lenient;
 
+use std::collections::BTreeMap;
+
 use axum::extract::{FromRequest, Request};
 use serde::{Deserializer, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use self::lenient::Lenient;
 use super::super::{
@@ -26,7 +29,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for VaultBody<T> {
 ///
 /// # Errors
 /// 400 as [`VaultBody`].
-pub(super) fn read<T: DeserializeOwned>(value: &serde_json::Value) -> Answer<T> {
+pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Answer<T> {
     body::value::<AsText, T>(value)
 }
 
@@ -37,12 +40,24 @@ impl body::Manner for AsText {
     fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
         T::deserialize(Lenient(json))
     }
+
+    /// What does not begin like JSON, as there; a field that is sent again has all of its values, with commas between them.
+    fn form(bytes: &[u8]) -> Option<Value> {
+        if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) || !bytes.contains(&b'=') {
+            return None;
+        }
+        let mut fields = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in form_urlencoded::parse(bytes) {
+            fields.entry(name.into_owned()).or_default().push(value);
+        }
+        Some(fields.into_iter().map(|(name, values)| (name, values.join(",").into())).collect::<Map<_, _>>().into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -111,5 +126,16 @@ mod tests {
             let error = both(&json!({field: value})).unwrap_err();
             assert!(error.starts_with("the JSON body is refused: ") && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_form() {
+        let form = |text: &str| <AsText as body::Manner>::form(text.as_bytes());
+        assert_eq!(form("a=b%20c+d&e=&a=f"), Some(json!({"a": "b c d,f", "e": ""})));
+        for none in ["", "hunter2", "{\"a\": \"b=c\"}", "\n[\"=\"]"] {
+            assert_eq!(form(none), None, "{none}");
+        }
+        let read = read::<Sample>(&form("flag=1&number=5&text=5&any=x").unwrap()).unwrap();
+        assert_eq!((read.flag, read.number, read.text.as_deref(), read.any), (true, 5, Some("5"), json!("x")));
     }
 }

@@ -15,6 +15,7 @@ use super::{
         error::{Answer, ApiError},
         listing::{self, Listed, Page, VaultPage},
         params::{Path, Query},
+        transit::call::Speech,
     },
     List, answer,
     body::VaultBody,
@@ -27,14 +28,17 @@ use crate::{
     layout,
 };
 
-/// What there is of secrets engines: path, type, description.
-const MOUNTS: [(&str, &str, &str); 2] = [
+/// What is enabled: path, type, description.
+type Row = (&'static str, &'static str, &'static str);
+
+/// What there is of secrets engines.
+const MOUNTS: [Row; 2] = [
     ("sys/", "system", "system endpoints used for control, policy and debugging"),
     ("transit/", "transit", "the tenant's keys"),
 ];
 
 /// What there is of logins.
-const LOGINS: [(&str, &str, &str); 2] =
+const LOGINS: [Row; 2] =
     [("approle/", "approle", "the tenant's AppRoles"), ("token/", "token", "token based credentials")];
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -196,6 +200,22 @@ pub async fn logins(caller: Caller) -> Answer {
     Ok(table(&caller, &LOGINS))
 }
 
+/// `GET /v1/sys/mounts/<path>`.
+///
+/// # Errors
+/// 400 for one that there is not.
+pub async fn mount(caller: Caller, Path(path): Path<String>) -> Answer {
+    one(&caller, &MOUNTS, &path)
+}
+
+/// `GET /v1/sys/auth/<path>`.
+///
+/// # Errors
+/// As [`mount`].
+pub async fn login(caller: Caller, Path(path): Path<String>) -> Answer {
+    one(&caller, &LOGINS, &path)
+}
+
 /// The kind of what is to be enabled. Everything else that clients send is for kinds that there are not.
 #[derive(Deserialize)]
 pub struct EnableBody {
@@ -349,12 +369,18 @@ pub async fn write_policy(
     if body.cas.is_some() && !matches!(condition, Condition::Absent) {
         return Err(ApiError::invalid("check-and-set parameter set to -1 on existing entry"));
     }
-    let policy = PolicyConfig::from_vault(name, body.policy)
+    let policy = PolicyConfig::from_vault(name, plain(body.policy)?)
         .map_err(|error| ApiError::invalid(format!("failed to parse policy: {error}")))?;
     let document = serde_json::to_vec(&policy).map_err(ApiError::internal)?;
     let bulk = Bulk::from(Item::from_json(path, Operation::Replace, &document)?);
     changes::apply_as_asked_if(&app, &caller, &bulk, Precondition { key, condition }).await?;
     Ok(answer::nothing())
+}
+
+/// A policy that may be written in base64, as whatever can be read as such is.
+fn plain(text: String) -> Answer<String> {
+    let Ok(decoded) = Speech::Vault.base64("policy", &text) else { return Ok(text) };
+    String::from_utf8(decoded.to_vec()).map_err(|_| ApiError::invalid("`policy` is base64, but not of a text in UTF-8"))
 }
 
 /// `DELETE /v1/sys/policies/acl/<name>`. What is not there is as good as deleted.
@@ -387,35 +413,46 @@ fn policy_path(name: &str) -> Answer<(Name, DocumentPath)> {
 }
 
 /// They have it twice: beside the envelope's fields, and in `data`.
-fn table(caller: &Caller, rows: &[(&str, &str, &str)]) -> axum::response::Response {
-    let row = |(path, kind, description): &(&str, &str, &str)| {
-        let entry = json!({
-            "accessor": format!("{kind}_{}", caller.tenant()),
-            "config": {"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": false},
-            "description": description,
-            "external_entropy_access": false,
-            "local": false,
-            "options": null,
-            "seal_wrap": true,
-            "type": kind,
-            "uuid": caller.tenant(),
-        });
-        ((*path).to_owned(), entry)
-    };
-    let rows: Map<String, Value> = rows.iter().map(row).collect();
-    answer::data_twice(rows)
+fn table(caller: &Caller, rows: &[Row]) -> axum::response::Response {
+    let rows = rows.iter().map(|row| (row.0.to_owned(), entry(caller, row).into()));
+    answer::data_twice(rows.collect())
 }
 
-fn not_enabled(rows: &[(&str, &str, &str)], path: &str, kind: &str) -> ApiError {
-    let path = path.trim_matches('/');
-    if rows.iter().any(|(there, ..)| there.trim_end_matches('/') == path) {
-        return ApiError::invalid(format!("path is already in use at {path}/"));
+fn one(caller: &Caller, rows: &[Row], path: &str) -> Answer {
+    let row = rows.iter().find(|row| is_at(row, path));
+    let row =
+        row.ok_or_else(|| ApiError::invalid(format!("nothing is enabled at that path: there are {}", listed(rows))))?;
+    Ok(answer::data_twice(entry(caller, row)))
+}
+
+fn is_at((there, ..): &Row, path: &str) -> bool {
+    there.trim_end_matches('/') == path.trim_matches('/')
+}
+
+fn entry(caller: &Caller, (_, kind, description): &Row) -> Map<String, Value> {
+    let entry = json!({
+        "accessor": format!("{kind}_{}", caller.tenant()),
+        "config": {"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": false},
+        "description": description,
+        "external_entropy_access": false,
+        "local": false,
+        "options": null,
+        "seal_wrap": true,
+        "type": kind,
+        "uuid": caller.tenant(),
+    });
+    entry.as_object().cloned().unwrap_or_default()
+}
+
+fn not_enabled(rows: &[Row], path: &str, kind: &str) -> ApiError {
+    if let Some((path, ..)) = rows.iter().find(|row| is_at(row, path)) {
+        return ApiError::invalid(format!("path is already in use at {path}"));
     }
     let kind: String = kind.chars().take(40).flat_map(char::escape_debug).collect();
     ApiError::invalid(format!("`{kind}` cannot be enabled at another path: there are {}", listed(rows)))
 }
 
-fn listed(rows: &[(&str, &str, &str)]) -> String {
+fn listed(rows: &[Row]) -> String {
     let paths: Vec<String> = rows.iter().map(|(path, ..)| format!("`{path}`")).collect();
     paths.join(", ")
 }

@@ -23,7 +23,7 @@ use super::{
         params::Query,
         token::Svids,
     },
-    answer,
+    NoTokenInAddress, answer,
     body::VaultBody,
     fields, wrapping,
 };
@@ -280,11 +280,11 @@ fn looked_up_wrapping(token: &str, record: &Wrapped, now: OffsetDateTime) -> Ans
     })))
 }
 
-/// `GET /v1/auth/token/lookup-self`.
+/// `GET /v1/auth/token/lookup-self`, and `GET /v1/auth/token/lookup`.
 ///
 /// # Errors
-/// None beyond the token's own.
-pub async fn lookup_self(State(app): State<Arc<App>>, caller: Caller) -> Answer {
+/// 400 for a token in the address.
+pub async fn lookup_self(State(app): State<Arc<App>>, caller: Caller, _: NoTokenInAddress) -> Answer {
     looked_up(&caller.presented, caller.token.record(), app.clock.now())
 }
 
@@ -333,17 +333,31 @@ async fn presented(app: &App, caller: &Caller, token: &str, now: OffsetDateTime)
     if found.tenant() == caller.tenant() { Ok(found) } else { Err(bad_token()) }
 }
 
+/// The token that is looked up; none, and the empty one, is the caller's own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct LookupBody {
+    token: Zeroizing<String>,
+}
+
 /// `POST /v1/auth/token/lookup`.
 ///
 /// # Errors
 /// 403 `bad token`.
-pub async fn lookup(State(app): State<Arc<App>>, caller: Caller, VaultBody(body): VaultBody<TokenBody>) -> Answer {
-    let now = app.clock.now();
-    match presented(&app, &caller, &body.token, now).await {
-        Ok(found) => looked_up(&body.token, found.record(), now),
+pub async fn lookup(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    VaultBody(body): VaultBody<Option<LookupBody>>,
+) -> Answer {
+    let (now, LookupBody { token }) = (app.clock.now(), body.unwrap_or_default());
+    if token.is_empty() {
+        return looked_up(&caller.presented, caller.token.record(), now);
+    }
+    match presented(&app, &caller, &token, now).await {
+        Ok(found) => looked_up(&token, found.record(), now),
         Err(error) if error.status() == StatusCode::FORBIDDEN => {
-            let wrapped = wrapping::by_token(&app, &caller, &body.token, now).await?.ok_or(error)?;
-            looked_up_wrapping(&body.token, &wrapped, now)
+            let wrapped = wrapping::by_token(&app, &caller, &token, now).await?.ok_or(error)?;
+            looked_up_wrapping(&token, &wrapped, now)
         }
         Err(error) => Err(error),
     }

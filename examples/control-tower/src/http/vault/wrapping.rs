@@ -20,7 +20,7 @@ use super::{
         error::{Answer, ApiError},
         peer::Peer,
     },
-    answer,
+    NoTokenInAddress, answer,
     body::VaultBody,
     fields,
 };
@@ -383,6 +383,19 @@ pub async fn rewrap(
         // Somebody took it.
         Commit::Conflict => Err(invalid()),
     }
+}
+
+/// `GET /v1/sys/wrapping/lookup`: as [`lookup`] of the token that the request bears.
+///
+/// # Errors
+/// As [`unwrap`]; 400 for a token in the address.
+pub async fn lookup_self(
+    state: State<Arc<App>>,
+    source: Peer,
+    headers: HeaderMap,
+    _: NoTokenInAddress,
+) -> Answer<Response> {
+    lookup(state, source, headers, VaultBody(None)).await
 }
 
 /// `POST /v1/sys/wrapping/lookup`: what an answer is of, without taking it.

@@ -10,13 +10,7 @@ from .wrapped import KEYS, public_pem, wrap
 
 
 def script(run):
-    s, client = run.step, run.client
-
-    def ask(method, path, body=None, **headers):
-        return client._adapter.request(method, f"/v1/{path}", json=body, headers=headers)
-
-    def post(path, **body):
-        return ask("post", path, body)
+    s, client, ask, post = run.step, run.client, run.ask, run.post
 
     for kind in ("aes256-gcm96", "ecdsa-p256", "ed25519", "rsa-2048"):
         post(f"transit/keys/edge-{kind}", type=kind)
@@ -79,6 +73,7 @@ def script(run):
     s("a derived key in no context", lambda t, y: ask("get", "transit/keys/edge-derived"))
     s("a derived key in a context", lambda t, y: ask("get", f"transit/keys/edge-derived?context={b64('a')}"))
     s("a derived key in no base64", lambda t, y: ask("get", "transit/keys/edge-derived?context=!"))
+    s("export the public key of a derived key", lambda t, y: ask("get", "transit/export/public-key/edge-derived"))
     s("the key of a context", lambda t, y: verified_elsewhere(run))
     s("a key that is not derived in a context", lambda t, y: ask("get", f"transit/keys/{ec}?context={b64('a')}"))
     wrapping = client._adapter.get("/v1/transit/wrapping_key")["data"]["public_key"]
@@ -100,9 +95,9 @@ def script(run):
         s(f"hmac by {hash}", lambda t, y: post(f"transit/hmac/{aes}", input=hello, algorithm=hash))
         s(f"hmac by the path {hash}", lambda t, y: post(f"transit/hmac/{aes}/{hash}", input=hello))
     batches(run)
-    forms(run, ask)
-    ended(run, ask)
-    contradictory(run, ask)
+    forms(run)
+    ended(run)
+    contradictory(run)
 
 
 def verified_elsewhere(run):
@@ -150,16 +145,13 @@ def batches(run):
     s("verify a batch of no signatures", lambda t, y: post(f"transit/verify/{ec}", batch_input=[{"input": hello, "signature": "hello"}, one]))
 
 
-def forms(run, ask):
+def forms(run):
     """Paths, bodies and base64 as this or that client writes them."""
-    s = run.step
+    s, ask, post = run.step, run.ask, run.post
     aes = "edge-aes256-gcm96"
 
     def length(answer):
         return len(answer["data"]["random_bytes"])
-
-    def post(path, **body):
-        return ask("post", path, body)
 
     for path in ("random/16", "random/platform", "random/platform/16", "random/seal/16", "random/all/16", "random/all", "random/none", "random/none/16", "random/platform/x", "random/0"):
         for root in ("transit", "sys/tools"):
@@ -201,14 +193,25 @@ def forms(run, ask):
         ("period", "explicit_max_ttl", "num_uses", "type", "id", "meta", "display_name", "no_parent", "no_default_policy", "role_name", "entity_alias"))))
     s("a token with null as renewable", lambda t, y: {"is": post("auth/token/create", policies=["default"], ttl="10m", renewable=None)["auth"]["renewable"]})
 
+    # What is no JSON and says that it is a form is one, as `curl -d` sends it.
+    def send(path, body, kind="application/x-www-form-urlencoded"):
+        return run.client._adapter.request("post", f"/v1/{path}", data=body, headers={"content-type": kind})
 
-def ended(run, ask):
+    for name, body in {
+        "a form": "plaintext=aGVsbG8%3D&key_version=1", "a form of nothing": "", "a form with a plus": "plaintext=%2B+aGk%3D", "JSON as a form": '{"plaintext": "aGVsbG8="}',
+        "JSON behind a line feed": '\n {"plaintext": "aGVsbG8="}', "a form without a value": "plaintext", "a form with nothing of ours": "more=1", "a list as a form": "[1]",
+    }.items():
+        s(f"encrypt {name}", lambda t, y: send(f"transit/encrypt/{aes}", body))
+    s("encrypt a form that is said to be JSON", lambda t, y: send(f"transit/encrypt/{aes}", "plaintext=aGVsbG8%3D", "application/json"))
+    s("make a key by a form", lambda t, y: send("transit/keys/edge-form", "type=ed25519&exportable=true&derived=0"))
+    s("make a role by a form", lambda t, y: send("auth/approle/role/edge-form", "token_policies=b&token_policies=c&token_ttl=30m&token_no_default_policy=true"))
+    s("the role of a form", lambda t, y: {"exact": {field: run.client.auth.approle.read_role("edge-form")["data"][field] for field in ("token_policies", "token_ttl", "token_no_default_policy")}})
+
+
+def ended(run):
     """What is over, and what never was; and what roles and tokens say of themselves."""
-    s, client = run.step, run.client
+    s, client, post = run.step, run.client, run.post
     role = client.auth.approle
-
-    def post(path, **body):
-        return ask("post", path, body)
 
     for kind in ("service", "batch", "default", "default-service", "default-batch"):
         s(f"a role of the type {kind}", lambda t, y: post(f"auth/approle/role/edge-{kind}", token_type=kind))
@@ -236,12 +239,9 @@ def ended(run, ask):
         s(f"the path of the {name}", lambda t, y: {"exact": [client.auth.token.lookup(token)["data"][field] for field in ("path", "orphan")]})
 
 
-def contradictory(run, ask):
+def contradictory(run):
     """What takes something back, contradicts itself, or is said in a place where it does not belong."""
-    s = run.step
-
-    def post(path, **body):
-        return ask("post", path, body)
+    s, ask, post = run.step, run.ask, run.post
 
     post("transit/keys/edge-open", exportable=True, allow_plaintext_backup=True)
     for field in ("exportable", "allow_plaintext_backup"):

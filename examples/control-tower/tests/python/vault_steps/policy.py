@@ -1,5 +1,9 @@
 """Policies: as they are written, read and deleted, and what tokens with them may do."""
 
+import textwrap
+
+from .values import b64
+
 TEXT = """
 # What a service needs.
 path "transit/encrypt/orders" { capabilities = ["update"] }
@@ -43,8 +47,12 @@ def script(run):
 
     rule = 'path "transit/random" { capabilities = ["update"] }'
     def write(name, **fields):
-        return client._adapter.post(f"/v1/sys/policies/acl/{name}", json={"policy": rule, **fields})
+        return run.post(f"sys/policies/acl/{name}", **{"policy": rule, **fields})
 
+    s("the fields of a policy", lambda t, y: sorted(y.read_acl_policy("maker")["data"]))
+    for name, text in {"one line": b64(SERVICE), "lines": "\r\n".join(textwrap.wrap(b64(SERVICE), 64)), "no text": b64(b"\xff\xfe"), "nonsense": b64("path {")}.items():
+        s(f"write a policy in base64: {name}", lambda t, y: write("coded", policy=text))
+    s("read what was base64", lambda t, y: {"same": y.read_acl_policy("coded")["data"]["policy"] == SERVICE})
     s("write a policy that ends", lambda t, y: write("ends", ttl="1h"))
     s("write a policy that ends at a time", lambda t, y: write("ends-at", expiration="2100-01-01T00:00:00Z"))
     s("write a policy that wants versions", lambda t, y: write("versioned", cas_required=True))

@@ -8,13 +8,7 @@ from .values import b64
 
 
 def script(run):
-    s, client = run.step, run.client
-
-    def ask(method, path, body=None, **headers):
-        return client._adapter.request(method, f"/v1/{path}", json=body, headers=headers)
-
-    def post(path, **body):
-        return ask("post", path, body)
+    s, client, ask, post = run.step, run.client, run.ask, run.post
 
     # Signatures by other hash functions, paddings and salts.
     for kind, key in (("rsa-2048", "more-rsa"), ("ecdsa-p256", "more-ec")):
@@ -38,6 +32,8 @@ def script(run):
 
     # Keys and their versions.
     s("make an xchacha20 key", lambda t, y: post("transit/keys/more-x", type="xchacha20-poly1305"))
+    for kind in ("aes256-gcm96", "external-key"):
+        s(f"make a key of the type {kind} that is kept elsewhere", lambda t, y: post("transit/keys/more-elsewhere", type=kind, external_key_ref="there/one"))
     s("make a key to trim", lambda t, y: post("transit/keys/more"))
     for _ in range(4):
         client.secrets.transit.rotate_key("more")
@@ -85,6 +81,11 @@ def script(run):
         s(f"delete the policy {name}", lambda t, y: y.delete_acl_policy(name))
     s("read the policy root", lambda t, y: y.read_acl_policy("root")["data"]["name"])
     s("write the policy default", lambda t, y: y.create_or_update_acl_policy("default", rule))
+    for root, names in {"mounts": ("transit", "sys", "none"), "auth": ("approle", "token", "none")}.items():
+        for name in names:
+            for end in ("", "/"):
+                s(f"read sys/{root}/{name}{end}", lambda t, y: ask("get", f"sys/{root}/{name}{end}"))
+    s("enable transit at a path with a slash", lambda t, y: post("sys/mounts/transit/", type="transit"))
     s("audit devices", lambda t, y: ask("get", "sys/audit"))
     s("random by a tool", lambda t, y: post("sys/tools/random/16", format="hex"))
     s("random by a tool without a number", lambda t, y: post("sys/tools/random"))

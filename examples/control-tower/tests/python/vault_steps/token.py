@@ -45,11 +45,19 @@ def script(run):
     s("look up a batch token", lambda t, y: token.lookup(batch))
     maker, run.client.token = run.client.token, "a-token-of-our-own"
     s("look oneself up", lambda t, y: token.lookup_self())
+    s("look oneself up by the path for others", lambda t, y: run.ask("get", "auth/token/lookup"))
     s("renew oneself", lambda t, y: token.renew_self(increment="120s"))
     s("create without leave", lambda t, y: token.create(ttl="1m"))
     s("revoke oneself", lambda t, y: token.revoke_self())
     s("look oneself up again", lambda t, y: token.lookup_self())
     run.client.token = maker
+    def bearer(answer):
+        return {"is": answer["data"]["id"] == run.client.token}
+
+    s("look up what the request bears", lambda t, y: bearer(run.ask("get", "auth/token/lookup")))
+    s("look up nothing", lambda t, y: bearer(run.post("auth/token/lookup")))
+    s("look up the empty token", lambda t, y: bearer(run.post("auth/token/lookup", token="")))
+    s("look up a token that stands in the address", lambda t, y: bearer(run.ask("get", "auth/token/lookup?token=none")))
     s("look up by no accessor, a token", lambda t, y: token.lookup_accessor("none"))
     s("revoke by no accessor", lambda t, y: token.revoke_accessor("none"))
     s("revoke no token", lambda t, y: token.revoke("none"))

@@ -29,6 +29,16 @@ def script(run):
     login = {"role_id": run.data("role-id", "role_id"), "secret_id": secret}
     handed("a login", lambda t, y: ask("post", "/v1/auth/approle/login", login))
     handed("what is sent", lambda t, y: ask("post", "/v1/sys/wrapping/wrap", {"name": "value"}))
+    s("wrap to be looked up", lambda t, y: ask("get", "/v1/auth/approle/role/app/role-id"))
+    waits, holder = info("wrap to be looked up")["token"], client.token
+    s("look up by its address", lambda t, y: run.ask("get", f"sys/wrapping/lookup?token={waits}"))
+    s("look up what is not wrapped", lambda t, y: run.ask("get", "sys/wrapping/lookup"))
+    for name, bearer in {"its own token": waits, "no token": None}.items():
+        client.token = bearer
+        s(f"look up with {name}", lambda t, y: run.ask("get", "sys/wrapping/lookup"))
+        s(f"look up with {name} by POST", lambda t, y: run.post("sys/wrapping/lookup"))
+    client.token = holder
+    s("take what was looked up", lambda t, y: y.unwrap(waits))
     s("wrap without a time", lambda t, y: client._adapter.post("/v1/sys/wrapping/wrap", json={"a": "b"}))
     s("wrap a refusal", lambda t, y: ask("get", "/v1/auth/approle/role/none/role-id"))
     s("wrap nothing", lambda t, y: ask("post", "/v1/auth/approle/role/app", {"token_ttl": "30m"}))

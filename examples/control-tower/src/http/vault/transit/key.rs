@@ -21,7 +21,7 @@ use super::super::{
     },
     List, answer,
     body::VaultBody,
-    fields::flag,
+    fields::{flag, text},
     sees_all,
 };
 use crate::{
@@ -56,6 +56,8 @@ pub struct CreateBody {
     #[serde(deserialize_with = "flag")]
     allow_plaintext_backup: bool,
     auto_rotate_period: Option<Value>,
+    #[serde(deserialize_with = "text")]
+    external_key_ref: String,
 }
 
 /// `POST /v1/transit/keys/<name>`. A key that exists already stays as it is and is answered.
@@ -71,6 +73,11 @@ pub async fn create(
     let body = body.unwrap_or_default();
     let exists = named(&app, &caller, &name).await.is_ok();
     refuse_period(body.auto_rotate_period.as_ref())?;
+    if !body.external_key_ref.is_empty() {
+        return Err(ApiError::invalid(
+            "`external_key_ref` is not taken: keys are kept here alone; bring one by `import`",
+        ));
+    }
     let cipher = cipher(body.cipher.as_deref())?;
     if !exists {
         let document = json!({
