@@ -38,8 +38,12 @@ fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("gallery")
 }
 
-/// The page as a file beside its style.
+/// The page as a file beside its style. Where something was refused the keyboard is at it, and it is said.
 fn put(name: &str, page: &Page) {
+    let places = page.text().matches(" autofocus").count();
+    let is_refused = ["id=\"problem\"", "aria-invalid", "-error\""].iter().any(|sign| page.text().contains(sign));
+    assert!(places <= 1 && (places == 1 || !is_refused), "{name}: the keyboard is at {places} places");
+    assert!(!page.text().contains("id=\"problem\"") || page.text().contains("role=\"alert\""), "{name}");
     let text = page.text().replace(&assets::STYLE.url, "style.css").replace(&assets::SCRIPT.url, "script.js");
     fs::write(directory().join(format!("{name}.html")), text).unwrap();
 }
@@ -79,9 +83,18 @@ fn somebody_long() -> Who<'static> {
 fn logins() {
     let problem = refused();
     let refused = Step { problem: Some(&problem), ..STEP };
-    let first =
-        Identity { step: STEP, email: "", tenant: "", tenant_is_fixed: false, autofill: OPTIONS, has_remembered: true };
+    let first = Identity {
+        step: STEP,
+        email: "",
+        tenant: "",
+        wrong: None,
+        tenant_is_fixed: false,
+        autofill: OPTIONS,
+        has_remembered: true,
+    };
     put("login-identity", &first.page());
+    let wrong = Some("`admin@` is no email address: its domain is none; write one such as `ann@example.com`.");
+    put("login-identity-wrong", &Identity { email: "admin@", wrong, ..first }.page());
     let other = Identity { step: refused, email: LONG_EMAIL, tenant: "b2", tenant_is_fixed: true, ..first };
     put("login-identity-refused", &other.page());
     let login = |email, tenant| Remembered { email, tenant, authenticator: "Strongbox", url: "/login/b2/x" };
@@ -201,6 +214,7 @@ fn accounts() {
     };
     let mut account = Account {
         problem: None,
+        wrong: None,
         done: Some("The passkey was removed."),
         enforced: "a passkey".to_owned(),
         keeps: Keeps { passkey: true, ..Keeps::default() },
@@ -219,6 +233,9 @@ fn accounts() {
         signals: "[]".to_owned(),
     };
     put("account", &account.page(&viewer()));
+    let wrong = Wrong { field: "current".to_owned(), message: "the present password is another one".to_owned() };
+    let problem = Some(Problem("the password was not changed: look at what is marked below".to_owned()));
+    put("account-refused", &Account { problem, wrong: Some(wrong), done: None, ..account.clone() }.page(&viewer()));
     // As much as there can be of everything.
     let name = "Security key in the safe of the office on the second floor, left";
     account.passkeys = (0..8).map(|n| passkey(&format!("p{n}"), name, Some(NOW), n % 2 == 0)).collect();

@@ -31,6 +31,11 @@ fn cookie(response: &Response) -> String {
     of_login.unwrap().split(';').next().unwrap().to_owned()
 }
 
+/// What the forms of a page carry.
+fn form_token(page: &str) -> String {
+    page.split("name=\"form-token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_page_is_of_its_reader_alone_and_loads_nothing_from_elsewhere() {
     let directory = tempfile::tempdir().unwrap();
@@ -83,6 +88,33 @@ async fn a_page_is_of_its_reader_alone_and_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_is_nobodys_address_is_refused_at_its_field_and_says_of_nobody_whether_they_are_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let tower = Tower::start(directory.path());
+    for (email, tenant) in [("admin@", "default"), ("a b@example.com", ""), ("", ""), ("admin@", "nowhere")] {
+        let page = get(&tower.api, "/login").await;
+        let cookie = cookie(&page);
+        let token = form_token(&page.text().await.unwrap());
+        let identify = async |email: &str| {
+            let email: String = email.replace('@', "%40").replace(' ', "+");
+            let form = format!("form-token={token}&email={email}&tenant={tenant}");
+            post(&tower.api, "/login/identify", Some("same-origin"), &cookie, &form).await
+        };
+        let refused = identify(email).await;
+        assert_eq!(refused.status(), 400, "{email}");
+        let text = refused.text().await.unwrap();
+        let field = text.split("<input").find(|rest| rest.contains("name=\"email\"")).unwrap();
+        for part in [&format!("value=\"{email}\""), "aria-describedby=\"field-email-error\"", " autofocus"] {
+            assert!(field.contains(part), "{part}: {field}");
+        }
+        assert!(text.contains("is no email address: ") && text.contains(&format!("value=\"{tenant}\"")), "{text}");
+        // It stands where it stood, and goes on to the same page for everybody.
+        let somebody = identify(if tenant.is_empty() { "admin" } else { "nobody@example.com" }).await;
+        assert_eq!((somebody.status().as_u16(), somebody.url().path()), (200, "/login"));
+    }
+}
+
+#[tokio::test]
 async fn forms_of_elsewhere_are_refused_and_a_login_url_logs_nobody_in() {
     let directory = tempfile::tempdir().unwrap();
     let tower = Tower::start(directory.path());
@@ -91,7 +123,7 @@ async fn forms_of_elsewhere_are_refused_and_a_login_url_logs_nobody_in() {
     assert!(page.headers().get_all("set-cookie").iter().all(|value| !value.to_str().unwrap().contains("session")));
     let cookie = cookie(&page);
     let text = page.text().await.unwrap();
-    let token = text.split("name=\"form-token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let token = form_token(&text);
     let form = |token: &str| format!("form-token={token}&password=wrong+of+somebody");
     for (site, token, status) in [
         (Some("cross-site"), token.as_str(), 403),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use keyward_callhome_cert::HostHash;
 use keyward_config_tree::{Bulk, Document, Path};
 use keyward_config_values::{Name, config::ListedHost};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -55,7 +55,11 @@ pub fn hashed_value(path: &Path, document: &mut Value) -> bool {
 pub(super) async fn there(app: &App, site: &Name) -> Answer<Guard> {
     match standing(app, site).await? {
         Standing { is_there: true, guard } => Ok(guard),
-        _ => Err(ApiError::inapplicable(format!("the site `{site}` does not exist: create `{SITES}/{site}` first"))),
+        _ => {
+            let missing = format!("the site `{site}` does not exist");
+            let error = ApiError::inapplicable(format!("{missing}: create `{SITES}/{site}` first"));
+            Err(error.with_info(json!({"field": "site", "message": missing})))
+        }
     }
 }
 

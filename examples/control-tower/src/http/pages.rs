@@ -108,6 +108,12 @@ pub fn told(error: &ApiError) -> crate::pages::problem::Problem {
     crate::pages::problem::Problem(problem::words(error.message()))
 }
 
+/// A refusal as one of a field of a form, which says it there.
+fn at_field(field: &str, error: ApiError) -> ApiError {
+    let message = error.message().to_owned();
+    error.with_info(serde_json::json!({"field": field, "message": message}))
+}
+
 /// Around everything: what is refused is a page for whoever reads pages, and what the interface says for programs, which `/v1/` always
 /// is for.
 pub async fn for_people(request: Request, next: Next) -> Response {

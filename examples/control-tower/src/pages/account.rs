@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::{
     component::{self, Act, Field, Tone, badge, empty, form, notice, section, unspaced, when},
     enrol::password_hint,
+    form::Wrong,
     layout::{self, Page, Place, Viewer},
     problem::Problem,
 };
@@ -93,6 +94,8 @@ pub struct Keeps {
 pub struct Account {
     /// What did not work.
     pub problem: Option<Problem>,
+    /// What of the password's form was not accepted.
+    pub wrong: Option<Wrong>,
     /// What was done.
     pub done: Option<&'static str>,
     /// What an administrator asks for, in words; nothing is empty.
@@ -125,7 +128,7 @@ impl Account {
         let main = html! {
             header class="stack" {
                 h1 { "Account" }
-                (Problem::shown(self.problem.as_ref()))
+                (Problem::shown_unless(self.wrong.is_some(), self.problem.as_ref()))
                 @if let Some(done) = self.done { (notice(Tone::Good, &html! { (done) })) }
             }
             div class="stack-l" data-signals=(self.signals) {
@@ -239,14 +242,18 @@ impl Account {
 
     fn password(&self, viewer: &Viewer) -> Markup {
         let hint = password_hint(self.min_length);
+        let error = |field: &str| Wrong::of(self.wrong.as_ref(), field);
+        let (current, new, repeated) = (error("current"), error("password"), error("repeated"));
         let fields = form(
             "/account/password",
             &viewer.token,
             &html! {
                 input type="text" name="username" value=(viewer.email) autocomplete="username" hidden;
-                @if self.has_password { (Field::password("current", "Present password", "current-password").show()) }
-                (Field { hint: Some(&hint), ..Field::password("password", "New password", "new-password") }.show())
-                (Field::password("repeated", "The same again", "new-password").show())
+                @if self.has_password {
+                    (Field { error: current.as_deref(), ..Field::password("current", "Present password", "current-password") }.show())
+                }
+                (Field { hint: Some(&hint), error: new.as_deref(), ..Field::password("password", "New password", "new-password") }.show())
+                (Field { error: repeated.as_deref(), ..Field::password("repeated", "The same again", "new-password") }.show())
                 p class="muted small" { "Your other sessions end." }
                 button class="button" { @if self.has_password { "Change the password" } @else { "Set the password" } }
             },
@@ -365,6 +372,7 @@ mod tests {
         };
         Account {
             problem: None,
+            wrong: None,
             done: Some("The passkey was removed."),
             enforced: "passkey".into(),
             keeps: Keeps::default(),

@@ -55,6 +55,39 @@ pub struct Settings {
     pub hides: bool,
 }
 
+impl Draft {
+    /// What is wrong with a field that was not accepted, by what else is in the form.
+    fn words(&self, field: &str) -> Option<&'static str> {
+        let (has_no_certificate, hands_on) = (self.verify == "never", self.lb_mode != "none");
+        Some(match field {
+            "client-certificate.handshake" if has_no_certificate => {
+                "A certificate cannot be required of hosts that have to show none: choose what they have to show, or that it is optional."
+            }
+            "client-certificate.handshake" if hands_on => {
+                "A load balancer that passes certificates on has none of its own to show: choose that it is optional."
+            }
+            "client-certificate.handshake" if self.enable_unclaimed => {
+                "A host that waits to be claimed comes again without a certificate: choose that it is optional, or let no host wait (under “Unclaimed hosts”) and list the hosts in the documents of their sites."
+            }
+            "client-certificate.lb-mode" if has_no_certificate => {
+                "Hosts have to show no certificate that could be passed on: choose what they have to show, or that none is passed on."
+            }
+            "client-certificate.lb-addresses" if self.lb_addresses.is_empty() => {
+                "Name the networks that the load balancer connects from."
+            }
+            "client-certificate.lb-addresses" if !hands_on && self.proxy_protocol != "required" => {
+                "There is no load balancer by what is chosen above: choose how certificates are passed on, or that the PROXY protocol is required, or leave this empty."
+            }
+            "max-unclaimed" | "max-duplicates" => "Write a whole number from 1 to 1000.",
+            "external-url" => {
+                "Write an address such as `https://lb.example.com:4647`, without a user name; what a shell could mistake is percent-encoded in it."
+            }
+            "external-ca-pem" => "This cannot be read as certificates: each begins with `-----BEGIN CERTIFICATE-----`.",
+            _ => return None,
+        })
+    }
+}
+
 const GRANULARITIES: [Granularity; 4] =
     [Granularity::Never, Granularity::CertificateOnly, Granularity::Site, Granularity::HostId];
 
@@ -67,8 +100,7 @@ impl Settings {
                     h1 { "Call-home settings" }
                     p class="muted" { "Which hosts may call home, and what they have to show." }
                 }
-                (Problem::shown(self.problem.as_ref()))
-                @if self.wrong.is_some() { (notice(Tone::Danger, &html! { "Nothing was changed: look at what is marked below." })) }
+                (Problem::shown_unless(self.wrong.is_some(), self.problem.as_ref()))
                 @if self.done { (notice(Tone::Good, &html! { "The settings were changed, and hold from now on." })) }
                 @if !self.may_change { (notice(Tone::Info, &html! { "You may look at the settings, and not change them." })) }
                 @if self.hides { (notice(Tone::Info, &html! { "Some of the settings are hidden from you. What you do not change stays as it is." })) }
@@ -92,8 +124,12 @@ impl Settings {
         }
     }
 
+    /// In the words of the form, which has labels where the interface has fields.
     fn error(&self, field: &str) -> Option<String> {
-        Wrong::of(self.wrong.as_ref(), field)
+        let said = Wrong::of(self.wrong.as_ref(), field)?;
+        let is_one_of_a_list = self.wrong.as_ref().is_some_and(|wrong| wrong.field.ends_with(']'));
+        let words = self.draft.words(field).filter(|_| !is_one_of_a_list);
+        Some(words.map_or(said, str::to_owned))
     }
 
     fn certificates(&self) -> Markup {
@@ -276,7 +312,7 @@ mod tests {
             "enable-unclaimed",
         ] {
             let text = Settings { wrong: wrong(field), ..settings.clone() }.page(&viewer()).text().to_owned();
-            assert!(text.contains("No."), "{field}");
+            assert_eq!(text.matches(r#"class="error""#).count(), 1, "{field}");
         }
         let held = Settings { may_change: false, ..settings }.page(&viewer()).text().to_owned();
         assert!(held.contains("disabled") && !held.contains("Save the settings"));

@@ -16,7 +16,7 @@ pub use self::{
     choose::{Area, Radios, Select},
     copy::{copied, copied_block, word},
     field::{Check, Field, Kind},
-    notice::{Tone, badge, notice},
+    notice::{Tone, badge, failure, notice},
     table::{Column, table},
     unspaced::unspaced,
     when::{date, when},

@@ -137,7 +137,7 @@ impl SetUpTotp<'_> {
             div class="card stack-l" {
                 h1 { (title("Set up a one-time password")) }
                 (self.who.show())
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 @if !self.optional {
                     (notice(Tone::Info, &html! { "Your administrator asks for a one-time password at every login." }))
                 }
@@ -156,6 +156,7 @@ impl SetUpTotp<'_> {
                             (Field {
                                 hint: Some("It shows six digits, and other ones every 30 seconds."),
                                 focus: self.step.problem.is_some(),
+                                refused: self.step.problem.is_some(),
                                 ..Field::digits("code", "Enter what the application shows")
                             }.show())
                             button class="button full" { "Confirm" }
@@ -236,11 +237,11 @@ impl SetPassword<'_> {
             div class="card stack-l" {
                 h1 { "Set a password" }
                 (self.who.show())
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 p { "Choose one that nobody else knows. What you were given to begin with no longer works then." }
                 (component::form("/login/new-password", self.step.token, &html! {
                     input type="text" name="username" value=(self.who.email) autocomplete="username" hidden;
-                    (Field { hint: Some(&hint), focus: true, ..Field::password("password", "New password", "new-password") }.show())
+                    (self.step.first(Field { hint: Some(&hint), ..Field::password("password", "New password", "new-password") }))
                     (Field::password("repeated", "The same again", "new-password").show())
                     button class="button full" { "Set the password" }
                 }))
@@ -271,7 +272,7 @@ impl OpenLink<'_> {
         let main = html! {
             div class="card stack-l" {
                 h1 { "Set up your login" }
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 p { "Your administrator gave you this link. It works once, and for a short time." }
                 (component::form(&format!("/enrol/{}", self.link), self.step.token, &html! {
                     button class="button full" autofocus { "Begin" }

@@ -75,7 +75,7 @@ impl Hosts {
                         a class="button" href=(HostPage::Install.path()) { "Install agent" }
                     }
                 }
-                (Problem::shown(self.problem.as_ref()))
+                (Problem::shown_unless(self.site_draft.is_some(), self.problem.as_ref()))
                 @if let Some(done) = self.done { (notice(Tone::Good, &html! { (done) })) }
                 (self.updates.choice(&self.after))
             }
@@ -127,12 +127,15 @@ impl Hosts {
         }
     }
 
-    /// The machines that made room, each once; without those that are duplicates by now, and shown as such.
+    /// The machines that made room, each once; without those that are shown as what they are by now: duplicates, or back with another
+    /// certificate.
     fn away(&self) -> Vec<&Host> {
         let mut away: Vec<&Host> = Vec::new();
         for host in &self.displaced {
             let is_it = |one: &Host| (&one.id, &one.key) == (&host.id, &host.key);
-            if !self.duplicates.iter().any(is_it) && !away.iter().any(|one| is_it(one)) {
+            let mut here = self.unclaimed.iter().chain(self.all.iter().flatten());
+            let is_back = here.any(|one| one.key.is_some() && is_it(one));
+            if !is_back && !self.duplicates.iter().any(is_it) && !away.iter().any(|one| is_it(one)) {
                 away.push(host);
             }
         }
@@ -224,7 +227,16 @@ impl Hosts {
     fn item<'a>(&'a self, host: &'a Host, viewer: &'a Viewer, now: Option<OffsetDateTime>) -> Item<'a> {
         let is_another = |one: &&Host| one.id == host.id && !std::ptr::eq(*one, host);
         let duplicates = self.duplicates.iter().filter(is_another).collect();
-        Item { host, duplicates, rights: self.rights, sites: self.sites.as_deref(), token: &viewer.token, now }
+        let made_room = self.away().iter().any(|away| away.id == host.id && away.key != host.key);
+        Item {
+            host,
+            duplicates,
+            made_room,
+            rights: self.rights,
+            sites: self.sites.as_deref(),
+            token: &viewer.token,
+            now,
+        }
     }
 
     fn new_site(&self, viewer: &Viewer) -> Markup {

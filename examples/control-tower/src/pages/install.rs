@@ -24,6 +24,18 @@ pub struct Draft {
     pub max_uses: String,
 }
 
+impl Draft {
+    /// What has to be there and is not.
+    pub fn missing(&self, of: Granularity) -> Option<Wrong> {
+        let (field, message) = match of {
+            Granularity::Site if self.site.is_empty() => ("site", "say for which site it is"),
+            Granularity::HostId if self.host_id.is_empty() => ("host-id", "say for which host it is"),
+            _ => return None,
+        };
+        Some(Wrong { field: field.to_owned(), message: message.to_owned() })
+    }
+}
+
 impl Default for Draft {
     fn default() -> Self {
         Self { site: String::new(), host_id: String::new(), ttl: "1d".to_owned(), max_uses: String::new() }
@@ -77,6 +89,15 @@ pub struct Certificate {
     pub max_uses: Option<u64>,
 }
 
+/// What is wrong with a field that was not accepted, in the words of the form.
+fn words(field: &str) -> Option<&'static str> {
+    match field {
+        "ttl" => Some("Write a time from a minute to 30 days, such as `12h`, `1d` or `1d12h`."),
+        "max-uses" => Some("Write a whole number from 1 to 1000, or leave it empty."),
+        _ => None,
+    }
+}
+
 /// A granularity in words: what certificates are for, and what that comes to.
 pub fn granularity(of: Granularity) -> (&'static str, &'static str) {
     match of {
@@ -98,7 +119,7 @@ impl Install {
                     h1 { "Install agent" }
                     p class="muted" { "A script brings the agent on a host to this tower. The host calls home, and waits until it is claimed." }
                 }
-                (Problem::shown(self.problem.as_ref()))
+                (Problem::shown_unless(self.wrong.is_some(), self.problem.as_ref()))
             }
             div class="stack-l" {
                 @if let Some(of) = self.granularity { (self.order(of, viewer)) }
@@ -132,7 +153,10 @@ impl Install {
     }
 
     fn fields(&self, of: Granularity) -> Markup {
-        let error = |name: &str| Wrong::of(self.wrong.as_ref(), name);
+        let error = |name: &str| {
+            let said = Wrong::of(self.wrong.as_ref(), name)?;
+            Some(words(name).map_or(said, str::to_owned))
+        };
         let sites = self.sites.as_deref().unwrap_or_default();
         let listed: Vec<(String, String)> = sites.iter().map(|site| (site.clone(), site.clone())).collect();
         let uses = match of {
@@ -286,12 +310,24 @@ mod tests {
         let text = page(Granularity::CertificateOnly, None);
         assert_eq!(names(&text), ["ttl", "max-uses"]);
         assert!(text.contains("certificate-only") && text.contains(r#"value="1d""#));
-        assert!(text.contains(r#"id="field-ttl-error""#), "{text}");
+        assert!(text.contains(r#"id="field-ttl-error">Write a time from a minute to 30 days"#), "{text}");
         assert_eq!(names(&page(Granularity::Site, Some(vec!["oslo".to_owned()]))), ["site", "ttl", "max-uses"]);
         let text = page(Granularity::HostId, None);
         assert_eq!(names(&text), ["host-id", "ttl", "max-uses"]);
         assert!(!text.contains("<script>"), "{text}");
         assert!(names(&page(Granularity::Never, None)).is_empty());
+    }
+
+    #[test]
+    fn what_the_settings_ask_for_has_to_be_there() {
+        let missing = |of, site: &str, host_id: &str| {
+            let draft = Draft { site: site.to_owned(), host_id: host_id.to_owned(), ..Draft::default() };
+            draft.missing(of).map(|wrong| wrong.field)
+        };
+        assert_eq!(missing(Granularity::Site, "", "a").as_deref(), Some("site"));
+        assert_eq!(missing(Granularity::HostId, "a", "").as_deref(), Some("host-id"));
+        assert_eq!(missing(Granularity::Site, "a", ""), None);
+        assert_eq!(missing(Granularity::CertificateOnly, "", ""), None);
     }
 
     #[test]

@@ -316,10 +316,10 @@ pub fn remember(place: &str, viewer: &Viewer) -> Markup {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in crate::pages) fn viewer() -> Viewer {
+    pub(crate) fn viewer() -> Viewer {
         Viewer {
             name: "Ann <b>Lee</b>".into(),
             email: "ann@example.com".into(),

@@ -19,6 +19,8 @@ pub struct Identity<'a> {
     pub email: &'a str,
     /// The same of the tenant.
     pub tenant: &'a str,
+    /// Why what was typed is nobody's, whoever there is.
+    pub wrong: Option<&'a str>,
     /// Whether the tenant cannot be another one.
     pub tenant_is_fixed: bool,
     /// The options of the passkeys that the browser offers, as JSON.
@@ -34,7 +36,9 @@ impl Identity<'_> {
             value: self.email,
             kind: Kind::Email,
             autocomplete: "username webauthn",
-            focus: self.email.is_empty(),
+            error: self.wrong,
+            focus: self.email.is_empty() || self.step.problem.is_some(),
+            refused: self.step.problem.is_some(),
             ..Field::text("email", "Email or user name")
         };
         let tenant = Field {
@@ -48,7 +52,7 @@ impl Identity<'_> {
         let main = html! {
             div class="card stack-l" {
                 h1 { "Log in" }
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 (component::form("/login/identify", self.step.token, &html! {
                     (email.show())
                     (tenant.show())
@@ -241,11 +245,11 @@ impl Method<'_> {
                 h1 { (title) }
                 @if self.again { (why_again()) }
                 (self.who.show())
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 (component::form("/login/password", self.step.token, &html! {
                     // For password managers, which want to know whose it is.
                     input type="text" name="username" value=(self.who.email) autocomplete="username" hidden;
-                    (Field { focus: true, ..Field::password("password", "Password", "current-password") }.show())
+                    (self.step.first(Field::password("password", "Password", "current-password")))
                     button class="button full" { "Log in" }
                 }))
                 p class="or" { "or" }
@@ -370,6 +374,7 @@ mod tests {
                 step,
                 email: HOSTILE,
                 tenant: HOSTILE,
+                wrong: Some(HOSTILE),
                 tenant_is_fixed: false,
                 autofill: HOSTILE,
                 has_remembered: true,
@@ -406,6 +411,7 @@ mod tests {
                 step: step(None),
                 email,
                 tenant: "",
+                wrong: None,
                 tenant_is_fixed: false,
                 autofill: "{}",
                 has_remembered: false,

@@ -7,7 +7,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    component::{Tone, notice, prose},
+    component::{failure, prose},
     layout::Page,
 };
 use crate::http::error::ApiError;
@@ -17,9 +17,22 @@ use crate::http::error::ApiError;
 pub struct Problem(pub String);
 
 impl Problem {
-    /// As a notice, where there is one.
+    /// The id of its notice, of which there is one on a page.
+    pub const ID: &str = "problem";
+
+    /// As a notice that has the focus, where there is one.
     pub fn shown(problem: Option<&Self>) -> Markup {
-        html! { @if let Some(Self(text)) = problem { (notice(Tone::Danger, &prose(&sentence(text)))) } }
+        Self::shown_unless(false, problem)
+    }
+
+    /// The same above a field that has the focus.
+    pub fn above_field(problem: Option<&Self>) -> Markup {
+        Self::shown_unless(true, problem)
+    }
+
+    /// The same where a field may have the focus.
+    pub fn shown_unless(is_at_field: bool, problem: Option<&Self>) -> Markup {
+        html! { @if let Some(Self(text)) = problem { (failure(Self::ID, !is_at_field, &prose(&sentence(text)))) } }
     }
 }
 

@@ -28,13 +28,12 @@ impl OneTimePassword<'_> {
             div class="card stack-l" {
                 h1 { (title("One-time password")) }
                 (self.who.show())
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 (component::form("/login/totp", self.step.token, &html! {
-                    (Field {
-                        focus: true,
+                    (self.step.first(Field {
                         hint: Some("Six digits from the application on your telephone."),
                         ..Field::digits("code", "One-time password")
-                    }.show())
+                    }))
                     button class="button full" { "Continue" }
                 }))
                 @if let Some(options) = self.passkey {
@@ -122,10 +121,10 @@ impl Password<'_> {
             div class="card stack-l" {
                 h1 { "Password" }
                 (self.who.show())
-                (Problem::shown(self.step.problem))
+                (Problem::above_field(self.step.problem))
                 (component::form("/login/password", self.step.token, &html! {
                     input type="text" name="username" value=(self.who.email) autocomplete="username" hidden;
-                    (Field { focus: true, ..Field::password("password", "Password", "current-password") }.show())
+                    (self.step.first(Field::password("password", "Password", "current-password")))
                     button class="button full" { "Continue" }
                 }))
             }

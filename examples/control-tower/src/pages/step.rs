@@ -2,7 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{component::unspaced, icon, problem::Problem};
+use super::{
+    component::{Field, unspaced},
+    icon,
+    problem::Problem,
+};
 
 /// What every page of a login has.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +15,13 @@ pub struct Step<'a> {
     pub token: &'a str,
     /// Why the step before did not succeed.
     pub problem: Option<&'a Problem>,
+}
+
+impl Step<'_> {
+    /// The field that a page is about: it has the focus, and what did not succeed is read with it.
+    pub fn first(&self, field: Field<'_>) -> Markup {
+        Field { focus: true, refused: self.problem.is_some(), ..field }.show()
+    }
 }
 
 /// Whom a login is for, as far as that was said.

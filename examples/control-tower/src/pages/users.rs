@@ -96,7 +96,7 @@ impl Users {
                     h1 { "Users" }
                     p class="muted" { "Those who log in to the tenant " (viewer.tenant) "." }
                 }
-                (Problem::shown(self.problem.as_ref()))
+                (Problem::shown_unless(self.wrong.is_some(), self.problem.as_ref()))
                 @if let Some(done) = &self.done { (notice(Tone::Good, &html! { (done) })) }
                 @for warning in &self.warnings { (notice(Tone::Warn, &prose(&sentence(warning)))) }
                 @if let Some(link) = &self.link { (enrolment(link)) }

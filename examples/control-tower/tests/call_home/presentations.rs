@@ -184,6 +184,9 @@ async fn what_is_asked_for_is_what_counts_from_the_next_call_on() {
     let nowhere = rig.post(crate::rig::ISSUE, json!({"site": "bergen"})).await;
     assert_eq!(nowhere.status, 422, "{}", nowhere.text());
     assert!(nowhere.text().contains("the site `bergen` does not exist: create `system/sites/bergen` first"));
+    // For forms, which say it at the field.
+    let info = json!({"field": "site", "message": "the site `bergen` does not exist"});
+    assert_eq!(nowhere.json()["errors"][0]["error-info"], info);
     assert_eq!(rig.post(crate::rig::SCRIPT, json!({"site": "bergen"})).await.status, 422);
     rig.site("bergen", &[]).await;
     rig.post(crate::rig::ISSUE, json!({"site": "bergen"})).await.ok();

@@ -95,6 +95,11 @@ fn lists() {
             host(10, "displaced", Some(LONG_NAME)),
             host(11, "displaced", Some("till-8")),
             host(11, "displaced", None),
+            // Another machine waits with its host-id.
+            Host {
+                key: Some("kUfuRq8Yb2Nn4yqYf1m6l7pR9bZk1wQ0eXr7yL3v9Jm".to_owned()),
+                ..host(3, "displaced", Some(LONG_NAME))
+            },
         ],
         all: Some(vec![
             claimed(4, "oslo", Some("till-1"), Duration::hours(13)),
@@ -118,7 +123,7 @@ fn lists() {
     let looking = Hosts { rights: Rights::default(), done: None, updates: Updates::Off, refused: None, ..full.clone() };
     let reader = Viewer { administers: false, hosts: vec![HostPage::List], ..long_viewer() };
     put("hosts-looking", &looking.page(&reader, NOW));
-    let problem = Problem("the host called home with another key since you looked; look again".to_owned());
+    let problem = Problem("no site was made: look at what is marked below".to_owned());
     let draft = ("no site".to_owned(), "a name has letters, digits and dashes".to_owned());
     put(
         "hosts-refused",
@@ -147,8 +152,9 @@ fn scripts() {
     let too_long = wrong("ttl", "`400d` is too long: at most 30d");
     let draft =
         install::Draft { host_id: "4c4c4544-0051".to_owned(), ttl: "400d".to_owned(), ..install::Draft::default() };
-    put("install-refused", &Install { wrong: too_long, draft, ..of(Granularity::HostId) }.page(&viewer()));
-    let nowhere = Problem("hosts cannot call home here: start the tower with `--call-home-listen`, or set `external-url` in `system/call-home/settings`".to_owned());
+    let problem = Some(Problem("nothing was issued: look at what is marked below".to_owned()));
+    put("install-refused", &Install { problem, wrong: too_long, draft, ..of(Granularity::HostId) }.page(&viewer()));
+    let nowhere = Problem("hosts cannot call home here: start the tower with `--call-home-listen`, or fill in the external URL in the call-home settings".to_owned());
     put("install-nowhere", &Install { problem: Some(nowhere), granularity: None, ..install }.page(&long_viewer()));
     let script = Script {
         url,
@@ -200,7 +206,8 @@ fn settings() {
         external_url: format!("https://{LONG_NAME}:4649"),
         ..settings.draft.clone()
     };
-    put("call-home-refused", &Settings { wrong, done: false, draft, ..settings.clone() }.page(&long_viewer()));
+    let problem = Some(Problem("nothing was changed: look at what is marked below".to_owned()));
+    put("call-home-refused", &Settings { problem, wrong, done: false, draft, ..settings.clone() }.page(&long_viewer()));
     put(
         "call-home-looking",
         &Settings { may_change: false, hides: true, done: false, ..settings }.page(&long_viewer()),
@@ -222,7 +229,7 @@ fn each_state_says_what_can_be_done_and_duplicates_are_beside_the_first() {
     let page = Hosts {
         unclaimed: vec![host(1, "unclaimed", hostile)],
         duplicates: [2, 4, 4].map(|number| host(number, "duplicate", hostile)).to_vec(),
-        // One whose host-id another machine has by now, and one that had two certificates.
+        // One that is back with another certificate, and one that had two.
         displaced: vec![host(1, "displaced", hostile), host(5, "displaced", hostile), host(5, "displaced", hostile)],
         all: Some(vec![
             host(1, "unclaimed", hostile),
@@ -277,6 +284,26 @@ fn each_machine_that_made_room_is_shown_once_and_says_why_it_is_there() {
     }
     for key in ["new", "back", "gone", "first", "other", "third"] {
         assert_eq!(text.matches(&format!("<code>{key}</code>")).count(), 1, "{key}: {text}");
+    }
+}
+
+#[test]
+fn one_that_made_room_is_a_duplicate_before_it_calls_again() {
+    let of = |number, state, key: &str| Host { key: Some(key.to_owned()), ..host(number, state, None) };
+    let page = |displaced| {
+        let unclaimed = vec![of(1, "unclaimed", "new"), of(2, "unclaimed", "b")];
+        text(&Hosts { unclaimed, displaced, ..with_sites() })
+    };
+    // It, and the one that has its host-id by now.
+    let shared = page(vec![of(1, "displaced", "old"), of(3, "displaced", "c")]);
+    assert_eq!(shared.matches(">Duplicate<").count(), 2, "{shared}");
+    assert_eq!(shared.matches("A machine that made room for others has the same host-id.").count(), 1, "{shared}");
+    // Both made room.
+    let both = page(vec![of(3, "displaced", "c"), of(3, "displaced", "d")]);
+    assert_eq!(both.matches(">Duplicate<").count(), 2, "{both}");
+    // By itself, or back with another certificate, it is none.
+    for alone in [of(3, "displaced", "c"), of(1, "displaced", "new")] {
+        assert!(!page(vec![alone]).contains(">Duplicate<"));
     }
 }
 

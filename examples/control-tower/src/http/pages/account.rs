@@ -11,7 +11,7 @@ use keyward_webauthn_login::{MAX_PASSKEYS, Method, NextPath, Password, Signal};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Form, Posted, Reader, Shown, in_words, login::DIFFERENT, see_other, told, viewer};
+use super::{Form, Posted, Reader, Shown, at_field, in_words, login::DIFFERENT, see_other, told, viewer};
 use crate::{
     app::App,
     http::{
@@ -22,7 +22,7 @@ use crate::{
         self, Cookie, Session,
         account::{Account, Changed},
     },
-    pages::{account as view, component::listed, enrol, problem::Problem},
+    pages::{account as view, component::listed, enrol, form::Wrong, problem::Problem},
 };
 
 const PATH: &str = "/account";
@@ -58,10 +58,15 @@ fn done(name: &str) -> Option<&'static str> {
 /// # Errors
 /// Those of the store.
 pub async fn show(State(app): State<Arc<App>>, Reader(session): Reader, Query(asked): Query<Asked>) -> Shown {
-    Ok(page(&app, session, None, done(&asked.done)).await?)
+    Ok(page(&app, session, (None, None), done(&asked.done)).await?)
 }
 
-async fn page(app: &App, session: Session, problem: Option<Problem>, done: Option<&'static str>) -> Answer<Response> {
+async fn page(
+    app: &App,
+    session: Session,
+    (problem, wrong): (Option<Problem>, Option<Wrong>),
+    done: Option<&'static str>,
+) -> Answer<Response> {
     let viewer = viewer(app, &session).await?;
     let account = Account::from(session);
     let seen = account.view(app)?;
@@ -88,6 +93,7 @@ async fn page(app: &App, session: Session, problem: Option<Problem>, done: Optio
     let signals: [Signal; 2] = [user.accepted_passkeys(party), user.current_details(party)];
     let account = view::Account {
         problem,
+        wrong,
         done,
         enforced: methods(&seen.enforced_methods),
         keeps: view::Keeps {
@@ -156,7 +162,12 @@ async fn run(app: &App, what: &str, Form { session, posted }: Form) -> Shown {
         Ok((name, changed)) => Ok(changed_to(name, changed)),
         Err(error) if is_step_up(&error) => step_up(app, &session, CONFIRMED).await,
         Err(error) if error.status().is_client_error() && error.status() != StatusCode::UNAUTHORIZED => {
-            let mut response = page(app, session, Some(told(&error)), None).await?;
+            let wrong = Wrong::found(&error, &["current", "password", "repeated"]);
+            let problem = match &wrong {
+                Some(_) => Problem("the password was not changed: look at what is marked below".to_owned()),
+                None => told(&error),
+            };
+            let mut response = page(app, session, (Some(problem), wrong), None).await?;
             *response.status_mut() = error.status();
             Ok(response)
         }
@@ -173,10 +184,17 @@ async fn change(app: &App, account: &Account, what: &str, posted: &Posted) -> An
             ("passkey-renamed", account.rename_passkey(app, &passkey()?, &name).await?)
         }
         "passkeys/remove" => ("passkey-removed", account.remove_passkey(app, &passkey()?).await?),
-        "password" if posted.get("password") != posted.get("repeated") => return Err(ApiError::invalid(DIFFERENT)),
+        "password" if posted.get("password") != posted.get("repeated") => {
+            return Err(at_field("repeated", ApiError::invalid(DIFFERENT)));
+        }
         "password" => {
-            let changed = account.change_password(app, posted.get("current"), posted.get("password")).await?;
-            ("password", changed)
+            let changed = account.change_password(app, posted.get("current"), posted.get("password")).await;
+            let changed = changed.map_err(|error| match error.status() {
+                StatusCode::BAD_REQUEST => at_field("password", error),
+                StatusCode::FORBIDDEN if !is_step_up(&error) => at_field("current", error),
+                _ => error,
+            });
+            ("password", changed?)
         }
         "totp/remove" => ("totp-removed", account.remove_totp(app).await?),
         "recovery-codes" => ("", account.new_recovery_codes(app).await?),

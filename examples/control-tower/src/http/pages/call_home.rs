@@ -193,9 +193,12 @@ pub async fn change(State(app): State<Arc<App>>, form: Form) -> Shown {
         }
         Err(error) => {
             let wrong = Wrong::found(&error, &FIELDS);
-            let problem = wrong.is_none().then(|| told(&error));
+            let problem = match &wrong {
+                Some(_) => Problem("nothing was changed: look at what is marked below".to_owned()),
+                None => told(&error),
+            };
             let typed = Seen { draft: wanted, ..seen };
-            let mut response = page(&app, &session, typed, false, problem, wrong).await?;
+            let mut response = page(&app, &session, typed, false, Some(problem), wrong).await?;
             *response.status_mut() = error.status();
             Ok(response)
         }
@@ -269,6 +272,50 @@ fn patch(now: &Draft, wanted: &Draft) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_words_of_the_form() {
+        for (document, said) in [
+            (
+                json!({"client-certificate": {"handshake": "required", "verify": "never"}}),
+                "hosts that have to show none",
+            ),
+            (
+                json!({"client-certificate": {"handshake": "required", "lb-mode": "aws-passthrough", "lb-addresses": ["10.0.0.0/8"]}}),
+                "has none of its own",
+            ),
+            (json!({"client-certificate": {"handshake": "required"}}), "let no host wait"),
+            (
+                json!({"client-certificate": {"verify": "never", "lb-mode": "aws-passthrough", "lb-addresses": ["10.0.0.0/8"]}}),
+                "that could be passed on",
+            ),
+            (json!({"client-certificate": {"proxy-protocol": "required"}}), "Name the networks"),
+            (json!({"client-certificate": {"lb-addresses": ["10.0.0.0/8"]}}), "There is no load balancer"),
+            (json!({"max-unclaimed": 0}), "whole number from 1 to 1000"),
+            (json!({"max-duplicates": 1001}), "whole number from 1 to 1000"),
+            (json!({"external-url": "https://lb.example/$HOME"}), "percent-encoded"),
+            (json!({"external-ca-pem": "x"}), "cannot be read as certificates"),
+        ] {
+            let refused = serde_json::from_value::<CallHomeSettings>(document.clone()).unwrap().validate().unwrap_err();
+            let mut value = serde_json::to_value(CallHomeSettings::default()).unwrap();
+            lay(&mut value, document);
+            let wrong = Wrong { field: refused.field().to_owned(), message: refused.to_string() };
+            let settings = Settings {
+                problem: None,
+                wrong: Some(wrong),
+                done: false,
+                draft: draft(&value),
+                revision: String::new(),
+                may_change: true,
+                hides: false,
+            };
+            let text = settings.page(&crate::pages::layout::tests::viewer()).text().to_owned();
+            assert!(text.contains(said), "{said}: {text}");
+            for api in FIELDS.iter().chain(&["lb-mode", "verify", "host-ids"]) {
+                assert!(!text.contains(&format!("<code>{api}</code>")), "{api}: {text}");
+            }
+        }
+    }
 
     #[test]
     fn only_what_differs_is_written() {

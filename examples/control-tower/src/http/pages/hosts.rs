@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Form, Posted, Reader, Shown, home, may,
+    Form, Posted, Reader, Shown, at_field, home, may,
     operators::{self, HOSTS, UNCLAIMED, answered, seen, sites},
     see_other, told, viewer,
 };
@@ -179,9 +179,18 @@ pub async fn act(State(app): State<Arc<App>>, Path(operation): Path<String>, for
     if error.status().is_server_error() || error.status() == StatusCode::UNAUTHORIZED {
         return Err(error.into());
     }
-    let wrong = Wrong::found(&error, &["name"]).filter(|_| operation == "site");
+    let wrong = Wrong::found(&error, &["name", "site"]);
     let came = match wrong {
-        Some(wrong) => Came { site_draft: Some((posted.get("name").to_owned(), wrong.message)), ..Came::default() },
+        Some(wrong) if operation == "site" => {
+            let problem = Problem("no site was made: look at what is marked below".to_owned());
+            let site_draft = Some((posted.get("name").to_owned(), wrong.message));
+            Came { problem: Some(problem), site_draft, ..Came::default() }
+        }
+        // Each host has such a field.
+        Some(wrong) => {
+            let problem = Problem(format!("the host was not claimed: {}", wrong.message));
+            Came { problem: Some(problem), ..Came::default() }
+        }
         None => Came { problem: Some(told(&error)), ..Came::default() },
     };
     let mut response = page(&app, &session, &Asked::default(), came).await?;
@@ -215,8 +224,7 @@ async fn change(app: &Arc<App>, session: &Session, operation: &str, posted: &Pos
 }
 
 async fn make_site(app: &App, session: &Session, name: &str) -> Answer<()> {
-    let named =
-        |message: String| ApiError::invalid(message.clone()).with_info(json!({"field": "name", "message": message}));
+    let named = |message: String| at_field("name", ApiError::invalid(message));
     let checked = name.parse::<keyward_config_values::Name>().map_err(|error| named(error.to_string()))?;
     let path = format!("{SITES}/{checked}")
         .parse()

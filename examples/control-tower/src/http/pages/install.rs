@@ -11,6 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_approle::Operation;
 use keyward_callhome_cert::Granularity;
 use keyward_keys::sha256;
+use keyward_svid::HttpsUrl;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -62,15 +63,25 @@ async fn page(
     let standing = session.caller.standing(app).await?;
     let settings = call_home::settings(app).await?;
     let place = call_home::place(app, &settings);
+    let nowhere = || Problem(nowhere(settings.external_url.as_ref().map(HttpsUrl::as_str)));
+    let granularity = settings.client_certificate.verify;
     let install = Install {
-        granularity: place.is_ok().then_some(settings.client_certificate.verify),
-        problem: problem.or_else(|| place.as_ref().err().map(told)),
+        granularity: place.is_ok().then_some(granularity),
+        problem: problem.or_else(|| place.is_err().then(nowhere)),
         wrong,
         url: place.map(|(url, _)| url.as_str().to_owned()).unwrap_or_default(),
         sites: sites(app, session, &standing).await?,
         draft,
     };
     Ok(install.page(&viewer(app, session).await?).into_response())
+}
+
+/// Why no script can be made, with what to change.
+fn nowhere(external_url: Option<&str>) -> String {
+    match external_url {
+        None => "hosts cannot call home here: start the tower with `--call-home-listen`, or fill in the external URL in the call-home settings".to_owned(),
+        Some(url) => format!("nothing verifies whoever is at `{url}`: fill in the certificates that verify it in the call-home settings"),
+    }
 }
 
 /// What the interface answers.
@@ -111,9 +122,13 @@ pub async fn make(State(app): State<Arc<App>>, form: Form) -> Shown {
             return Err(error.into());
         }
         Err(error) => {
-            let wrong = Wrong::found(&error, &FIELDS);
-            let problem = wrong.is_none().then(|| told(&error));
-            let mut response = page(&app, &session, draft, problem, wrong).await?;
+            let granularity = call_home::settings(&app).await?.client_certificate.verify;
+            let wrong = Wrong::found(&error, &FIELDS).or_else(|| draft.missing(granularity));
+            let problem = match &wrong {
+                Some(_) => Problem("nothing was issued: look at what is marked below".to_owned()),
+                None => told(&error),
+            };
+            let mut response = page(&app, &session, draft, Some(problem), wrong).await?;
             *response.status_mut() = error.status();
             return Ok(response);
         }

@@ -9,7 +9,7 @@ use axum::{
 };
 use keyward_config_values::Name;
 use keyward_webauthn_login::{
-    Authenticator, Callback, LoginUrl, Method, NextPath, Offered, PasskeyName, Prompt, Reason,
+    Authenticator, Callback, Email, LoginUrl, Method, NextPath, Offered, PasskeyName, Prompt, Reason,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use crate::{
         enrol,
         layout::Page,
         login as view,
-        problem::{Failed, Problem},
+        problem::{Failed, Problem, sentence},
         proof,
         step::{Step, Who},
     },
@@ -164,6 +164,11 @@ pub async fn step(State(app): State<Arc<App>>, Path(step): Path<String>, posted:
     if step == "authenticator" && posted.get("authenticator") == "strongbox" {
         return Ok(see_other("/login?with=strongbox", &[]));
     }
+    if step == "identify"
+        && let Some(refused) = no_address(&app, &posted).await?
+    {
+        return Ok(refused);
+    }
     let action = match action(&step, &posted) {
         Some(Ok(action)) => action,
         Some(Err(told)) => return stay(&app, browser, &told, StatusCode::BAD_REQUEST).await,
@@ -265,6 +270,22 @@ fn forged(app: &App, browser: &Browser, reason: Reason) -> Response {
     view::Over { problem: &problem }.page().with_status(StatusCode::FORBIDDEN).into_response()
 }
 
+/// What is nobody's address is refused at its field, by its form alone: whether somebody is there is not looked for. `None` where it could
+/// be one, or where nobody is asked for it.
+async fn no_address(app: &App, posted: &Posted) -> Answer<Option<Response>> {
+    let email = posted.get("email").trim();
+    let Err(error) = email.parse::<Email>() else { return Ok(None) };
+    let reached = login::current(app, &posted.browser).await?;
+    let At::Page(Prompt::Identity { autofill, tenant }) = &reached.at else { return Ok(None) };
+    let (autofill, wrong) = (json(autofill), sentence(&error.to_string()));
+    let step = Step { token: &reached.form_token, problem: None };
+    let has_remembered = posted.browser.remembered(app).iter().next().is_some();
+    let first = identity(step, tenant.as_ref(), &autofill, has_remembered);
+    let typed = if tenant.is_some() { first.tenant } else { posted.get("tenant") };
+    let page = view::Identity { email, tenant: typed, wrong: Some(&wrong), ..first }.page();
+    Ok(Some(with_cookies(page.with_status(StatusCode::BAD_REQUEST).into_response(), &reached.cookies)))
+}
+
 /// The login stands where it stood, and the page says why.
 async fn stay(app: &App, browser: &Browser, told: &str, status: StatusCode) -> Shown {
     let mut reached = login::current(app, browser).await?;
@@ -335,15 +356,10 @@ fn page_of(
     again: bool,
 ) -> Page {
     match page {
-        Prompt::Identity { autofill, tenant } => view::Identity {
-            step,
-            email: "",
-            tenant: tenant.as_ref().map_or("", Name::as_str),
-            tenant_is_fixed: tenant.is_some(),
-            autofill: &json(autofill),
-            has_remembered,
+        Prompt::Identity { autofill, tenant } => {
+            let autofill = json(autofill);
+            identity(step, tenant.as_ref(), &autofill, has_remembered).page()
         }
-        .page(),
         Prompt::Method { email, tenant, passkey, authenticators } => {
             let who = Who { email, tenant: tenant.as_ref().map(Name::as_str) };
             let named = |one: &Offered, name: &str| one.authenticator.to_string() == name;
@@ -384,6 +400,24 @@ fn page_of(
             let has = |method| offers.contains(&method);
             enrol::Offer { step, who, passkey: has(Method::Passkey), totp: has(Method::Totp) }.page()
         }
+    }
+}
+
+/// The first page, with nothing typed yet.
+fn identity<'a>(
+    step: Step<'a>,
+    tenant: Option<&'a Name>,
+    autofill: &'a str,
+    has_remembered: bool,
+) -> view::Identity<'a> {
+    view::Identity {
+        step,
+        email: "",
+        tenant: tenant.map_or("", Name::as_str),
+        wrong: None,
+        tenant_is_fixed: tenant.is_some(),
+        autofill,
+        has_remembered,
     }
 }
 

@@ -13,7 +13,7 @@ use keyward_webauthn_login::{Email, Method};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Form, Posted, Reader, Shown, account::word, may, see_other, told, viewer};
+use super::{Form, Posted, Reader, Shown, account::word, at_field, may, see_other, told, viewer};
 use crate::{
     app::App,
     changes,
@@ -148,8 +148,7 @@ pub async fn create(State(app): State<Arc<App>>, Form { session, posted }: Form)
 
 /// The link of the user who was made, and what may surprise about them.
 async fn make(app: &App, session: &Session, draft: &Draft) -> Answer<(Link, Vec<String>)> {
-    let named =
-        |message: String| ApiError::invalid(message.clone()).with_info(json!({"field": "name", "message": message}));
+    let named = |message: String| at_field("name", ApiError::invalid(message));
     let name: Email = draft.email.parse().map_err(|error: keyward_webauthn_login::Error| named(error.to_string()))?;
     let mut document = json!({
         "name": name.as_str(),

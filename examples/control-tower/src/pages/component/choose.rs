@@ -28,7 +28,7 @@ impl Select<'_> {
             div class="field" {
                 label for=(self.id) { (self.label) }
                 select id=(self.id) name=(self.name) aria-describedby=[described(self.id, self.hint, self.error)]
-                    aria-invalid=[self.error.map(|_| "true")] {
+                    aria-invalid=[self.error.map(|_| "true")] autofocus[self.error.is_some()] {
                     @for (value, words) in self.options {
                         option value=(value) selected[value == self.value] { (words) }
                     }
@@ -64,7 +64,9 @@ impl Radios<'_> {
                 div class="checks" {
                     @for (value, words, meaning) in self.options {
                         label class="check" {
-                            input type="radio" name=(self.name) value=(value) checked[*value == self.value];
+                            @let checked = *value == self.value;
+                            input type="radio" name=(self.name) value=(value) checked[checked]
+                                autofocus[checked && self.error.is_some()];
                             span { (words) span class="hint" { (super::prose(meaning)) } }
                         }
                     }
@@ -101,7 +103,8 @@ impl Area<'_> {
                 label for=(id) { (self.label) " " span class="optional" { "(optional)" } }
                 // A line feed right after the tag is not part of the value (HTML §13.2.6.4.7), so one that is has another before it.
                 textarea id=(id) name=(self.name) rows=(self.lines) autocomplete="off" autocapitalize="none" spellcheck="false"
-                    aria-describedby=[described(&id, self.hint, self.error)] aria-invalid=[self.error.map(|_| "true")] {
+                    aria-describedby=[described(&id, self.hint, self.error)] aria-invalid=[self.error.map(|_| "true")]
+                    autofocus[self.error.is_some()] {
                     "\n" (self.value)
                 }
                 (notes(&id, self.hint, self.error))
@@ -138,6 +141,7 @@ mod tests {
         for text in [select.show(), radios.show(), area.show()].map(maud::PreEscaped::into_string) {
             assert!(!text.contains("<script") && text.contains("&lt;script&gt;"), "{text}");
             assert!(text.contains("-error\""), "{text}");
+            assert_eq!(text.matches(" autofocus").count(), 1, "what was not accepted has the keyboard: {text}");
         }
         let text = select.show().into_string();
         assert!(text.contains(r#"aria-describedby="s-error s-hint" aria-invalid="true""#), "{text}");

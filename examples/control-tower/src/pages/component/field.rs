@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::pages::problem::Problem;
+
 /// What is typed into a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -36,8 +38,10 @@ pub struct Field<'a> {
     pub required: bool,
     /// Whether it can be changed.
     pub readonly: bool,
-    /// Whether it has the focus when the page opens: the one field that such a page is about.
+    /// Whether it has the focus when the page opens: the one field that such a page is about. One that was not accepted always has it.
     pub focus: bool,
+    /// Whether the problem of the page is about it, so that it is read with it.
+    pub refused: bool,
 }
 
 impl<'a> Field<'a> {
@@ -54,6 +58,7 @@ impl<'a> Field<'a> {
             required: true,
             readonly: false,
             focus: false,
+            refused: false,
         }
     }
 
@@ -76,7 +81,8 @@ impl<'a> Field<'a> {
     pub fn show_as(&self, id: &str) -> Markup {
         let hint = self.hint.map(|_| format!("{id}-hint"));
         let error = self.error.map(|_| format!("{id}-error"));
-        let described: Vec<&str> = error.as_deref().into_iter().chain(hint.as_deref()).collect();
+        let problem = self.refused.then_some(Problem::ID);
+        let described: Vec<&str> = problem.into_iter().chain(error.as_deref()).chain(hint.as_deref()).collect();
         let described = (!described.is_empty()).then(|| described.join(" "));
         let kind = match self.kind {
             Kind::Password => "password",
@@ -96,7 +102,7 @@ impl<'a> Field<'a> {
                 maxlength=[(self.kind == Kind::Digits).then_some("7")]
                 autocapitalize=[plain.then_some("none")] spellcheck=[plain.then_some("false")]
                 aria-describedby=[described] aria-invalid=[self.error.map(|_| "true")]
-                required[self.required] readonly[self.readonly] autofocus[self.focus];
+                required[self.required] readonly[self.readonly] autofocus[self.focus || self.error.is_some()];
         };
         html! {
             div class="field" {
@@ -172,6 +178,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        // It is where the keyboard is.
+        assert!(text.contains(" autofocus"), "{text}");
+        let text = Field { refused: true, hint: Some("h"), ..Field::text("a", "A") }.show().into_string();
+        assert!(text.contains(r#"aria-describedby="problem field-a-hint""#) && !text.contains("autofocus"), "{text}");
         let text = Field { required: false, ..Field::text("a", "A") }.show().into_string();
         assert!(text.contains("(optional)") && !text.contains("aria-") && !text.contains("required"), "{text}");
     }

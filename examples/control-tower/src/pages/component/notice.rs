@@ -42,9 +42,18 @@ impl Tone {
 
 /// A sentence or more. What failed is said at once by screen readers.
 pub fn notice(tone: Tone, content: &Markup) -> Markup {
+    show(tone, None, false, content)
+}
+
+/// What failed, with an id for the field that it is about. It has the focus where no field has it, so that the keyboard goes on from there.
+pub fn failure(id: &str, focus: bool, content: &Markup) -> Markup {
+    show(Tone::Danger, Some(id), focus, content)
+}
+
+fn show(tone: Tone, id: Option<&str>, focus: bool, content: &Markup) -> Markup {
     let role = if tone == Tone::Danger { "alert" } else { "status" };
     html! {
-        div class=(format!("notice {}", tone.class())) role=(role) {
+        div class=(format!("notice {}", tone.class())) role=(role) id=[id] tabindex=[focus.then_some("-1")] autofocus[focus] {
             (tone.icon())
             div { (content) }
         }

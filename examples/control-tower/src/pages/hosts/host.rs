@@ -48,6 +48,8 @@ pub(super) struct Item<'a> {
     pub(super) host: &'a Host,
     /// The machines that call with its host-id.
     pub(super) duplicates: Vec<&'a Host>,
+    /// Whether a machine with its host-id made room, and is shown as such.
+    pub(super) made_room: bool,
     /// What may be done.
     pub(super) rights: Rights,
     /// The names of the sites; `None` where the reader may not see them.
@@ -71,10 +73,10 @@ impl Item<'_> {
                         ("claimed", None) => (badge(Tone::Good, "Claimed")),
                         ("removed", _) => (badge(Tone::Danger, "Removed")),
                         ("displaced", _) => (badge(Tone::Warn, "Made room")),
-                        ("duplicate", _) => (badge(Tone::Warn, "Duplicate")),
+                        ("duplicate", _) => (duplicate()),
                         _ => (badge(Tone::Info, "Unclaimed")),
                     }
-                    @if !duplicates.is_empty() && host.state != "duplicate" { (badge(Tone::Warn, "Duplicate")) }
+                    @if host.state != "duplicate" && (!duplicates.is_empty() || self.made_room) { (duplicate()) }
                     @if let Some(site) = host.bound_site.as_ref().filter(|_| host.state == "unclaimed") {
                         (badge(Tone::Plain, &format!("For site {site}")))
                     }
@@ -84,6 +86,7 @@ impl Item<'_> {
                 (seen(host))
                 (details(host))
                 @if !duplicates.is_empty() { (beside(duplicates)) }
+                @if self.made_room { p class="small" { "A machine that made room for others has the same host-id." } }
                 @if host.state == "unclaimed" && self.rights.claim { (self.claim()) }
             }
             (self.actions())
@@ -235,20 +238,25 @@ fn machine(duplicate: &Host) -> Markup {
     }
 }
 
+fn duplicate() -> Markup {
+    badge(Tone::Warn, "Duplicate")
+}
+
 /// A duplicate of a host that is not shown.
 pub(super) fn stray(host: &Host) -> Markup {
-    alone(host, "Duplicate", "It calls with the host-id of a host that is not on this page, and is not let in.")
+    alone(host, &duplicate(), "It calls with the host-id of a host that is not on this page, and is not let in.")
 }
 
 /// One that made room, and whose host-id another machine on the page has.
 pub(super) fn beyond(host: &Host) -> Markup {
-    alone(host, "Made room", "Another machine on this page has its host-id, and what is done there is done to both.")
+    let badges = html! { (badge(Tone::Warn, "Made room")) (duplicate()) };
+    alone(host, &badges, "Another machine on this page has its host-id, and what is done there is done to both.")
 }
 
-fn alone(host: &Host, badged: &str, why: &str) -> Markup {
+fn alone(host: &Host, badges: &Markup, why: &str) -> Markup {
     html! {
         div class="grow stack-s" {
-            p class="row" { strong { (unspaced(&name(host))) } (badge(Tone::Warn, badged)) }
+            p class="row" { strong { (unspaced(&name(host))) } (badges) }
             p class="small" { (why) }
             (seen(host))
             @if let Some(key) = &host.key { p class="muted small" { "Key " code { (key) } } }

@@ -93,6 +93,12 @@ impl Stage {
         self.chrome.until("out", "return location.pathname === '/login'").await;
     }
 
+    /// Whether the keyboard is at what has the id.
+    pub async fn is_at(&self, id: &str) {
+        let there = format!("return document.activeElement.id === '{id}'");
+        self.chrome.until(&format!("the focus is at {id}"), &there).await;
+    }
+
     /// Types.
     pub async fn keys(&self, keys: impl Into<TypingData>) {
         self.chrome.driver.action_chain().send_keys(keys).perform().await.unwrap();

@@ -138,7 +138,8 @@ async fn a_host_from_the_settings_to_its_removal() {
     chrome.fill("max-unclaimed", "7").await;
     chrome.press("Save the settings").await;
     let error = chrome.find("#field-lb-addresses-error").await.text().await.unwrap();
-    assert_eq!(error, "Is empty: name the networks that the load balancer connects from.");
+    assert_eq!(error, "Name the networks that the load balancer connects from.");
+    stage.is_at("field-lb-addresses").await;
     let described = "return document.querySelector('#field-lb-addresses').getAttribute('aria-describedby')";
     assert!(chrome.run(described).await.as_str().unwrap().contains("field-lb-addresses-error"));
     assert_eq!(chrome.find("#field-max-unclaimed").await.value().await.unwrap().unwrap(), "7");
@@ -161,6 +162,7 @@ async fn a_host_from_the_settings_to_its_removal() {
     chrome.fill("name", "no site").await;
     chrome.press("Make the site").await;
     chrome.find("#field-name-error").await;
+    stage.is_at("field-name").await;
     chrome.fill("name", "oslo").await;
     chrome.press("Make the site").await;
     stage.says("The site was made.").await;
@@ -171,6 +173,9 @@ async fn a_host_from_the_settings_to_its_removal() {
     chrome.fill("ttl", "soon").await;
     chrome.press("Issue certificate").await;
     chrome.find("#field-ttl-error").await;
+    stage.is_at("field-ttl").await;
+    let said = chrome.find("#field-ttl-error").await.text().await.unwrap();
+    assert_eq!(said, "Write a time from a minute to 30 days, such as 12h, 1d or 1d12h.");
     chrome.fill("ttl", "1d").await;
     let behave = json!({"behavior": "allow", "downloadPath": stage.directory.path()});
     chrome.cdp("Page.setDownloadBehavior", behave).await;

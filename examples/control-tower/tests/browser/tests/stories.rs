@@ -63,6 +63,10 @@ impl Stage {
     async fn refused(&self) {
         self.chrome.find(".notice.danger[role=alert]").await;
         assert!(self.chrome.text().await.contains("That did not work"), "{}", self.chrome.text().await);
+        // The keyboard is where it goes on, and what is there is read with the reason.
+        let place = "const one = document.activeElement;
+            return one.id === 'problem' || (one.getAttribute('aria-describedby') ?? '').includes('problem')";
+        self.chrome.until("at what was refused", place).await;
     }
 
     async fn end(self) {
@@ -393,11 +397,13 @@ async fn the_account_page_passkeys_password_and_sessions() {
     chrome.fill("repeated", OTHER_PASSWORD).await;
     chrome.press("Change the password").await;
     chrome.find(".notice.danger[role=alert]").await;
+    stage.is_at("field-current").await;
     chrome.fill("current", PASSWORD).await;
     chrome.fill("password", OTHER_PASSWORD).await;
     chrome.fill("repeated", "something else again").await;
     chrome.press("Change the password").await;
     chrome.until("differ", "return document.body.innerText.includes('The two new passwords differ.')").await;
+    stage.is_at("field-repeated").await;
     chrome.fill("current", PASSWORD).await;
     chrome.fill("password", OTHER_PASSWORD).await;
     chrome.fill("repeated", OTHER_PASSWORD).await;
@@ -693,6 +699,11 @@ async fn without_script() {
     go(".menu > summary").await;
     go(".menu form[action='/logout'] button").await;
     next_step().await;
+    chrome.fill("email", "ann@").await;
+    go("form[action='/login/identify'] button").await;
+    let said = chrome.find("#field-email-error").await.text().await.unwrap();
+    assert!(said.starts_with("ann@ is no email address: its domain is none;"), "{said}");
+    stage.is_at("field-email").await;
     chrome.fill("email", "ann@example.com").await;
     go("form[action='/login/identify'] button").await;
     chrome.fill("password", PASSWORD).await;
