@@ -1,10 +1,10 @@
 //! Why a host is not let in.
 
+use keyward_config_values::moment;
 use keyward_keys::ErrorKind;
 use keyward_svid::HttpsUrl;
 use keyward_svid::x509;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::Granularity;
 
@@ -35,13 +35,13 @@ pub enum Refusal {
     #[error("this is no call-home certificate: its URI is not one for calling home")]
     NoScope,
     /// It is not valid yet.
-    #[error("the call-home certificate is not valid before {}; are the clocks right?", text(.not_before))]
+    #[error("the call-home certificate is not valid before {}; are the clocks right?", moment(*.not_before))]
     NotYetValid {
         /// From when it is.
         not_before: OffsetDateTime,
     },
     /// It was valid.
-    #[error("the call-home certificate expired at {}: issue a new one", text(.not_after))]
+    #[error("the call-home certificate expired at {}: issue a new one", moment(*.not_after))]
     Expired {
         /// Its last second.
         not_after: OffsetDateTime,
@@ -104,7 +104,7 @@ pub enum Refusal {
     #[error("the certificate request is refused: {0}")]
     BadCsr(#[source] x509::authority::Error),
     /// The SVID that the host shows was its own, and is over.
-    #[error("the SVID of this host expired at {}: it has to call home again", text(.not_after))]
+    #[error("the SVID of this host expired at {}: it has to call home again", moment(*.not_after))]
     SvidExpired {
         /// Its last second.
         not_after: OffsetDateTime,
@@ -175,10 +175,6 @@ impl Refusal {
             _ => ErrorKind::Refused,
         }
     }
-}
-
-fn text(moment: &OffsetDateTime) -> String {
-    moment.format(&Rfc3339).unwrap_or_default()
 }
 
 impl From<x509::Error> for Refusal {

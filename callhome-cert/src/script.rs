@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use keyward_config_values::moment;
 use keyward_keys::{Zeroizing, sha256};
 use keyward_svid::HttpsUrl;
 use keyward_svid::pki_types::CertificateDer;
 use keyward_svid::x509::authority::{IssuedSvid, KeyedSvid};
 use keyward_svid::x509::chain_to_pem;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::package::Package;
 use crate::{Error, Scope};
@@ -142,7 +142,7 @@ impl<'a> ScriptRequest<'a> {
         match &self.certificate {
             Some(Certificate { scope, serial, expires, .. }) => format!(
                 "The certificate in it, {serial}, is for {scope} and expires at {}.\n# Keep it secret until then.",
-                expires.format(&Rfc3339).unwrap_or_default()
+                moment(*expires)
             ),
             None => "There is no certificate in it: the host-id alone lets this host in.".to_owned(),
         }

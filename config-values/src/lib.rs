@@ -44,6 +44,7 @@ pub mod config;
 mod distribute;
 mod duration;
 mod error;
+mod moment;
 mod name;
 #[cfg(feature = "record")]
 pub mod record;
@@ -56,6 +57,7 @@ pub use cidr::Cidr;
 pub use distribute::Distribute;
 pub use duration::Duration;
 pub use error::{Error, ErrorKind};
+pub use moment::moment;
 pub use name::Name;
 pub use template::{Piece, Template, TemplatePart, Undefined};
 pub use text::{Quoted, excerpt};

@@ -62,6 +62,7 @@ pub mod federation;
 mod json;
 pub mod jwks;
 pub mod jwt;
+mod moment;
 pub mod oidc;
 pub mod refresh;
 pub mod relying_party;

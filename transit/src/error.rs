@@ -1,8 +1,8 @@
 //! What a ring refuses, and why.
 
+use keyward_config_values::moment;
 use keyward_keys::{ErrorKind, HashFunction};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::{Cipher, OptionError, RecordError, ScheduleError};
 
@@ -11,7 +11,7 @@ use crate::{Cipher, OptionError, RecordError, ScheduleError};
 #[non_exhaustive]
 pub enum Error {
     /// A version is pending already; the next can be created when it is active.
-    #[error("version {version} is pending until {}: rotate again after that", rfc3339(.activates))]
+    #[error("version {version} is pending until {}: rotate again after that", moment(*.activates))]
     Pending {
         /// The pending version.
         version: u32,
@@ -160,7 +160,7 @@ pub enum Error {
         from: Option<OffsetDateTime>,
     },
     /// The site was without contact for so long that what it signs might not verify.
-    #[error("cut off since {}: signing ended at {} and needs contact first", rfc3339(.last_contact), rfc3339(.until))]
+    #[error("cut off since {}: signing ended at {} and needs contact first", moment(*.last_contact), moment(*.until))]
     CutOff {
         /// The last contact.
         last_contact: OffsetDateTime,
@@ -206,16 +206,11 @@ pub enum Error {
 }
 
 fn after(time: &Option<OffsetDateTime>) -> String {
-    time.as_ref().map_or_else(String::new, |time| format!(" before {}", rfc3339(time)))
+    time.as_ref().map_or_else(String::new, |time| format!(" before {}", moment(*time)))
 }
 
 fn context(derived: bool) -> &'static str {
     if derived { "needed: the ring derives its keys" } else { "not taken: the ring does not derive its keys" }
-}
-
-/// A time as errors print it.
-pub(crate) fn rfc3339(time: &OffsetDateTime) -> String {
-    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
 impl Error {

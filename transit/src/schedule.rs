@@ -3,7 +3,7 @@
 mod overlap;
 mod timeline;
 
-use keyward_config_values::Duration;
+use keyward_config_values::{Duration, moment};
 use keyward_keys::ErrorKind;
 
 use crate::AutoRotate;
@@ -153,7 +153,7 @@ pub enum ScheduleError {
     #[error(
         "a token that lives {longest_token_life} could outlive version {version}, which verifies \
          for {found} after its last signature, as an earlier schedule fixed it; allow such tokens \
-         from {} on", crate::error::rfc3339(.from)
+         from {} on", moment(*.from)
     )]
     FixedTooSoon {
         /// The version that ends too soon.

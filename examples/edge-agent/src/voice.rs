@@ -2,8 +2,7 @@
 
 use std::io::Write as _;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+pub(crate) use keyward_config_values::moment;
 
 use crate::error::Error;
 
@@ -45,11 +44,6 @@ impl Voice {
 /// Standard error may be closed; the exit code says it too.
 fn line_out(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// A moment, to the second.
-pub(crate) fn moment(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
 /// A length of time as configuration writes it: the two largest units.

@@ -7,6 +7,7 @@ use keyward_spiffe_id::TrustDomain;
 use time::{Duration, OffsetDateTime};
 
 use crate::json::Fault;
+use crate::moment::moment;
 
 /// The three parts of a compact JWS (RFC 7515 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -180,7 +181,7 @@ pub enum VerifyError {
         found: Vec<String>,
     },
     /// The token has expired; at the very second of `exp` it has (RFC 7519 §4.1.4).
-    #[error("the token expired at {not_after}, it is {now}")]
+    #[error("the token expired at {}, it is {}", moment(.not_after), moment(.now))]
     Expired {
         /// The time of the verification.
         now: OffsetDateTime,
@@ -188,7 +189,7 @@ pub enum VerifyError {
         not_after: OffsetDateTime,
     },
     /// The token is not valid yet (RFC 7519 §4.1.5).
-    #[error("the token is not valid before {not_before}, it is {now}")]
+    #[error("the token is not valid before {}, it is {}", moment(.not_before), moment(.now))]
     NotYetValid {
         /// The time of the verification.
         now: OffsetDateTime,
@@ -278,7 +279,7 @@ pub enum MintError {
         lifetime: Duration,
     },
     /// The token may not outlive a moment that has passed.
-    #[error("a token cannot be issued at {now}: its authority ends at {not_after}")]
+    #[error("a token cannot be issued at {}: its authority ends at {}", moment(.now), moment(.not_after))]
     AuthorityEnded {
         /// The time of issuing.
         now: OffsetDateTime,
@@ -449,7 +450,12 @@ mod tests {
             ),
             (
                 VerifyError::Expired { now, not_after: now },
-                "the token expired at 1970-01-01 0:00:00.0 +00:00:00, it is 1970-01-01 0:00:00.0 +00:00:00",
+                "the token expired at 1970-01-01T00:00:00Z, it is 1970-01-01T00:00:00Z",
+                ErrorKind::Refused,
+            ),
+            (
+                VerifyError::NotYetValid { now, not_before: now + Duration::DAY },
+                "the token is not valid before 1970-01-02T00:00:00Z, it is 1970-01-01T00:00:00Z",
                 ErrorKind::Refused,
             ),
         ];
@@ -465,6 +471,11 @@ mod tests {
             MintError::Algorithm { algorithm: Algorithm::EdDsa }.to_string(),
             "a key for `EdDSA` cannot sign JWT-SVIDs: the standard allows RS, ES and PS algorithms only, \
              use a key of type rsa-2048 or ecdsa-p256"
+        );
+        let now = OffsetDateTime::UNIX_EPOCH;
+        assert_eq!(
+            MintError::AuthorityEnded { now, not_after: now - Duration::SECOND }.to_string(),
+            "a token cannot be issued at 1970-01-01T00:00:00Z: its authority ends at 1969-12-31T23:59:59Z"
         );
         assert_eq!(
             MintError::Audience { count: 0, limit: 32 }.to_string(),

@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::jwks::{KeyUse, SkipReason};
 use crate::jwt;
+use crate::moment::moment;
 
 /// Why the confirmation (`cnf`) of a WIT-SVID is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub enum VerifyError {
     #[error("the proof belongs to another WIT-SVID")]
     OtherToken,
     /// The proof would serve for too long (draft-ietf-wimse-wpt §2).
-    #[error("the proof ends at {expires}, none may end after {latest}")]
+    #[error("the proof ends at {}, none may end after {}", moment(.expires), moment(.latest))]
     ProofTooLong {
         /// `exp` of the proof.
         expires: OffsetDateTime,
@@ -179,7 +180,7 @@ pub enum MintError {
         limit: Duration,
     },
     /// The WIT-SVID is over, and its key must not be used any more (draft-ietf-wimse-wpt §3.2).
-    #[error("the WIT-SVID expired at {not_after}, it is {now}")]
+    #[error("the WIT-SVID expired at {}, it is {}", moment(.not_after), moment(.now))]
     Expired {
         /// The time of proving.
         now: OffsetDateTime,

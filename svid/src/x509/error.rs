@@ -6,6 +6,8 @@ use keyward_keys::ErrorKind;
 use keyward_spiffe_id::{SpiffeId, TrustDomain};
 use time::OffsetDateTime;
 
+use crate::moment::moment;
+
 /// What keeps a certificate from being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -218,7 +220,7 @@ pub enum Error {
         trust_domain: TrustDomain,
     },
     /// A certificate of the path, the authority's included, is over.
-    #[error("a certificate expired at {not_after}, it is {now}")]
+    #[error("a certificate expired at {}, it is {}", moment(.not_after), moment(.now))]
     Expired {
         /// The time of verification.
         now: OffsetDateTime,
@@ -226,7 +228,7 @@ pub enum Error {
         not_after: OffsetDateTime,
     },
     /// A certificate of the path, the authority's included, is not valid yet.
-    #[error("a certificate is not valid before {not_before}, it is {now}")]
+    #[error("a certificate is not valid before {}, it is {}", moment(.not_before), moment(.now))]
     NotYetValid {
         /// The time of verification.
         now: OffsetDateTime,
@@ -338,12 +340,12 @@ mod tests {
             ),
             (
                 Error::Expired { now, not_after },
-                "a certificate expired at 1970-01-01 0:00:00.0 +00:00:00, it is 1970-01-01 0:00:00.0 +00:00:00",
+                "a certificate expired at 1970-01-01T00:00:00Z, it is 1970-01-01T00:00:00Z",
                 ErrorKind::Refused,
             ),
             (
                 Error::NotYetValid { now, not_before },
-                "a certificate is not valid before 1970-01-01 0:00:00.0 +00:00:00, it is 1970-01-01 0:00:00.0 +00:00:00",
+                "a certificate is not valid before 1970-01-01T00:00:00Z, it is 1970-01-01T00:00:00Z",
                 ErrorKind::Refused,
             ),
             (Error::Signature, "a signature on the path does not verify", ErrorKind::Refused),

@@ -5,6 +5,7 @@ use keyward_spiffe_id::{SpiffeId, TrustDomain};
 use time::{Duration, OffsetDateTime};
 
 use super::subject::{SubjectField, SubjectProblem};
+use crate::moment::moment;
 
 /// Why an authority did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +91,7 @@ pub enum Error {
     #[error("the authority may issue leaves only, its path length is 0")]
     NoDelegation,
     /// The authority's certificate is not valid yet.
-    #[error("the authority is not valid before {not_before}, now is {now}")]
+    #[error("the authority is not valid before {}, now is {}", moment(.not_before), moment(.now))]
     NotYetValid {
         /// The time of the request.
         now: OffsetDateTime,
@@ -98,7 +99,7 @@ pub enum Error {
         not_before: OffsetDateTime,
     },
     /// The authority's life is over, or too little of it is left for another certificate.
-    #[error("the authority ends at {not_after}, now is {now}")]
+    #[error("the authority ends at {}, now is {}", moment(.not_after), moment(.now))]
     Ended {
         /// The time of the request.
         now: OffsetDateTime,

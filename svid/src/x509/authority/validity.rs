@@ -72,13 +72,10 @@ mod tests {
         let error = within(early).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the authority is not valid before 2026-03-01 0:00:00.0 +00:00:00, now is 2026-02-28 23:59:59.0 +00:00:00"
+            "the authority is not valid before 2026-03-01T00:00:00Z, now is 2026-02-28T23:59:59Z"
         );
         let error = within(ISSUER.not_after).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the authority ends at 2026-03-02 0:00:00.0 +00:00:00, now is 2026-03-02 0:00:00.0 +00:00:00"
-        );
+        assert_eq!(error.to_string(), "the authority ends at 2026-03-02T00:00:00Z, now is 2026-03-02T00:00:00Z");
     }
 
     #[test]
