@@ -38,15 +38,30 @@ must_be_own() {
     owner_and_mode "$1"
     [ "$owner" = "$(id -u)" ] || of_another "$1"
     case $mode in
-    ????????w*) fail "everybody may write in $1: name a directory of your own with --state-dir, such as $1/keyward" ;;
-    ?????w*) [ "$group" = "$(id -g)" ] || fail "another group may write in $1: name a directory of your own with --state-dir, such as $1/keyward" ;;
+    ????????w[tT]*) fail "everybody may write in $1: name a directory of your own with --state-dir, such as $1/keyward" ;;
+    ????????w*) fail "everybody may write in $1: name a directory of your own with --state-dir" ;;
+    ?????w*) [ "$group" = "$(id -g)" ] || fail "another group may write in $1: name a directory of your own with --state-dir" ;;
     esac
 }
 
-# The same for what a directory is made in, which may be root's.
-may_be_made_in() {
-    owner_and_mode "$1"
-    [ "$owner" = 0 ] || [ "$owner" = "$(id -u)" ] || of_another "$1"
+# The same for those above, which may be root's: whoever may rename one puts another one in its place, but not in a sticky one.
+must_be_below_own() {
+    above=$(cd -P "$1" && pwd -P)
+    while :; do
+        owner_and_mode "$above"
+        [ "$owner" = 0 ] || [ "$owner" = "$(id -u)" ] || of_another "$above"
+        case $mode in
+        ?????????[tT]*) ;;
+        ????????w*) of_others everybody o-w ;;
+        ?????w*) [ "$group" = "$(id -g)" ] || of_others "another group" g-w ;;
+        esac
+        [ "$above" != / ] || break
+        above=$(dirname "$above")
+    done
+}
+
+of_others() {
+    fail "$1 may replace what is in $above: run chmod $2 $above, or name another directory with --state-dir"
 }
 
 of_another() {
@@ -119,10 +134,10 @@ main() {
     can_write "$state" || [ -d "$place" ] || fail "$place is not a directory: name another one with --state-dir"
     can_write "$state" ||
         fail "the user $(id -un) may not write in $place: run this as root, as with sudo, or name another directory with --state-dir"
-    may_be_made_in "$place"
     for directory in "$state" "$package"; do
         if [ -e "$directory" ] || [ -h "$directory" ]; then must_be_own "$directory"; fi
     done
+    must_be_below_own "$place"
     set -- call-home --until registered --state-dir "$state"
     if [ -n "$host_id_file" ]; then
         { [ -r "$host_id_file" ] && [ ! -d "$host_id_file" ]; } || fail "$host_id_file cannot be read"

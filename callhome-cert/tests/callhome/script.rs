@@ -216,12 +216,26 @@ fn check_owners(shell: &[&str]) {
     refused("state/call-home is a symbolic link: ");
     assert!(mode(&state) == 0o755 && is_empty(&elsewhere));
     std::fs::remove_file(state.join("call-home")).unwrap();
+    // Whoever writes to one above it could put another one in its place, there or not: but for a sticky one.
+    let above = host.directory.path().canonicalize().unwrap();
+    let set_above = |mode| std::fs::set_permissions(&above, std::fs::Permissions::from_mode(mode)).unwrap();
+    set_above(0o757);
+    let everybody =
+        format!("everybody may replace what is in {0}: run chmod o-w {0}, or name another directory", above.display());
+    refused(&everybody);
+    std::fs::remove_dir(&state).unwrap();
+    refused(&everybody);
+    assert!(!state.exists());
+    set_above(0o1777);
+    assert!(host.run(shell, path, &["--dry-run"]).status.success());
+    set_above(0o755);
+    std::fs::create_dir(&state).unwrap();
     // Of others, which root alone can try.
     let set_mode = |mode| std::fs::set_permissions(&state, std::fs::Permissions::from_mode(mode)).unwrap();
     set_mode(0o2775);
     if std::os::unix::fs::chown(&state, None, Some(65534)).is_ok() {
         refused(&format!(
-            "another group may write in {0}: name a directory of your own with --state-dir, such as {0}/keyward\n",
+            "another group may write in {0}: name a directory of your own with --state-dir\n",
             state.display()
         ));
         assert!(is_empty(&state));
