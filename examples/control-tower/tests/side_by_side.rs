@@ -101,7 +101,7 @@ async fn what_is_changed_at_once_is_all_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_key_is_made_and_changed() {
+async fn every_document_is_made_and_changed() {
     // Where a commit takes its time, so that most of them meet.
     let directory = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&directory.path().join("tower.db")).unwrap();
@@ -116,6 +116,17 @@ async fn every_key_is_made_and_changed() {
     }
     let keys = towers[0].call("LIST", "/v1/transit/keys", Some(&admin), None).await.ok();
     assert_eq!(keys["data"]["keys"].as_array().unwrap().len(), 80);
+
+    // One role and one policy, made by the first of all who write them.
+    let fields = ["token_ttl", "token_max_ttl", "secret_id_num_uses", "token_num_uses", "token_period"];
+    let roles = (0..40).map(|at| ("auth/approle/role/web".to_owned(), json!({fields[at % 5]: 60})));
+    let policy = |at: usize| format!("path \"transit/keys/k-{at}\" {{ capabilities = [\"read\"] }}");
+    let policies = (0..40).map(|at| ("sys/policies/acl/web".to_owned(), json!({"policy": policy(at)})));
+    for answer in at_once(&towers, &admin, roles.chain(policies).collect()).await {
+        assert_eq!(answer.status, 204, "{}", String::from_utf8_lossy(&answer.bytes));
+    }
+    let role = towers[0].get("/v1/auth/approle/role/web", &admin).await.ok();
+    assert_eq!(fields.map(|field| role["data"][field].clone()), [(); 5].map(|()| json!(60)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

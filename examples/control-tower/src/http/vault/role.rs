@@ -13,6 +13,7 @@ use keyward_config_tree::{Bulk, Item, Operation, Path as DocumentPath, Revision}
 use keyward_config_values::{Cidr, Duration, Name};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     super::{
@@ -160,15 +161,19 @@ async fn configured(app: &App, caller: &Caller, path: &DocumentPath) -> Answer<C
     }
 }
 
-/// Makes what is not there, or changes what is, and again where it was changed meanwhile.
+/// Waits until nobody else looks at a role to change it.
+async fn turn(app: &App, caller: &Caller, path: &DocumentPath) -> OwnedMutexGuard<()> {
+    app.turns.take(layout::document(caller.tenant(), path.as_str())).await
+}
+
+/// Makes what is not there, or changes what is, at one's [`turn`], and again where it was changed elsewhere meanwhile.
 async fn change(
     app: &App,
     caller: &Caller,
-    name: &str,
+    path: DocumentPath,
     is_new: bool,
     edit: impl Fn(&mut RoleConfig) -> Answer<()>,
 ) -> Answer<()> {
-    let path = document_path(name)?;
     // Before anything is said of it.
     super::sees_all(app, caller, &path).await?;
     for _ in 0..TRIES {
@@ -183,7 +188,7 @@ async fn change(
                 Condition::Match(tag.parse().map_err(ApiError::internal)?)
             }
             None if is_new => Condition::Absent,
-            None => return Err(ApiError::not_found(format_args!("the AppRole `{name}`"))),
+            None => return Err(ApiError::not_found(format_args!("the AppRole `{}`", path.name()))),
         };
         edit(&mut config)?;
         let document = serde_json::to_vec(&config).map_err(ApiError::internal)?;
@@ -209,6 +214,7 @@ pub async fn write(
     VaultBody(body): VaultBody<Option<Value>>,
 ) -> Answer {
     let path = document_path(&name)?;
+    let _turn = turn(&app, &caller, &path).await;
     let exists = app.db.get(&layout::document(caller.tenant(), path.as_str())).await?.is_some();
     let operation = if exists { Permission::Update } else { Permission::Create };
     let asked = format!("/v1/auth/approle/role/{name}");
@@ -217,7 +223,7 @@ pub async fn write(
     let asked_for = body.get("token_type").and_then(Value::as_str).unwrap_or_default().strip_prefix("default-");
     let warning = asked_for.map(|kind| format!("`default-{kind}` says no more than `{kind}`, which is set"));
     // Without `create` the policies let it change what is there, and no more.
-    change(&app, &caller, &name, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;
+    change(&app, &caller, path, !exists, |role| read::<Fields>(&body)?.apply(role)).await?;
     Ok(warning.map_or_else(answer::nothing, |warning| answer::warned(Value::Null, [warning])))
 }
 
@@ -355,7 +361,9 @@ pub async fn write_part(
             None => return Err(ApiError::invalid(format!("missing {field}"))),
         }
     };
-    change(&app, &caller, &name, false, |role| read::<Fields>(&one)?.apply(role)).await?;
+    let path = document_path(&name)?;
+    let _turn = turn(&app, &caller, &path).await;
+    change(&app, &caller, path, false, |role| read::<Fields>(&one)?.apply(role)).await?;
     Ok(answer::nothing())
 }
 
@@ -371,7 +379,9 @@ pub async fn set_role_id(
     VaultBody(body): VaultBody<RoleIdBody>,
 ) -> Answer {
     let role_id = role_id_of(body.role_id)?;
-    change(&app, &caller, &name, false, |role| {
+    let path = document_path(&name)?;
+    let _turn = turn(&app, &caller, &path).await;
+    change(&app, &caller, path, false, |role| {
         role.fixed_role_id = Some(role_id.clone());
         Ok(())
     })

@@ -352,6 +352,8 @@ pub async fn write_policy(
 ) -> Answer {
     let (name, path) = policy_path(&name)?;
     let key = layout::document(caller.tenant(), path.as_str());
+    // Of several who write one at the same time each finds what the one before left.
+    let _turn = app.turns.take(key.clone()).await;
     let condition = match app.db.get(&key).await? {
         Some(stored) => {
             let tag = Revision::new(stored.revision).to_string();
