@@ -189,7 +189,7 @@ impl Firewall {
     fn mark(&self, class: Class) -> Chain {
         let mark = MarkWrite::of(&self.marks, class);
         let rules = [Action::MarkPacket(mark), Action::MarkConnection(mark), Action::Accept];
-        Chain { name: ChainName::Mark(class), base: None, rules: rules.map(|action| own([], action)).into() }
+        Chain::new(ChainName::Mark(class), None, rules.map(|action| own([], action)).into())
     }
 
     /// Gives a packet the mark of its connection. Constants, as expressions of two operands load on new versions of nft alone and
@@ -199,7 +199,7 @@ impl Firewall {
             let mark = MarkMatch::new(self.marks.value(class), self.marks.mask().bits()).ok()?;
             Some(own([Match::ConnectionMark(mark)], Action::Goto(ChainName::Mark(class))))
         });
-        Chain { name: ChainName::Restore, base: None, rules: rules.collect() }
+        Chain::new(ChainName::Restore, None, rules.collect())
     }
 
     fn workloads(&self, sets: &Sets) -> Chain {
@@ -226,7 +226,7 @@ impl Firewall {
                 rules.push(Rule::Own(matches, class.clone()));
             }
         }
-        Chain { name: ChainName::FromWorkload, base: None, rules }
+        Chain::new(ChainName::FromWorkload, None, rules)
     }
 
     /// Classes for what comes in, before addresses are translated.
@@ -283,7 +283,7 @@ fn own<const N: usize>(matches: [Match; N], action: Action) -> Rule {
 
 fn base(hook: Hook, priority: Priority, rules: Vec<Rule>) -> Chain {
     let base = Base { hook, priority, policy: Policy::Accept };
-    Chain { name: ChainName::Hook(hook), base: Some(base), rules }
+    Chain::new(ChainName::Hook(hook), Some(base), rules)
 }
 
 /// Where ranges are looked up.

@@ -25,7 +25,8 @@ pub(crate) const FAMILY: &str = "inet";
 pub(crate) const NAME: &str = "keyward";
 
 /// The table `inet keyward`: what it should be, made by [`Firewall::table`](crate::Firewall::table), or what it is,
-/// [parsed](std::str::FromStr) from `nft -s list table inet keyward`.
+/// [parsed](std::str::FromStr) from `nft -s list table inet keyward`, or with the numbers of rules from `nft -a -s list …`, by which
+/// a rule can be changed alone.
 ///
 /// Shown as nft lists it, byte for byte, where nothing else has changed the table since it was loaded.
 ///
@@ -54,14 +55,7 @@ impl Table {
 
     /// How many elements its sets and rules have.
     pub fn elements(&self) -> usize {
-        let matches = self.chains.iter().flat_map(|chain| &chain.rules).flat_map(|rule| match rule {
-            Rule::Own(matches, _) => matches.as_slice(),
-            Rule::Foreign(_) => &[],
-        });
-        let in_blocks = matches.map(|found| match found {
-            Match::Among(ranges) => ranges.len(),
-            _ => 0,
-        });
+        let in_blocks = self.chains.iter().flat_map(|chain| &chain.rules).map(Rule::elements);
         self.sets.iter().map(|set| set.elements.len()).chain(in_blocks).sum()
     }
 

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::fmt::Write as _;
+
 use keyward_nft_marks::{
     Change, Egress, Firewall, PortRange, Protocol, ProtocolNames, Range, RangeSet, Rest, Table, Transaction,
 };
@@ -170,6 +172,81 @@ fn very_many_ranges_are_in_blocks_and_one_of_them_changes_one_block() {
     assert!(!with(&pairs[..3_999]).table().to_string().contains("vmap"));
 }
 
+/// As `nft -a` lists it: each chain, set and rule with a number.
+fn numbered(table: &Table) -> Table {
+    let (mut listed, mut number) = (String::new(), 0);
+    for line in table.to_string().lines() {
+        let has_one = (line.starts_with("\t\t") && !line.contains(" hook ")) || line.ends_with(" {");
+        let in_set = line.contains(" . inet_service") || line.starts_with("\t\t\t") || line.contains("elements = ");
+        number += 1;
+        match has_one && !in_set && line != "\t\tflags interval" {
+            true => writeln!(listed, "{line} # handle {number}").unwrap(),
+            false => writeln!(listed, "{line}").unwrap(),
+        }
+    }
+    let read: Table = listed.parse().unwrap();
+    assert_eq!(&read, table);
+    read
+}
+
+/// Each command, as far as its first thirteen words.
+fn steps(from: &Table, to: &Table) -> Vec<Vec<String>> {
+    let begin = |line: &str| line.split(' ').take(13).collect::<Vec<_>>().join(" ").replace(" inet keyward", "");
+    let lines = |step: Transaction| step.to_string().lines().map(begin).collect();
+    Transaction::between(Some(&numbered(from)), to).into_steps().map(lines).collect()
+}
+
+#[test]
+fn what_comes_is_there_before_what_was_in_its_place_goes() {
+    // A range of a block: the rule that has it, and no other.
+    let mut pairs: Vec<Range> = many(5_000, true);
+    for pair in pairs.iter_mut().skip(1).step_by(2) {
+        *pair = Range::new(pair.first(), pair.last(), Protocol::Tcp, PortRange::from(81)).unwrap();
+    }
+    let table = with(&pairs).table();
+    let mut other = pairs.clone();
+    other[0] = range("10.0.0.3", 80);
+    assert_eq!(
+        steps(&table, &with(&other).table()),
+        [
+            ["insert rule ingress4_0a000000_21 handle 52 tcp dport 80 ip daddr {"],
+            ["delete rule ingress4_0a000000_21 handle 51"]
+        ]
+        .map(|step| step.map(str::to_owned).to_vec())
+    );
+    // Whoever died in between goes on where that was: the rule that is too much goes.
+    let text = table.to_string();
+    let (had, comes) = (&text, with(&other).table().to_string());
+    let rule =
+        |text: &str| text.lines().find(|line| line.starts_with("\t\ttcp dport 80 ip daddr ")).unwrap().to_owned();
+    let both: Table = had.replacen(&rule(had), &format!("{}\n{}", rule(had), rule(&comes)), 1).parse().unwrap();
+    assert_eq!(steps(&both, &with(&other).table()), [["delete rule ingress4_0a000000_21 handle 51".to_owned()]]);
+    assert_eq!(steps(&both, &table), [["delete rule ingress4_0a000000_21 handle 52".to_owned()]]);
+    // A block that becomes two: both, the map that has them, and then what was there goes.
+    let within = (0..400).map(|n| range(&format!("10.0.{}.{}", n / 64, n % 64 * 4 + 3), 82)).collect::<Vec<_>>();
+    let mut more = [pairs.as_slice(), &within].concat();
+    more.sort_unstable();
+    let [ahead, then] = steps(&table, &with(&more).table_beside(&table)).try_into().unwrap();
+    let adds = |line: &String| ["add ", "insert "].iter().any(|verb| line.starts_with(verb));
+    assert!(ahead.iter().all(adds) && !then.iter().any(adds), "{ahead:#?}\n{then:#?}");
+    assert!(ahead.iter().any(|line| line.starts_with("insert rule prerouting handle ")), "{ahead:#?}");
+    assert!(then.contains(&"delete chain ingress4_0a000000_21".to_owned()), "{then:#?}");
+    // So many networks of a length that they get a set: they are in it before they leave the intervals.
+    let single = many(1_001, false);
+    let [ahead, then] = steps(&with(&single[..999]).table(), &with(&single).table()).try_into().unwrap();
+    assert!(ahead[0].starts_with("add set ingress4_32 "), "{ahead:#?}");
+    let looks_up = |step: &[String]| step.iter().filter(|line| line.starts_with("insert rule prerouting ")).count();
+    assert_eq!([looks_up(&ahead), looks_up(&then)], [1, 1], "{ahead:#?}\n{then:#?}");
+    // A rule of another kind is not there beside the one in whose place it comes.
+    let mut dropping = with(&pairs);
+    dropping.rest = Rest::DropAll;
+    let [then] = steps(&table, &dropping.table()).try_into().unwrap();
+    assert!(then.contains(&"flush chain input".to_owned()) && !then.iter().any(|line| line.contains(" handle ")));
+    // Somebody else's rule goes with all of its chain.
+    let drifted: Table = text.replacen("\t\tct direction reply accept\n", "\t\taccept\n", 1).parse().unwrap();
+    assert_eq!(steps(&drifted, &table)[0][0], "flush chain prerouting");
+}
+
 #[test]
 fn rules_change_by_the_chain_and_sets_come_and_go_with_them() {
     let before = with(&[]);
@@ -183,9 +260,9 @@ fn rules_change_by_the_chain_and_sets_come_and_go_with_them() {
     after.egress = Egress::Only(RangeSet::new(vec![range("10.0.0.1", 1)]).unwrap());
     let text = between(&before, &after);
     let order = [
-        "flush chain inet keyward from_workload\n",
         "add set inet keyward egress4 {",
         "add element inet keyward egress4 {",
+        "flush chain inet keyward from_workload\n",
         "@egress4 goto mark_workload\n",
     ];
     let places: Vec<usize> = order.iter().map(|part| text.find(part).expect(part)).collect();

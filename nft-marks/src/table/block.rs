@@ -121,7 +121,7 @@ impl Blocks {
                 let alike = Alike { places: block.places, last: block.last, service: (*protocol, *ports) };
                 Rule::Own(vec![Match::Among(Elements::alike(&self.list, self.lengths, alike))], Action::Goto(goto))
             });
-            Chain { name: ChainName::Block(block.name), base: None, rules: rules.collect() }
+            Chain::new(ChainName::Block(block.name), None, rules.collect())
         })
     }
 }

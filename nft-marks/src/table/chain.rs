@@ -1,9 +1,10 @@
 //! Chains of the table.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::block::BlockName;
-use super::{Match, Rule, SetName};
+use super::{Rule, SetName};
 use crate::Class;
 
 /// The chains that the table can have.
@@ -50,7 +51,12 @@ pub(crate) struct Chain {
     pub(crate) name: ChainName,
     pub(crate) base: Option<Base>,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) handles: Handles,
 }
+
+/// By which numbers the kernel knows the rules of a chain, where a listing had them. Chains are the same whatever they are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Handles(Vec<Option<u64>>);
 
 impl ChainName {
     const FIXED: [Self; 9] = [
@@ -85,17 +91,40 @@ impl fmt::Display for ChainName {
     }
 }
 
+impl Handles {
+    /// That of each rule, where all are known.
+    pub(crate) fn all(&self) -> Option<Vec<u64>> {
+        self.0.iter().copied().collect()
+    }
+}
+
+impl From<Vec<Option<u64>>> for Handles {
+    fn from(handles: Vec<Option<u64>>) -> Self {
+        Self(handles)
+    }
+}
+
+impl PartialEq for Handles {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Handles {}
+
+impl Hash for Handles {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 impl Chain {
+    /// One that is in no kernel yet.
+    pub(crate) fn new(name: ChainName, base: Option<Base>, rules: Vec<Rule>) -> Self {
+        Self { name, base, rules, handles: Handles::default() }
+    }
+
     /// The sets in which its rules look something up.
     pub(crate) fn sets(&self) -> impl Iterator<Item = SetName> {
-        let matches = self.rules.iter().flat_map(|rule| match rule {
-            Rule::Own(matches, _) => matches.as_slice(),
-            Rule::Foreign(_) => &[],
-        });
-        matches.filter_map(|found| match found {
-            Match::Lookup(set) => Some(*set),
-            _ => None,
-        })
+        self.rules.iter().flat_map(Rule::sets)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::rule::MarkWrite;
-use super::{Action, Base, Chain, FAMILY, Match, NAME, Rule, Set, SetName};
+use super::{Action, Base, Chain, ChainName, FAMILY, Match, NAME, Rule, Set, SetName};
 use crate::address::{Shown, prefix};
 use crate::{MarkMatch, Range};
 
@@ -105,16 +105,21 @@ pub(crate) fn chain(chain: &Chain) -> impl fmt::Display + '_ {
 
 /// The rules of a chain that are ours.
 pub(crate) fn rules(chain: &Chain) -> impl Iterator<Item = impl fmt::Display + '_> {
-    chain.rules.iter().filter_map(move |rule| match rule {
-        Rule::Own(matches, action) => Some(shown(move |f: &mut fmt::Formatter<'_>| {
-            write!(f, r#"{{"rule":{{{PLACE},"chain":"{}","expr":["#, chain.name)?;
-            for found in matches {
-                write!(f, "{},", expression(found))?;
-            }
-            write!(f, "{}]}}}}", statement(action))
-        })),
-        Rule::Foreign(_) => None,
-    })
+    chain.rules.iter().filter_map(move |one| rule(chain.name, None, one))
+}
+
+/// A rule of a chain, if it is ours, and the handle of the one before which it comes.
+pub(crate) fn rule(chain: ChainName, before: Option<u64>, rule: &Rule) -> Option<impl fmt::Display + '_> {
+    let Rule::Own(matches, action) = rule else { return None };
+    Some(shown(move |f: &mut fmt::Formatter<'_>| {
+        write!(f, r#"{{"rule":{{{PLACE},"chain":"{chain}","#)?;
+        before.map_or(Ok(()), |handle| write!(f, r#""handle":{handle},"#))?;
+        f.write_str(r#""expr":["#)?;
+        for found in matches {
+            write!(f, "{},", expression(found))?;
+        }
+        write!(f, "{}]}}}}", statement(action))
+    }))
 }
 
 fn expression(found: &Match) -> impl fmt::Display + '_ {

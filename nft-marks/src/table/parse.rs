@@ -63,13 +63,12 @@ impl FromStr for Table {
     fn from_str(text: &str) -> Result<Self, ListingError> {
         let mut lines = Lines { rest: text.lines().enumerate(), line: 0 };
         let mut table = Self { sets: Vec::new(), chains: Vec::new(), foreign: Vec::new() };
-        let head = lines.next().unwrap_or_default();
-        let head = head.split_once(" # handle").map_or(head, |(head, _)| head);
+        let (head, _) = lines.next().unwrap_or_default();
         if !head.strip_suffix('{').is_some_and(|head| head.split_whitespace().eq(["table", FAMILY, NAME])) {
             return Err(ListingError::Table { line: lines.line, found: excerpt(head) });
         }
         loop {
-            let line = lines.next().ok_or(ListingError::Unfinished { line: lines.line })?;
+            let (line, _) = lines.next().ok_or(ListingError::Unfinished { line: lines.line })?;
             if line == "}" {
                 break;
             }
@@ -81,11 +80,11 @@ impl FromStr for Table {
             let mut body = Vec::new();
             while depth > 0 {
                 let line = lines.next().ok_or(ListingError::Unfinished { line: lines.line })?;
-                depth += opens(line);
+                depth += opens(line.0);
                 body.push(line);
             }
             // nft closes a block in a line of its own.
-            if body.pop() != Some("}") || depth < 0 {
+            if body.pop().is_none_or(|(line, _)| line != "}") || depth < 0 {
                 return Err(ListingError::Braces { line: lines.line });
             }
             if !table.block(line, &body) {
@@ -93,7 +92,7 @@ impl FromStr for Table {
             }
         }
         match lines.next() {
-            Some(found) => Err(ListingError::Behind { line: lines.line, found: excerpt(found) }),
+            Some((found, _)) => Err(ListingError::Behind { line: lines.line, found: excerpt(found) }),
             None => {
                 // In the order in which they would be loaded, not in that in which they came.
                 table.sets.sort_by_key(|set| set.name);
@@ -111,13 +110,18 @@ struct Lines<'a> {
     line: usize,
 }
 
+/// A line, and the handle behind it that `nft -a` lists.
+type Line<'a> = (&'a str, Option<u64>);
+
 impl<'a> Lines<'a> {
-    fn next(&mut self) -> Option<&'a str> {
+    fn next(&mut self) -> Option<Line<'a>> {
         for (number, line) in self.rest.by_ref() {
             self.line = number + 1;
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
-                return Some(line);
+                let handle = line.rsplit_once(" # handle ");
+                let handle = handle.and_then(|(line, handle)| Some((line, handle.parse().ok()?)));
+                return Some(handle.map_or((line, None), |(line, handle)| (line, Some(handle))));
             }
         }
         None
@@ -139,7 +143,7 @@ fn opens(line: &str) -> i32 {
 
 impl Table {
     /// Takes in a block, as what it is or as somebody else's, unless there is one already.
-    fn block(&mut self, head: &str, body: &[&str]) -> bool {
+    fn block(&mut self, head: &str, body: &[Line<'_>]) -> bool {
         let name = |kind| head.strip_prefix(kind)?.strip_suffix(" {");
         if let Some(set) = name("set ").and_then(SetName::read).and_then(|name| set(name, body)) {
             let new = self.sets.iter().all(|other| other.name != set.name);
@@ -148,21 +152,24 @@ impl Table {
         }
         if let Some(name) = name("chain ").and_then(ChainName::read) {
             let new = self.chains.iter().all(|other| other.name != name);
-            let base = body.first().and_then(|line| Base::read(line));
-            let rules = body.iter().skip(usize::from(base.is_some())).map(|line| Rule::read(line)).collect();
-            self.chains.push(Chain { name, base, rules });
+            let base = body.first().and_then(|(line, _)| Base::read(line));
+            let rules = body.get(usize::from(base.is_some())..).unwrap_or_default();
+            let handles: Vec<_> = rules.iter().map(|(_, handle)| *handle).collect();
+            let rules = rules.iter().map(|(line, _)| Rule::read(line)).collect();
+            self.chains.push(Chain { name, base, rules, handles: handles.into() });
             return new;
         }
-        self.foreign.push([&[head], body, &["}"]].concat().join("\n\t"));
+        let lines = std::iter::once(head).chain(body.iter().map(|(line, _)| *line)).chain(["}"]);
+        self.foreign.push(lines.collect::<Vec<_>>().join("\n\t"));
         true
     }
 }
 
 /// The set, if its type and elements are as ours.
-fn set(name: SetName, body: &[&str]) -> Option<Set> {
+fn set(name: SetName, body: &[Line<'_>]) -> Option<Set> {
     let (kind, elements) = match (name.networks, body) {
-        (None, [kind, "flags interval", elements @ ..]) => (kind, elements),
-        (Some(_), [kind, elements @ ..]) => (kind, elements),
+        (None, [(kind, _), ("flags interval", _), elements @ ..]) => (kind, elements),
+        (Some(_), [(kind, _), elements @ ..]) => (kind, elements),
         _ => return None,
     };
     let (addresses, rest) = kind.strip_prefix("type ")?.split_once(' ')?;
@@ -171,9 +178,10 @@ fn set(name: SetName, body: &[&str]) -> Option<Set> {
     }
     let mut ranges = Vec::with_capacity(elements.len());
     if let Some((first, more)) = elements.split_first() {
-        let first = first.strip_prefix("elements = {")?;
+        let first = first.0.strip_prefix("elements = {")?;
         let last = more.len();
-        for (place, line) in std::iter::once(&first).chain(more).enumerate() {
+        let more = more.iter().map(|(line, _)| *line);
+        for (place, line) in std::iter::once(first).chain(more).enumerate() {
             let line = if place == last { line.strip_suffix('}')? } else { line.strip_suffix(',')? };
             for element in line.split(',') {
                 ranges.push(range(element.trim(), name)?);

@@ -90,6 +90,38 @@ impl MarkWrite {
 }
 
 impl Rule {
+    fn matches(&self) -> &[Match] {
+        match self {
+            Self::Own(matches, _) => matches,
+            Self::Foreign(_) => &[],
+        }
+    }
+
+    /// The sets in which it looks something up.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = SetName> {
+        self.matches().iter().filter_map(|found| match found {
+            Match::Lookup(set) => Some(*set),
+            _ => None,
+        })
+    }
+
+    /// How many ranges it has itself.
+    pub(super) fn elements(&self) -> usize {
+        let own = self.matches().iter().map(|found| if let Match::Among(ranges) = found { ranges.len() } else { 0 });
+        own.sum()
+    }
+
+    /// Whether all that it does is to find ranges.
+    pub(crate) fn finds_ranges(&self) -> bool {
+        match self {
+            Self::Own(matches, Action::Goto(ChainName::Mark(_))) => {
+                matches.iter().any(|found| matches!(found, Match::Lookup(_) | Match::Among(_)))
+            }
+            Self::Own(_, action) => matches!(action, Action::Branch(_)),
+            Self::Foreign(_) => false,
+        }
+    }
+
     /// A rule as nft writes it.
     pub(super) fn read(line: &str) -> Self {
         Self::own(line).unwrap_or_else(|| Self::Foreign(line.to_owned()))

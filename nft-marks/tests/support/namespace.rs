@@ -65,6 +65,11 @@ impl Namespace {
         self.listing_with(&nft())
     }
 
+    /// The same with the numbers of rules.
+    pub fn numbered(&self, nft: &str) -> String {
+        self.run(nft, &["-a", "-s", "list", "table", "inet", "keyward"])
+    }
+
     pub fn listing_with(&self, nft: &str) -> String {
         self.run(nft, &["-s", "list", "table", "inet", "keyward"])
     }
