@@ -69,8 +69,11 @@ pub(crate) fn apply(
             armed = true;
         }
         tries += 1;
-        let loaded = load(session, table.as_ref(), wanted, &transaction).and_then(|()| Ok(session.nft.table()?));
-        match loaded {
+        let loaded = match passes_first(table.as_ref(), wanted) {
+            true => load_passing_first(session, wanted),
+            false => load(session, before.as_deref(), transaction),
+        };
+        match loaded.and_then(|()| Ok(session.nft.table()?)) {
             Ok(Some(table)) if Transaction::between(Some(&table), &wanted.table(Some(&table))).is_empty() => {
                 return Ok(Applied::Changed { changes, replaced });
             }
@@ -97,18 +100,32 @@ fn passes_first(table: Option<&Table>, wanted: &Wanted) -> bool {
     table.is_none() && wanted.firewall.rest != Rest::Pass
 }
 
-/// Loads a transaction. Where there was no table before, and the rest is to be dropped, the kernel may not have tracked any
-/// connection: what is established is let through for a moment, so that it is known.
-fn load(session: &Session<'_>, table: Option<&Table>, wanted: &Wanted, transaction: &Transaction) -> Result<(), Error> {
-    if !passes_first(table, wanted) {
-        return Ok(session.nft.load(&transaction.text(session.nft.names).to_string())?);
+/// Loads a transaction in its steps. If the last one fails, what the one before it added goes again.
+fn load(session: &Session<'_>, before: Option<&str>, transaction: Transaction) -> Result<(), Error> {
+    let mut added = false;
+    for step in transaction.into_steps() {
+        if let Err(error) = session.nft.load(&step.text(session.nft.names).to_string()) {
+            return Err(match added.then(|| roll_back::back(&session.nft, before)) {
+                None | Some(Ok(())) => error.into(),
+                Some(Err(second)) => Error::usage(
+                    format!("{error}; and what the change was to let in is let in beside what it was to end: {second}"),
+                    "`edge-agent firewall apply` ends that; `edge-agent firewall verify` says how the table is",
+                ),
+            });
+        }
+        added = true;
     }
+    Ok(())
+}
+
+/// Where there was no table before, and the rest is to be dropped, the kernel may not have tracked any connection: what is established
+/// is let through for a moment, so that it is known.
+fn load_passing_first(session: &Session<'_>, wanted: &Wanted) -> Result<(), Error> {
     let mut passing = Firewall::clone(&wanted.firewall);
     passing.rest = Rest::Pass;
     let passing = passing.table();
     session.nft.load(&Transaction::replacing(&passing).text(session.nft.names).to_string())?;
     note_out(&format!("getting to know the connections that there are, for {} seconds", GRACE.as_secs()));
     pause(GRACE);
-    let drops = Transaction::between(Some(&passing), &wanted.firewall.table());
-    Ok(session.nft.load(&drops.text(session.nft.names).to_string())?)
+    Ok(session.nft.load_steps(Transaction::between(Some(&passing), &wanted.firewall.table()))?)
 }

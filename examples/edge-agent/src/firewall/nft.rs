@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use keyward_nft_marks::{ListingError, ProtocolNames, Table};
+use keyward_nft_marks::{ListingError, ProtocolNames, Table, Transaction};
 use rustix::process::Signal;
 
 /// The oldest version whose tables load and list as they are written.
@@ -174,9 +174,18 @@ impl Nft {
         }
     }
 
-    /// Our table as nft lists it, if there is one.
+    /// Our table as nft lists it, if there is one, with the numbers of its rules: by them one rule can be changed alone.
     pub(crate) fn listing(&self) -> Result<Option<String>, NftError> {
-        match self.run("list our table", &["-s", "list", "table", "inet", "keyward"], "") {
+        self.listed("-as")
+    }
+
+    /// The same without those numbers.
+    pub(crate) fn plain_listing(&self) -> Result<Option<String>, NftError> {
+        self.listed("-s")
+    }
+
+    fn listed(&self, options: &str) -> Result<Option<String>, NftError> {
+        match self.run("list our table", &[options, "list", "table", "inet", "keyward"], "") {
             Ok(output) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
             Err(NftError::Failed { said, .. }) if said.contains("No such file or directory") => Ok(None),
             Err(error) => Err(error),
@@ -192,6 +201,11 @@ impl Nft {
     pub(crate) fn ruleset(&self) -> Result<String, NftError> {
         let output = self.run("list the host's tables", &["-s", "-t", "list", "ruleset"], "")?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Loads a transaction in its steps. One that is all of it is done or not; with two, the first one may be done alone.
+    pub(crate) fn load_steps(&self, transaction: Transaction) -> Result<(), NftError> {
+        transaction.into_steps().try_for_each(|step| self.load(&step.text(self.names).to_string()))
     }
 
     /// Loads a transaction: all of it, or nothing.

@@ -107,27 +107,22 @@ pub(crate) fn overdue(session: &Session<'_>, place: &Place) -> Result<(), Error>
 /// # Errors
 /// The change still waits then.
 pub(crate) fn roll_back(session: &Session<'_>, place: &Place, pending: &Pending) -> Result<(), Error> {
-    let text = back(&session.nft, pending.before.as_deref())?;
-    if !text.is_empty() {
-        session.nft.load(&text)?;
-    }
+    back(&session.nft, pending.before.as_deref())?;
     place.note(&RolledBack::new(pending.id.clone(), session.clock.now()))?;
     place.settle()
 }
 
-/// What makes the table what it was.
-fn back(nft: &Nft, before: Option<&str>) -> Result<String, NftError> {
-    let removing = Transaction::removing().to_string();
-    let Some(before) = before else { return Ok(removing) };
+/// Makes the table what it was listed as, or takes it away where there was none.
+pub(super) fn back(nft: &Nft, before: Option<&str>) -> Result<(), NftError> {
+    let removing = Transaction::removing();
+    let Some(before) = before else { return nft.load_steps(removing) };
     let (now, then) = (nft.listing()?, before.parse::<Table>()?);
     if now.as_deref() == Some(before) {
-        return Ok(String::new());
+        return Ok(());
     }
     match now.map(|now| now.parse::<Table>()) {
-        Some(Ok(now)) if then.foreign().next().is_none() => {
-            Ok(Transaction::between(Some(&now), &then).text(nft.names).to_string())
-        }
+        Some(Ok(now)) if then.foreign().next().is_none() => nft.load_steps(Transaction::between(Some(&now), &then)),
         // As it was listed, with whatever somebody else had put there.
-        _ => Ok(format!("{removing}{before}")),
+        _ => nft.load(&format!("{removing}{before}")),
     }
 }

@@ -15,7 +15,7 @@ use crate::error::Error;
 /// There is none.
 pub(crate) fn show(nft: &Nft, how: Shown) -> Result<u8, Error> {
     let none = || Error::usage("there is no table `inet keyward`", "load it with `edge-agent firewall apply`");
-    let listing = nft.listing()?.ok_or_else(none)?;
+    let listing = nft.plain_listing()?.ok_or_else(none)?;
     let mut out = io::stdout().lock();
     let written = match how {
         Shown::Text => out.write_all(listing.as_bytes()),
