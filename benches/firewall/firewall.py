@@ -2,8 +2,8 @@
 
 usage: firewall.py RANGES_EXAMPLE [COUNT ...]
 
-RANGES_EXAMPLE is the release build of keyward-nft-marks' example `ranges`. Needs root, nft and ip; everything happens in a network
-namespace of its own. For each count of ranges (1,000, 10,000 and 100,000), all of them networks, or spans that are none, with one port
+RANGES_EXAMPLE is the release build of keyward-nft-marks' example `ranges`. Needs root, nft, ip and unshare; everything happens in a
+network namespace of its own. For each count of ranges (1,000, 10,000 and 100,000), all of them networks, or spans that are none, with one port
 or ten each, and of IPv6: the processor time of `nft -f`, the kernel memory that it leaves behind (charged to a memory cgroup of version 1,
 where there is one), the time of one range more and of one in the place of another, which in a set of intervals depends on its place, that
 of half of the ranges being others, the time of making the text, and what the first packet of a connection and a later one cost, sending and
@@ -18,7 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMESPACE = f"kwbench{os.getpid()}"
+# Set where this runs in that namespace.
+INSIDE = "KEYWARD_BENCH_INSIDE"
+GROUP = f"kwbench{os.getpid()}"
 MEMORY = Path("/sys/fs/cgroup/memory")
 # Connections are tracked in either case, so that the difference is that of the tables.
 TRACKED = "table inet tracked {\n\tchain c {\n\t\ttype filter hook prerouting priority raw + 1; policy accept;\n\t\tct state invalid counter\n\t}\n}\n"
@@ -28,22 +30,22 @@ EMPTY = "add table inet keyward\ndelete table inet keyward\ntable inet keyward {
 )
 
 
-def inside(*command: str, **more) -> subprocess.CompletedProcess:
-    return subprocess.run(["ip", "netns", "exec", NAMESPACE, *command], check=True, **more)
+def run(*command: str, **more) -> subprocess.CompletedProcess:
+    return subprocess.run(command, check=True, **more)
 
 
 def load(path: Path | str, group: Path | None = None) -> float:
     """Processor seconds of one `nft -f`."""
     enter = (lambda: (group / "cgroup.procs").write_text(str(os.getpid()))) if group else None
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    inside("nft", "-f", str(path), preexec_fn=enter)
+    run("nft", "-f", str(path), preexec_fn=enter)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def load_fresh(path: Path) -> float:
     """Processor seconds of one `nft -f` where there is no table yet."""
-    inside("nft", "-f", "-", input=b"add table inet keyward\ndelete table inet keyward\n")
+    run("nft", "-f", "-", input=b"add table inet keyward\ndelete table inet keyward\n")
     return load(path)
 
 
@@ -57,14 +59,14 @@ def charged(path: Path) -> float | None:
     """Megabytes of kernel memory that belong to a table, or nothing where nobody counts them."""
     if not (MEMORY / "memory.kmem.usage_in_bytes").exists():
         return None
-    inside("nft", "-f", "-", input=b"add table inet keyward\ndelete table inet keyward\n")
-    group = MEMORY / NAMESPACE
+    run("nft", "-f", "-", input=b"add table inet keyward\ndelete table inet keyward\n")
+    group = MEMORY / GROUP
     group.mkdir()
     try:
         load(path, group)
         return int((group / "memory.kmem.usage_in_bytes").read_text()) / 1e6
     finally:
-        inside("nft", "delete", "table", "inet", "keyward")
+        run("nft", "delete", "table", "inet", "keyward")
         group.rmdir()
 
 
@@ -106,7 +108,7 @@ SOURCES = itertools.count(20000, 5)
 
 def packet(addresses: Path, count: int) -> tuple[float, float]:
     """Microseconds of processor time for the first packet of a connection and for a later one, receiving it included."""
-    made = inside(sys.executable, "-c", SENDER, str(addresses), str(count), str(next(SOURCES)), capture_output=True, text=True)
+    made = run(sys.executable, "-c", SENDER, str(addresses), str(count), str(next(SOURCES)), capture_output=True, text=True)
     first, later = map(float, made.stdout.split())
     return first, later
 
@@ -129,21 +131,20 @@ def one(example: str, count: int, kind: str, folder: Path) -> None:
 
     load(folder / "empty.nft")
     whole = best(3, lambda: load_fresh(folder / "set.nft"))
-    listed = inside("nft", "-s", "list", "table", "inet", "keyward", capture_output=True, text=True).stdout
+    listed = run("nft", "-s", "list", "table", "inet", "keyward", capture_output=True, text=True).stdout
     assert (folder / "listing.nft").read_text() == listed, "listed as it was written"
     set_packet = packet(addresses, packets)
-    # One range more, and less again. Then one in the place of the first, of that in the middle, and of the last; and of half of them.
-    more = 1e9
-    for _ in range(5):
-        more = min(more, load(folder / "more.nft"))
-        load(folder / "less.nft")
+    # One range more; then one in the place of the first, of that in the middle, and of the last; and of half of them. A table that was
+    # loaded in the same way has the same numbers for its rules.
+    (folder / "there.txt").write_text(run("nft", "-as", "list", "table", "inet", "keyward", capture_output=True, text=True).stdout)
+    subprocess.run([example, str(count), str(folder), kind, str(folder / "there.txt")], check=True)
 
     def change(name: str) -> float:
         load_fresh(folder / "set.nft")
-        return load(folder / f"{name}.nft")
+        return sum(load(step) for step in sorted(folder.glob(f"{name}.[12].nft")))
 
-    changed = {name: best(3, lambda: change(name)) for name in ["first", "middle", "last", "half"]}
-    # What running a program in the namespace costs by itself.
+    changed = {name: best(3, lambda: change(name)) for name in ["more", "first", "middle", "last", "half"]}
+    # What running the program costs by itself.
     (folder / "nothing.nft").write_text("")
     nothing = best(5, lambda: load(folder / "nothing.nft"))
     set_memory = kernel_memory(folder / "set.nft")
@@ -158,25 +159,24 @@ def one(example: str, count: int, kind: str, folder: Path) -> None:
     for place, name in enumerate(["first packet ", "later packets"]):
         took, none, rules = set_packet[place], empty[place], linear_packet[place]
         print(f"  {name}           set {took:.2f} us, no rules {none:.2f} us: {took / none:.2f} x (linear {rules / none:.0f} x)")
-    for name, took in [("one range more   ", more)] + [(f"instead of {name:6}", took) for name, took in changed.items()]:
-        print(f"  {name}       {took * 1e3:.1f} ms, of which running nft {nothing * 1e3:.1f} ms: {took / whole:.3f} x of a load")
+    for name, took in changed.items():
+        what = "one range more   " if name == "more" else f"instead of {name:6}"
+        print(f"  {what}       {took * 1e3:.1f} ms, of which running nft {nothing * 1e3:.1f} ms: {took / whole:.3f} x of a load")
     print(f"  making the text         {text * 1e3:.2f} ms: {text / whole:.4f} x of loading it")
 
 
 def main() -> None:
     example, *counts = sys.argv[1:]
-    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
-    try:
-        inside("ip", "link", "set", "lo", "up")
-        inside("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
-        inside("ip", "-6", "route", "add", "local", "fd00::/8", "dev", "lo")
-        inside("nft", "-f", "-", input=TRACKED.encode())
-        for count in map(int, counts or ["1000", "10000", "100000"]):
-            for kind in ["networks", "spans", "ports", "spans6"]:
-                with tempfile.TemporaryDirectory() as folder:
-                    one(example, count, kind, Path(folder))
-    finally:
-        subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
+    if INSIDE not in os.environ:
+        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, INSIDE: "1"})
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
+    run("ip", "-6", "route", "add", "local", "fd00::/8", "dev", "lo")
+    run("nft", "-f", "-", input=TRACKED.encode())
+    for count in map(int, counts or ["1000", "10000", "100000"]):
+        for kind in ["networks", "spans", "ports", "spans6"]:
+            with tempfile.TemporaryDirectory() as folder:
+                one(example, count, kind, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 //! Writes a firewall of many ranges for `benches/firewall`, and what writing it took.
 //!
 //! ```sh
-//! cargo run --release --example ranges -- RANGES FOLDER networks|spans|ports|spans6
+//! cargo run --release --example ranges -- RANGES FOLDER networks|spans|ports|spans6 [LISTING]
 //! ```
 //!
 //! Ranges that are whole networks, spans that are none, such spans with ten ports each, or spans of IPv6. In the folder: `set.nft`, what
-//! loads the table; `listing.nft`, what nft then lists; `linear.nft`, the same ranges as rules, one each; `more.nft` and `less.nft`, the
-//! transactions when there is one range more, and not any more; `first.nft`, `middle.nft` and `last.nft`, when that range is another one,
-//! and `half.nft` when half of them are; `address.txt`, an address of each range. Printed: the seconds of processor time that the text
-//! took.
+//! loads the table; `listing.nft`, what nft then lists; `linear.nft`, the same ranges as rules, one each; `address.txt`, an address of each
+//! range. Printed: the seconds of processor time that the text took.
+//!
+//! With the file of a listing of that table (`nft -a -s list table inet keyward`), in its place: what changes it, each in one or two steps.
+//! `more.1.nft` and `more.2.nft` are for one range more; `first`, `middle` and `last` for that range being another one, `half` for half of them.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::error::Error;
@@ -71,6 +72,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut firewall = Firewall::default();
     firewall.ingress = RangeSet::new(ranges.clone())?;
+    if let Some(listing) = arguments.next() {
+        return changes(folder, &fs::read_to_string(listing)?.parse()?, firewall, kind);
+    }
     let table = firewall.table();
     let mut text = String::new();
     let begin = processor_time()?;
@@ -96,26 +100,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let linear = format!("add table inet keyward\ndelete table inet keyward\n{}", empty.replace(&lookup, &rules));
     fs::write(folder.join("linear.nft"), linear)?;
 
-    let mut write = |name: &str, from: &[Range], to: &[Range]| -> Result<(), Box<dyn Error>> {
-        let mut table = |ranges: &[Range]| -> Result<Table, Box<dyn Error>> {
-            firewall.ingress = RangeSet::new(ranges.to_vec())?;
-            Ok(firewall.table())
-        };
-        let transaction = Transaction::between(Some(&table(from)?), &table(to)?);
-        Ok(fs::write(folder.join(name), transaction.to_string())?)
-    };
-    let more = [ranges.as_slice(), &[range(count + 5, kind, false)?]].concat();
-    write("more.nft", &ranges, &more)?;
-    write("less.nft", &more, &ranges)?;
-    for (name, place) in [("first.nft", 0), ("middle.nft", count / 2), ("last.nft", count - 1)] {
-        let with = |at| range(at, kind, at == place);
-        write(name, &ranges, &(0..count).map(with).collect::<Result<Vec<_>, _>>()?)?;
-    }
-    let half = |place: u32| range(place + count / 2 + 5, kind, false);
-    write("half.nft", &ranges, &(0..count).map(half).collect::<Result<Vec<_>, _>>()?)?;
-
     let addresses: String =
         ranges.iter().map(|range| format!("{} {}\n", range.first(), range.ports().first())).collect();
     fs::write(folder.join("address.txt"), addresses)?;
+    Ok(())
+}
+
+/// What makes other tables of the one that is there.
+fn changes(folder: &Path, there: &Table, mut firewall: Firewall, kind: Kind) -> Result<(), Box<dyn Error>> {
+    let count = u32::try_from(firewall.ingress.iter().count())?;
+    let other = |at: u32| (0..count).map(|place| range(place, kind, place == at)).collect::<Result<Vec<_>, _>>();
+    let more = [other(count)?, vec![range(count + 5, kind, false)?]].concat();
+    let half =
+        (count / 2..).take(count as usize).map(|place| range(place + 5, kind, false)).collect::<Result<_, _>>()?;
+    let (first, middle, last) = (other(0)?, other(count / 2)?, other(count - 1)?);
+    for (name, ranges) in [("more", more), ("first", first), ("middle", middle), ("last", last), ("half", half)] {
+        firewall.ingress = RangeSet::new(ranges)?;
+        let transaction = Transaction::between(Some(there), &firewall.table_beside(there));
+        for (step, text) in (1..).zip(transaction.into_steps()) {
+            fs::write(folder.join(format!("{name}.{step}.nft")), text.to_string())?;
+        }
+    }
     Ok(())
 }

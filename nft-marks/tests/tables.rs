@@ -70,8 +70,7 @@ fn a_set_is_anew_where_it_takes_longer_to_find_what_goes() {
     let order = [
         "flush chain inet keyward prerouting\n",
         "delete set inet keyward ingress4\n",
-        "add set inet keyward ingress4 { type ipv4_addr . inet_proto . inet_service; flags interval; }\n",
-        "add element inet keyward ingress4 { 10.0.1.149-10.0.1.150 . tcp . 80,\n",
+        "add set inet keyward ingress4 { type ipv4_addr . inet_proto . inet_service; flags interval; elements = { 10.0.1.149-",
         "@ingress4 goto mark_ingress\n",
     ];
     let places: Vec<usize> = order.iter().map(|part| text.find(part).expect(part)).collect();
@@ -209,7 +208,7 @@ fn what_comes_is_there_before_what_was_in_its_place_goes() {
     assert_eq!(
         steps(&table, &with(&other).table()),
         [
-            ["insert rule ingress4_0a000000_21 handle 52 tcp dport 80 ip daddr {"],
+            ["add rule ingress4_0a000000_21 tcp dport 80 ip daddr { 10.0.0.3, 10.0.0.9-10.0.0.10,"],
             ["delete rule ingress4_0a000000_21 handle 51"]
         ]
         .map(|step| step.map(str::to_owned).to_vec())
@@ -231,6 +230,15 @@ fn what_comes_is_there_before_what_was_in_its_place_goes() {
     assert!(ahead.iter().all(adds) && !then.iter().any(adds), "{ahead:#?}\n{then:#?}");
     assert!(ahead.iter().any(|line| line.starts_with("insert rule prerouting handle ")), "{ahead:#?}");
     assert!(then.contains(&"delete chain ingress4_0a000000_21".to_owned()), "{then:#?}");
+    // Beside blocks a set gets more as a whole, as nft reads all blocks before a command about elements.
+    let wide = Range::new("10.0.0.0".parse().unwrap(), "10.1.0.0".parse().unwrap(), Protocol::Udp, PortRange::from(53));
+    more = [pairs.as_slice(), &[wide.unwrap()]].concat();
+    more.sort_unstable();
+    let kind = "type ipv4_addr . inet_proto . inet_service; flags interval";
+    assert_eq!(
+        Transaction::between(Some(&table), &with(&more).table_beside(&table)).to_string(),
+        format!("add set inet keyward ingress4 {{ {kind}; elements = {{ 10.0.0.0-10.1.0.0 . udp . 53 }}; }}\n")
+    );
     // So many networks of a length that they get a set: they are in it before they leave the intervals.
     let single = many(1_001, false);
     let [ahead, then] = steps(&with(&single[..999]).table(), &with(&single).table()).try_into().unwrap();
@@ -260,8 +268,7 @@ fn rules_change_by_the_chain_and_sets_come_and_go_with_them() {
     after.egress = Egress::Only(RangeSet::new(vec![range("10.0.0.1", 1)]).unwrap());
     let text = between(&before, &after);
     let order = [
-        "add set inet keyward egress4 {",
-        "add element inet keyward egress4 {",
+        "add set inet keyward egress4 { type ipv4_addr . inet_proto . inet_service; flags interval; elements = { 10.0.0.1 . tcp . 1 }; }\n",
         "flush chain inet keyward from_workload\n",
         "@egress4 goto mark_workload\n",
     ];

@@ -16,7 +16,7 @@ use crate::{PortRange, Protocol, Range};
 /// From how many ranges on they are in blocks; where they are already, from half of that on.
 const MANY: usize = 4_000;
 /// The most ranges of a block.
-const FULL: usize = 768;
+const FULL: usize = 1_024;
 /// From how many ranges with the same ports on a block has a rule for them, and how many such rules at most. Others stay in the set.
 const ALIKE: usize = 16;
 const RULES: usize = 16;

@@ -154,8 +154,12 @@ impl Table {
             let new = self.chains.iter().all(|other| other.name != name);
             let base = body.first().and_then(|(line, _)| Base::read(line));
             let rules = body.get(usize::from(base.is_some())..).unwrap_or_default();
-            let handles: Vec<_> = rules.iter().map(|(_, handle)| *handle).collect();
-            let rules = rules.iter().map(|(line, _)| Rule::read(line)).collect();
+            let mut rules: Vec<_> = rules.iter().map(|(line, handle)| (Rule::read(line), *handle)).collect();
+            if matches!(name, ChainName::Block(_)) {
+                // In whichever order they came: no two of them have the same ports.
+                rules.sort_by_key(|(rule, _)| rule.service());
+            }
+            let (rules, handles): (_, Vec<_>) = rules.into_iter().unzip();
             self.chains.push(Chain { name, base, rules, handles: handles.into() });
             return new;
         }

@@ -8,7 +8,7 @@ use super::elements::Elements;
 use super::{ChainName, SetName, shown};
 use crate::address::{Addresses, Shown, prefix};
 use crate::mark::{Hex, number};
-use crate::{Class, Interface, MarkMatch, Marks, Protocol, Range};
+use crate::{Class, Interface, MarkMatch, Marks, PortRange, Protocol, Range};
 
 /// A rule: of ours, or of somebody else's, which is known by its text alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,6 +103,12 @@ impl Rule {
             Match::Lookup(set) => Some(*set),
             _ => None,
         })
+    }
+
+    /// The protocol and ports of the ranges that it has itself.
+    pub(super) fn service(&self) -> Option<(Protocol, PortRange)> {
+        let Some(Match::Among(ranges)) = self.matches().first() else { return None };
+        ranges.iter().next().map(|range| (range.protocol(), range.ports()))
     }
 
     /// How many ranges it has itself.

@@ -15,6 +15,7 @@ pub(super) enum Command {
     FlushChain(ChainName),
     DeleteChain(ChainName),
     DeleteSet(SetName),
+    /// A set with its elements, or more of them for one that there is.
     AddSet(Set),
     DeleteElements(SetName, Vec<Range>),
     AddElements(SetName, Vec<Range>),
@@ -29,12 +30,16 @@ pub(super) enum Command {
 
 impl Command {
     pub(super) fn text(&self, names: ProtocolNames, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elements = |f: &mut fmt::Formatter<'_>, verb, set: SetName, ranges: &mut dyn Iterator<Item = &Range>| {
-            write!(f, "{verb} element {FAMILY} {NAME} {set} {{")?;
+        let list = |f: &mut fmt::Formatter<'_>, set: SetName, ranges: &mut dyn Iterator<Item = &Range>| {
             for (place, range) in ranges.enumerate() {
-                write!(f, "{}{}", if place == 0 { " " } else { ",\n" }, Element(set, range, names))?;
+                write!(f, "{}{}", if place == 0 { "{ " } else { ",\n" }, Element(set, range, names))?;
             }
-            f.write_str(" }\n")
+            f.write_str(" }")
+        };
+        let elements = |f: &mut fmt::Formatter<'_>, verb, set: SetName, ranges: &mut dyn Iterator<Item = &Range>| {
+            write!(f, "{verb} element {FAMILY} {NAME} {set} ")?;
+            list(f, set, ranges)?;
+            f.write_str("\n")
         };
         match self {
             Self::Replace(table) => {
@@ -53,9 +58,13 @@ impl Command {
             Self::AddSet(set) => {
                 let (name, addresses) = (set.name, set.name.addresses());
                 let flags = if name.networks.is_none() { " flags interval;" } else { "" };
-                let kind = format!("type {addresses} . inet_proto . inet_service;{flags}");
-                writeln!(f, "add set {FAMILY} {NAME} {name} {{ {kind} }}")?;
-                if set.elements.is_empty() { Ok(()) } else { elements(f, "add", name, &mut set.elements.iter()) }
+                write!(f, "add set {FAMILY} {NAME} {name} {{ type {addresses} . inet_proto . inet_service;{flags}")?;
+                if !set.elements.is_empty() {
+                    f.write_str(" elements = ")?;
+                    list(f, name, &mut set.elements.iter())?;
+                    f.write_str(";")?;
+                }
+                f.write_str(" }\n")
             }
             Self::AddChain(chain) => {
                 write!(f, "add chain {FAMILY} {NAME} {}", chain.name)?;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::command::Command;
-use crate::table::{Chain, Rule, Set, SetName};
+use crate::table::{Chain, ChainName, Rule, Set, SetName};
 use crate::{Range, Table};
 
 /// The commands that change one table into the other in its place, if they can: those that go ahead, and those that then end it.
@@ -39,6 +39,8 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
     ahead.extend(new_chains.iter().map(|chain| Command::AddChain((*chain).clone())));
     ahead.extend(new_chains.into_iter().map(|chain| Command::AddRules(chain.clone())));
     ahead.extend(exchanges.iter().flat_map(|exchange| exchange.inserted(&exchange.early)));
+    // Before a command about elements nft reads those of all blocks; of a set as a whole it reads nothing.
+    let has_blocks = from.chains.iter().any(|chain| matches!(chain.name, ChainName::Block(_)));
     let moves = !ahead.is_empty() || from.chains.iter().any(|chain| gone(&chain));
 
     // First what refers to something, then what was referred to.
@@ -53,7 +55,10 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
         match difference {
             Some(Difference { gone, new }) => {
                 let early = moves && !overlap(&gone, &new);
-                let add = (!new.is_empty()).then_some(Command::AddElements(set.name, new));
+                let add = (!new.is_empty()).then(|| match has_blocks {
+                    true => Command::AddSet(Set { name: set.name, elements: new.into() }),
+                    false => Command::AddElements(set.name, new),
+                });
                 // What goes before what comes, as an element that overlaps another one is an error.
                 then.extend((!gone.is_empty()).then_some(Command::DeleteElements(set.name, gone)));
                 if early { ahead.extend(add) } else { then.extend(add) }
@@ -74,7 +79,7 @@ struct Exchange<'a> {
     /// The new ones, and of them those that look for something in a set that is anew itself.
     early: Vec<&'a Rule>,
     late: Vec<&'a Rule>,
-    /// The handle of the rule behind them.
+    /// The handle of the rule before which they come, or behind all.
     before: Option<u64>,
     gone: Vec<u64>,
 }
@@ -93,7 +98,9 @@ impl<'a> Exchange<'a> {
         let only_ranges = from.base == to.base && old.iter().chain(new).all(Rule::finds_ranges);
         let gone = handles.get(front..end)?.to_vec();
         let (late, early) = new.iter().partition(|rule| rule.sets().any(&anew));
-        only_ranges.then(|| Self { chain: to, early, late, before: handles.get(end).copied(), gone })
+        // nft reads all rules before it finds the place for one. In a block each place is as good.
+        let before = handles.get(end).copied().filter(|_| !matches!(to.name, ChainName::Block(_)));
+        only_ranges.then_some(Self { chain: to, early, late, before, gone })
     }
 
     fn inserted(&self, rules: &[&Rule]) -> impl Iterator<Item = Command> {
