@@ -37,7 +37,7 @@
 //! # What holds for every table
 //!
 //! - It loads and lists with nft 1.0.6 and 1.1.x, whichever of the two loaded it, and is listed as it was written.
-//! - It changes in one transaction and in its place: connections keep their marks, and no packet finds a chain missing.
+//! - It changes in its place: connections keep their marks, no packet finds a chain missing, nor a range that stays.
 //! - Only its own bits of a mark are written.
 //! - Its chains have priorities of their own: `mangle + 5` before addresses are translated, `filter - 5` where packets pass.
 //! - A packet costs about the same with a hundred thousand ranges as with ten.
