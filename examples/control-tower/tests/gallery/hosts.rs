@@ -130,7 +130,8 @@ fn lists() {
         &Hosts { problem: Some(problem), done: None, site_draft: Some(draft), ..full }.page(&viewer(), NOW),
     );
     put("hosts-nothing-yet", &nothing_yet().page(&viewer(), NOW));
-    let no_site = Hosts { unclaimed: vec![host(1, "unclaimed", Some("till-7"))], ..nothing_yet() };
+    let duplicates = vec![host(9, "duplicate", Some(LONG_NAME)), host(9, "duplicate", None)];
+    let no_site = Hosts { unclaimed: vec![host(1, "unclaimed", Some("till-7"))], duplicates, ..nothing_yet() };
     put("hosts-no-site", &no_site.page(&viewer(), NOW));
     put("hosts-deaf", &Hosts { listens: false, ..nothing_yet() }.page(&long_viewer(), NOW));
 }
