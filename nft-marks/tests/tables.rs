@@ -141,7 +141,10 @@ fn very_many_ranges_are_in_blocks_and_one_of_them_changes_one_block() {
         text.contains("\t\tip daddr . th dport vmap { 10.0.0.0/20 . 0-65535 : jump ingress4_0a000000_20, "),
         "{text}"
     );
-    assert!(text.contains("\tchain ingress4_0a001000_20 {\n\t\ttcp dport 80 ip daddr { 10.0.16.1-10.0.16.2, "), "{text}");
+    assert!(
+        text.contains("\tchain ingress4_0a001000_20 {\n\t\ttcp dport 80 ip daddr { 10.0.16.1-10.0.16.2, "),
+        "{text}"
+    );
     assert_eq!((table.elements(), text.parse().as_ref()), (5_000, Ok(&table)));
     assert_eq!(table.foreign().count(), 0);
     // One less: its block, and nothing else.

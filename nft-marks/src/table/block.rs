@@ -15,9 +15,10 @@ use crate::{PortRange, Protocol, Range};
 
 /// From how many ranges on they are in blocks; where they are already, from half of that on.
 const MANY: usize = 4_000;
-/// The most ranges of a block.
+/// The most ranges of a block. One that is there has a fourth more, and two that are there have a fourth less before they become one.
 const FULL: usize = 1_024;
-/// From how many ranges with the same ports on a block has a rule for them, and how many such rules at most. Others stay in the set.
+/// From how many ranges with the same ports on a block has a rule for them, and how many such rules at most. Others stay in the set. A rule
+/// that is there stays until there are half as many.
 const ALIKE: usize = 16;
 const RULES: usize = 16;
 
@@ -27,6 +28,16 @@ pub(crate) struct BlockName {
     kind: SetKind,
     pub(crate) first: IpAddr,
     length: u8,
+}
+
+/// The same protocol and ports.
+type Service = (Protocol, PortRange);
+
+/// A block that a table has, and for what it has rules.
+#[derive(Debug)]
+pub(super) struct There {
+    name: BlockName,
+    services: Vec<Service>,
 }
 
 /// The blocks of the ranges of one family.
@@ -44,7 +55,16 @@ struct Block {
     /// Where in the list its ranges begin and end; there are others between them.
     places: (usize, usize),
     /// Those of its ranges.
-    services: Vec<(Protocol, PortRange)>,
+    services: Vec<Service>,
+}
+
+impl There {
+    /// The chain of a block of this set.
+    pub(super) fn read(chain: &Chain, set: SetName) -> Option<Self> {
+        let ChainName::Block(name) = chain.name else { return None };
+        let services = chain.rules.iter().filter_map(Rule::service).collect();
+        (name.set() == set).then_some(Self { name, services })
+    }
 }
 
 impl BlockName {
@@ -88,14 +108,15 @@ fn low(length: u32, v6: bool) -> u128 {
 }
 
 impl Blocks {
-    /// The blocks of a list without the networks of these lengths: none where the ranges are not many.
-    pub(crate) fn of(kind: SetKind, list: &Arc<[Range]>, lengths: Lengths, are_there: bool) -> Self {
+    /// The blocks of a list without the networks of these lengths, as close to those that are there as is good: none where the ranges
+    /// are not many.
+    pub(super) fn of(kind: SetKind, list: &Arc<[Range]>, lengths: Lengths, there: &[There]) -> Self {
         let fits = |range: &Range| range.protocol().has_ports() && !is_one_of(range, lengths);
-        let many = if are_there { MANY / 2 } else { MANY };
+        let many = if there.is_empty() { MANY } else { MANY / 2 };
         let mut blocks = Vec::new();
         if list.iter().filter(|range| fits(range)).nth(many.saturating_sub(1)).is_some() {
             let places: Vec<(usize, &Range)> = list.iter().enumerate().filter(|(_, range)| fits(range)).collect();
-            split(kind, &places, &mut blocks);
+            split(kind, &places, there, &mut blocks);
         }
         Self { list: Arc::clone(list), lengths, blocks: blocks.into() }
     }
@@ -131,11 +152,11 @@ impl Blocks {
 pub(super) struct Alike {
     pub(super) places: (usize, usize),
     pub(super) last: IpAddr,
-    pub(super) service: (Protocol, PortRange),
+    pub(super) service: Service,
 }
 
 /// Halves the addresses in which ranges are until none has too many. What lies across a border is in no block.
-fn split(kind: SetKind, ranges: &[(usize, &Range)], blocks: &mut Vec<Block>) {
+fn split(kind: SetKind, ranges: &[(usize, &Range)], there: &[There], blocks: &mut Vec<Block>) {
     let (Some((_, first)), Some(last)) = (ranges.first(), ranges.iter().map(|(_, range)| range.last()).max()) else {
         return;
     };
@@ -147,20 +168,37 @@ fn split(kind: SetKind, ranges: &[(usize, &Range)], blocks: &mut Vec<Block>) {
     let (lower, higher) = ranges.split_at(ranges.partition_point(|(_, range)| number(range.first()) < middle));
     let lower: Vec<_> = lower.iter().copied().filter(|(_, range)| number(range.last()) < middle).collect();
     for (half, begin) in [(lower.as_slice(), begin), (higher, middle)] {
-        match (half.len() > FULL, address(begin, v6), u8::try_from(length + 1)) {
-            (true, ..) => split(kind, half, blocks),
-            (false, Some(first), Ok(length)) => blocks.extend(block(BlockName { kind, first, length }, half)),
-            _ => {}
+        let Some((first, length)) = address(begin, v6).zip(u8::try_from(length + 1).ok()) else { return };
+        let name = BlockName { kind, first, length };
+        if half.len() > full(name, there) {
+            split(kind, half, there, blocks);
+        } else {
+            blocks.extend(block(name, half, there));
         }
     }
 }
 
-fn block(name: BlockName, ranges: &[(usize, &Range)]) -> Option<Block> {
+/// The most ranges of a block, where it or what it would be made of is there.
+fn full(name: BlockName, there: &[There]) -> usize {
+    let is_within = |other: BlockName| (name.first..=name.last()).contains(&other.first) && other.length > name.length;
+    if there.iter().any(|there| there.name == name) {
+        FULL + FULL / 4
+    } else if there.iter().any(|there| is_within(there.name)) {
+        FULL - FULL / 4
+    } else {
+        FULL
+    }
+}
+
+fn block(name: BlockName, ranges: &[(usize, &Range)], there: &[There]) -> Option<Block> {
     let mut counts = BTreeMap::new();
     for (_, range) in ranges {
         *counts.entry((range.protocol(), range.ports())).or_insert(0usize) += 1;
     }
-    let mut services: Vec<_> = counts.into_iter().filter(|(_, count)| *count >= ALIKE).collect();
+    let there = there.iter().find(|there| there.name == name);
+    let alike =
+        |service: &Service| if there.is_some_and(|there| there.services.contains(service)) { ALIKE / 2 } else { ALIKE };
+    let mut services: Vec<_> = counts.into_iter().filter(|(service, count)| *count >= alike(service)).collect();
     services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     services.truncate(RULES);
     let mut services: Vec<_> = services.into_iter().map(|(service, _)| service).collect();
@@ -184,8 +222,14 @@ mod tests {
         (0..count).map(at).collect()
     }
 
-    fn blocks(list: &Arc<[Range]>, are_there: bool) -> Blocks {
-        Blocks::of(SetKind::Ingress, list, Lengths::default(), are_there)
+    fn blocks(list: &Arc<[Range]>, there: &[There]) -> Blocks {
+        Blocks::of(SetKind::Ingress, list, Lengths::default(), there)
+    }
+
+    /// What a table has that was made of them.
+    fn there(blocks: &Blocks) -> Vec<There> {
+        let of = |block: &Block| There { name: block.name, services: block.services.clone() };
+        blocks.blocks.iter().map(of).collect()
     }
 
     fn ranges(chain: &Chain) -> Vec<Range> {
@@ -215,7 +259,7 @@ mod tests {
     fn each_range_is_in_one_block_or_in_the_set() {
         for (kinds, v6) in [(1, false), (7, false), (7, true), (60, true)] {
             let list = spans(10_000, kinds, v6);
-            let blocks = blocks(&list, false);
+            let blocks = blocks(&list, &[]);
             let chains: Vec<Chain> = blocks.chains(ChainName::Restore).collect();
             assert!(chains.iter().all(|chain| (1..=FULL).contains(&ranges(chain).len()) && chain.rules.len() <= RULES));
             let rest = Elements::except(&list, Lengths::default(), blocks);
@@ -228,9 +272,43 @@ mod tests {
 
     #[test]
     fn few_ranges_are_in_no_block_and_those_that_are_in_one_stay() {
-        let count = |count, are_there| blocks(&spans(count, 7, false), are_there).names().count();
-        assert_eq!((count(3_999, false), count(1_999, true)), (0, 0));
-        assert!(count(4_000, false) > 1 && count(2_000, true) > 1);
+        let had = there(&blocks(&spans(4_000, 7, false), &[]));
+        let count = |count, there: &[There]| blocks(&spans(count, 7, false), there).names().count();
+        assert_eq!((count(3_999, &[]), count(1_999, &had)), (0, 0));
+        assert!(count(4_000, &[]) > 1 && count(2_000, &had) > 1);
+    }
+
+    /// So many spans in each of eight blocks of 65,536 addresses, of which so many have a port that others have not.
+    fn eight(each: u32, rare: u32) -> Arc<[Range]> {
+        let at = |place: u32| {
+            let first = 0x0a00_0000 + (place / each) * 0x1_0000 + (place % each) * 0x1_0000 / each;
+            let port = if place % each < rare { 53 } else { 443 };
+            let (first, last) = (address(first.into(), false).unwrap(), address((first + 2).into(), false).unwrap());
+            Range::new(first, last, Protocol::Udp, PortRange::from(port)).unwrap()
+        };
+        (0..each * 8).map(at).collect()
+    }
+
+    #[test]
+    fn blocks_and_rules_stay_what_they_are_around_their_borders() {
+        let names = |blocks: &Blocks| blocks.names().collect::<Vec<_>>();
+        let fresh = |each| blocks(&eight(each, 0), &[]);
+        let beside = |each, had: &Blocks| blocks(&eight(each, 0), &there(had));
+        let (eight_blocks, sixteen) = (fresh(1_024), fresh(1_025));
+        assert_eq!((names(&eight_blocks).len(), names(&sixteen).len()), (8, 16));
+        let kept = beside(1_280, &eight_blocks);
+        assert_eq!(names(&kept), names(&eight_blocks));
+        assert_eq!(names(&beside(1_280, &kept)), names(&kept), "again");
+        assert_eq!(names(&beside(1_281, &eight_blocks)), names(&sixteen));
+        assert_eq!(names(&beside(769, &sixteen)), names(&sixteen));
+        assert_eq!(names(&beside(768, &sixteen)), names(&eight_blocks));
+        let rules = |rare, had: &[There]| {
+            let list = eight(1_000, rare);
+            let blocks = blocks(&list, had);
+            (blocks.blocks.iter().map(|block| block.services.len()).max(), there(&blocks))
+        };
+        let ((two, had), (one, _)) = (rules(16, &[]), rules(15, &[]));
+        assert_eq!([two, one, rules(8, &had).0, rules(7, &had).0], [Some(2), Some(1), Some(2), Some(1)]);
     }
 
     #[test]
@@ -241,7 +319,7 @@ mod tests {
         all.push(wide);
         all.sort_unstable();
         let list: Arc<[Range]> = all.into();
-        let blocks = blocks(&list, false);
+        let blocks = blocks(&list, &[]);
         let rest: Vec<Range> = Elements::except(&list, Lengths::default(), blocks).iter().copied().collect();
         assert_eq!(rest, [wide]);
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::block::Blocks;
+use super::Table;
+use super::block::{Blocks, There};
 use super::elements::{Elements, frequent, network};
-use super::{Chain, ChainName, Table};
 use crate::address::{address, highest};
 use crate::{Range, RangeSet};
 
@@ -80,9 +80,10 @@ impl Set {
         let list = ranges.family(name.v6);
         let of = |length| SetName { networks: Some(length), ..name };
         let has_set = |length| there.is_some_and(|table| table.sets.iter().any(|set| set.name == of(length)));
-        let is_block = |chain: &Chain| matches!(chain.name, ChainName::Block(block) if block.set() == name);
+        let chains = there.map(|table| table.chains.as_slice()).unwrap_or_default();
+        let blocks: Vec<There> = chains.iter().filter_map(|chain| There::read(chain, name)).collect();
         let mut lengths = frequent(list, has_set);
-        let blocks = Blocks::of(name.kind, list, lengths, there.is_some_and(|table| table.chains.iter().any(is_block)));
+        let blocks = Blocks::of(name.kind, list, lengths, &blocks);
         let mut sets = vec![Self { name, elements: Elements::except(list, lengths, blocks.clone()) }];
         lengths.sort_unstable();
         let networks = lengths.into_iter().flatten();
