@@ -81,7 +81,7 @@ pub(crate) struct Arguments {
 enum Action {
     /// Show what would change; exit code 0 nothing, 2 something, 1 failed
     Plan(Plan),
-    /// Make the table what it should be, in one step
+    /// Make the table what it should be, or leave it as it is
     Apply(Apply),
     /// Keep what was applied with --confirm-within
     Confirm,
