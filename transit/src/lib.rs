@@ -70,7 +70,7 @@ pub use phase::{Phase, Transitions};
 pub use rewrap::{Rewrap, RewrapStage, RewrapStep};
 pub use ring::{
     Command, Compromised, Export, Exported, ExportedKey, FirstActivation, Material, Published, Replaced, Ring,
-    RingSigner, RingView, VersionView,
+    RingSigner, RingView, VaultFormat, VersionView,
 };
 pub use schedule::{CLOCK_SKEW, DISTRIBUTION_DELAY, Overlap, Schedule, ScheduleError, Timeline};
 pub use seal::{Kek, KekSet, RecordError, check_format, open, reseal, seal, sealed_under};

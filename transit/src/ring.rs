@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use crate::{Cipher, Error, Overlap, Phase, RingConfig, Schedule, Timeline, Transitions};
 
 pub use compromised::{Compromised, Replaced};
-pub use export::{Export, Exported, ExportedKey};
+pub use export::{Export, Exported, ExportedKey, VaultFormat};
 pub(crate) use material::Key;
 pub use material::Material;
 pub use published::Published;

@@ -4,9 +4,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyward_keys::{HashFunction, PrivateKey};
+use keyward_keys::{ErrorKind, HashFunction, PrivateKey};
 use keyward_transit::operation::{Decrypt, Encrypt, Hmac, Input, RsaPadding, SaltLength, Sign, Verify, VerifyHmac};
-use keyward_transit::{Cipher, Error, FirstActivation, Marshaling, Material, Ring, RingConfig, SignOptions};
+use keyward_transit::{
+    Cipher, Error, Export, FirstActivation, Marshaling, Material, Ring, RingConfig, SignOptions, VaultFormat,
+};
 use rand_core::UnwrapErr;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -288,7 +290,6 @@ fn wrapped_keys_are_imported() {
 
 #[test]
 fn what_is_exported_is_what_was_imported() {
-    use keyward_transit::Export;
     for exported in &vectors().rings {
         let ring = exported.ring();
         let export = match exported.r#type {
@@ -300,29 +301,52 @@ fn what_is_exported_is_what_was_imported() {
         assert_eq!(again.len(), exported.keys.len());
         for key in again {
             let (text, given) = (key.key.to_text(), &exported.keys[&key.version]);
+            let written = |format: &str| key.key.to_vault_text(format.parse().unwrap()).map(|text| text.to_string());
             if exported.r#type.signs() {
                 let (ours, theirs) = (PrivateKey::from_pkcs8_pem(&text), PrivateKey::from_pkcs8_pem(given));
                 assert_eq!(ours.unwrap().public_key(), theirs.unwrap().public_key());
+                assert_eq!(written("pem").as_ref(), Ok(given));
+                let body: String = given.lines().filter(|line| !line.starts_with('-')).collect();
+                assert_eq!(written("der"), Ok(body));
+                match exported.r#type {
+                    Cipher::Ed25519 => assert_eq!(written("raw"), written("")),
+                    _ => {
+                        let refused = written("raw").unwrap_err();
+                        assert_eq!(refused.kind(), ErrorKind::Malformed);
+                        assert_eq!(refused.to_string(), "`raw` is no format of such a key, only `der` and `pem`");
+                    }
+                }
             } else {
                 assert_eq!(text.as_str(), given);
+                assert_eq!((written("").as_ref(), written("raw").as_ref()), (Ok(given), Ok(given)));
+                for format in ["der", "pem"] {
+                    let refused = written(format).unwrap_err().to_string();
+                    assert_eq!(refused, format!("`{format}` is no format of such a key, only `raw`"));
+                }
             }
         }
     }
+    let refused = "PEM".parse::<VaultFormat>().unwrap_err().to_string();
+    assert_eq!(refused, "`PEM` is no format, only `raw`, `der` and `pem`");
 }
 
 /// The texts of keys as its clients know them.
 #[test]
 fn exported_keys_have_the_same_text() {
-    use keyward_transit::Export;
     let vectors = vectors();
     for texts in &vectors.exported {
         let exported = vectors.rings.iter().find(|ring| ring.name == texts.ring).unwrap();
         let ring = exported.ring();
         let key = ring.export(Export::SigningKey, Some(1)).unwrap();
-        assert_eq!(key[0].key.to_vault_text().unwrap().as_str(), texts.signing_key, "{}", texts.ring);
+        assert_eq!(key[0].key.to_vault_text(VaultFormat::Usual).unwrap().as_str(), texts.signing_key, "{}", texts.ring);
         if !exported.derived {
             let key = ring.export(Export::PublicKey, Some(1)).unwrap();
-            assert_eq!(key[0].key.to_vault_text().unwrap().as_str(), texts.public_key, "{}", texts.ring);
+            assert_eq!(
+                key[0].key.to_vault_text(VaultFormat::Usual).unwrap().as_str(),
+                texts.public_key,
+                "{}",
+                texts.ring
+            );
         }
     }
     assert_eq!(vectors.exported.len(), 7);

@@ -394,6 +394,18 @@ async fn signatures_hashes_and_the_rest_by_the_names_of_vault() {
     assert!(kept.contains("`exportable` of the ring is false"), "{kept}");
     let public = call(&tower, &admin, "GET", "/v1/transit/export/public-key/ec", Value::Null).await.ok();
     assert!(public["data"]["keys"]["1"].as_str().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
+    let written = async |format: &str| {
+        let path = format!("/v1/transit/export/public-key/ec/latest?format={format}");
+        call(&tower, &admin, "GET", &path, Value::Null).await
+    };
+    assert_eq!(written("").await.ok()["data"], public["data"]);
+    let lines = public["data"]["keys"]["1"].as_str().unwrap().lines();
+    let document: String = lines.filter(|line| !line.starts_with('-')).collect();
+    assert_eq!(written("der").await.ok()["data"]["keys"]["1"], document);
+    for (format, told) in [("raw", "`raw` is no format of such a key"), ("jwk", "`jwk` is no format, only")] {
+        let refused = written(format).await.refused(400);
+        assert!(refused.starts_with(told), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -74,30 +74,70 @@ impl ExportedKey {
     }
 }
 
+/// How Vault and OpenBao write an exported key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum VaultFormat {
+    /// As they do unless they are asked: base64 of the bytes of a symmetric or an Ed25519 key, and of others PEM, of a private key in
+    /// the form before PKCS#8 (`RSA PRIVATE KEY`, `EC PRIVATE KEY`).
+    #[default]
+    Usual,
+    /// Base64 of the bytes of a symmetric or an Ed25519 key; of a private one of those seed and public key.
+    Raw,
+    /// Base64 of the PKCS#8 document of a private key, and of the `SubjectPublicKeyInfo` of a public one.
+    Der,
+    /// The same documents as PEM.
+    Pem,
+}
+
+impl FromStr for VaultFormat {
+    type Err = Error;
+
+    /// `raw`, `der` or `pem`; the empty text is the usual one.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text {
+            "" => VaultFormat::Usual,
+            "raw" => VaultFormat::Raw,
+            "der" => VaultFormat::Der,
+            "pem" => VaultFormat::Pem,
+            _ => return Err(Error::unknown("format", text, "`raw`, `der` and `pem`")),
+        })
+    }
+}
+
 impl ExportedKey {
-    /// The key as Vault and OpenBao export it: an RSA or elliptic-curve private key as PEM in the form before PKCS#8
-    /// (`RSA PRIVATE KEY`, `EC PRIVATE KEY`), an Ed25519 one as base64 of seed and public key, an Ed25519 public key as
-    /// base64 of its 32 bytes, all others as [`to_text`](Self::to_text). Only RSA keys end in a line feed.
+    /// The key as Vault and OpenBao export it. Of all texts only the PEM of RSA keys ends in a line feed.
     ///
     /// # Errors
-    /// [`Error::Keys`] when the backend cannot encode the key.
-    pub fn to_vault_text(&self) -> Result<Zeroizing<String>, Error> {
-        let (mut text, keeps_line_feed) = match self {
+    /// [`Error::Unknown`] for a format that there is not of such a key; [`Error::Keys`] when the backend cannot encode the key.
+    pub fn to_vault_text(&self, format: VaultFormat) -> Result<Zeroizing<String>, Error> {
+        let (raw, before_pkcs8, document, is_rsa) = match self {
+            ExportedKey::Symmetric(bytes) => (Some(encode(bytes)), None, None, false),
+            ExportedKey::Public(key) => (
+                key.ed25519_bytes().map(|bytes| encode(bytes)),
+                None,
+                Some(key.as_spki_der()),
+                key.rsa_bits().is_some(),
+            ),
             ExportedKey::Private(document) => {
                 let key = PrivateKey::from_pkcs8_der(document)?;
-                let text = match (key.ed25519_seed()?, key.public_key().ed25519_bytes()) {
-                    (Some(seed), Some(public)) => encode(&Zeroizing::new([*seed, *public].concat())),
-                    _ => key.to_traditional_pem()?,
+                let (raw, before_pkcs8) = match (key.ed25519_seed()?, key.public_key().ed25519_bytes()) {
+                    (Some(seed), Some(public)) => (Some(encode(&Zeroizing::new([*seed, *public].concat()))), None),
+                    _ => (None, Some(key.to_traditional_pem()?)),
                 };
-                (text, key.public_key().rsa_bits().is_some())
+                (raw, before_pkcs8, Some(document.as_slice()), key.public_key().rsa_bits().is_some())
             }
-            ExportedKey::Public(key) => {
-                let text = key.ed25519_bytes().map_or_else(|| self.to_text(), |bytes| encode(bytes));
-                (text, key.rsa_bits().is_some())
-            }
-            ExportedKey::Symmetric(_) => (self.to_text(), false),
         };
-        if !keeps_line_feed {
+        let no_format = |found, accepted| Error::unknown("format of such a key", found, accepted);
+        let mut text = match (format, document) {
+            (VaultFormat::Usual, _) => raw.or(before_pkcs8).unwrap_or_else(|| self.to_text()),
+            (VaultFormat::Raw, _) => raw.ok_or_else(|| no_format("raw", "`der` and `pem`"))?,
+            (VaultFormat::Der, Some(document)) => encode(document),
+            (VaultFormat::Pem, Some(_)) => self.to_text(),
+            (VaultFormat::Der, None) => return Err(no_format("der", "`raw`")),
+            (VaultFormat::Pem, None) => return Err(no_format("pem", "`raw`")),
+        };
+        if !is_rsa {
             let length = text.trim_end().len();
             text.truncate(length);
         }

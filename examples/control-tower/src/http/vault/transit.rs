@@ -14,7 +14,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_keys::HashFunction;
-use keyward_transit::{Error, Export, Ring, operation};
+use keyward_transit::{Error, Export, Ring, VaultFormat, operation};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ use super::{
     super::{
         caller::Caller,
         error::{Answer, ApiError},
-        params::Path,
+        params::{Path, Query},
         transit::{
             call::{Call, Item, Outcome, Speech},
             named,
@@ -279,15 +279,27 @@ fn digest(body: &HashBody, algorithm: Option<HashFunction>) -> Answer<Response> 
     Ok(answer::data(json!({ "sum": body.format.unwrap_or(Format::Hex).write(&sum) })))
 }
 
-/// `GET /v1/transit/export/<kind>/<name>`: every version's key, recorded before it is answered.
-///
-/// # Errors
-/// 400 unless the key is exportable, 404.
-pub async fn export(State(app): State<Arc<App>>, caller: Caller, Path((kind, name)): Path<(String, String)>) -> Answer {
-    exported(&app, &caller, &kind, &name, None).await
+/// How exported keys are to be written.
+#[derive(Deserialize)]
+pub struct ExportQuery {
+    #[serde(default)]
+    format: String,
 }
 
-/// `GET /v1/transit/export/<kind>/<name>/<version | latest>`.
+/// `GET /v1/transit/export/<kind>/<name>?format=<raw | der | pem>`: every version's key, recorded before it is answered.
+///
+/// # Errors
+/// 400 unless the key is exportable and can be written so, 404.
+pub async fn export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path((kind, name)): Path<(String, String)>,
+    Query(query): Query<ExportQuery>,
+) -> Answer {
+    exported(&app, &caller, (&kind, &query.format), &name, None).await
+}
+
+/// `GET /v1/transit/export/<kind>/<name>/<version | latest>?format=<raw | der | pem>`.
 ///
 /// # Errors
 /// As [`export`].
@@ -295,12 +307,19 @@ pub async fn export_version(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path((kind, name, version)): Path<(String, String, String)>,
+    Query(query): Query<ExportQuery>,
 ) -> Answer {
-    exported(&app, &caller, &kind, &name, Some(&version)).await
+    exported(&app, &caller, (&kind, &query.format), &name, Some(&version)).await
 }
 
-async fn exported(app: &App, caller: &Caller, kind: &str, name: &str, version: Option<&str>) -> Answer {
-    let export: Export = kind.parse()?;
+async fn exported(
+    app: &App,
+    caller: &Caller,
+    (kind, format): (&str, &str),
+    name: &str,
+    version: Option<&str>,
+) -> Answer {
+    let (export, format): (Export, VaultFormat) = (kind.parse()?, format.parse()?);
     let ring = key::there(app, caller, name).await?.value;
     let now = app.clock.now();
     let version = match version {
@@ -316,10 +335,11 @@ async fn exported(app: &App, caller: &Caller, kind: &str, name: &str, version: O
     })?;
     let mut shown = BTreeMap::new();
     for exported in &keys {
-        shown.insert(
-            exported.version.to_string(),
-            exported.key.to_vault_text().map_err(ApiError::internal)?.to_string(),
-        );
+        let text = exported.key.to_vault_text(format).map_err(|error| match error {
+            Error::Unknown { .. } => error.into(),
+            error => ApiError::internal(error),
+        })?;
+        shown.insert(exported.version.to_string(), text.to_string());
     }
     let versions: Vec<u32> = keys.iter().map(|exported| exported.version).collect();
     record_export(app, caller, export, name, &versions).await?;

@@ -83,6 +83,12 @@ def script(run):
         post(f"transit/keys/{name}/import", type=kind, public_key=public_pem(KEYS[kind]))
         s(f"the public {kind}", lambda t, y: {"exact": ask("get", f"transit/keys/{name}")["data"]["keys"]["1"]["public_key"]})
         s(f"the public {kind} exported", lambda t, y: {"exact": ask("get", f"transit/export/public-key/{name}/1")["data"]["keys"]["1"]})
+    for kind in ("aes256-gcm96", "ecdsa-p256", "ecdsa-p521", "ed25519", "rsa-2048"):
+        post(f"transit/keys/out-{kind}/import", type=kind, ciphertext=wrap(wrapping, KEYS[kind]), exportable=True)
+        for what in ("encryption-key", "hmac-key") if kind == "aes256-gcm96" else ("signing-key", "public-key"):
+            for form in ("", "raw", "der", "pem", "jwk"):
+                s(f"the {what} of {kind} as {form!r}", lambda t, y: exported(ask("get", f"transit/export/{what}/out-{kind}?format={form}"), what))
+    s("the keys of none as 'jwk'", lambda t, y: ask("get", "transit/export/public-key/none?format=jwk"))
 
     # The same key once more.
     for kind in ("ecdsa-p256", "aes256-gcm96"):
@@ -99,6 +105,11 @@ def script(run):
     forms(run)
     ended(run)
     contradictory(run)
+
+
+def exported(answer, what):
+    """The keys as they are written; each server makes the keys of its HMACs by itself."""
+    return answer if what == "hmac-key" else {**answer, "exact": answer["data"]["keys"]}
 
 
 def verified_elsewhere(run):
