@@ -81,7 +81,8 @@ impl Transaction {
     /// The same in the steps that are best loaded one by one: a first one, which some have, that adds what comes and takes nothing
     /// away, and one that does the rest. What was ready before it is needed misses no packet. If the second one is not loaded after
     /// the first one was, both what was there and what was to come is let in: [between](Self::between) what is there then and either
-    /// of them is the way on, and the way back.
+    /// of them is the way on, and the way back. Where more than ranges changes there is one step: ranges of one of them under the
+    /// conditions of the other one would be let in by neither.
     pub fn into_steps(self) -> impl Iterator<Item = Self> {
         let steps = [self.ahead, self.then].into_iter().filter(|commands| !commands.is_empty());
         steps.map(|then| Self { ahead: Vec::new(), then })

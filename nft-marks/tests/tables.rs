@@ -253,6 +253,27 @@ fn what_comes_is_there_before_what_was_in_its_place_goes() {
     dropping.rest = Rest::DropAll;
     let [then] = steps(&table, &dropping.table()).try_into().unwrap();
     assert!(then.contains(&"flush chain input".to_owned()) && !then.iter().any(|line| line.contains(" handle ")));
+    // Nor is a range that comes there for packets that are let out to what there was, and no longer: only ranges go ahead.
+    let to = |network: &str, egress: &[Range]| {
+        let mut firewall = with(&[]);
+        firewall.networks = vec![network.parse().unwrap()];
+        firewall.egress = Egress::Only(RangeSet::new(egress.to_vec()).unwrap());
+        firewall.table()
+    };
+    let few = to("10.2.0.0/24", &single[..999]);
+    assert_eq!(steps(&few, &to("10.2.0.0/24", &single)).len(), 2);
+    for other in ["10.3.0.0/24", "2001:db8::/64", "0.0.0.0/0"] {
+        assert_eq!(steps(&few, &to(other, &single)).len(), 1, "{other}");
+    }
+    assert_eq!(steps(&to("0.0.0.0/0", &single[..999]), &to("::/0", &single)).len(), 1);
+    let mut dropping = with(&single);
+    dropping.rest = Rest::DropAll;
+    assert_eq!(steps(&with(&single[..999]).table(), &dropping.table()).len(), 1);
+    // Without numbers a rule that comes first is not put behind all.
+    let (few, many) = (to("10.2.0.0/24", &pairs[..9]), to("10.2.0.0/24", &pairs));
+    let flush = "flush chain inet keyward from_workload\n";
+    assert!(Transaction::between(Some(&few), &many).to_string().contains(flush));
+    assert!(!Transaction::between(Some(&numbered(&few)), &many).to_string().contains(flush));
     // Somebody else's rule goes with all of its chain.
     let drifted: Table = text.replacen("\t\tct direction reply accept\n", "\t\taccept\n", 1).parse().unwrap();
     assert_eq!(steps(&drifted, &table)[0][0], "flush chain prerouting");

@@ -51,7 +51,7 @@ pub(crate) struct Chain {
     pub(crate) name: ChainName,
     pub(crate) base: Option<Base>,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) handles: Handles,
+    pub(super) handles: Handles,
 }
 
 /// By which numbers the kernel knows the rules of a chain, where a listing had them. Chains are the same whatever they are.
@@ -91,13 +91,6 @@ impl fmt::Display for ChainName {
     }
 }
 
-impl Handles {
-    /// That of each rule, where all are known.
-    pub(crate) fn all(&self) -> Option<Vec<u64>> {
-        self.0.iter().copied().collect()
-    }
-}
-
 impl From<Vec<Option<u64>>> for Handles {
     fn from(handles: Vec<Option<u64>>) -> Self {
         Self(handles)
@@ -120,6 +113,12 @@ impl Chain {
     /// One that is in no kernel yet.
     pub(crate) fn new(name: ChainName, base: Option<Base>, rules: Vec<Rule>) -> Self {
         Self { name, base, rules, handles: Handles::default() }
+    }
+
+    /// The handle of each rule, where all are known.
+    pub(crate) fn handles(&self) -> Option<Vec<u64>> {
+        let Handles(handles) = &self.handles;
+        (handles.len() == self.rules.len()).then(|| handles.iter().copied().collect())?
     }
 
     /// The sets in which its rules look something up.

@@ -117,6 +117,18 @@ impl Rule {
         own.sum()
     }
 
+    /// For which packets it looks for ranges, and for which: whatever ranges those are now, and in which sets and blocks.
+    pub(crate) fn conditions(&self) -> (Vec<&Match>, Option<SetName>) {
+        let is_range = |found: &&Match| matches!(found, Match::Lookup(_) | Match::Among(_));
+        let blocks = match self {
+            Self::Own(_, Action::Branch(blocks)) => blocks.as_slice(),
+            _ => &[],
+        };
+        let whole = |set| SetName { networks: None, ..set };
+        let set = self.sets().map(whole).chain(blocks.iter().map(|block| block.set())).next();
+        (self.matches().iter().filter(|found| !is_range(found)).collect(), set)
+    }
+
     /// Whether all that it does is to find ranges.
     pub(crate) fn finds_ranges(&self) -> bool {
         match self {

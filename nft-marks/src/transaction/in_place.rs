@@ -1,6 +1,7 @@
 //! How a table becomes another one in its place.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use super::command::Command;
 use crate::table::{Chain, ChainName, Rule, Set, SetName};
@@ -34,7 +35,9 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
     }
     let gone = |chain: &&Chain| to.chains.iter().all(|other| other.name != chain.name);
 
-    // What takes nothing away, and a range that moves is there before it goes where it was.
+    // What takes nothing away, and a range that moves is there before it goes where it was. But where anything else than ranges changes,
+    // the old ones under the new conditions, or the new ones under the old, would be let in by neither table: all of it is one step.
+    let in_steps = changed.is_empty() && exchanges.iter().all(|exchange| exchange.keeps_conditions);
     let mut ahead: Vec<Command> = new_sets.into_iter().map(|(set, _)| Command::AddSet(set.clone())).collect();
     ahead.extend(new_chains.iter().map(|chain| Command::AddChain((*chain).clone())));
     ahead.extend(new_chains.into_iter().map(|chain| Command::AddRules(chain.clone())));
@@ -69,6 +72,9 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
     then.extend(exchanges.iter().flat_map(|exchange| exchange.inserted(&exchange.late)));
     then.extend(changed.iter().map(|chain| Command::AddChain((*chain).clone())));
     then.extend(changed.into_iter().map(|chain| Command::AddRules(chain.clone())));
+    if !in_steps {
+        then.splice(..0, ahead.drain(..));
+    }
     Some([ahead, then])
 }
 
@@ -82,13 +88,15 @@ struct Exchange<'a> {
     /// The handle of the rule before which they come, or behind all.
     before: Option<u64>,
     gone: Vec<u64>,
+    /// Whether the ranges are found for the same packets as before.
+    keeps_conditions: bool,
 }
 
 impl<'a> Exchange<'a> {
     /// Where the handles are known, and no more than ranges is looked for: rules that do something else in between could not be there
     /// together.
-    fn of(from: &Chain, to: &'a Chain, anew: impl Fn(SetName) -> bool) -> Option<Self> {
-        let handles = from.handles.all()?;
+    fn of(from: &'a Chain, to: &'a Chain, anew: impl Fn(SetName) -> bool) -> Option<Self> {
+        let handles = from.handles()?;
         let stays = |(from, to): &(&Rule, &Rule)| from == to && !to.sets().any(&anew);
         let fewer = from.rules.len().min(to.rules.len());
         let front = from.rules.iter().zip(&to.rules).take_while(stays).count();
@@ -96,11 +104,13 @@ impl<'a> Exchange<'a> {
         let (end, new_end) = (from.rules.len() - back, to.rules.len() - back);
         let (old, new) = (from.rules.get(front..end)?, to.rules.get(front..new_end)?);
         let only_ranges = from.base == to.base && old.iter().chain(new).all(Rule::finds_ranges);
+        let conditions = |rules: &'a [Rule]| rules.iter().map(Rule::conditions).collect::<HashSet<_>>();
+        let keeps_conditions = conditions(&from.rules) == conditions(&to.rules);
         let gone = handles.get(front..end)?.to_vec();
         let (late, early) = new.iter().partition(|rule| rule.sets().any(&anew));
         // nft reads all rules before it finds the place for one. In a block each place is as good.
         let before = handles.get(end).copied().filter(|_| !matches!(to.name, ChainName::Block(_)));
-        only_ranges.then_some(Self { chain: to, early, late, before, gone })
+        only_ranges.then_some(Self { chain: to, early, late, before, gone, keeps_conditions })
     }
 
     fn inserted(&self, rules: &[&Rule]) -> impl Iterator<Item = Command> {
