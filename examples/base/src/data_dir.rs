@@ -193,6 +193,17 @@ pub fn make(path: &Path) -> Result<(), DataDirError> {
     }
 }
 
+/// The same where nobody else can put another one in its place: looked at before anything is made and once it is there, as others may
+/// have made it meanwhile, and no way is looked at farther than it is there.
+///
+/// # Errors
+/// Those of [`must_be_own`] and [`make`].
+pub fn make_own(path: &Path) -> Result<(), DataDirError> {
+    must_be_own(path)?;
+    make(path)?;
+    must_be_own(path)
+}
+
 /// Reads a private file that is no longer than `most`; `None` where there is none.
 ///
 /// # Errors
@@ -344,6 +355,21 @@ mod tests {
         second.write_public("ca.pem", b"two").unwrap();
         assert_eq!((mode(&ca), fs::read(&ca).unwrap()), (0o644, b"two".to_vec()));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_made_is_looked_at_once_it_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let shared = root.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        let way = root.path().join("to-come/../shared/state");
+        make_own(&way).unwrap();
+        fs::remove_dir(shared.join("state")).unwrap();
+        fs::remove_dir(root.path().join("to-come")).unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o757)).unwrap();
+        assert!(must_be_own(&way).is_ok());
+        let error = make_own(&way).unwrap_err().to_string();
+        assert!(error.starts_with("everybody may replace `state` in "), "{error}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl StateDir {
     /// [`DataDirError::Locked`] while another agent has it; [`DataDirError::NotOwn`] where somebody else could put something in the place
     /// of its files.
     pub(crate) fn open(directory: &Path) -> Result<Self, DataDirError> {
-        data_dir::must_be_own(directory)?;
+        data_dir::make_own(directory)?;
         data_dir::must_be_own(&directory.join("call-home"))?;
         let lock = DataDir::open(directory, "edge-agent")?;
         // A kill may have left a key under the name that it had before it had its own.
