@@ -41,7 +41,8 @@ impl body::Manner for AsText {
         T::deserialize(Lenient(json))
     }
 
-    /// What does not begin like JSON, as there; a field that is sent again has all of its values, with commas between them.
+    /// What does not begin like JSON, as there, nor has more fields than anything that is read; a field that is sent again has all of its
+    /// values, with commas between them.
     fn form(bytes: &[u8]) -> Option<Value> {
         if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) || !bytes.contains(&b'=') {
             return None;
@@ -49,10 +50,16 @@ impl body::Manner for AsText {
         let mut fields = BTreeMap::<_, Vec<_>>::new();
         for (name, value) in form_urlencoded::parse(bytes) {
             fields.entry(name.into_owned()).or_default().push(value);
+            if fields.len() > MOST {
+                return None;
+            }
         }
         Some(fields.into_iter().map(|(name, values)| (name, values.join(",").into())).collect::<Map<_, _>>().into())
     }
 }
+
+/// How many fields a form has at most: a body of strangers that is nothing but names would become a hundred times as large.
+const MOST: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +142,9 @@ mod tests {
         for none in ["", "hunter2", "{\"a\": \"b=c\"}", "\n[\"=\"]"] {
             assert_eq!(form(none), None, "{none}");
         }
+        let fields = |count: usize| (0..count).map(|field| format!("f{field}=&")).collect::<String>();
+        assert!(form(&fields(MOST)).is_some() && form(&fields(MOST + 1)).is_none());
+        assert!(form(&"a=&".repeat(MOST + 1)).is_some());
         let read = read::<Sample>(&form("flag=1&number=5&text=5&any=x").unwrap()).unwrap();
         assert_eq!((read.flag, read.number, read.text.as_deref(), read.any), (true, 5, Some("5"), json!("x")));
     }
