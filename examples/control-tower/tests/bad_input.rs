@@ -178,6 +178,10 @@ async fn hostile_documents() {
     }
     let twice = subject.json("PUT", &format!("{KEYS}/k"), r#"{"name":"k","n\u0061me":"k"}"#).await;
     assert!(twice.refused(400).ends_with("field `name`: there twice; remove one"), "{}", twice.text());
+    let twice = r#"{"batch_input":[{"input":"aGk=","algorithm":"sha2-256","algorithm":"hunter2"}]}"#;
+    let twice = subject.json("POST", "/v1/transit/sign/k", twice).await;
+    let told = r#"{"errors":["the JSON body is refused: field `batch_input[0].algorithm`: there twice; remove one"]}"#;
+    assert_eq!((twice.status.as_u16(), twice.text()), (400, told.into()));
     for kind in ["application/x-unknown", "text/html", "multipart/form-data; boundary=x", "\u{7f}", ""] {
         let kind = reqwest::header::HeaderValue::from_bytes(kind.as_bytes());
         let Ok(kind) = kind else { continue };

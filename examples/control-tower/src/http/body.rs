@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
-use keyward_config_tree::{FieldError, strict::Reader};
+use keyward_config_tree::{Document, FieldError, Reason, strict::Reader};
 use serde::{Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -144,24 +144,19 @@ pub fn is_yaml(kind: &str) -> bool {
 /// 400, without any of the values.
 pub fn parse<M: Manner, T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    // A list would be taken for the values of the fields in their order.
-    let read = match bytes.trim_ascii_start().first() {
-        Some(b'[') => Err(None),
-        _ => M::read(&mut json).and_then(|value| json.end().map(|()| value)).map_err(Some),
-    };
-    read.map_err(|error| {
-        // Nobody but a refused one pays for knowing where it is.
-        let whole = serde_json::from_slice::<Value>(bytes);
-        match (whole, error) {
-            (Err(error), _) => ApiError::invalid(format!("the JSON body is refused: {error}")),
-            (Ok(found), error) => match (value::<M, T>(&found), error) {
-                (Err(refusal), _) => refusal,
-                (Ok(_), Some(error)) => repeated(&error),
-                (Ok(_), None) => {
-                    ApiError::invalid("the JSON body is refused: a list; write an object, `{\"name\": value}`")
-                }
-            },
-        }
+    // It would be taken for the values of the fields in their order.
+    let is_list = bytes.trim_ascii_start().first() == Some(&b'[');
+    let read = if is_list { None } else { M::read(&mut json).and_then(|value| json.end().map(|()| value)).ok() };
+    // Nobody but a refused one pays for knowing where it is.
+    read.ok_or_else(|| match serde_json::from_slice(bytes) {
+        Err(error) => ApiError::invalid(format!("the JSON body is refused: {error}")),
+        Ok(found) => match value::<M, T>(&found) {
+            Err(refusal) => refusal,
+            Ok(_) if is_list => {
+                ApiError::invalid("the JSON body is refused: a list; write an object, `{\"name\": value}`")
+            }
+            Ok(_) => repeated(bytes),
+        },
     })
 }
 
@@ -172,11 +167,11 @@ fn refused(error: FieldError) -> ApiError {
     ApiError::invalid(format!("the JSON body is refused: {error}")).with_info(info)
 }
 
-/// 400 for a field that is there twice, which a value that was read whole does not show.
-fn repeated(error: &serde_json::Error) -> ApiError {
-    let text = error.to_string();
-    match text.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`')) {
-        Some((field, _)) => refused(FieldError::new(field, "there twice; remove one")),
+/// 400 for a field that is there twice, which a value that was read whole does not show, by the name that it has there.
+fn repeated(bytes: &[u8]) -> ApiError {
+    let twice = Document::from_json(bytes).err().filter(|error| matches!(error.reason(), Reason::Duplicate { .. }));
+    match twice.as_ref().and_then(keyward_config_tree::Error::field) {
+        Some(field) => refused(FieldError::new(field.clone(), "there twice; remove one")),
         None => ApiError::invalid("the JSON body is refused: it does not fit"),
     }
 }
@@ -191,6 +186,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     #[allow(dead_code)]
     struct Sample {
+        #[serde(alias = "count")]
         number: u8,
         #[serde(default)]
         inner: Vec<Sample>,
@@ -200,7 +196,7 @@ mod tests {
     fn errors_name_the_field_and_never_a_value() {
         let text = |json: &str| parse::<Exact, Sample>(json.as_bytes()).unwrap_err().message().to_owned();
         for (json, refusal) in [
-            (r#"{"nunber":1}"#, "field `nunber`: unknown; write `number`, or one of `number`, `inner`"),
+            (r#"{"nunber":1}"#, "field `nunber`: unknown; write `number`, or one of `count`, `number`, `inner`"),
             (
                 r#"{"number":"hunter2"}"#,
                 "field `number`: text where a whole number from 0 to 255 belongs; write a whole number from 0 to 255",
@@ -212,6 +208,10 @@ mod tests {
             (r#"{"number":256}"#, "field `number`: out of range; write a whole number from 0 to 255"),
             (r#"{"number":1,"inner":[{"number":2},{}]}"#, "field `inner[1].number`: missing; add it"),
             (r#"{"number":1,"number":2}"#, "field `number`: there twice; remove one"),
+            (r#"{"count":1,"count":2}"#, "field `count`: there twice; remove one"),
+            (r#"{"count":1,"number":2}"#, "field `number`: there by two of its names; remove one"),
+            (r#"{"number":"hunter2","number":2}"#, "field `number`: there twice; remove one"),
+            (r#"{"count":1,"inner":[{"count":2,"c\u006funt":3}]}"#, "field `inner[0].count`: there twice; remove one"),
             ("{}", "field `number`: missing; add it"),
             (
                 " [7]",
