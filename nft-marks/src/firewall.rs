@@ -294,12 +294,15 @@ struct Sets {
 }
 
 impl Sets {
-    /// The rules that find the ranges of a kind, for packets that match.
+    /// The rules that find the ranges of a kind, for packets that match. Intervals come last: where their set is anew, so is their rule,
+    /// behind those that came ahead.
     fn lookups(&self, kind: SetKind, v6: bool, matches: &[Match]) -> Vec<Rule> {
         let whole = SetName { kind, v6, networks: None };
         let blocks: Vec<BlockName> = self.blocks.iter().copied().filter(|block| block.set() == whole).collect();
         let branch = (!blocks.is_empty()).then(|| Rule::Own(matches.to_vec(), Action::Branch(blocks)));
         let names = self.sets.iter().map(|set| set.name).filter(|name| name.kind == kind && name.v6 == v6);
+        let (intervals, networks): (Vec<_>, Vec<_>) = names.partition(|name| name.networks.is_none());
+        let names = networks.into_iter().chain(intervals);
         let goto = Action::Goto(ChainName::Mark(class(kind)));
         let lookups = names.map(|set| Rule::Own([matches, &[Match::Lookup(set)]].concat(), goto.clone()));
         branch.into_iter().chain(lookups).collect()

@@ -114,3 +114,24 @@ fn what_stays_is_found_at_every_moment() {
     let (sent, missed) = counts();
     assert!(sent - began > 1_000 && missed == lost && in_steps > 0, "{missed} of {sent}, {in_steps}");
 }
+
+#[test]
+#[ignore = "needs root, nft and ip; .ci/run runs it"]
+fn a_change_is_done_at_once_where_a_set_is_anew() {
+    let namespace = Namespace::new();
+    let table = |single, there: &Table| {
+        let mut firewall = Firewall::default();
+        firewall.ingress = ranges(0, 0, single);
+        firewall.table_beside(there)
+    };
+    let first = table(999, &Firewall::default().table());
+    namespace.load(&Transaction::replacing(&first).to_string());
+    for single in [1_001, 480, 1_001] {
+        let there: Table = namespace.numbered(&nft()).parse().unwrap();
+        let wanted = table(single, &there);
+        let steps: Vec<String> =
+            Transaction::between(Some(&there), &wanted).into_steps().map(|s| s.to_string()).collect();
+        steps.iter().for_each(|step| namespace.load(step));
+        assert_eq!(namespace.listing().parse::<Table>().unwrap(), wanted, "{single}: {} steps", steps.len());
+    }
+}
