@@ -5,7 +5,7 @@ use std::time::Duration as Pause;
 use keyward_config_values::Duration;
 use keyward_nft_marks::{Firewall, Rest, Table, Transaction};
 
-use super::nft::NftError;
+use super::nft::{Nft, NftError};
 use super::place::{Place, pause};
 use super::plan::differences;
 use super::wanted::Wanted;
@@ -87,7 +87,7 @@ pub(crate) fn apply(
             }
             Err(error) => {
                 // Where nothing was done nothing waits to be confirmed.
-                if armed && session.nft.listing().is_ok_and(|now| now == first) {
+                if armed && is_as_before(&session.nft, first.as_deref()) {
                     place.settle()?;
                 }
                 return Err(error);
@@ -100,22 +100,40 @@ fn passes_first(table: Option<&Table>, wanted: &Wanted) -> bool {
     table.is_none() && wanted.firewall.rest != Rest::Pass
 }
 
-/// Loads a transaction in its steps. If the last one fails, what the one before it added goes again.
+/// Whether the table is what it was, whatever the numbers of its rules are.
+fn is_as_before(nft: &Nft, before: Option<&str>) -> bool {
+    let Ok(now) = nft.listing() else { return false };
+    match (now.as_deref().map(str::parse::<Table>), before.map(str::parse::<Table>)) {
+        (None, None) => true,
+        (Some(Ok(now)), Some(Ok(before))) => Transaction::between(Some(&now), &before).is_empty(),
+        _ => false,
+    }
+}
+
+/// Loads a transaction in its steps. If one fails, what was done before it, and what it may have done, is undone.
 fn load(session: &Session<'_>, before: Option<&str>, transaction: Transaction) -> Result<(), Error> {
     let mut added = false;
     for step in transaction.into_steps() {
         if let Err(error) = session.nft.load(&step.text(session.nft.names).to_string()) {
-            return Err(match added.then(|| roll_back::back(&session.nft, before)) {
-                None | Some(Ok(())) => error.into(),
-                Some(Err(second)) => Error::usage(
-                    format!("{error}; and what the change was to let in is let in beside what it was to end: {second}"),
-                    "`edge-agent firewall apply` ends that; `edge-agent firewall verify` says how the table is",
-                ),
+            return Err(match added || error.may_have_done_it() {
+                true => undone(&session.nft, before, error),
+                false => error.into(),
             });
         }
         added = true;
     }
     Ok(())
+}
+
+/// Undoes what was done until something failed, and says what failed.
+fn undone(nft: &Nft, before: Option<&str>, error: NftError) -> Error {
+    match roll_back::back(nft, before) {
+        Ok(()) => error.into(),
+        Err(second) => Error::usage(
+            format!("{error}; and what the change was to let in may be let in beside what it was to end: {second}"),
+            "`edge-agent firewall apply` ends that; `edge-agent firewall verify` says how the table is",
+        ),
+    }
 }
 
 /// Where there was no table before, and the rest is to be dropped, the kernel may not have tracked any connection: what is established
@@ -124,8 +142,9 @@ fn load_passing_first(session: &Session<'_>, wanted: &Wanted) -> Result<(), Erro
     let mut passing = Firewall::clone(&wanted.firewall);
     passing.rest = Rest::Pass;
     let passing = passing.table();
-    session.nft.load(&Transaction::replacing(&passing).text(session.nft.names).to_string())?;
+    load(session, None, Transaction::replacing(&passing))?;
     note_out(&format!("getting to know the connections that there are, for {} seconds", GRACE.as_secs()));
     pause(GRACE);
-    Ok(session.nft.load_steps(Transaction::between(Some(&passing), &wanted.firewall.table()))?)
+    let dropping = Transaction::between(Some(&passing), &wanted.firewall.table());
+    session.nft.load_steps(dropping).map_err(|error| undone(&session.nft, None, error))
 }

@@ -67,7 +67,7 @@ pub(crate) enum NftError {
         said: String,
     },
     /// It died.
-    #[error("`nft` was killed by signal {signal} while it was to {doing}; nothing was changed by it")]
+    #[error("`nft` was killed by signal {signal} while it was to {doing}")]
     Killed {
         /// The number of the signal
         signal: i32,
@@ -110,6 +110,11 @@ pub(crate) enum NftError {
 }
 
 impl NftError {
+    /// Whether it ended with what it was to do, perhaps, instead of before.
+    pub(crate) fn may_have_done_it(&self) -> bool {
+        matches!(self, Self::Killed { .. } | Self::Hangs { .. })
+    }
+
     /// What to do about it.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
@@ -378,10 +383,8 @@ mod tests {
         };
         let (_kept, nft) = fake("kill -SEGV $$");
         let error = nft.table().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`nft` was killed by signal 11 while it was to list our table; nothing was changed by it"
-        );
+        assert_eq!(error.to_string(), "`nft` was killed by signal 11 while it was to list our table");
+        assert!(error.may_have_done_it());
         let (_kept, nft) = fake("echo 'Operation not permitted (you must be root)' >&2; exit 1");
         assert!(nft.load("x").unwrap_err().remedy().starts_with("run it as root"));
         let (_kept, nft) = fake("echo 'Error: No such file or directory' >&2; exit 1");

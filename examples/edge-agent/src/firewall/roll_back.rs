@@ -115,11 +115,12 @@ pub(crate) fn roll_back(session: &Session<'_>, place: &Place, pending: &Pending)
 /// Makes the table what it was listed as, or takes it away where there was none.
 pub(super) fn back(nft: &Nft, before: Option<&str>) -> Result<(), NftError> {
     let removing = Transaction::removing();
-    let Some(before) = before else { return nft.load_steps(removing) };
-    let (now, then) = (nft.listing()?, before.parse::<Table>()?);
-    if now.as_deref() == Some(before) {
+    let now = nft.listing()?;
+    if now.as_deref() == before {
         return Ok(());
     }
+    let Some(before) = before else { return nft.load_steps(removing) };
+    let then = before.parse::<Table>()?;
     match now.map(|now| now.parse::<Table>()) {
         Some(Ok(now)) if then.foreign().next().is_none() => nft.load_steps(Transaction::between(Some(&now), &then)),
         // As it was listed, with whatever somebody else had put there.

@@ -144,7 +144,15 @@ fn what_is_there_is_taken_away_and_what_dies_is_not_tried_again() {
     host.nft = instead(&host, "[ \"$1\" = -f ] && echo load >> $0.loads && kill -SEGV $$");
     let (code, text) = host.with(&documents("pass", &[]), &["apply"]);
     assert!(code == 1 && text.contains("`nft` was killed by signal 11 while it was to load our table"), "{text}");
-    assert_eq!(std::fs::read_to_string(format!("{}.loads", host.nft)).unwrap(), "load\n");
+    let loads = format!("{}.loads", host.nft);
+    assert_eq!(std::fs::read_to_string(&loads).unwrap(), "load\n");
+    // Nor does it stay that everything passes, where it dies before the rest is dropped.
+    std::fs::remove_file(&loads).unwrap();
+    let second = "[ \"$1\" = -f ] && echo load >> $0.loads && [ \"$(wc -l < $0.loads)\" = 2 ] && kill -SEGV $$";
+    host.nft = instead(&host, second);
+    let (code, text) = host.with(&documents("drop-all", &[]), &["apply"]);
+    assert!(code == 1 && text.contains("`nft` was killed by signal 11"), "{text}");
+    assert_eq!(host.run(&["show"]).status.code(), Some(1), "there is no table");
 }
 
 /// A program that does what `nft` does, but for this.
@@ -182,11 +190,24 @@ fn one_range_of_very_many_changes_one_rule_and_nothing_is_half_done() {
     assert_eq!(numbers(), before);
     host.nft = instead(&host, &dies("true"));
     let (code, text) = host.with(&second, &["apply"]);
-    assert!(code == 1 && text.contains("is let in beside what it was to end"), "{text}");
+    assert!(code == 1 && text.contains("may be let in beside what it was to end"), "{text}");
     assert_ne!(numbers(), before);
     host.nft = nft();
     host.apply(&first);
     assert_eq!(numbers(), before);
+    // So is what dies when it has done its work, whichever step that was, and nothing waits to be confirmed then.
+    for step in ["^add rule", "^delete rule"] {
+        let done = format!(
+            "cat > $0.in; nft -f $0.in; grep -q '{step}' $0.in && mkdir \"$0{step}\" 2> /dev/null && kill -KILL $$; exit 0"
+        );
+        host.nft = instead(&host, &format!("[ \"$1\" = -f ] && {{ {done}; }}"));
+        let (code, text) = host.with(&second, &["apply", "--confirm-within", "1h"]);
+        assert!(code == 1 && text.contains("`nft` was killed by signal 9") && !text.contains("let in"), "{text}");
+        host.nft = nft();
+        assert_eq!(host.with(&first, &["verify"]), (0, "The firewall is what it should be.\n".to_owned()));
+    }
+    host.apply(&first);
+    let before = numbers();
     host.apply(&second);
     let after = numbers();
     let differing: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
