@@ -173,35 +173,39 @@ impl DataDir {
 /// # Errors
 /// There is something else of that name, or the system refuses.
 pub fn make(path: &Path) -> Result<(), DataDirError> {
+    make_if(path, |_| Ok(()))
+}
+
+/// The same where what is there then has to be as it should: what is not is left as it is.
+fn make_if(path: &Path, check: impl FnOnce(&Path) -> Result<(), DataDirError>) -> Result<(), DataDirError> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
     }
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync_parent(path),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let metadata = fs::metadata(path).map_err(at(path))?;
-            if !metadata.is_dir() {
-                return Err(DataDirError::NotADirectory { path: path.to_owned() });
-            }
-            if metadata.permissions().mode() & 0o077 != 0 {
-                tracing::warn!(path = %path.display(), "the data directory was open to others: its mode is 0700 now");
-                fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(at(path))?;
-            }
-            Ok(())
-        }
-        Err(error) => Err(at(path)(error)),
+        Ok(()) => sync_parent(path)?,
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(at(path)(error)),
+        Err(_) => {}
     }
+    check(path)?;
+    let metadata = fs::metadata(path).map_err(at(path))?;
+    if !metadata.is_dir() {
+        return Err(DataDirError::NotADirectory { path: path.to_owned() });
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), "the data directory was open to others: its mode is 0700 now");
+        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(at(path))?;
+    }
+    Ok(())
 }
 
-/// The same where nobody else can put another one in its place: looked at before anything is made and once it is there, as others may
+/// As [`make`] where nobody else can put another one in its place: looked at before anything is made and once it is there, as others may
 /// have made it meanwhile, and no way is looked at farther than it is there.
 ///
 /// # Errors
 /// Those of [`must_be_own`] and [`make`].
 pub fn make_own(path: &Path) -> Result<(), DataDirError> {
     must_be_own(path)?;
-    make(path)?;
-    must_be_own(path)
+    make_if(path, must_be_own)
 }
 
 /// Reads a private file that is no longer than `most`; `None` where there is none.
@@ -370,6 +374,28 @@ mod tests {
         assert!(must_be_own(&way).is_ok());
         let error = make_own(&way).unwrap_err().to_string();
         assert!(error.starts_with("everybody may replace `state` in "), "{error}");
+    }
+
+    #[test]
+    fn one_that_somebody_else_made_meanwhile_is_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (root.path().join("state"), root.path().join("elsewhere"));
+        let open = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        open(&elsewhere);
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        let refused = make_if(&path, must_be_own).unwrap_err().to_string();
+        assert!(refused.ends_with("is a symbolic link: name the directory that it leads to"), "{refused}");
+        assert_eq!(mode(&elsewhere), 0o755);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        open(&path);
+        // Only root gives something away.
+        if rustix::process::geteuid().is_root() && std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
+            let refused = make_if(&path, must_be_own).unwrap_err().to_string();
+            assert!(refused.contains("belongs to another user"), "{refused}");
+            assert_eq!(mode(&path), 0o755);
+        }
     }
 
     #[test]
