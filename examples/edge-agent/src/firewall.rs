@@ -280,13 +280,19 @@ impl<'a> Session<'a> {
         let place = self.place()?;
         let _turn = place.turn()?;
         let Some(pending) = place.pending()? else {
-            let when = place
-                .rolled_back()?
-                .map(|it| format!("; the last change was undone at {}", crate::voice::moment(it.at)));
-            return Err(Error::usage(
-                format!("there is nothing to confirm{}", when.unwrap_or_default()),
-                "apply the change again, with more time for `confirm`",
-            ));
+            return Err(match place.rolled_back()? {
+                Some(it) => Error::usage(
+                    format!(
+                        "there is nothing to confirm; the last change was undone at {}",
+                        crate::voice::moment(it.at)
+                    ),
+                    "apply the change again, with more time for `confirm`",
+                ),
+                None => Error::usage(
+                    "there is nothing to confirm",
+                    "`edge-agent firewall verify` says whether the table is what it should be",
+                ),
+            });
         };
         if pending.deadline <= self.clock.now() {
             roll_back::roll_back(self, &place, &pending)?;

@@ -31,6 +31,7 @@ fn what_nobody_confirms_is_undone_also_when_the_agent_is_killed() {
     assert_eq!(host.run(&["confirm"]).status.code(), Some(0));
     let again = shown(&host.run(&["confirm"]));
     assert!(again.contains("there is nothing to confirm") && !again.contains("undone"), "{again}");
+    assert!(!again.contains("again") && again.contains("firewall verify"), "it was confirmed: {again}");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(host.with(&second, &["verify"]).0, 0, "confirmed");
     host.apply(&first);
