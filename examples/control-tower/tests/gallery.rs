@@ -23,6 +23,7 @@ use control_tower::pages::{
     timeline::Life,
     users::{Draft, Link, User, Users},
 };
+use keyward_config_values::Name;
 use keyward_transit::Phase;
 use time::{Duration, OffsetDateTime, macros::datetime};
 
@@ -93,8 +94,13 @@ fn logins() {
         has_remembered: true,
     };
     put("login-identity", &first.page());
-    let wrong = Some("`admin@` is no email address: its domain is none; write one such as `ann@example.com`.");
-    put("login-identity-wrong", &Identity { email: "admin@", wrong, ..first }.page());
+    let wrong = |field: &str, message: &str| Wrong { field: field.to_owned(), message: message.to_owned() };
+    let email = wrong("email", "`admin@` is no email address: its domain is none; write one such as `ann@example.com`");
+    put("login-identity-wrong", &Identity { email: "admin@", wrong: Some(&email), ..first }.page());
+    let told = "no tenant".parse::<Name>().unwrap_err().to_string();
+    let tenant = wrong("tenant", &told);
+    let nowhere = Identity { email: "ann@example.com", tenant: "no tenant", wrong: Some(&tenant), ..first };
+    put("login-identity-nowhere", &nowhere.page());
     let other = Identity { step: refused, email: LONG_EMAIL, tenant: "b2", tenant_is_fixed: true, ..first };
     put("login-identity-refused", &other.page());
     let login = |email, tenant| Remembered { email, tenant, authenticator: "Strongbox", url: "/login/b2/x" };

@@ -115,6 +115,35 @@ async fn what_is_nobodys_address_is_refused_at_its_field_and_says_of_nobody_whet
 }
 
 #[tokio::test]
+async fn what_is_no_name_of_a_tenant_is_refused_at_its_field_whoever_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let tower = Tower::start(directory.path());
+    let mut told = Vec::new();
+    // Somebody whom there is, and nobody; then tenants that could be, whether they are there or not, in whatever case.
+    for (email, tenant) in [("admin", "nowhere"), ("nobody%40example.com", "+DEFAULT+")] {
+        let page = get(&tower.api, "/login").await;
+        let cookie = cookie(&page);
+        let token = form_token(&page.text().await.unwrap());
+        let identify = async |tenant: &str| {
+            let form = format!("form-token={token}&email={email}&tenant={tenant}");
+            post(&tower.api, "/login/identify", Some("same-origin"), &cookie, &form).await
+        };
+        let refused = identify("no+tenant").await;
+        assert_eq!(refused.status(), 400, "{email}");
+        let text = refused.text().await.unwrap();
+        let field = text.split("<input").find(|rest| rest.contains("name=\"tenant\"")).unwrap();
+        for part in ["value=\"no tenant\"", "aria-describedby=\"", "field-tenant-error", " autofocus"] {
+            assert!(field.contains(part), "{part}: {field}");
+        }
+        assert!(text.contains("a name is lower-case letters") && !text.contains("field-email-error"), "{text}");
+        told.push(field.split("</form>").next().unwrap().to_owned());
+        let goes_on = identify(tenant).await;
+        assert_eq!((goes_on.status().as_u16(), goes_on.url().path()), (200, "/login"), "{tenant}");
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
 async fn forms_of_elsewhere_are_refused_and_a_login_url_logs_nobody_in() {
     let directory = tempfile::tempdir().unwrap();
     let tower = Tower::start(directory.path());

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     component::{self, Field, Kind, unspaced},
+    form::Wrong,
     icon,
     layout::Page,
     problem::Problem,
@@ -20,7 +21,7 @@ pub struct Identity<'a> {
     /// The same of the tenant.
     pub tenant: &'a str,
     /// Why what was typed is nobody's, whoever there is.
-    pub wrong: Option<&'a str>,
+    pub wrong: Option<&'a Wrong>,
     /// Whether the tenant cannot be another one.
     pub tenant_is_fixed: bool,
     /// The options of the passkeys that the browser offers, as JSON.
@@ -32,17 +33,20 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     /// As a page.
     pub fn page(&self) -> Page {
+        let wrong = |field: &str| Wrong::of(self.wrong, field);
+        let (wrong_email, wrong_tenant) = (wrong("email"), wrong("tenant"));
         let email = Field {
             value: self.email,
             kind: Kind::Email,
             autocomplete: "username webauthn",
-            error: self.wrong,
+            error: wrong_email.as_deref(),
             focus: self.email.is_empty() || self.step.problem.is_some(),
             refused: self.step.problem.is_some(),
             ..Field::text("email", "Email or user name")
         };
         let tenant = Field {
             value: self.tenant,
+            error: wrong_tenant.as_deref(),
             required: false,
             readonly: self.tenant_is_fixed,
             autocomplete: "organization",
@@ -369,12 +373,13 @@ mod tests {
         let who = Who { email: HOSTILE, tenant: Some(HOSTILE) };
         let authenticator = Authenticator { name: HOSTILE, title: HOSTILE, unavailable: Some(HOSTILE) };
         let login = Remembered { email: HOSTILE, tenant: HOSTILE, authenticator: HOSTILE, url: HOSTILE };
+        let hostile = Wrong { field: "tenant".to_owned(), message: HOSTILE.to_owned() };
         let pages = [
             Identity {
                 step,
                 email: HOSTILE,
                 tenant: HOSTILE,
-                wrong: Some(HOSTILE),
+                wrong: Some(&hostile),
                 tenant_is_fixed: false,
                 autofill: HOSTILE,
                 has_remembered: true,

@@ -24,9 +24,10 @@ use crate::{
     login::{self, Action, At, Browser, Cookie, Reached, Session, account::forget_login},
     pages::{
         enrol,
+        form::Wrong,
         layout::Page,
         login as view,
-        problem::{Failed, Problem, sentence},
+        problem::{Failed, Problem},
         proof,
         step::{Step, Who},
     },
@@ -165,7 +166,7 @@ pub async fn step(State(app): State<Arc<App>>, Path(step): Path<String>, posted:
         return Ok(see_other("/login?with=strongbox", &[]));
     }
     if step == "identify"
-        && let Some(refused) = no_address(&app, &posted).await?
+        && let Some(refused) = no_identity(&app, &posted).await?
     {
         return Ok(refused);
     }
@@ -270,20 +271,32 @@ fn forged(app: &App, browser: &Browser, reason: Reason) -> Response {
     view::Over { problem: &problem }.page().with_status(StatusCode::FORBIDDEN).into_response()
 }
 
-/// What is nobody's address is refused at its field, by its form alone: whether somebody is there is not looked for. `None` where it could
-/// be one, or where nobody is asked for it.
-async fn no_address(app: &App, posted: &Posted) -> Answer<Option<Response>> {
-    let email = posted.get("email").trim();
-    let Err(error) = email.parse::<Email>() else { return Ok(None) };
+/// What cannot be an address or a tenant is refused at its field, by its form alone: whether somebody is there is not looked for. `None`
+/// where it could be one, or where nobody is asked for it.
+async fn no_identity(app: &App, posted: &Posted) -> Answer<Option<Response>> {
+    let (email, tenant) = (posted.get("email").trim(), posted.get("tenant").trim());
+    let Some(wrong) = wrong_identity(email, tenant) else { return Ok(None) };
     let reached = login::current(app, &posted.browser).await?;
-    let At::Page(Prompt::Identity { autofill, tenant }) = &reached.at else { return Ok(None) };
-    let (autofill, wrong) = (json(autofill), sentence(&error.to_string()));
+    let At::Page(Prompt::Identity { autofill, tenant: fixed }) = &reached.at else { return Ok(None) };
+    let autofill = json(autofill);
     let step = Step { token: &reached.form_token, problem: None };
     let has_remembered = posted.browser.remembered(app).iter().next().is_some();
-    let first = identity(step, tenant.as_ref(), &autofill, has_remembered);
-    let typed = if tenant.is_some() { first.tenant } else { posted.get("tenant") };
-    let page = view::Identity { email, tenant: typed, wrong: Some(&wrong), ..first }.page();
+    let first = identity(step, fixed.as_ref(), &autofill, has_remembered);
+    let tenant = if fixed.is_some() { first.tenant } else { tenant };
+    let page = view::Identity { email, tenant, wrong: Some(&wrong), ..first }.page();
     Ok(Some(with_cookies(page.with_status(StatusCode::BAD_REQUEST).into_response(), &reached.cookies)))
+}
+
+/// What of it is none; a tenant is left out, or read without regard to case.
+fn wrong_identity(email: &str, tenant: &str) -> Option<Wrong> {
+    let wrong = |field: &str, message: String| Some(Wrong { field: field.to_owned(), message });
+    if let Err(error) = email.parse::<Email>() {
+        return wrong("email", error.to_string());
+    }
+    match tenant.to_ascii_lowercase().parse::<Name>() {
+        Err(error) if !tenant.is_empty() => wrong("tenant", error.to_string()),
+        _ => None,
+    }
 }
 
 /// The login stands where it stood, and the page says why.
