@@ -248,6 +248,14 @@ fn what_comes_is_there_before_what_was_in_its_place_goes() {
     assert!(ahead[0].starts_with("add set ingress4_32 "), "{ahead:#?}");
     let looks_up = |step: &[String]| step.iter().filter(|line| line.starts_with("insert rule prerouting ")).count();
     assert_eq!([looks_up(&ahead), looks_up(&then)], [1, 1], "{ahead:#?}\n{then:#?}");
+    // One that waits for a set that is anew has those behind it wait, so that all are in their places.
+    let families = |from: usize, to: usize| {
+        let v6 = (0..to).map(|n| range(&format!("2001:db8::{:x}", n * 2 + 1), 80));
+        with(&many(2_000, true).into_iter().skip(from).chain(v6).collect::<Vec<_>>()).table()
+    };
+    let made = Transaction::between(Some(&numbered(&families(0, 999))), &families(101, 1_001)).to_string();
+    let places = ["@ingress4 goto", "@ingress6_128 goto", "@ingress6 goto"].map(|rule| made.find(rule).expect(&made));
+    assert!(places.is_sorted(), "{places:?}");
     // A rule of another kind is not there beside the one in whose place it comes.
     let mut dropping = with(&pairs);
     dropping.rest = Rest::DropAll;

@@ -119,9 +119,13 @@ impl<'a> Lines<'a> {
             self.line = number + 1;
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
-                let handle = line.rsplit_once(" # handle ");
-                let handle = handle.and_then(|(line, handle)| Some((line, handle.parse().ok()?)));
-                return Some(handle.map_or((line, None), |(line, handle)| (line, Some(handle))));
+                let (mut line, mut handle) = (line, None);
+                while let Some((rest, number)) = line.rsplit_once(" # handle ")
+                    && let Ok(number) = number.parse()
+                {
+                    (line, handle) = (rest.trim_end(), handle.or(Some(number)));
+                }
+                return Some((line, handle));
             }
         }
         None
@@ -249,6 +253,7 @@ mod tests {
         let table: Table = OURS.parse().unwrap();
         for other in [
             OURS.replace("table inet keyward {", "# a warning\ntable inet keyward { # handle 7"),
+            OURS.replace("goto mark_ingress", "goto mark_ingress  # handle 8 # handle 9"),
             OURS.replace(",\n\t\t\t     ", ", "),
             OURS.replace(". tcp .", ". 6 .").replace(". udp .", ". 17 ."),
         ] {

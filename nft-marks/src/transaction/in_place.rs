@@ -41,7 +41,7 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
     let mut ahead: Vec<Command> = new_sets.into_iter().map(|(set, _)| Command::AddSet(set.clone())).collect();
     ahead.extend(new_chains.iter().map(|chain| Command::AddChain((*chain).clone())));
     ahead.extend(new_chains.into_iter().map(|chain| Command::AddRules(chain.clone())));
-    ahead.extend(exchanges.iter().flat_map(|exchange| exchange.inserted(&exchange.early)));
+    ahead.extend(exchanges.iter().flat_map(|exchange| exchange.inserted(exchange.early)));
     // Before a command about elements nft reads those of all blocks; of a set as a whole it reads nothing.
     let has_blocks = from.chains.iter().any(|chain| matches!(chain.name, ChainName::Block(_)));
     let moves = !ahead.is_empty() || from.chains.iter().any(|chain| gone(&chain));
@@ -69,7 +69,7 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
             None => then.push(Command::AddSet(set.clone())),
         }
     }
-    then.extend(exchanges.iter().flat_map(|exchange| exchange.inserted(&exchange.late)));
+    then.extend(exchanges.iter().flat_map(|exchange| exchange.inserted(exchange.late)));
     then.extend(changed.iter().map(|chain| Command::AddChain((*chain).clone())));
     then.extend(changed.into_iter().map(|chain| Command::AddRules(chain.clone())));
     if !in_steps {
@@ -82,9 +82,9 @@ pub(super) fn in_place(from: &Table, to: &Table) -> Option<[Vec<Command>; 2]> {
 /// what they have in braces: so they come behind the old ones, and those go when that moment is over.
 struct Exchange<'a> {
     chain: &'a Chain,
-    /// The new ones, and of them those that look for something in a set that is anew itself.
-    early: Vec<&'a Rule>,
-    late: Vec<&'a Rule>,
+    /// The new ones, and those from the first one on that looks for something in a set that is anew itself.
+    early: &'a [Rule],
+    late: &'a [Rule],
     /// The handle of the rule before which they come, or behind all.
     before: Option<u64>,
     gone: Vec<u64>,
@@ -107,14 +107,15 @@ impl<'a> Exchange<'a> {
         let conditions = |rules: &'a [Rule]| rules.iter().map(Rule::conditions).collect::<HashSet<_>>();
         let keeps_conditions = conditions(&from.rules) == conditions(&to.rules);
         let gone = handles.get(front..end)?.to_vec();
-        let (late, early) = new.iter().partition(|rule| rule.sets().any(&anew));
+        // In their order: behind one that has to wait all wait.
+        let (early, late) = new.split_at(new.iter().take_while(|rule| !rule.sets().any(&anew)).count());
         // nft reads all rules before it finds the place for one. In a block each place is as good.
         let before = handles.get(end).copied().filter(|_| !matches!(to.name, ChainName::Block(_)));
         only_ranges.then_some(Self { chain: to, early, late, before, gone, keeps_conditions })
     }
 
-    fn inserted(&self, rules: &[&Rule]) -> impl Iterator<Item = Command> {
-        rules.iter().map(|rule| Command::InsertRule(self.chain.name, self.before, (*rule).clone()))
+    fn inserted(&self, rules: &[Rule]) -> impl Iterator<Item = Command> {
+        rules.iter().map(|rule| Command::InsertRule(self.chain.name, self.before, rule.clone()))
     }
 
     fn deleted(&self) -> impl Iterator<Item = Command> {
